@@ -1,0 +1,1 @@
+"""Recipe, DAG, runners and the command line."""

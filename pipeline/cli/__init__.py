@@ -1,0 +1,1 @@
+"""The verbs of the `yt8m` command, one module each."""
