@@ -1,0 +1,49 @@
+"""How a variant is trained: the `training` section of a recipe."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingConfig(BaseModel):
+    """Settings of one training run; the defaults are the paper's and its released code's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(200_000, ge=1, description="Training steps.")
+    batch_size: int = Field(80, ge=2, description="Videos a step, over all devices.")
+    frames_per_video: int = Field(
+        300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="Adam's base learning rate.")
+    learning_rate_decay: float = Field(
+        0.8, gt=0, le=1, description="Factor of the staircase decay of the learning rate."
+    )
+    learning_rate_decay_examples: int = Field(
+        4_000_000, ge=1, description="Examples after which the learning rate decays once."
+    )
+    gradient_clip_norm: float = Field(
+        1.0, gt=0, description="Largest L2 norm of the gradient of each tensor by itself."
+    )
+    l2_penalty: float = Field(
+        1e-6, ge=0, description="L2 penalty (times half the squared norm) on the kernels of gates and experts."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the gated hidden units dropped in training.")
+    batch_norm_decay: float = Field(
+        0.999,
+        gt=0,
+        lt=1,
+        description="Decay of the moving statistics; early steps use (1 + step) / (10 + step) where it is smaller.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Type of the matrix products; weights, statistics and loss stay float32."
+    )
+    snapshot_every: int = Field(2_000, ge=1, description="Steps between weight-only snapshots.")
+    state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")
+    log_every: int = Field(100, ge=1, description="Steps between progress lines and TensorBoard points.")
+    eval_slice: int = Field(
+        1_024, ge=0, description="Videos of the eval split on which GAP is logged at each snapshot; 0 for none."
+    )
+    shuffle_buffer: int = Field(2_048, ge=1, description="Records held for shuffling.")
+    files_per_group: int = Field(32, ge=1, description="Files whose records are mixed with each other.")
+    seed: int = Field(0, ge=0, description="Of initial weights, order, frames and dropout.")

@@ -1,0 +1,33 @@
+"""Mixture of experts: V probabilities, each a gated mean of M logistic regressions.
+
+Legend: B videos, P width of the input, V classes, M mixtures.
+"""
+
+import tensorflow as tf
+
+from trainer.layers import Weights, matmul
+
+
+def mixture_of_experts(x: tf.Tensor, weights: Weights, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    """sum_m gate[v, m] * sigmoid(expert[v, m]); a last, dummy expert that always says no takes part in the gates.
+
+    Args:
+        x: float32 [B, P].
+        weights: Holds `gates/weights` [P, V * (M + 1)], `experts/weights` [P, V * M], `experts/biases` [V * M];
+            columns are grouped by class.
+        dtype: Of the matrix products.
+
+    Returns:
+        float32 [B, V] in [0, 1].
+
+    Reference: Jordan & Jacobs 1994; the paper, section 2.1.
+    """
+    gate_columns = weights["gates/weights"].shape[-1]
+    expert_columns = weights["experts/weights"].shape[-1]
+    num_classes = gate_columns - expert_columns
+    mixtures = expert_columns // num_classes
+    gates = matmul(x, weights["gates/weights"], dtype)
+    gates = tf.nn.softmax(tf.reshape(gates, [-1, num_classes, mixtures + 1]))
+    experts = tf.sigmoid(matmul(x, weights["experts/weights"], dtype) + weights["experts/biases"])
+    experts = tf.reshape(experts, [-1, num_classes, mixtures])
+    return tf.reduce_sum(gates[:, :, :mixtures] * experts, axis=-1)

@@ -1,0 +1,54 @@
+"""NetVLAD: one vector a video from any number of frames.
+
+Legend: B videos, T frames, D features of a frame, K clusters.
+"""
+
+import tensorflow as tf
+
+from trainer.layers import Moments, Weights, matmul
+from trainer.layers.batch_norm import batch_norm
+
+_EPSILON = 1e-12
+"""Under which an L2 norm counts as zero (tf.math.l2_normalize's default, as in the authors' code)."""
+
+
+def net_vlad(
+    frames: tf.Tensor,
+    mask: tf.Tensor | None,
+    weights: Weights,
+    scope: str,
+    moments: Moments | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Sum over frames of the soft-assigned residuals to K centres, normalised by cluster and as a whole.
+
+    V[d, k] = sum_t a[t, k] * (x[t, d] - c[d, k]), with a = softmax(batch_norm(x @ W)) over the clusters: the
+    paper's equation 2. The residuals are never built: the sum splits into x^T a and (sum_t a) * c.
+
+    Args:
+        frames: float32 [B, T, D].
+        mask: float32 [B, T], 1 for a real frame and 0 for padding; None when every frame is real.
+        weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [1, D, K].
+        scope: `video_vlad` or `audio_vlad`.
+        moments: See `trainer.layers.batch_norm`.
+        dtype: Of the matrix products.
+
+    Returns:
+        float32 [B, D * K] of norm 1, K fastest (the layout of the authors' hidden layer).
+
+    Reference: Arandjelovic et al. 2016, https://arxiv.org/abs/1511.07247.
+    """
+    feature_size, clusters = frames.shape[-1], weights[f"{scope}/cluster_weights"].shape[-1]
+    batch, length = tf.shape(frames)[0], tf.shape(frames)[1]
+    # One product of [B * T, D]: a batched matmul with a shared right side would run as B small ones.
+    flat = tf.reshape(frames, [-1, feature_size])
+    activation = matmul(flat, weights[f"{scope}/cluster_weights"], dtype)  # [B * T, K]
+    assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", moments))
+    assignment = tf.reshape(assignment, [batch, length, clusters])
+    if mask is not None:
+        assignment *= mask[:, :, tf.newaxis]
+    weighted = tf.matmul(tf.cast(frames, dtype), tf.cast(assignment, dtype), transpose_a=True)  # [B, D, K]
+    total = tf.reduce_sum(assignment, axis=1, keepdims=True)  # [B, 1, K]
+    vlad = tf.cast(weighted, tf.float32) - total * weights[f"{scope}/cluster_centers"]
+    vlad = tf.math.l2_normalize(vlad, axis=1, epsilon=_EPSILON)
+    return tf.math.l2_normalize(tf.reshape(vlad, [-1, feature_size * clusters]), axis=1, epsilon=_EPSILON)
