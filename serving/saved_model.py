@@ -1,0 +1,215 @@
+"""SavedModels of one or several weighted members, which load with none of our code installed.
+
+Legend: B videos, T frames, V classes, k = 20 (or V, if that is less).
+"""
+
+import hashlib
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from serving.card import MemberCard, ModelCard, TensorCard
+from serving.decoded_tensor import DecodedTensor
+from serving.request_checks import check_examples, check_frames
+from trainer.network import dequantize, gated_net_vlad
+from trainer.parsing import decode_frames, parse_examples
+from trainer.variant import Variant
+from trainer.weights import Arrays, check_weights
+from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, NUM_MIXTURES, RGB_SIZE, TOP_K
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One model of an ensemble, to be written.
+
+    Attributes:
+        variant: Kx-Hy.
+        weights: The 32 tensors; the type of each array is how it is stored, and is decoded to float32 at load.
+        weight: Of its probabilities in the ensemble's.
+        gap: GAP on the eval split, if measured.
+        first_step: Training step of the first snapshot in the average.
+        last_step: Training step of the last one.
+        snapshots: How many were averaged.
+    """
+
+    variant: Variant
+    weights: Mapping[str, np.ndarray]
+    weight: float = 1.0
+    gap: float | None = None
+    first_step: int | None = None
+    last_step: int | None = None
+    snapshots: int | None = None
+
+    def card(self) -> MemberCard:
+        """What `write_saved_model` says of it."""
+        tensors = tuple(
+            TensorCard(name=name, shape=array.shape, dtype=array.dtype.name)
+            for name, array in sorted(self.weights.items())
+        )
+        return MemberCard(
+            variant=str(self.variant),
+            weight=self.weight,
+            gap=self.gap,
+            first_step=self.first_step,
+            last_step=self.last_step,
+            snapshots=self.snapshots,
+            bytes=sum(array.nbytes for array in self.weights.values()),
+            tensors=tensors,
+        )
+
+
+def write_saved_model(
+    directory: str,
+    members: Sequence[Member],
+    num_classes: int = NUM_CLASSES,
+    num_mixtures: int = NUM_MIXTURES,
+    gap: float | None = None,
+) -> ModelCard:
+    """Writes members as one SavedModel and its card.
+
+    Signatures:
+        serving_default: examples string [B] (serialised SequenceExamples as they stand in YT-8M files) ->
+            classes int64 [B, k], scores float32 [B, k], descending.
+        predict_frames: rgb uint8 [B, T, 1024], audio uint8 [B, T, 128], num_frames int32 [B] -> the same.
+        predictions: examples string [B] -> predictions float32 [B, V].
+
+    A row depends on nothing but its own video; a row that cannot be scored fails the request with INVALID_ARGUMENT
+    and its number.
+
+    Args:
+        directory: To be created, local or on a file system that TensorFlow knows.
+        members: At least one. The prediction is the sum of weight * probabilities.
+        num_classes: V.
+        num_mixtures: M.
+        gap: Of the whole on the eval split, if measured; a single member's own is taken where this is None.
+
+    Returns:
+        The card that was written.
+
+    Raises:
+        ValueError: If a member lacks a tensor or has one of another shape.
+    """
+    if not members:
+        raise ValueError("a model has at least one member. Received: none")
+    for member in members:
+        check_weights(member.variant, member.weights, num_classes, num_mixtures)
+    module = _Ensemble(members, num_classes)
+    tf.saved_model.save(
+        module,
+        directory,
+        signatures={
+            "serving_default": module.serving_default,
+            "predict_frames": module.predict_frames,
+            "predictions": module.predictions,
+        },
+    )
+    cards = tuple(member.card() for member in members)
+    if gap is None and len(members) == 1:
+        gap = members[0].gap
+    card = ModelCard(
+        num_classes=num_classes,
+        num_mixtures=num_mixtures,
+        bytes=sum(member.bytes for member in cards),
+        gap=gap,
+        members=cards,
+    )
+    card.save(directory)
+    return card
+
+
+def read_weights(directory: str, member: int = 0) -> Arrays:
+    """The 32 tensors of one member of a SavedModel of ours, as they are stored."""
+    names = [tensor.name for tensor in ModelCard.load(directory).members[member].tensors]
+    reader = tf.train.load_checkpoint(posixpath.join(directory, "variables", "variables"))
+    return {name: reader.get_tensor(_checkpoint_key(member, name)) for name in names}
+
+
+def _checkpoint_key(member: int, name: str) -> str:
+    """Of a stored tensor in the object-based checkpoint of the SavedModel (TensorFlow escapes slashes so)."""
+    return f"members/{member}/stored/{name.replace('/', '.S')}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+class _Member(tf.Module):
+    """The stored tensors of one model and, for those that are not float32, the decoded ones."""
+
+    def __init__(self, member: Member, scope: str) -> None:
+        super().__init__()
+        self.stored = {
+            name: tf.Variable(array, trainable=False, name=f"{scope}/{name}")
+            for name, array in member.weights.items()
+        }
+        self.decoded = {
+            name: DecodedTensor(variable, f"{scope}/{name}/decoded")
+            for name, variable in self.stored.items()
+            if variable.dtype != tf.float32
+        }
+
+    def weights(self) -> dict[str, tf.Tensor]:
+        return {
+            name: self.decoded[name].read() if name in self.decoded else variable.read_value()
+            for name, variable in self.stored.items()
+        }
+
+
+class _Ensemble(tf.Module):
+    def __init__(self, members: Sequence[Member], num_classes: int) -> None:
+        super().__init__()
+        self.members = [
+            _Member(member, f"{_digest(member)}/{index}") for index, member in enumerate(members)
+        ]
+        self._shares = [member.weight for member in members]
+        self._top_k = min(TOP_K, num_classes)
+
+    def _probabilities(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
+        """uint8 [B, T, 1152], int32 [B] -> float32 [B, V]."""
+        values = dequantize(frames)
+        mask = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
+        return tf.add_n(
+            [
+                share * gated_net_vlad(values, mask, member.weights())
+                for share, member in zip(self._shares, self.members, strict=True)
+            ]
+        )
+
+    def _score_examples(self, examples: tf.Tensor) -> tf.Tensor:
+        parsed = parse_examples(examples)
+        with tf.control_dependencies(check_examples(parsed)):
+            num_frames = tf.cast(tf.minimum(parsed.rgb_frames, MAX_FRAMES), tf.int32)
+        frames = decode_frames(parsed.rgb[:, :MAX_FRAMES], parsed.audio[:, :MAX_FRAMES])
+        return self._probabilities(frames, num_frames)
+
+    def _top(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores, classes = tf.math.top_k(probabilities, self._top_k)
+        return {"classes": tf.cast(classes, tf.int64), "scores": scores}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._top(self._score_examples(examples))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def predictions(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"predictions": self._score_examples(examples)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, RGB_SIZE], tf.uint8, name="rgb"),
+            tf.TensorSpec([None, None, AUDIO_SIZE], tf.uint8, name="audio"),
+            tf.TensorSpec([None], tf.int32, name="num_frames"),
+        ]
+    )
+    def predict_frames(self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        with tf.control_dependencies(check_frames(rgb, audio, num_frames)):
+            num_frames = tf.minimum(num_frames, MAX_FRAMES)
+            frames = tf.concat([rgb[:, :MAX_FRAMES], audio[:, :MAX_FRAMES]], axis=-1)
+        return self._top(self._probabilities(frames, num_frames))
+
+
+def _digest(member: Member) -> str:
+    digest = hashlib.sha256(str(member.variant).encode())
+    for name, array in sorted(member.weights.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:32]

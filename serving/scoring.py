@@ -1,0 +1,68 @@
+"""Scores of a SavedModel of ours on YT-8M files as they are, frame level or video level.
+
+Legend: B videos, V classes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from serving.card import ModelCard
+from trainer.records import Reject, Video, read_videos
+
+
+class SavedModelScorer:
+    """A loaded SavedModel of ours.
+
+    Args:
+        directory: That holds saved_model.pb.
+
+    Raises:
+        UserError: If it is not a model of ours.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.card = ModelCard.load(directory)
+        self._model = tf.saved_model.load(directory)
+        self._predictions = self._model.signatures["predictions"]
+
+    def scores(self, examples: Sequence[bytes]) -> np.ndarray:
+        """float32 [B, V] of serialised SequenceExamples."""
+        return self._predictions(examples=tf.constant(list(examples)))["predictions"].numpy()
+
+
+def score_videos(
+    scorer: SavedModelScorer,
+    files: Sequence[str],
+    batch_size: int = 64,
+    on_reject: Callable[[Reject], None] = lambda reject: None,
+) -> Iterator[tuple[list[Video], np.ndarray]]:
+    """Batches of videos with their scores, float32 [B, V], in the order of the files.
+
+    Args:
+        scorer: Of the model.
+        files: TFRecord files, plain or gzip.
+        batch_size: B; the last batch may be smaller.
+        on_reject: Receives each record that cannot be scored; the others are.
+    """
+    batch: list[Video] = []
+    for path in files:
+        for item in read_videos(path, scorer.card.num_classes):
+            if isinstance(item, Reject):
+                on_reject(item)
+                continue
+            batch.append(item)
+            if len(batch) == batch_size:
+                yield batch, scorer.scores([video.sequence_example for video in batch])
+                batch = []
+    if batch:
+        yield batch, scorer.scores([video.sequence_example for video in batch])
+
+
+def label_rows(videos: Sequence[Video], num_classes: int) -> np.ndarray:
+    """bool [B, V]: the labels of each video."""
+    rows = np.zeros((len(videos), num_classes), bool)
+    for row, video in zip(rows, videos, strict=True):
+        row[list(video.labels)] = True
+    return rows

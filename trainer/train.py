@@ -1,0 +1,177 @@
+"""The training loop: steps, logs, snapshots, and a state from which a killed run goes on.
+
+Legend: B videos, V classes.
+"""
+
+import hashlib
+import json
+import logging
+import posixpath
+import time
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from trainer.config import TrainingConfig
+from trainer.input_pipeline import Position, train_batches
+from trainer.optimizer import learning_rate
+from trainer.scorer import Scorer, evaluate
+from trainer.snapshots import write_snapshot
+from trainer.state import State, read_state, write_state
+from trainer.training_step import StepResult, TrainingStep
+from trainer.variant import Variant
+from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+
+SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
+"""Sub-directories of a training run."""
+
+_logger = logging.getLogger("yt8m.train")
+
+
+def train(
+    variant: Variant,
+    config: TrainingConfig,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    directory: str,
+    *,
+    num_classes: int = NUM_CLASSES,
+    num_mixtures: int = NUM_MIXTURES,
+    strategy: tf.distribute.Strategy | None = None,
+) -> TrainingStep:
+    """Trains one variant in a directory, or goes on with the run that was stopped there.
+
+    On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
+    was not.
+
+    Args:
+        variant: What to train.
+        config: How.
+        train_files: TFRecord files of valid SequenceExamples.
+        eval_files: Likewise; their first `config.eval_slice` videos are scored at each snapshot, for the log alone.
+        directory: Receives `snapshots/`, `state/` and TensorBoard's `logs/`.
+        num_classes: V.
+        num_mixtures: M.
+        strategy: Of tf.distribute; None for all GPUs of this machine, or its CPU.
+
+    Returns:
+        The trained model, its variables in place.
+
+    Raises:
+        UserError: If the directory holds the state of another run.
+    """
+    step_function = TrainingStep(variant, config, strategy or default_strategy(), num_classes, num_mixtures)
+    state_directory = posixpath.join(directory, STATE)
+    fingerprint = _fingerprint(variant, config, train_files, num_classes, num_mixtures)
+    done, position = 0, Position()
+    if state := read_state(state_directory, fingerprint):
+        step_function.load(state.weights)
+        step_function.optimizer.load(state.slots)
+        done, position = state.step, state.position
+        _logger.info("%s: going on from step %d", variant, done)
+    batches = train_batches(
+        train_files,
+        batch_size=config.batch_size,
+        frames_per_video=config.frames_per_video,
+        seed=config.seed,
+        shuffle_buffer=config.shuffle_buffer,
+        files_per_group=config.files_per_group,
+        num_classes=num_classes,
+        start=position,
+        start_step=done,
+    )
+    scorer = Scorer(variant, num_classes, num_mixtures, step_function.variables)
+    log = _Log(variant, config, posixpath.join(directory, LOGS), done)
+    iterator = iter(step_function.strategy.experimental_distribute_dataset(batches))
+    while done < config.steps:
+        batch = next(iterator)
+        positions = batch.pop("position")
+        result = step_function.run(batch, done)
+        done += 1
+        last = done == config.steps
+        if done % config.log_every == 0 or last:
+            log.step(done, result)
+        if done % config.snapshot_every == 0 or last:
+            write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
+            if config.eval_slice:
+                metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
+                log.evaluation(done, metrics.gap, metrics.videos)
+        if done % config.state_every == 0 or last:
+            state = State(
+                done,
+                _next_position(step_function.strategy, positions),
+                step_function.variables,
+                step_function.optimizer.slots,
+            )
+            write_state(state_directory, state, fingerprint)
+    log.close()
+    return step_function
+
+
+def default_strategy() -> tf.distribute.Strategy:
+    """MirroredStrategy over this machine's GPUs when there is more than one, else the default."""
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def _next_position(strategy: tf.distribute.Strategy, positions: tf.Tensor) -> Position:
+    """The record after the last one of a batch, which the last replica holds."""
+    epoch, group, offset = strategy.experimental_local_results(positions)[-1][-1].numpy()
+    return Position(epoch=int(epoch), group=int(group), offset=int(offset) + 1)
+
+
+def _fingerprint(
+    variant: Variant, config: TrainingConfig, files: Sequence[str], num_classes: int, num_mixtures: int
+) -> str:
+    """Digest of what must be equal for a state to be gone on from.
+
+    The number of steps and what is merely written or logged is left out: a run may be prolonged. Files count by name
+    and size, not by directory: ExampleGen's shards are equal wherever they lie.
+    """
+    settings = config.model_dump(
+        exclude={"steps", "snapshot_every", "state_every", "log_every", "eval_slice"}
+    )
+    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in files)
+    content = json.dumps([str(variant), settings, data, num_classes, num_mixtures], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class _Log:
+    """Progress lines and TensorBoard points."""
+
+    def __init__(self, variant: Variant, config: TrainingConfig, directory: str, done: int) -> None:
+        self._variant = variant
+        self._config = config
+        self._writer = tf.summary.create_file_writer(directory)
+        self._since = time.monotonic()
+        self._done = done
+
+    def step(self, done: int, result: StepResult) -> None:
+        loss, norm = float(result.loss), float(result.gradient_norm)
+        now = time.monotonic()
+        rate = (done - self._done) / max(now - self._since, 1e-9)
+        self._since, self._done = now, done
+        with self._writer.as_default(step=done):
+            tf.summary.scalar("loss", loss)
+            tf.summary.scalar("learning_rate", learning_rate(self._config, done - 1))
+            tf.summary.scalar("gradient_norm", norm)
+            tf.summary.scalar("examples_per_second", rate * self._config.batch_size)
+        _logger.info(
+            "%s: step %d of %d (%d %%), loss %.3f, %.0f videos/s, %.0f s left",
+            self._variant,
+            done,
+            self._config.steps,
+            100 * done // self._config.steps,
+            loss,
+            rate * self._config.batch_size,
+            (self._config.steps - done) / rate,
+        )
+
+    def evaluation(self, done: int, gap: float, videos: int) -> None:
+        with self._writer.as_default(step=done):
+            tf.summary.scalar("gap", gap)
+        _logger.info("%s: step %d, GAP %.4f on %d eval videos", self._variant, done, gap, videos)
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,125 @@
+"""One step of training, on one device or on several.
+
+Legend: B videos, T frames, D bytes of a frame, V classes.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.config import TrainingConfig
+from trainer.layers import Moments
+from trainer.loss import cross_entropy
+from trainer.network import dequantize, gated_net_vlad
+from trainer.optimizer import Adam
+from trainer.variant import Variant
+from trainer.weights import check_weights, initial_weights
+from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+
+_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
+
+
+class StepResult(NamedTuple):
+    """What a step leaves to be logged; float32 scalars."""
+
+    loss: tf.Tensor
+    """Cross-entropy of the batch, before the update, without the L2 penalty."""
+    gradient_norm: tf.Tensor
+    """L2 norm over all gradients, before they are clipped."""
+
+
+class TrainingStep:
+    """The weights of a model, its optimizer, and the function that moves both by one batch.
+
+    Args:
+        variant: What is trained.
+        config: How.
+        strategy: Where the variables live and the steps run; with several replicas, each takes its share of the
+            batch, gradients are summed and batch statistics averaged over all of them.
+        num_classes: V.
+        num_mixtures: M.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        config: TrainingConfig,
+        strategy: tf.distribute.Strategy | None = None,
+        num_classes: int = NUM_CLASSES,
+        num_mixtures: int = NUM_MIXTURES,
+    ) -> None:
+        self.variant = variant
+        self.config = config
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.num_classes, self.num_mixtures = num_classes, num_mixtures
+        self._specs = {spec.name: spec for spec in variant.tensor_specs(num_classes, num_mixtures)}
+        initial = initial_weights(variant, config.seed, num_classes, num_mixtures)
+        with self.strategy.scope():
+            self.variables = {
+                name: tf.Variable(initial[name], trainable=spec.trainable, name=name)
+                for name, spec in self._specs.items()
+            }
+            trained = {name: self.variables[name] for name, spec in self._specs.items() if spec.trainable}
+            self.optimizer = Adam(trained, config)
+        self._trained = trained
+        self._run = tf.function(self._distributed, reduce_retracing=True)
+
+    def run(self, batch: Mapping[str, tf.Tensor], step: int) -> StepResult:
+        """One update by a batch of `train_batches`; `step` counts from 0."""
+        return self._run(batch, tf.constant(step, tf.int64))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The 32 tensors as arrays."""
+        return {name: variable.numpy() for name, variable in self.variables.items()}
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Puts weights in place; ValueError names a tensor that does not fit."""
+        check_weights(self.variant, weights, self.num_classes, self.num_mixtures)
+        for name, variable in self.variables.items():
+            variable.assign(weights[name])
+
+    def _distributed(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> StepResult:
+        per_replica = self.strategy.run(self._replica, args=(batch, step))
+        # Both values are already global on every replica.
+        return StepResult(*(self.strategy.experimental_local_results(value)[0] for value in per_replica))
+
+    def _replica(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> StepResult:
+        config = self.config
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        dropout = None
+        if config.dropout:
+            replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
+            dropout = config.dropout, tf.stack([config.seed, step * replicas + replica])
+        moments: Moments = {}
+        with tf.GradientTape() as tape:
+            probabilities = gated_net_vlad(
+                dequantize(batch["frames"]),
+                None,
+                self.variables,
+                moments,
+                _DTYPES[config.precision],
+                dropout,
+            )
+            loss = cross_entropy(probabilities, batch["labels"]) / replicas
+        gradients = dict(zip(self._trained, tape.gradient(loss, list(self._trained.values())), strict=True))
+        if replicas > 1:
+            loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))
+            moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
+        for name in gradients:
+            if self._specs[name].l2 and config.l2_penalty:
+                gradients[name] += config.l2_penalty * self.variables[name]
+        norm = self.optimizer.apply(gradients, step)
+        self._update_moving(moments, step)
+        return StepResult(loss, norm)
+
+    def _update_moving(self, moments: Moments, step: tf.Tensor) -> None:
+        """Moving statistics of batch normalisation; the decay ramps up so that short runs have useful ones."""
+        count = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.config.batch_norm_decay, (1.0 + count) / (10.0 + count))
+        for name, batch_value in moments.items():
+            variable = self.variables[name]
+            value = decay * variable + (1.0 - decay) * batch_value
+            tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
