@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. Both set the project up first, in the private .venv.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+# TensorFlow's and TFX's start-up chatter is not news; YT8M_VERBOSE=1 brings it back.
+ifndef YT8M_VERBOSE
+export TF_CPP_MIN_LOG_LEVEL := 3
+export GRPC_VERBOSITY := ERROR
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/installed ## Install everything into .venv from requirements.lock (once; 2.9 GB)
+	@:
+
+.venv/installed: requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one answer (under 8 minutes on 2 cores)
+	@$(PYTHON) -m pipeline.demo
+
+.PHONY: test
+test: setup ## The whole test suite, an end-to-end pipeline run included (under 10 minutes on 2 cores)
+	$(PYTHON) -m pytest
+
+.PHONY: test-fast
+test-fast: setup ## The tests that take seconds and import no TFX
+	$(PYTHON) -m pytest -m 'not slow'
+
+.PHONY: lint
+lint: setup ## ruff and the import rule
+	.venv/bin/ruff check .
+	.venv/bin/lint-imports --config pyproject.toml
+
+.PHONY: lock
+lock: ## Compile requirements.lock (pins and hashes, no addresses) from pyproject.toml
+	@scripts/setup.sh --lock

@@ -1,0 +1,45 @@
+"""``yt8m sizes``: what a variant weighs, without training it."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from trainer.variant import MIB, TABLE1, Variant
+
+
+def sizes(
+    variants: Annotated[
+        str | None, typer.Option(help="Comma-separated Kx-Hy names. Default: the 18 of the paper's Table 1.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON list on standard output instead of a table.")
+    ] = False,
+) -> None:
+    """Sizes of model variants in MiB: the 32 tensors in float32, and with the four big ones in float16.
+
+    Example: yt8m sizes --variants K24-H1440,K32-H1024 --json
+    """
+    chosen = TABLE1 if variants is None else [Variant.parse(name) for name in variants.split(",")]
+    rows = [size_row(variant) for variant in chosen]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    typer.echo(f"{'variant':<12} {'float32 MiB':>12} {'float16 MiB':>12} {'saved':>7} {'tensors':>8}")
+    for row in rows:
+        typer.echo(
+            f"{row['variant']:<12} {row['float32_mib']:>12.2f} {row['float16_mib']:>12.2f} "
+            f"{row['rate']:>7.1%} {row['tensors']:>8}"
+        )
+
+
+def size_row(variant: Variant) -> dict[str, Any]:
+    """One row of the table: sizes in MiB, ``rate`` the share that float16 saves (paper, Table 1)."""
+    float32, float16 = variant.float32_bytes(), variant.float16_bytes()
+    return {
+        "variant": variant.name,
+        "float32_mib": round(float32 / MIB, 4),
+        "float16_mib": round(float16 / MIB, 4),
+        "rate": round(1 - float16 / float32, 6),
+        "tensors": len(variant.tensor_specs()),
+    }
