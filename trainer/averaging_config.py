@@ -1,0 +1,45 @@
+"""Which snapshots are evaluated and averaged: the `averaging` section of a recipe."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= pair[0] <= pair[1]:
+        raise ValueError("a range is [start, end] with 0 <= start <= end")
+    return pair
+
+
+def _at_most_one(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[1] > 1:
+        raise ValueError("a range of fractions ends at 1.0 or before")
+    return pair
+
+
+FractionRange = Annotated[tuple[float, float], AfterValidator(_ascending), AfterValidator(_at_most_one)]
+StepRange = Annotated[tuple[int, int], AfterValidator(_ascending)]
+
+
+class AveragingConfig(BaseModel):
+    """Candidates of the checkpoint averager (paper, "checkpoint averaging").
+
+    Single snapshots and averages of all snapshots of each range are evaluated; the best of all of them is kept.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    single_every: int = Field(
+        1,
+        ge=1,
+        description="Every so many snapshots, counted back from the last, one is evaluated by itself.",
+    )
+    automatic: bool = Field(
+        True,
+        description="Average ranges that start before the best single snapshot and end at it or after it.",
+    )
+    fractions: tuple[FractionRange, ...] = Field(
+        (), description="Ranges [start, end] as fractions of the last step: [0.5, 1.0] is the second half."
+    )
+    steps: tuple[StepRange, ...] = Field((), description="Ranges [first step, last step], both included.")
+    batch_size: int = Field(128, ge=1, description="Videos scored at once.")
