@@ -1,0 +1,147 @@
+"""Runs the pipeline of a recipe on this machine: LocalDagRunner, SQLite metadata, local files."""
+
+import datetime
+import fcntl
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import logging as absl_logging
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable import runtime_parameter_utils
+
+from pipeline.captured_output import captured_output
+from pipeline.dag import build_pipeline
+from pipeline.node_progress import NodeProgress, NodeTime
+from pipeline.recipe import Recipe
+from pipeline.run_outputs import NodeOutput, run_outputs
+from trainer.errors import UserError
+
+_logger = logging.getLogger("yt8m.run")
+
+
+class RunFailedError(Exception):
+    """A component failed for another reason than the user's input; `log_file` has the trace."""
+
+    def __init__(self, message: str, log_file: str) -> None:
+        super().__init__(message)
+        self.log_file = log_file
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """A run that went to its end.
+
+    Attributes:
+        times: The nodes in the order in which they ran.
+        outputs: What each left behind, by node id.
+        artifacts: Directory of the artifacts.
+        log_file: The libraries' output, with our progress in between.
+    """
+
+    times: list[NodeTime]
+    outputs: dict[str, NodeOutput]
+    artifacts: str
+    log_file: str
+
+
+def run_locally(recipe: Recipe, root: str) -> LocalRun:
+    """Runs a recipe's pipeline; what has not changed since an earlier run under the same root is not done again.
+
+    Args:
+        recipe: Its relative paths count from the current directory.
+        root: Receives `metadata.sqlite`, `artifacts/`, `logs/`, and `work/` while a Trainer runs: a run that was
+            killed goes on from there.
+
+    Raises:
+        UserError: If a component says that the input is wrong, or another run is using the root.
+        RunFailedError: If a component fails otherwise.
+    """
+    base = Path(root).absolute()
+    (base / "logs").mkdir(parents=True, exist_ok=True)
+    run_id = datetime.datetime.now().isoformat(timespec="microseconds")
+    log_file = str(base / "logs" / f"{run_id.replace(':', '')}.log")
+    metadata_file = str(base / "metadata.sqlite")
+    pipeline = build_pipeline(
+        recipe,
+        pipeline_root=str(base / "artifacts"),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(metadata_file),
+        work_root=str(base / "work"),
+    )
+    ir = compiler.Compiler().compile(pipeline)
+    # LocalDagRunner would take the time as well, but not tell which it took.
+    runtime_parameter_utils.substitute_runtime_parameter(
+        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    )
+    progress = NodeProgress(len(ir.nodes), _logger.info)
+    absl_logger = absl_logging.get_absl_logger()
+    verbosity = absl_logging.get_verbosity()
+    with _only_run_in(base), _no_arguments(), captured_output(log_file):
+        absl_logging.set_verbosity(absl_logging.INFO)
+        absl_logger.addHandler(progress)
+        try:
+            LocalDagRunner().run_with_ir(ir)
+        except Exception as error:
+            logging.getLogger().error("%s", traceback.format_exc())
+            if reason := _user_error(error):
+                raise UserError(f"{progress.current}: {reason} (log: {log_file})") from error
+            first = f"{progress.current} failed: {type(error).__name__}: {error}"
+            raise RunFailedError(first, log_file) from error
+        finally:
+            absl_logger.removeHandler(progress)
+            absl_logging.set_verbosity(verbosity)
+    outputs = run_outputs(metadata_file, recipe.name, run_id)
+    # A node whose inputs cannot be resolved is logged by TFX and passed over.
+    if missing := [time.node for time in progress.times if not _succeeded(outputs, time.node)]:
+        raise RunFailedError(f"{missing[0]} did not run: TFX found no inputs for it", log_file)
+    return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file)
+
+
+def _succeeded(outputs: dict[str, NodeOutput], node: str) -> bool:
+    return node in outputs and outputs[node].succeeded
+
+
+@contextmanager
+def _only_run_in(base: Path) -> Iterator[None]:
+    with open(base / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{base}: another run is using this directory; wait for it, or give this one its own --root"
+            ) from None
+        yield
+
+
+@contextmanager
+def _no_arguments() -> Iterator[None]:
+    """Hides our command line: TFX hands `sys.argv` to its executors, and Beam reads options from it."""
+    arguments = sys.argv
+    sys.argv = arguments[:1]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+
+
+def _user_error(error: BaseException) -> str | None:
+    """The text of the UserError behind an exception.
+
+    Beam adds the step's name to the text of what a worker raised in this process; from a worker process only the
+    printed trace comes back.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, UserError):
+            return re.sub(r" \[while running .*\]$", "", str(seen), flags=re.DOTALL)
+        seen = seen.__cause__ or seen.__context__
+    if found := re.findall(r"^trainer\.errors\.UserError: (.*)$", str(error), flags=re.MULTILINE):
+        return re.sub(r" \[while running .*$", "", found[-1])
+    return None

@@ -1,0 +1,100 @@
+"""The small sections of a recipe; training and averaging stand with the code that they configure."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trainer.variant import MIB
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, and without keys that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(Section):
+    """Which files are read and how they are split (paper, 1.1)."""
+
+    train: tuple[str, ...] = Field((), description="Patterns of files that are all trained on; {SPAN} allowed.")
+    validate_: tuple[str, ...] = Field(
+        (),
+        alias="validate",
+        description="Patterns of files of which some are the eval split and the others are trained on.",
+    )
+    eval_files: int = Field(60, ge=1, description="Validate files that become the eval split.")
+    eval_share: float = Field(
+        0.1, gt=0, lt=1, description="Largest share of the validate files that does; small data sets keep the rest."
+    )
+    seed: int = Field(0, ge=0, description="Of the choice of the eval files.")
+    max_reject_share: float = Field(
+        0.01, ge=0, le=1, description="Share of bad records above which the run stops."
+    )
+    vocabulary: str | None = Field(None, description="vocabulary.csv of the data set, for the classes' names.")
+
+    @model_validator(mode="after")
+    def _some_eval_videos(self) -> "DataSection":
+        if not self.validate_:
+            raise ValueError("needs validate patterns: the eval split is drawn from those files")
+        return self
+
+
+class CompressionSection(Section):
+    """Float16 storage of the four big tensors (paper, 2.2)."""
+
+    tolerance: float = Field(
+        1e-4,
+        gt=0,
+        description="Largest change of GAP on 17,600 videos; on fewer it grows with the square root.",
+    )
+
+
+class EnsembleSection(Section):
+    """The choice of members and weights (paper, 2.3)."""
+
+    limit_mib: float = Field(1024, gt=0, description="Largest size of the whole model, in MiB of 2**20 bytes.")
+
+    @property
+    def limit_bytes(self) -> int:
+        """The limit in bytes, rounded down."""
+        return int(self.limit_mib * MIB)
+
+
+class BlessingSection(Section):
+    """What a candidate must reach to be pushed."""
+
+    gap_floor: float = Field(0.0, ge=0, le=1, description="Least GAP on the eval split.")
+    max_gap_drop: float = Field(
+        0.001, ge=0, le=1, description="How far its GAP may lie below that of the model served now."
+    )
+
+
+class PushSection(Section):
+    """Where a blessed model goes."""
+
+    directory: str = Field(description="Base directory of the versions, as TensorFlow Serving watches it.")
+
+
+class ServingSection(Section):
+    """How the model is served."""
+
+    model_name: str = Field("yt8m", pattern=r"^[A-Za-z0-9_-]+$", description="Name that requests ask for.")
+
+
+class BeamSection(Section):
+    """The engine of ExampleGen, StatisticsGen and the Evaluator."""
+
+    runner: Literal["DirectRunner"] = Field("DirectRunner", description="Beam's runner.")
+    workers: int = Field(0, ge=0, description="Processes of the DirectRunner; 0 for one a core.")
+    args: tuple[str, ...] = Field((), description="Further Beam arguments, such as --temp_location=...")
+
+    @property
+    def pipeline_args(self) -> list[str]:
+        """Beam's command line; one worker runs in this process, which saves its start."""
+        mode = "in_memory" if self.workers == 1 else "multi_processing"
+        return [
+            f"--runner={self.runner}",
+            f"--direct_num_workers={self.workers}",
+            f"--direct_running_mode={mode}",
+            *self.args,
+        ]

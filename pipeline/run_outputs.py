@@ -1,0 +1,45 @@
+"""What the nodes of a run left behind, as the metadata store has it."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.orchestration import metadata
+
+_OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
+_SUCCEEDED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """One node of a run.
+
+    Attributes:
+        succeeded: Whether it ran to its end or came from the cache.
+        uris: Output key: URIs of its artifacts.
+    """
+
+    succeeded: bool
+    uris: dict[str, list[str]]
+
+
+def run_outputs(metadata_file: str, pipeline_name: str, run_id: str) -> dict[str, NodeOutput]:
+    """The outputs of each node of a run that reached the metadata store, by node id."""
+    store = metadata_store.MetadataStore(metadata.sqlite_metadata_connection_config(metadata_file))
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    if context is None:
+        return {}
+    nodes = {}
+    for execution in store.get_executions_by_context(context.id):
+        uris = defaultdict(list)
+        events = [e for e in store.get_events_by_execution_ids([execution.id]) if e.type in _OUTPUTS]
+        artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+        for event in events:
+            uris[event.path.steps[0].key].append(artifacts[event.artifact_id].uri)
+        names = [
+            c.name for c in store.get_contexts_by_execution(execution.id) if c.type == "node"
+        ]
+        (node,) = [name.removeprefix(f"{pipeline_name}.") for name in names]
+        nodes[node] = NodeOutput(execution.last_known_state in _SUCCEEDED, dict(uris))
+    return nodes
