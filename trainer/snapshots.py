@@ -60,7 +60,7 @@ def list_snapshots(directory: str) -> list[Snapshot]:
     )
 
 
-def open_snapshot(prefix: str) -> tf.train.CheckpointReader:
+def open_snapshot(prefix: str) -> "tf.compat.v1.train.CheckpointReader":
     """A reader that loads one tensor at a time: `reader.get_tensor(name)`."""
     return tf.train.load_checkpoint(prefix)
 

@@ -1,0 +1,1 @@
+"""CheckpointAverager: the best single snapshot or average of snapshots of one variant."""
