@@ -1,0 +1,194 @@
+"""YouTube-8M records, validated: every record becomes a video or a reject with a reason, none disappears.
+
+Frame-level records (SequenceExample: id, labels; rgb and audio, one byte string a frame) and video-level records
+(Example: id, labels, mean_rgb, mean_audio) are told apart one by one. A video-level record becomes a one-frame video
+in the same 8-bit code. Whatever the encoding of the input, the bytes of a `Video` are a function of its content.
+
+Legend: T frames.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from trainer.encoding import encode_frame_values, encode_frames, frame_prefix, quantise, sequence_example
+from trainer.files import expand
+from trainer.messages import FeatureList, SequenceExample
+from trainer.tfrecord import Damage, read_records
+from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
+
+__all__ = ["Reject", "Video", "expand", "parse_video", "read_videos"]
+
+MEAN_LIMIT = 2.1
+"""Largest magnitude of a video-level feature. The data set's lie in [-1.992, 2.008], the ends of the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One valid video."""
+
+    id: bytes
+    labels: tuple[int, ...]
+    """Ascending, each once; empty in test files."""
+    num_frames: int
+    """T, 1 to 300."""
+    sequence_example: bytes
+    """Serialised SequenceExample of exactly id, labels, rgb and audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record, or the rest of a file, that cannot be used."""
+
+    file: str
+    offset: int
+    """Bytes of the uncompressed file before it."""
+    reason: str
+    """Of the container: see `trainer.tfrecord.Damage`. Of the record: `not_an_example`, `missing_feature`,
+    `wrong_type`, `wrong_frame_length`, `unequal_lengths`, `no_frames`, `label_out_of_range`, `not_finite`,
+    `value_out_of_range`."""
+    detail: str
+    lost_records: int = 1
+
+
+class InvalidRecordError(Exception):
+    """A record is no valid video. Carries the reason (see `Reject.reason`) and a detail for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | Reject]:
+    """Everything that stands in the TFRecord file `path`, plain or gzip, in order.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    for record in read_records(path):
+        if isinstance(record, Damage):
+            yield Reject(path, *record)
+            continue
+        try:
+            yield parse_video(record.data, num_classes)
+        except InvalidRecordError as error:
+            yield Reject(path, record.offset, error.reason, error.detail)
+
+
+def parse_video(data: bytes, num_classes: int = NUM_CLASSES) -> Video:
+    """One serialised frame-level or video-level record.
+
+    Raises:
+        InvalidRecordError: It is no valid video.
+    """
+    message = SequenceExample()
+    try:
+        # An Example parses as a SequenceExample without feature lists: both have their Features in field 1.
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise InvalidRecordError("not_an_example", "the bytes are no Example or SequenceExample") from error
+    context, lists = message.context.feature, message.feature_lists.feature_list
+    if not context and not lists:
+        raise InvalidRecordError("not_an_example", "there is no feature in it")
+    video_id = _id(context)
+    labels = _labels(context, num_classes)
+    if not lists and ("mean_rgb" in context or "mean_audio" in context):
+        rgb = encode_frames(_mean(context, "mean_rgb", RGB_SIZE))
+        audio = encode_frames(_mean(context, "mean_audio", AUDIO_SIZE))
+        num_frames = 1
+    else:
+        rgb, rgb_frames = _frames(lists, "rgb", RGB_SIZE)
+        audio, audio_frames = _frames(lists, "audio", AUDIO_SIZE)
+        if rgb_frames != audio_frames:
+            raise InvalidRecordError(
+                "unequal_lengths", f"{rgb_frames} frames of rgb, {audio_frames} of audio"
+            )
+        if not rgb_frames:
+            raise InvalidRecordError("no_frames", "rgb and audio are empty")
+        num_frames = min(rgb_frames, MAX_FRAMES)
+        if rgb_frames > MAX_FRAMES:
+            rgb = rgb[: len(rgb) // rgb_frames * MAX_FRAMES]
+            audio = audio[: len(audio) // audio_frames * MAX_FRAMES]
+    return Video(video_id, labels, num_frames, sequence_example(video_id, labels, rgb, audio))
+
+
+def _values(context: Any, name: str, kind: str) -> Sequence[Any]:
+    feature = context[name]
+    given = feature.WhichOneof("kind")
+    if given not in (None, kind):
+        raise InvalidRecordError("wrong_type", f"{name} is a {given}, not a {kind}")
+    return getattr(feature, kind).value
+
+
+def _id(context: Any) -> bytes:
+    if "id" not in context:
+        raise InvalidRecordError("missing_feature", "id")
+    values = _values(context, "id", "bytes_list")
+    if not values or not values[0]:
+        raise InvalidRecordError("missing_feature", "id is empty")
+    if len(values) > 1:
+        raise InvalidRecordError("wrong_type", f"id has {len(values)} values, not 1")
+    return values[0]
+
+
+def _labels(context: Any, num_classes: int) -> tuple[int, ...]:
+    if "labels" not in context:
+        return ()
+    labels = sorted(set(_values(context, "labels", "int64_list")))
+    if labels and (labels[0] < 0 or labels[-1] >= num_classes):
+        wrong = labels[0] if labels[0] < 0 else labels[-1]
+        raise InvalidRecordError("label_out_of_range", f"label {wrong} is not in 0..{num_classes - 1}")
+    return tuple(labels)
+
+
+def _mean(context: Any, name: str, size: int) -> np.ndarray:
+    """uint8 [1, size]: a video-level feature as one frame."""
+    if name not in context:
+        raise InvalidRecordError("missing_feature", name)
+    values = np.array(_values(context, name, "float_list"), np.float32)
+    if values.size != size:
+        raise InvalidRecordError("wrong_frame_length", f"{name} has {values.size} values, not {size}")
+    if not np.isfinite(values).all():
+        raise InvalidRecordError("not_finite", f"{name} has a value that is NaN or infinite")
+    if np.abs(values).max() > MEAN_LIMIT:
+        raise InvalidRecordError(
+            "value_out_of_range", f"{name} has a value of magnitude {np.abs(values).max():g} > {MEAN_LIMIT}"
+        )
+    return quantise(values)[np.newaxis]
+
+
+_PREFIXES = {size: np.frombuffer(frame_prefix(size), np.uint8) for size in (RGB_SIZE, AUDIO_SIZE)}
+
+
+def _frames(lists: Any, name: str, size: int) -> tuple[bytes, int]:
+    """The serialised FeatureList `name` in its usual layout, and how many frames of `size` bytes it has."""
+    if name not in lists:
+        raise InvalidRecordError("missing_feature", name)
+    blob = lists[name]
+    prefix = _PREFIXES[size]
+    stride = prefix.size + size
+    if len(blob) % stride == 0:
+        # One array comparison in place of an object a frame. Only the usual layout can pass it.
+        rows = np.frombuffer(blob, np.uint8).reshape(-1, stride)
+        if (rows[:, : prefix.size] == prefix).all():
+            return blob, len(rows)
+    message = FeatureList()
+    try:
+        message.ParseFromString(blob)
+    except DecodeError as error:
+        raise InvalidRecordError("not_an_example", f"{name} is no FeatureList") from error
+    frames = []
+    for index, feature in enumerate(message.feature):
+        if feature.WhichOneof("kind") != "bytes_list" or len(feature.bytes_list.value) != 1:
+            raise InvalidRecordError("wrong_type", f"frame {index} of {name} is not one byte string")
+        frame = feature.bytes_list.value[0]
+        if len(frame) != size:
+            raise InvalidRecordError(
+                "wrong_frame_length", f"frame {index} of {name} has {len(frame)} bytes, not {size}"
+            )
+        frames.append(frame)
+    return encode_frame_values(frames), len(frames)
