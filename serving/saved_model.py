@@ -176,10 +176,11 @@ class _Ensemble(tf.Module):
 
     def _score_examples(self, examples: tf.Tensor) -> tf.Tensor:
         parsed = parse_examples(examples)
+        # All that follows waits for the checks: decoding would fail on its own, less clearly.
         with tf.control_dependencies(check_examples(parsed)):
             num_frames = tf.cast(tf.minimum(parsed.rgb_frames, MAX_FRAMES), tf.int32)
-        frames = decode_frames(parsed.rgb[:, :MAX_FRAMES], parsed.audio[:, :MAX_FRAMES])
-        return self._probabilities(frames, num_frames)
+            rgb, audio = parsed.rgb[:, :MAX_FRAMES], parsed.audio[:, :MAX_FRAMES]
+        return self._probabilities(decode_frames(rgb, audio), num_frames)
 
     def _top(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         scores, classes = tf.math.top_k(probabilities, self._top_k)

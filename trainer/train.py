@@ -62,7 +62,7 @@ def train(
     """
     step_function = TrainingStep(variant, config, strategy or default_strategy(), num_classes, num_mixtures)
     state_directory = posixpath.join(directory, STATE)
-    fingerprint = _fingerprint(variant, config, train_files, num_classes, num_mixtures)
+    fingerprint = run_fingerprint(variant, config, train_files, num_classes, num_mixtures)
     done, position = 0, Position()
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
@@ -121,18 +121,19 @@ def _next_position(strategy: tf.distribute.Strategy, positions: tf.Tensor) -> Po
     return Position(epoch=int(epoch), group=int(group), offset=int(offset) + 1)
 
 
-def _fingerprint(
-    variant: Variant, config: TrainingConfig, files: Sequence[str], num_classes: int, num_mixtures: int
+def run_fingerprint(
+    variant: Variant,
+    config: TrainingConfig,
+    train_files: Sequence[str],
+    num_classes: int = NUM_CLASSES,
+    num_mixtures: int = NUM_MIXTURES,
 ) -> str:
-    """Digest of what must be equal for a state to be gone on from.
+    """Digest of everything that decides the weights and snapshots of a run.
 
-    The number of steps and what is merely written or logged is left out: a run may be prolonged. Files count by name
-    and size, not by directory: ExampleGen's shards are equal wherever they lie.
+    Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
     """
-    settings = config.model_dump(
-        exclude={"steps", "snapshot_every", "state_every", "log_every", "eval_slice"}
-    )
-    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in files)
+    settings = config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
+    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
     content = json.dumps([str(variant), settings, data, num_classes, num_mixtures], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -1,0 +1,1 @@
+"""What TFX's own Trainer runs for one variant."""

@@ -1,0 +1,85 @@
+"""What TFX's Trainer calls: one variant, from Examples to a servable model and its snapshots.
+
+It lies here and not in `trainer`, because it joins training with the SavedModel of `serving`, and imports go down
+only. TFX itself is not imported: the Trainer hands over an object, of which the attributes of `FnArgs` are used.
+"""
+
+import posixpath
+import shutil
+from typing import Any, Protocol
+
+import tensorflow as tf
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.saved_model import Member, write_saved_model
+from trainer.config import TrainingConfig
+from trainer.train import run_fingerprint, train
+from trainer.variant import Variant
+from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+
+
+class FnArgs(Protocol):
+    """The attributes of tfx.components.FnArgs that are used."""
+
+    train_files: list[str]
+    eval_files: list[str]
+    serving_model_dir: str
+    model_run_dir: str
+    custom_config: dict[str, Any]
+
+
+class CustomConfig(BaseModel):
+    """The Trainer's `custom_config`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variant: str = Field(description="Kx-Hy.")
+    training: TrainingConfig = Field(description="How it is trained.")
+    num_classes: int = Field(NUM_CLASSES, ge=1, description="V.")
+    num_mixtures: int = Field(NUM_MIXTURES, ge=1, description="M.")
+    work_dir: str | None = Field(
+        None,
+        description="Local directory that outlives a killed run: the next one goes on from what it finds there. "
+        "None where a retry is given the same model_run (Kubeflow Pipelines).",
+    )
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains a variant and exports its last weights.
+
+    Leaves in `model_run_dir`: `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/`.
+
+    Raises:
+        UserError: If `model_run_dir` holds the state of another run.
+    """
+    config = CustomConfig.model_validate(fn_args.custom_config)
+    variant = Variant.parse(config.variant)
+    train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
+    directory = fn_args.model_run_dir
+    if config.work_dir:
+        # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
+        fingerprint = run_fingerprint(
+            variant, config.training, train_files, config.num_classes, config.num_mixtures
+        )
+        directory = posixpath.join(config.work_dir, fingerprint[:16])
+    trained = train(
+        variant,
+        config.training,
+        train_files,
+        eval_files,
+        directory,
+        num_classes=config.num_classes,
+        num_mixtures=config.num_mixtures,
+    )
+    steps = config.training.steps
+    member = Member(
+        variant=variant, weights=trained.weights(), first_step=steps, last_step=steps, snapshots=1
+    )
+    write_saved_model(fn_args.serving_model_dir, [member], config.num_classes, config.num_mixtures)
+    if config.work_dir:
+        shutil.copytree(directory, fn_args.model_run_dir, dirs_exist_ok=True, copy_function=shutil.move)
+        shutil.rmtree(config.work_dir)
+
+
+def _files(patterns: list[str]) -> list[str]:
+    return sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))

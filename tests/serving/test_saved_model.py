@@ -1,0 +1,224 @@
+"""SavedModels: the same answers everywhere, stored small, and bad rows named."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.card import ModelCard
+from serving.saved_model import Member, read_weights, write_saved_model
+from tests.records import random_example, random_frames, sequence_example
+from trainer.errors import UserError
+from trainer.network import dequantize, gated_net_vlad
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+
+CLASSES = 40
+
+
+def make_member(name: str, seed: int, weight: float = 1.0, compress: bool = True) -> Member:
+    variant = Variant.parse(name)
+    weights = initial_weights(variant, seed, CLASSES)
+    if compress:
+        for spec in variant.tensor_specs(CLASSES):
+            if spec.compressible:
+                weights[spec.name] = weights[spec.name].astype(np.float16)
+    return Member(variant=variant, weights=weights, weight=weight, gap=0.5, first_step=10, last_step=30, snapshots=3)
+
+
+@pytest.fixture(scope="module")
+def members():
+    return [make_member("K4-H8", 1, 0.6), make_member("K3-H6", 2, 0.4)]
+
+
+@pytest.fixture(scope="module")
+def model_dir(members, tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("model") / "saved")
+    write_saved_model(directory, members, CLASSES, gap=0.75)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def model(model_dir):
+    return tf.saved_model.load(model_dir)
+
+
+@pytest.fixture(scope="module")
+def videos():
+    generator = np.random.default_rng(0)
+    return [random_frames(generator, count) for count in (3, 1, 7, 5)]
+
+
+@pytest.fixture(scope="module")
+def examples(videos):
+    return [sequence_example(*frames) for frames in videos]
+
+
+def dense(model, examples):
+    return model.signatures["predictions"](examples=tf.constant(examples))["predictions"].numpy()
+
+
+def test_prediction_is_the_weighted_sum_of_the_members(model, members, videos, examples):
+    expected = np.zeros((len(videos), CLASSES))
+    for row, (rgb, audio) in enumerate(videos):
+        frames = np.stack([np.frombuffer(r + a, np.uint8) for r, a in zip(rgb, audio, strict=True)])
+        for member in members:
+            weights = {name: tf.constant(value, tf.float32) for name, value in member.weights.items()}
+            expected[row] += member.weight * gated_net_vlad(dequantize(frames[np.newaxis]), None, weights).numpy()[0]
+    np.testing.assert_allclose(dense(model, examples), expected, atol=1e-6)
+
+
+def test_the_three_signatures_agree(model, videos, examples):
+    scores = dense(model, examples)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :20]
+    top = model.signatures["serving_default"](examples=tf.constant(examples))
+    assert top["classes"].dtype == tf.int64
+    assert np.array_equal(top["classes"], order)
+    np.testing.assert_allclose(top["scores"], np.take_along_axis(scores, order, 1))
+    longest = max(len(rgb) for rgb, _ in videos)
+    rgb = np.full((len(videos), longest, 1024), 77, np.uint8)  # Padding of any value.
+    audio = np.full((len(videos), longest, 128), 99, np.uint8)
+    for row, (r, a) in enumerate(videos):
+        rgb[row, : len(r)] = np.frombuffer(b"".join(r), np.uint8).reshape(-1, 1024)
+        audio[row, : len(a)] = np.frombuffer(b"".join(a), np.uint8).reshape(-1, 128)
+    counts = np.array([len(r) for r, _ in videos], np.int32)
+    framed = model.signatures["predict_frames"](
+        rgb=tf.constant(rgb), audio=tf.constant(audio), num_frames=tf.constant(counts)
+    )
+    np.testing.assert_allclose(framed["scores"], top["scores"], atol=1e-6)
+
+
+def test_a_row_does_not_depend_on_its_batch_mates(model, examples):
+    together = dense(model, examples)
+    for row, example in enumerate(examples):
+        np.testing.assert_allclose(dense(model, [example])[0], together[row], atol=1e-6)
+
+
+def test_frames_after_the_300th_do_not_count(model):
+    rgb, audio = random_frames(np.random.default_rng(0), 302)
+    cut = sequence_example(rgb[:300], audio[:300])
+    np.testing.assert_allclose(dense(model, [sequence_example(rgb, audio)]), dense(model, [cut]), atol=1e-6)
+
+
+BAD_ROWS = {
+    "no frames": (sequence_example([], []), "has no frames"),
+    "nothing at all": (b"", "has no frames"),
+    "unequal": (sequence_example([bytes(1024)] * 2, [bytes(128)]), "differ in their number of frames"),
+    "short rgb": (sequence_example([bytes(1024), bytes(1023)], [bytes(128)] * 2), "'rgb' has not 1024 bytes"),
+    "long audio": (sequence_example([bytes(1024)], [bytes(129)]), "'audio' has not 128 bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ROWS)
+@pytest.mark.parametrize("row", [0, 2])
+def test_a_bad_row_is_refused_by_its_number(model, examples, kind, row):
+    bad, message = BAD_ROWS[kind]
+    batch = list(examples)
+    batch[row] = bad
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message) as error:
+        dense(model, batch)
+    assert f"in row] [{row}]" in str(error.value)
+
+
+def test_bytes_that_are_no_proto_are_an_invalid_argument(model, examples):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        dense(model, [examples[0], b"\xff\xff\xff"])
+
+
+@pytest.mark.parametrize(
+    ("frames", "audio_frames", "counts"), [(3, 3, [0]), (3, 3, [4]), (3, 2, [2]), (3, 3, [1, 1])]
+)
+def test_dense_inputs_that_do_not_fit_are_refused(model, frames, audio_frames, counts):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="num_frames"):
+        model.signatures["predict_frames"](
+            rgb=tf.zeros([1, frames, 1024], tf.uint8),
+            audio=tf.zeros([1, audio_frames, 128], tf.uint8),
+            num_frames=tf.constant(counts, tf.int32),
+        )
+
+
+def test_the_card_says_what_is_stored(model_dir, members):
+    card = ModelCard.load(model_dir)
+    assert (card.num_classes, card.gap) == (CLASSES, 0.75)
+    assert [member.variant for member in card.members] == ["K4-H8", "K3-H6"]
+    assert [member.bytes for member in card.members] == [
+        member.variant.float16_bytes(CLASSES) for member in members
+    ]
+    assert card.bytes == sum(member.bytes for member in card.members)
+    dtypes = {tensor.name: tensor.dtype for tensor in card.members[0].tensors}
+    assert len(dtypes) == 32
+    assert sorted(name for name, dtype in dtypes.items() if dtype == "float16") == [
+        "experts/weights",
+        "gates/weights",
+        "gating_prob/weights",
+        "hidden1/weights",
+    ]
+
+
+def test_weights_are_read_back_as_they_were_stored(model_dir, members):
+    for index, member in enumerate(members):
+        restored = read_weights(model_dir, index)
+        assert restored.keys() == member.weights.keys()
+        for name, value in member.weights.items():
+            assert restored[name].dtype == value.dtype
+            assert np.array_equal(restored[name], value)
+
+
+def test_a_directory_that_is_no_model_of_ours(tmp_path):
+    with pytest.raises(UserError, match="is not a model of this project"):
+        ModelCard.load(str(tmp_path))
+
+
+def test_a_member_that_lacks_a_tensor_is_refused(tmp_path):
+    member = make_member("K4-H8", 1)
+    del member.weights["hidden2/biases"]
+    with pytest.raises(ValueError, match="hidden2/biases is missing"):
+        write_saved_model(str(tmp_path / "m"), [member], CLASSES)
+
+
+@pytest.mark.slow
+def test_it_loads_with_nothing_but_tensorflow_also_as_version_1(model_dir, model, examples, tmp_path):
+    """In a process that cannot import our code; twice, since a second load must not disturb the first."""
+    (tmp_path / "examples").write_bytes(json.dumps([example.hex() for example in examples]).encode())
+    script = textwrap.dedent(f"""
+        import json, sys
+        sys.path = [path for path in sys.path if path not in ("", {str(sys.path[0])!r})]
+        sys.meta_path = [f for f in sys.meta_path if "__editable__" not in getattr(f, "__module__", repr(f))]
+        try:
+            import trainer
+        except ImportError:
+            pass
+        else:
+            raise SystemExit("our code is importable")
+        import numpy as np, tensorflow as tf
+        examples = [bytes.fromhex(e) for e in json.load(open({str(tmp_path / "examples")!r}))]
+        first, second = (tf.saved_model.load({model_dir!r}) for _ in range(2))
+        np.save({str(tmp_path / "v2.npy")!r}, first.signatures["predictions"](examples=tf.constant(examples))["predictions"])
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            graph = tf.compat.v1.saved_model.load(session, ["serve"], {model_dir!r})
+            signature = graph.signature_def["predictions"]
+            nodes = [*graph.graph_def.node, *(n for f in graph.graph_def.library.function for n in f.node_def)]
+            numeric = [n for n in nodes if n.op == "Const" and n.attr["dtype"].type != tf.string.as_datatype_enum]
+            assert max(n.ByteSize() for n in numeric) < 1000, "a weight is a constant of the graph"
+            feed = {{signature.inputs["examples"].name: examples}}
+            np.save({str(tmp_path / "v1.npy")!r}, session.run(signature.outputs["predictions"].name, feed))
+        """)
+    subprocess.run([sys.executable, "-I", "-c", script], check=True, timeout=300, cwd=tmp_path)
+    expected = dense(model, examples)
+    for version in ("v1", "v2"):
+        np.testing.assert_allclose(np.load(tmp_path / f"{version}.npy"), expected, atol=1e-6)
+
+
+def test_one_member_without_compression_answers_like_float16_to_its_precision(tmp_path, model_dir):
+    example = random_example(np.random.default_rng(5), 4)
+    answers = []
+    for compress in (False, True):
+        directory = str(tmp_path / str(compress))
+        write_saved_model(directory, [make_member("K4-H8", 1, compress=compress)], CLASSES)
+        answers.append(dense(tf.saved_model.load(directory), [example]))
+    np.testing.assert_allclose(answers[0], answers[1], atol=2e-3)
+    assert not np.array_equal(answers[0], answers[1])

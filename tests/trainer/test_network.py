@@ -1,0 +1,104 @@
+"""What must hold for any weights: padding, order of the frames and neighbours in the batch do not matter."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.loss import cross_entropy
+from trainer.network import dequantize, gated_net_vlad
+from trainer.variant import Variant
+from trainer.weights import check_weights, initial_weights
+
+CLASSES = 30
+VARIANT = Variant(3, 8)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    generator = np.random.default_rng(1)
+    weights = initial_weights(VARIANT, 0, CLASSES)
+    for spec in VARIANT.tensor_specs(CLASSES):
+        if "/bn/" in spec.name:  # As after training: no statistic is at its initial value.
+            weights[spec.name] = generator.uniform(0.5, 1.5, spec.shape).astype(np.float32)
+    return weights
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return np.random.default_rng(2).integers(0, 256, (4, 7, 1152), np.uint8)
+
+
+def predict(weights, frames, counts):
+    mask = tf.sequence_mask(counts, frames.shape[1], tf.float32)
+    return gated_net_vlad(dequantize(frames), mask, weights).numpy()
+
+
+def test_dequantize_is_the_code_of_the_data_set():
+    frames = np.zeros((1, 1, 1152), np.uint8)
+    frames[0, 0, 0] = 255
+    low, high = 4 / 512 - 2, 4 + 4 / 512 - 2
+    norm = np.sqrt(high**2 + 1151 * low**2)
+    values = dequantize(frames).numpy()[0, 0]
+    assert values[0] == pytest.approx(high / norm)
+    assert values[1] == pytest.approx(low / norm)
+    assert np.linalg.norm(values) == pytest.approx(1.0)
+
+
+def test_predictions_are_probabilities(weights, frames):
+    result = predict(weights, frames, [7, 7, 7, 7])
+    assert result.shape == (4, CLASSES)
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+def test_padding_changes_nothing_whatever_is_in_it(weights, frames):
+    short = predict(weights, frames[:, :5], [5, 5, 5, 5])
+    padded = predict(weights, frames, [5, 5, 5, 5])
+    np.testing.assert_allclose(padded, short, atol=1e-6)
+
+
+def test_the_order_of_frames_does_not_matter(weights, frames):
+    order = np.random.default_rng(3).permutation(7)
+    full = [7, 7, 7, 7]
+    np.testing.assert_allclose(predict(weights, frames[:, order], full), predict(weights, frames, full), atol=1e-6)
+
+
+def test_a_video_does_not_see_its_neighbours(weights, frames):
+    counts = [1, 7, 3, 5]
+    together = predict(weights, frames, counts)
+    for row, count in enumerate(counts):
+        alone = predict(weights, frames[row : row + 1, :count], [count])
+        np.testing.assert_allclose(together[row : row + 1], alone, atol=1e-6)
+
+
+def test_repeating_a_video_s_frames_changes_nothing(weights, frames):
+    once = predict(weights, frames[:, :3], [3, 3, 3, 3])
+    twice = predict(weights, np.concatenate([frames[:, :3]] * 2, axis=1), [6, 6, 6, 6])
+    np.testing.assert_allclose(twice, once, atol=1e-5)
+
+
+def test_cross_entropy_by_hand():
+    probabilities = tf.constant([[0.5, 0.25], [0.9, 0.1]])
+    labels = tf.constant([[True, False], [True, True]])
+    first = np.log(0.5 + 1e-5) + np.log(0.75 + 1e-5)
+    second = np.log(0.9 + 1e-5) + np.log(0.1 + 1e-5)
+    assert float(cross_entropy(probabilities, labels)) == pytest.approx(-(first + second) / 2)
+
+
+def test_initial_weights_are_a_function_of_the_seed():
+    first, same, other = (initial_weights(VARIANT, seed, CLASSES) for seed in (5, 5, 6))
+    assert all(np.array_equal(first[name], same[name]) for name in first)
+    assert not np.array_equal(first["hidden1/weights"], other["hidden1/weights"])
+    spread = initial_weights(Variant(8, 64), 0, CLASSES)["hidden1/weights"].std()
+    assert spread == pytest.approx(1 / np.sqrt(8), rel=0.01)
+
+
+def test_weights_that_do_not_fit_are_named():
+    weights = initial_weights(VARIANT, 0, CLASSES)
+    check_weights(VARIANT, weights, CLASSES)
+    with pytest.raises(ValueError, match="experts/biases is missing"):
+        check_weights(VARIANT, {k: v for k, v in weights.items() if k != "experts/biases"}, CLASSES)
+    with pytest.raises(ValueError, match="stray is not a tensor"):
+        check_weights(VARIANT, weights | {"stray": np.zeros(1)}, CLASSES)
+    with pytest.raises(ValueError, match=r"hidden2/biases must have shape \(16,\). Received: \(3,\)"):
+        check_weights(VARIANT, weights | {"hidden2/biases": np.zeros(3)}, CLASSES)
