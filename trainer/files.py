@@ -49,7 +49,7 @@ def file_size(path: str) -> int:
 
 
 def rename(source: str, target: str) -> None:
-    """Moves a file over `target`, which may exist. On a local disk readers see the old or the new one, whole."""
+    """Moves a file over `target`, which may exist; on a local disk readers see the old or the new one."""
     if is_local(source) and is_local(target):
         os.replace(source, target)
         return

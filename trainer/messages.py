@@ -1,7 +1,7 @@
 """The messages tf.train.Example and tf.train.SequenceExample, without TensorFlow.
 
-Importing TensorFlow takes seconds, and its SequenceExample builds one Python object a frame. These messages have
-the same wire format (tensorflow/core/example/example.proto and feature.proto) with one difference: in
+Importing TensorFlow takes seconds, and its SequenceExample builds one Python object a frame. These messages
+have the same wire format (tensorflow/core/example/example.proto and feature.proto) with one difference: in
 `SequenceExample` a feature list is left as the bytes of its `FeatureList`, which can be read as one array.
 """
 

@@ -1,8 +1,9 @@
 """YouTube-8M records, validated: every record becomes a video or a reject with a reason, none disappears.
 
-Frame-level records (SequenceExample: id, labels; rgb and audio, one byte string a frame) and video-level records
-(Example: id, labels, mean_rgb, mean_audio) are told apart one by one. A video-level record becomes a one-frame video
-in the same 8-bit code. Whatever the encoding of the input, the bytes of a `Video` are a function of its content.
+Frame-level records (SequenceExample: id, labels; rgb and audio, one byte string a frame) and video-level
+records (Example: id, labels, mean_rgb, mean_audio) are told apart one by one. A video-level record becomes a
+one-frame video in the same 8-bit code. Whatever the encoding of the input, the bytes of a `Video` are a
+function of its content.
 
 Legend: T frames.
 """

@@ -1,7 +1,8 @@
 """TFRecord files, read strictly: every checksum is checked, and what cannot be read is reported, not skipped.
 
-A record is its length (uint64, little-endian), the masked CRC-32C of those 8 bytes, the data, and the masked CRC-32C
-of the data (tensorflow/core/lib/io/record_writer.h). Plain and gzip files are told apart by their content.
+A record is its length (uint64, little-endian), the masked CRC-32C of those 8 bytes, the data, and the masked
+CRC-32C of the data (tensorflow/core/lib/io/record_writer.h). Plain and gzip files are told apart by their
+content.
 """
 
 import gzip
@@ -63,8 +64,8 @@ def masked_crc(data: bytes) -> int:
 def read_records(path: str) -> Iterator[Record | Damage]:
     """All records of a file in order. A wrong data checksum loses one record, a wrong length the rest.
 
-    A file of no bytes is a valid, empty TFRecord file to other readers; here it is reported as `empty_file`, because
-    in a data set of shards it is a download that failed.
+    A file of no bytes is a valid, empty TFRecord file to other readers; here it is reported as `empty_file`,
+    because in a data set of shards it is a download that failed.
 
     Raises:
         UserError: There is no such file.
