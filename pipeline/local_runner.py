@@ -53,12 +53,12 @@ class LocalRun:
 
 
 def run_locally(recipe: Recipe, root: str) -> LocalRun:
-    """Runs a recipe's pipeline; what has not changed since an earlier run under the same root is not done again.
+    """Runs a recipe's pipeline; what an earlier run under the same root did, unchanged, is not done again.
 
     Args:
         recipe: Its relative paths count from the current directory.
-        root: Receives `metadata.sqlite`, `artifacts/`, `logs/`, and `work/` while a Trainer runs: a run that was
-            killed goes on from there.
+        root: Receives `metadata.sqlite`, `artifacts/`, `logs/`, and `work/` while a Trainer runs: a run that
+            was killed goes on from there.
 
     Raises:
         UserError: If a component says that the input is wrong, or another run is using the root.
@@ -134,8 +134,8 @@ def _no_arguments() -> Iterator[None]:
 def _user_error(error: BaseException) -> str | None:
     """The text of the UserError behind an exception.
 
-    Beam adds the step's name to the text of what a worker raised in this process; from a worker process only the
-    printed trace comes back.
+    Beam adds the step's name to the text of what a worker raised in this process; from a worker process
+    only the printed trace comes back.
     """
     seen: BaseException | None = error
     while seen is not None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 _STARTED = "Component %s is running."
 _FINISHED = "Component %s is finished."
 _CACHED = "A cached execution %d is used."
-_DONE_BEFORE = "This execution has already succeeded. Will exit gracefully to avoid overwriting output artifacts."
+_DONE_BEFORE = (
+    "This execution has already succeeded. Will exit gracefully to avoid overwriting output artifacts."
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class NodeTime:
 class NodeProgress(logging.Handler):
     """Observes the log records with which TFX announces each node.
 
-    LocalDagRunner offers no callback, but logs a fixed message (told by its format, not its text) when a node starts,
-    when its result comes from the cache, and when it ends.
+    LocalDagRunner offers no callback, but logs a fixed message (told by its format, not its text) when a node
+    starts, when its result comes from the cache, and when it ends.
 
     Args:
         total: Nodes of the pipeline.

@@ -77,7 +77,7 @@ class Recipe(Section):
         smallest = min(variant.float16_bytes() for variant in self.variants)
         if smallest > self.ensemble.limit_bytes:
             raise ValueError(
-                f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, the smallest takes "
-                f"{smallest / MIB:.2f} in float16"
+                f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, "
+                f"the smallest takes {smallest / MIB:.2f} in float16"
             )
         return self

@@ -99,7 +99,9 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     place, equals, text = override.partition("=")
     keys = [key.strip() for key in place.split(".")]
     if not equals or not all(keys):
-        raise UserError(f"--set takes section.key=value, for example training.steps=500. Received: {override!r}")
+        raise UserError(
+            f"--set takes section.key=value, for example training.steps=500. Received: {override!r}"
+        )
     try:
         value = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:

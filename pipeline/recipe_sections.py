@@ -16,7 +16,9 @@ class Section(BaseModel):
 class DataSection(Section):
     """Which files are read and how they are split (paper, 1.1)."""
 
-    train: tuple[str, ...] = Field((), description="Patterns of files that are all trained on; {SPAN} allowed.")
+    train: tuple[str, ...] = Field(
+        (), description="Patterns of files that are all trained on; {SPAN} allowed."
+    )
     validate_: tuple[str, ...] = Field(
         (),
         alias="validate",
@@ -24,13 +26,18 @@ class DataSection(Section):
     )
     eval_files: int = Field(60, ge=1, description="Validate files that become the eval split.")
     eval_share: float = Field(
-        0.1, gt=0, lt=1, description="Largest share of the validate files that does; small data sets keep the rest."
+        0.1,
+        gt=0,
+        lt=1,
+        description="Largest share of the validate files that does; small data sets keep the rest.",
     )
     seed: int = Field(0, ge=0, description="Of the choice of the eval files.")
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )
-    vocabulary: str | None = Field(None, description="vocabulary.csv of the data set, for the classes' names.")
+    vocabulary: str | None = Field(
+        None, description="vocabulary.csv of the data set, for the classes' names."
+    )
 
     @model_validator(mode="after")
     def _some_eval_videos(self) -> "DataSection":
@@ -52,7 +59,9 @@ class CompressionSection(Section):
 class EnsembleSection(Section):
     """The choice of members and weights (paper, 2.3)."""
 
-    limit_mib: float = Field(1024, gt=0, description="Largest size of the whole model, in MiB of 2**20 bytes.")
+    limit_mib: float = Field(
+        1024, gt=0, description="Largest size of the whole model, in MiB of 2**20 bytes."
+    )
 
     @property
     def limit_bytes(self) -> int:

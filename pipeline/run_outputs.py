@@ -37,9 +37,7 @@ def run_outputs(metadata_file: str, pipeline_name: str, run_id: str) -> dict[str
         artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
         for event in events:
             uris[event.path.steps[0].key].append(artifacts[event.artifact_id].uri)
-        names = [
-            c.name for c in store.get_contexts_by_execution(execution.id) if c.type == "node"
-        ]
+        names = [c.name for c in store.get_contexts_by_execution(execution.id) if c.type == "node"]
         (node,) = [name.removeprefix(f"{pipeline_name}.") for name in names]
         nodes[node] = NodeOutput(execution.last_known_state in _SUCCEEDED, dict(uris))
     return nodes

@@ -55,7 +55,10 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
     ("changes", "expected"),
     [
         ({"trainig": {}}, "trainig: unknown key, did you mean training?"),
-        ({"training": {"learning_rat": 1}}, "training.learning_rat: unknown key, did you mean learning_rate?"),
+        (
+            {"training": {"learning_rat": 1}},
+            "training.learning_rat: unknown key, did you mean learning_rate?",
+        ),
         ({"push": {"directory": "x", "dir": "y"}}, "push.dir: unknown key, did you mean directory?"),
         (
             {"data": {"validate": ["x"], "validat": ["y"]}},
@@ -80,7 +83,10 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         ({"variants": []}, "variants: "),
         ({"variants": ["K4-H8", "K4-H8"]}, "variants: K4-H8 stands there more than once"),
         ({"variants": ["K4H8"]}, "variants.0: a variant is written K<clusters>-H<hidden>"),
-        ({"training": {"steps": 0}}, "training.steps: input should be greater than or equal to 1. Received: 0"),
+        (
+            {"training": {"steps": 0}},
+            "training.steps: input should be greater than or equal to 1. Received: 0",
+        ),
         ({"training_overrides": {"K9-H8": {}}}, "training_overrides.K9-H8: is not among the variants"),
         ({"training_overrides": {"K4-H8": {"steps": 0}}}, "training_overrides.K4-H8.steps: "),
         ({"ensemble": {"limit_mib": 1}}, "ensemble.limit_mib: no variant fits into 1 MiB"),

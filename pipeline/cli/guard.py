@@ -1,0 +1,73 @@
+"""What every entry point has in common: quiet libraries, and an error that is one line and an exit code."""
+
+import logging
+import os
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
+from trainer.errors import UserError
+
+
+def guarded(action: Callable[[], int | None]) -> NoReturn:
+    """Runs an action and leaves with its exit code: 2 for wrong input, 1 for any other fault, each with one line.
+
+    With YT8M_VERBOSE in the environment the libraries' own messages and the full trace are shown as well.
+    """
+    verbose = bool(os.environ.get("YT8M_VERBOSE"))
+    prepare_logging(verbose)
+    try:
+        code = action()
+    except UserError as error:
+        _leave(2, str(error))
+    except BrokenPipeError:
+        # The reader (head, for one) has seen enough; the flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        _leave(130, "interrupted")
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error of the command line library
+            _leave(error.exit_code, f"{error.format_message()} (see yt8m --help)")
+        if verbose:
+            traceback.print_exc()
+        trace = getattr(error, "log_file", None) or _write_trace(error)
+        _leave(1, f"{type(error).__name__}: {error} (full trace in {trace})")
+    sys.exit(code or 0)
+
+
+def prepare_logging(verbose: bool = False) -> None:
+    """Our own progress goes to standard error; the libraries' chatter goes nowhere unless verbose."""
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        warnings.simplefilter("ignore")
+    # A handler on the root keeps absl and TensorFlow from adding handlers of their own.
+    logging.getLogger().addHandler(logging.StreamHandler() if verbose else logging.NullHandler())
+    progress = logging.getLogger("yt8m")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    progress.handlers = [handler]
+    progress.setLevel(logging.INFO)
+    progress.propagate = False
+
+
+def _write_trace(error: BaseException) -> str:
+    stamp = time.strftime("%Y%m%d-%H%M%S-")
+    with tempfile.NamedTemporaryFile(
+        "w", prefix=f"yt8m-{stamp}", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        file.writelines(traceback.format_exception(error))
+    return file.name
+
+
+def _leave(code: int, message: str) -> NoReturn:
+    line = " ".join(message.split())
+    sys.stderr.write(f"yt8m: {line if len(line) <= 2000 else line[:2000] + ' ...'}\n")
+    sys.exit(code)

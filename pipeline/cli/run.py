@@ -1,0 +1,80 @@
+"""``yt8m run``: the whole pipeline on this machine."""
+
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.local_runner import LocalRun
+    from pipeline.recipe import Recipe
+
+_logger = logging.getLogger("yt8m.run")
+
+
+def run(
+    recipe: Annotated[
+        str, typer.Option(help="demo, video_level, yhls, table1, grid28, or the path of a YAML file.")
+    ],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern of files to split into training and evaluation; may be repeated."),
+    ] = None,
+    train: Annotated[
+        list[str] | None, typer.Option(help="Pattern of files to train on; may be repeated.")
+    ] = None,
+    validate: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern of files of which some become the eval split; may be repeated."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.key=value, over the recipe's; may be repeated."),
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="Directory of the run's artifacts. Default: runs/<recipe's name>.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The run's report as one JSON document on standard output.")
+    ] = False,
+) -> None:
+    """Runs a recipe's pipeline here, from YT-8M files to a pushed ensemble.
+
+    What an earlier run under the same root has done already, from the same input, is taken from its cache; a
+    run that was killed goes on where its training stopped.
+
+    \b
+    Examples: yt8m run --recipe demo
+              yt8m run --recipe video_level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
+    """
+    from pipeline.recipe_loader import load_recipe
+    from trainer.errors import UserError
+
+    if data and (train or validate):
+        raise UserError("--data is for files that are split here; give either it, or --train and --validate")
+    if data:
+        train, validate = [], data
+    loaded = load_recipe(recipe, overrides or (), train=train, validate=validate)
+    finished = run_recipe(loaded, root or f"runs/{loaded.name}")
+    typer.echo(json.dumps(finished.report, indent=2) if as_json else summary(finished))
+
+
+def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
+    """Runs a recipe, after the checks that need no half minute of imports."""
+    from trainer.files import expand
+
+    for pattern in (*recipe.data.train, *recipe.data.validate_):
+        expand([re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)])
+    _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
+    from pipeline.local_runner import run_locally
+
+    return run_locally(recipe, root)
+
+
+def summary(finished: "LocalRun") -> str:
+    """What a person wants to know of a finished run: the tables, the blessing, and where things lie."""
+    from components.run_report.tables import render
+
+    return "\n".join([render(finished.report), "", f"Artifacts: {finished.artifacts}", f"Log: {finished.log_file}"])

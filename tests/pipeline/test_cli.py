@@ -1,0 +1,107 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.cli.main import VERBS
+
+
+def yt8m(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,
+    )
+
+
+def test_sizes_prints_the_papers_table_as_one_json_list() -> None:
+    result = yt8m("sizes", "--variants", "K24-H1440,K16-H256", "--json")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    first, second = json.loads(result.stdout)
+    assert first["variant"] == "K24-H1440"
+    assert first["float32_mib"] == pytest.approx(714.93, abs=0.005)
+    assert first["float16_mib"] == pytest.approx(381.40, abs=0.005)
+    assert first["rate"] == pytest.approx(0.467, abs=0.0005)
+    assert first["tensors"] == 32
+    assert second["variant"] == "K16-H256"
+
+
+def test_sizes_without_variants_is_table1() -> None:
+    result = yt8m("sizes", "--json")
+    assert len(json.loads(result.stdout)) == 18
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["sizes", "--variants", "K24"], "a variant is written K<clusters>-H<hidden>"),
+        (["sizes", "--nonsense"], "--nonsense"),
+        (["nonsense"], "nonsense"),
+        (["run"], "--recipe"),
+        (["run", "--recipe", "dmeo"], "did you mean demo"),
+        (["run", "--recipe", "demo", "--set", "training.learning_rat=1"], "did you mean learning_rate?"),
+        (["run", "--recipe", "demo", "--data", "/nonexistent/*.tfrecord"], "/nonexistent/*.tfrecord"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], part: str) -> None:
+    result = yt8m(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert part in result.stderr
+
+
+def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_path) -> None:
+    script = (
+        "import sys; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "def broken(v): raise ZeroDivisionError('by zero')\n"
+        "s.size_row = broken\n"
+        "sys.argv = ['yt8m', 'sizes']\n"
+        "m.main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "ZeroDivisionError: by zero" in line
+    (log,) = tmp_path.glob("yt8m-*.log")
+    assert str(log) in line
+    assert "Traceback" in log.read_text()
+
+
+def test_reader_that_stops_early_gets_no_trace() -> None:
+    command = f"{sys.executable} -m pipeline.cli.main sizes --json | head -c 1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert result.stdout == "["
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sizes"], ["sizes", "--help"], ["run", "--help"]])
+def test_light_verbs_import_neither_tensorflow_nor_tfx(arguments: list[str]) -> None:
+    script = (
+        "import sys; from pipeline.cli.main import main\n"
+        f"sys.argv = ['yt8m', *{arguments!r}]\n"
+        "try: main()\n"
+        "except SystemExit as done: assert done.code == 0\n"
+        "heavy = {'tensorflow', 'tfx', 'apache_beam', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_each_verb_shows_an_example(verb: str) -> None:
+    result = yt8m(verb, "--help")
+    assert result.returncode == 0
+    assert f"yt8m {verb}" in result.stdout.split("Example", 1)[-1]
