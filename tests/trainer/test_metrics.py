@@ -193,7 +193,7 @@ def test_top_pairs():
 def test_nan_is_named(column):
     scores = np.zeros((40, 3862), np.float32)
     scores[35, column] = np.nan
-    with pytest.raises(UserError, match="NaN .first in row 35"):
+    with pytest.raises(UserError, match=r"NaN \(first in row 35"):
         measure(scores, np.zeros(scores.shape, bool))
 
 
@@ -213,7 +213,7 @@ def test_wrong_input_is_refused(scores, labels, message):
 
 
 def test_wrong_pairs_and_merges_are_refused():
-    with pytest.raises(ValueError, match="2 confidences|one hit a confidence"):
+    with pytest.raises(ValueError, match="one hit a confidence"):
         gap(np.zeros(2, np.float32), np.zeros(3, bool), 1)
     with pytest.raises(ValueError, match="float64"):
         gap(np.zeros(2), np.zeros(2, bool), 1)
