@@ -1,19 +1,21 @@
 """``make demo``: from nothing to an answer of a served ensemble.
 
-Writes a synthetic sample, runs the recipe ``demo`` on it, serves what it pushed, and asks that server for the classes
-of a video of the evaluation split.
+Writes a synthetic sample, runs the recipe ``demo`` on it, serves what it pushed, and asks that server for the
+classes of a video of the evaluation split.
 """
 
 import logging
 import os
+import shutil
 import time
 
 import typer
 
-from pipeline.cli.main import guarded
+from pipeline.cli.guard import guarded
 from pipeline.cli.run import run_recipe, summary
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import load_recipe
+from trainer.errors import UserError
 
 DATA = "demo/data"
 ROOT = "demo/run"
@@ -22,11 +24,55 @@ _logger = logging.getLogger("yt8m.demo")
 
 
 def demo() -> None:
-    """Runs the demo and prints what came out."""
+    """Runs the demo and prints what came out of it."""
     started = time.monotonic()
     recipe = load_recipe("demo")
-    if not os.path.exists(os.path.join(DATA, "_COMPLETE")):
+    if not os.path.isdir(DATA):
         _write_sample()
     finished = run_recipe(recipe, ROOT)
-    answer = _ask_served_model(recipe, finished.examples)
-    typer.echo(f"{answer}\n\n{summary(finished)}\nDemo took {time.monotonic() - started:.0f} s")
+    (examples,) = finished.outputs["YouTube8MExampleGen"].uris["examples"]
+    answer = _ask_server(recipe, os.path.join(examples, "Split-eval"))
+    _logger.info("demo: done in %.0f s", time.monotonic() - started)
+    typer.echo(f"{answer}\n\n{summary(finished)}\nServe it: yt8m serve --model {recipe.push.directory}")
+
+
+def _write_sample() -> None:
+    from trainer.sample import write_sample
+
+    _logger.info("demo: writing a synthetic sample to %s", DATA)
+    # Renamed when it is whole: an interrupted demo starts over, and does not train on half a sample.
+    staged = f"{DATA}.tmp"
+    shutil.rmtree(staged, ignore_errors=True)
+    write_sample(staged)
+    os.rename(staged, DATA)
+
+
+def _ask_server(recipe: Recipe, eval_directory: str) -> str:
+    """Serves the newest pushed version and asks it about the first video of the eval split."""
+    from serving.client import PredictClient
+    from serving.server import PredictionServer
+    from trainer.files import expand
+    from trainer.records import Video, read_videos
+
+    first = expand([os.path.join(eval_directory, "*")])[0]
+    video = next((item for item in read_videos(first) if isinstance(item, Video)), None)
+    if video is None:
+        raise UserError(f"{first} has no video to ask the server about; remove {ROOT} and run the demo again")
+    name = recipe.serving.model_name
+    with (
+        PredictionServer(recipe.push.directory, model_name=name, port=0) as server,
+        PredictClient(f"localhost:{server.port}", model_name=name) as client,
+    ):
+        _logger.info("demo: serving %s on port %d", recipe.push.directory, server.port)
+        classes, scores = client.predict([video.sequence_example])
+    lines = [
+        f"Video {video.id.decode(errors='replace')} of the eval split, as the server on port {server.port} "
+        f"answers (* is one of its {len(video.labels)} labels):"
+    ]
+    for label, score in zip(classes[0].tolist(), scores[0].tolist(), strict=True):
+        lines.append(f"  {'*' if label in video.labels else ' '} class {label:>4}  {score:.4f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    guarded(demo)

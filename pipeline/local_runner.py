@@ -2,6 +2,7 @@
 
 import datetime
 import fcntl
+import json
 import logging
 import re
 import sys
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from absl import logging as absl_logging
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.captured_output import captured_output
@@ -51,6 +54,12 @@ class LocalRun:
     artifacts: str
     log_file: str
 
+    @property
+    def report(self) -> dict[str, Any]:
+        """What RunReport says of the run."""
+        (uri,) = self.outputs["RunReport"].uris["report"]
+        return json.loads((Path(uri) / "report.json").read_text(encoding="utf-8"))
+
 
 def run_locally(recipe: Recipe, root: str) -> LocalRun:
     """Runs a recipe's pipeline; what an earlier run under the same root did, unchanged, is not done again.
@@ -65,47 +74,46 @@ def run_locally(recipe: Recipe, root: str) -> LocalRun:
         RunFailedError: If a component fails otherwise.
     """
     base = Path(root).absolute()
+    pipeline = build_pipeline(
+        recipe.with_absolute_paths(),
+        pipeline_root=str(base / "artifacts"),
+        work_root=str(base / "work"),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(base / "metadata.sqlite")),
+    )
+    return run_pipeline(pipeline, base)
+
+
+def run_pipeline(pipeline: Pipeline, base: Path) -> LocalRun:
+    """Runs a pipeline that keeps its metadata and `artifacts/` in a directory.
+
+    Raises:
+        UserError: If a component says that the input is wrong, or another run is using the directory.
+        RunFailedError: If a component fails otherwise.
+    """
     (base / "logs").mkdir(parents=True, exist_ok=True)
     run_id = datetime.datetime.now().isoformat(timespec="microseconds")
     log_file = str(base / "logs" / f"{run_id.replace(':', '')}.log")
-    metadata_file = str(base / "metadata.sqlite")
-    pipeline = build_pipeline(
-        recipe,
-        pipeline_root=str(base / "artifacts"),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(metadata_file),
-        work_root=str(base / "work"),
-    )
     ir = compiler.Compiler().compile(pipeline)
     # LocalDagRunner would take the time as well, but not tell which it took.
     runtime_parameter_utils.substitute_runtime_parameter(
         ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
     progress = NodeProgress(len(ir.nodes), _logger.info)
-    absl_logger = absl_logging.get_absl_logger()
-    verbosity = absl_logging.get_verbosity()
-    with _only_run_in(base), _no_arguments(), captured_output(log_file):
-        absl_logging.set_verbosity(absl_logging.INFO)
-        absl_logger.addHandler(progress)
+    with _only_run_in(base), _no_arguments(), captured_output(log_file), _observed_by(progress):
         try:
             LocalDagRunner().run_with_ir(ir)
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
             if reason := _user_error(error):
                 raise UserError(f"{progress.current}: {reason} (log: {log_file})") from error
-            first = f"{progress.current} failed: {type(error).__name__}: {error}"
+            first = f"{progress.current}: {type(error).__name__}: {error}"
             raise RunFailedError(first, log_file) from error
-        finally:
-            absl_logger.removeHandler(progress)
-            absl_logging.set_verbosity(verbosity)
-    outputs = run_outputs(metadata_file, recipe.name, run_id)
-    # A node whose inputs cannot be resolved is logged by TFX and passed over.
-    if missing := [time.node for time in progress.times if not _succeeded(outputs, time.node)]:
-        raise RunFailedError(f"{missing[0]} did not run: TFX found no inputs for it", log_file)
+    outputs = run_outputs(pipeline.metadata_connection_config, run_id)
+    for time in progress.times:
+        # A node whose inputs cannot be resolved is logged by TFX and passed over.
+        if time.node not in outputs or not outputs[time.node].succeeded:
+            raise RunFailedError(f"{time.node} was passed over: an input of it is missing", log_file)
     return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file)
-
-
-def _succeeded(outputs: dict[str, NodeOutput], node: str) -> bool:
-    return node in outputs and outputs[node].succeeded
 
 
 @contextmanager
@@ -118,6 +126,18 @@ def _only_run_in(base: Path) -> Iterator[None]:
                 f"{base}: another run is using this directory; wait for it, or give this one its own --root"
             ) from None
         yield
+
+
+@contextmanager
+def _observed_by(progress: NodeProgress) -> Iterator[None]:
+    logger, verbosity = absl_logging.get_absl_logger(), absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.INFO)
+    logger.addHandler(progress)
+    try:
+        yield
+    finally:
+        logger.removeHandler(progress)
+        absl_logging.set_verbosity(verbosity)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A recipe: everything that decides what a run of the pipeline does."""
 
+import os
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
@@ -34,6 +35,10 @@ VariantName = Annotated[Variant, BeforeValidator(_variant), PlainSerializer(str)
 """Written K24-H1440 in YAML."""
 
 
+def _absolute(path: str) -> str:
+    return path if "://" in path else os.path.abspath(path)
+
+
 class Recipe(Section):
     """What is read, trained, averaged, compressed, assembled, blessed and pushed."""
 
@@ -60,6 +65,17 @@ class Recipe(Section):
         """The training section with the variant's overrides."""
         override = self.training_overrides.get(variant, {})
         return TrainingConfig.model_validate({**self.training.model_dump(), **override})
+
+    def with_absolute_paths(self) -> "Recipe":
+        """The same, with what counts from the current directory spelt out; addresses with a scheme stay."""
+        data = self.data.model_copy(
+            update={
+                "train": tuple(map(_absolute, self.data.train)),
+                "validate_": tuple(map(_absolute, self.data.validate_)),
+            }
+        )
+        push = self.push.model_copy(update={"directory": _absolute(self.push.directory)})
+        return self.model_copy(update={"data": data, "push": push})
 
     @model_validator(mode="after")
     def _variants_fit(self) -> "Recipe":

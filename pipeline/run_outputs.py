@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from tfx.orchestration import metadata
 
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _SUCCEEDED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
@@ -24,9 +23,9 @@ class NodeOutput:
     uris: dict[str, list[str]]
 
 
-def run_outputs(metadata_file: str, pipeline_name: str, run_id: str) -> dict[str, NodeOutput]:
+def run_outputs(connection: mlmd.ConnectionConfig, run_id: str) -> dict[str, NodeOutput]:
     """The outputs of each node of a run that reached the metadata store, by node id."""
-    store = metadata_store.MetadataStore(metadata.sqlite_metadata_connection_config(metadata_file))
+    store = metadata_store.MetadataStore(connection)
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
     if context is None:
         return {}
@@ -37,7 +36,11 @@ def run_outputs(metadata_file: str, pipeline_name: str, run_id: str) -> dict[str
         artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
         for event in events:
             uris[event.path.steps[0].key].append(artifacts[event.artifact_id].uri)
-        names = [c.name for c in store.get_contexts_by_execution(execution.id) if c.type == "node"]
-        (node,) = [name.removeprefix(f"{pipeline_name}.") for name in names]
+        # A node's context is named <pipeline>.<node>, and a node id has no dot.
+        (node,) = [
+            c.name.rpartition(".")[2]
+            for c in store.get_contexts_by_execution(execution.id)
+            if c.type == "node"
+        ]
         nodes[node] = NodeOutput(execution.last_known_state in _SUCCEEDED, dict(uris))
     return nodes

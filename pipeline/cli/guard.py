@@ -16,7 +16,7 @@ from trainer.errors import UserError
 
 
 def guarded(action: Callable[[], int | None]) -> NoReturn:
-    """Runs an action and leaves with its exit code: 2 for wrong input, 1 for any other fault, each with one line.
+    """Runs an action and leaves with its exit code: 2 for wrong input, 1 for another fault, each with a line.
 
     With YT8M_VERBOSE in the environment the libraries' own messages and the full trace are shown as well.
     """

@@ -77,4 +77,5 @@ def summary(finished: "LocalRun") -> str:
     """What a person wants to know of a finished run: the tables, the blessing, and where things lie."""
     from components.run_report.tables import render
 
-    return "\n".join([render(finished.report), "", f"Artifacts: {finished.artifacts}", f"Log: {finished.log_file}"])
+    places = f"Artifacts: {finished.artifacts}\nLog: {finished.log_file}"
+    return f"{render(finished.report)}\n\n{places}"

@@ -1,0 +1,24 @@
+"""Components for the runner's tests; a module of its own, because TFX imports executors by their path."""
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Model
+
+from trainer.errors import UserError
+
+
+@component
+def Write(text: Parameter[str], model: OutputArtifact[Model]) -> None:  # noqa: N802
+    with open(f"{model.uri}/text", "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+@component
+def Check(mood: Parameter[str], model: InputArtifact[Model]) -> None:  # noqa: N802
+    if mood == "refuse":
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise UserError("the text is wrong, in the model; write another") from error
+    if mood == "break":
+        raise ZeroDivisionError(model.uri)
