@@ -1,0 +1,20 @@
+"""What the tests of all packages share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+@pytest.fixture(scope="session")
+def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with four train and four validate shards, 120 and 80 learnable videos of a few frames."""
+    from trainer.sample import write_sample
+
+    directory = tmp_path_factory.mktemp("sample")
+    write_sample(str(directory), train_videos=120, validate_videos=80, shards=4, min_frames=1, max_frames=4)
+    return directory

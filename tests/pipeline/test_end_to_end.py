@@ -1,0 +1,122 @@
+"""Files in, a served ensemble out; then once more, from the cache."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.recipe import Recipe
+from pipeline.recipe_loader import load_recipe
+from trainer.records import Video, read_videos
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
+
+VARIANTS = ["K2-H4", "K2-H6", "K4-H4"]
+NODES = {
+    "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Baseline",
+    *(f"{step}-{name}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor") for name in VARIANTS),
+    "EnsembleAssembler", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Path:
+    """A directory with the recipe of the run."""
+    directory = tmp_path_factory.mktemp("run")
+    recipe = {
+        "name": "tiny",
+        "data": {
+            "train": [f"{tiny_sample}/train*.tfrecord"],
+            "validate": [f"{tiny_sample}/validate*.tfrecord"],
+            "eval_share": 0.5,
+        },
+        "variants": VARIANTS,
+        "training": {
+            "steps": 6,
+            "batch_size": 16,
+            "frames_per_video": 2,
+            "learning_rate": 0.003,
+            "batch_norm_decay": 0.8,
+            "snapshot_every": 2,
+            "state_every": 4,
+            "log_every": 2,
+            "eval_slice": 0,
+        },
+        "blessing": {"max_gap_drop": 0.05},
+        "push": {"directory": "served/yt8m"},
+        "beam": {"workers": 1},
+    }
+    (directory / "tiny.yaml").write_text(yaml.safe_dump(recipe))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def first(place: Path) -> subprocess.CompletedProcess[str]:
+    """The first run, as a user starts it."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", "run", "--recipe", "tiny.yaml", "--json"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=450,
+    )
+
+
+def test_first_run_pushes_an_ensemble_that_fits(first: subprocess.CompletedProcess[str], place: Path) -> None:
+    assert first.returncode == 0, first.stderr
+    report = json.loads(first.stdout)
+    assert {member["variant"] for member in report["members"]} == set(VARIANTS)
+    card = json.loads((place / "served/yt8m/1/assets.extra/card.json").read_text())
+    assert 0 < card["bytes"] <= 1024 * 2**20
+    assert {member["variant"] for member in card["members"]} <= set(VARIANTS)
+    assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
+
+
+def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.CompletedProcess[str]) -> None:
+    lines = [line.split("] ", 1)[1] for line in first.stderr.splitlines() if "] " in line]
+    assert sorted(line.removesuffix(" ...") for line in lines if line.endswith(" ...")) == sorted(NODES)
+    assert sorted(line.split(" done: ")[0] for line in lines if " done: " in line) == sorted(NODES)
+
+
+def test_served_model_answers_for_a_video_of_the_eval_split(
+    first: subprocess.CompletedProcess[str], place: Path
+) -> None:
+    from serving.client import PredictClient
+    from serving.server import PredictionServer
+
+    assert first.returncode == 0, first.stderr
+    (shard, *_) = sorted((place / "runs/tiny/artifacts/YouTube8MExampleGen/examples").glob("*/Split-eval/*"))
+    videos = [item for item in read_videos(str(shard)) if isinstance(item, Video)][:3]
+    with (
+        PredictionServer(str(place / "served/yt8m"), port=0) as server,
+        PredictClient(f"localhost:{server.port}") as client,
+    ):
+        classes, scores = client.predict([video.sequence_example for video in videos])
+    assert classes.shape == scores.shape == (len(videos), 20)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    assert ((classes >= 0) & (classes < 3862)).all()
+
+
+def test_second_run_trains_nothing_and_compares_with_what_is_served(
+    first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.local_runner import run_locally
+
+    assert first.returncode == 0, first.stderr
+    monkeypatch.chdir(place)
+    recipe: Recipe = load_recipe("./tiny.yaml")
+    second = run_locally(recipe, "runs/tiny")
+    cached = {time.node for time in second.times if time.cached}
+    assert cached >= {
+        node for node in NODES if node.startswith(("YouTube8M", "Trainer", "CheckpointA", "Fp16", "Ensemble"))
+    }
+    assert "Baseline" not in cached
+    (baseline,) = second.outputs["Baseline"].uris["model"]
+    assert Path(baseline).is_dir()
+    # The same model is not pushed as another version.
+    assert [path.name for path in (place / "served/yt8m").iterdir() if path.name.isdigit()] == ["1"]
