@@ -77,8 +77,8 @@ def _check(
 ) -> None:
     if shards < 1 or min(train_videos, validate_videos) < shards:
         raise UserError(
-            f"a sample needs at least one video a shard. Received: {train_videos} train and {validate_videos}
-            " f"validate videos for {shards} shards of each; ask for fewer shards or more videos"
+            f"a sample needs at least one video a shard. Received: {train_videos} train videos, "
+            f"{validate_videos} validate videos, {shards} shards of each; ask for fewer shards or more videos"
         )
     if not 1 <= min_frames <= max_frames <= MAX_FRAMES:
         raise UserError(
