@@ -6,15 +6,16 @@ where it ends, the range's average (P - base) / count is written, in float32, to
 
 - each tensor of each snapshot is read once, whatever the number of ranges, and none outside the ranges;
 - memory is a few copies of ONE tensor (the largest is about 37 % of a model), never of a model: the running
-  sum, the snapshot being added, the next one being read ahead, and a base for each distinct start that is still
-  in use. Bases that would go beyond three models' worth lie in a scratch file instead;
-- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and their differences,
-  are good to about 1e-16 of the sums.
+  sum, the snapshot being added, the next one being read ahead, and a base for each distinct start that is
+  still in use. Bases that would go beyond three models' worth lie in a scratch file instead;
+- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of
+  them, are good to about 1e-16 of the sums.
 
 However ranges overlap, the cost is one addition a snapshot and one subtraction a range.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from trainer.errors import UserError
 from trainer.snapshots import Snapshot, open_snapshot
+from trainer.variant import MIB
 
 _CHUNK = 1 << 18
 """Elements that a thread handles at once, so that its float64 work space stays in the processor's cache."""
@@ -70,6 +73,7 @@ def average_snapshots(
     offsets = np.cumsum([0, *sizes]).tolist()
     memory_bytes = memory_bytes or _MODELS_IN_MEMORY * 4 * offsets[-1]
     distinct = sorted(set(ranges))
+    _check_room(scratch, 4 * offsets[-1] * len(distinct))
     paths = {wanted: os.path.join(scratch, f"average-{wanted.first}-{wanted.last}") for wanted in distinct}
     files = {wanted: os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for wanted, path in paths.items()}
     spill = os.open(os.path.join(scratch, "bases"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -187,6 +191,15 @@ def _common_shapes(snapshots: Sequence[Snapshot]) -> dict[str, tuple[int, ...]]:
                 f"{first.prefix} and {other.prefix} differ in the names or shapes of their tensors"
             )
     return {name: tuple(shapes[name]) for name in sorted(shapes)}
+
+
+def _check_room(directory: str, size: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < size:
+        raise UserError(
+            f"the averages take {size / MIB:.0f} MiB and {directory} has {free / MIB:.0f} MiB: set TMPDIR to "
+            "a larger disk, or average fewer ranges"
+        )
 
 
 def _read_ahead(reader: Executor, prefixes: Sequence[str], name: str) -> Iterator[np.ndarray]:

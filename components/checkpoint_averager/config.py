@@ -24,7 +24,7 @@ StepRange = Annotated[tuple[int, int], AfterValidator(_ascending)]
 class AveragingConfig(BaseModel):
     """Candidates of the checkpoint averager (paper, "checkpoint averaging").
 
-    Single snapshots and averages of all snapshots of each range are evaluated; the best of all of them is kept.
+    Single snapshots, and averages of all snapshots of each range, are evaluated; the best of all is kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,102 @@
+"""From a Trainer's snapshots to the SavedModel of the best candidate, and the report of all."""
+
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.search import Search, Weights, search
+from serving.saved_model import Member, write_saved_model
+from trainer.errors import UserError
+from trainer.scorer import Scorer, evaluate
+from trainer.snapshots import Snapshot, list_snapshots, open_snapshot
+from trainer.variant import Variant
+
+_logger = logging.getLogger("yt8m.averager")
+
+
+def average_checkpoints(
+    snapshot_dir: str, eval_files: Sequence[str], model_dir: str, config: AveragingConfig
+) -> dict[str, Any]:
+    """Writes the best single snapshot or average of snapshots as a float32 SavedModel.
+
+    Args:
+        snapshot_dir: Of one variant's snapshots.
+        eval_files: TFRecord files of the eval split.
+        model_dir: Where the SavedModel goes.
+        config: Which candidates are tried.
+
+    Returns:
+        The report: {variant, videos, candidates: [{kind, first_step, last_step, snapshots, gap}], best,
+        best_single, best_average}; the last two are None where no such candidate was tried.
+
+    Raises:
+        UserError: If there is no (finite) snapshot or no video.
+    """
+    snapshots = list_snapshots(snapshot_dir)
+    if not snapshots:
+        raise UserError(
+            f"there is no snapshot in {snapshot_dir}: training.snapshot_every must not be larger than "
+            "training.steps"
+        )
+    network = _Network.of(snapshots[0].prefix)
+    with tempfile.TemporaryDirectory(prefix="yt8m-averages-") as scratch:
+        found, videos = _search(network, snapshots, eval_files, config, scratch)
+        best = found.best
+        _logger.info("%s: best is the %s, GAP %.4f on %d videos", network.variant, best, best.gap, videos)
+        member = Member(
+            variant=network.variant,
+            weights=found.weights,
+            gap=best.gap,
+            first_step=best.first_step,
+            last_step=best.last_step,
+            snapshots=best.snapshots,
+        )
+        write_saved_model(model_dir, [member], network.num_classes, network.num_mixtures)
+    single, average = found.best_of("single"), found.best_of("average")
+    return {
+        "variant": str(network.variant),
+        "videos": videos,
+        "candidates": [dataclasses.asdict(candidate) for candidate in found.candidates],
+        "best": dataclasses.asdict(best),
+        "best_single": single and dataclasses.asdict(single),
+        "best_average": average and dataclasses.asdict(average),
+    }
+
+
+def _search(
+    network: "_Network",
+    snapshots: Sequence[Snapshot],
+    eval_files: Sequence[str],
+    config: AveragingConfig,
+    scratch: str,
+) -> tuple[Search, int]:
+    """The search and the number of videos; the scorer's copy of the model ends with this function."""
+    scorer = Scorer(network.variant, network.num_classes, network.num_mixtures)
+    videos = 0
+
+    def measure(weights: Weights) -> float:
+        nonlocal videos
+        scorer.load(weights)
+        metrics = evaluate(scorer, eval_files, config.batch_size)
+        videos = metrics.videos
+        return metrics.gap
+
+    return search(snapshots, config, measure, scratch), videos
+
+
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    variant: Variant
+    num_classes: int
+    num_mixtures: int
+
+    @classmethod
+    def of(cls, prefix: str) -> "_Network":
+        """What the shapes of a snapshot say."""
+        shapes = open_snapshot(prefix).get_variable_to_shape_map()
+        clusters, hidden = shapes["video_vlad/cluster_weights"][1], shapes["hidden1/weights"][1]
+        num_classes = shapes["gating_prob/weights"][0]
+        return cls(Variant(clusters, hidden), num_classes, shapes["experts/biases"][0] // num_classes)

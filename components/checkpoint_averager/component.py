@@ -1,0 +1,51 @@
+"""The CheckpointAverager component: its specification and its constructor."""
+
+from typing import ClassVar
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.artifacts import Report
+from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.executor import Executor
+
+
+class CheckpointAveragerSpec(ComponentSpec):
+    """A Trainer's run and the examples in, the best model and the report of all candidates out."""
+
+    PARAMETERS: ClassVar = {"averaging": ExecutionParameter(type=str)}
+    INPUTS: ClassVar = {
+        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+    }
+    OUTPUTS: ClassVar = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "report": ChannelParameter(type=Report),
+    }
+
+
+class CheckpointAverager(base_component.BaseComponent):
+    """Finds the best single snapshot or average of snapshots of one variant, on the eval split.
+
+    Args:
+        model_run: Of the variant's Trainer; its snapshots lie in `snapshots/`.
+        examples: With a split `eval`.
+        averaging: Which candidates are tried.
+    """
+
+    SPEC_CLASS = CheckpointAveragerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self, model_run: BaseChannel, examples: BaseChannel, averaging: AveragingConfig | None = None
+    ) -> None:
+        spec = CheckpointAveragerSpec(
+            averaging=(averaging or AveragingConfig()).model_dump_json(),
+            model_run=model_run,
+            examples=examples,
+            model=Channel(type=standard_artifacts.Model),
+            report=Channel(type=Report),
+        )
+        super().__init__(spec=spec)

@@ -1,0 +1,111 @@
+"""The best single snapshot or average of snapshots on the eval split.
+
+The paper: evaluate single checkpoints at an interval for the rough range of good steps; then, for a few
+ranges with varying start and end, average all checkpoints in the range, evaluate each average, and keep the
+best one.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.checkpoint_averager.candidate import Candidate
+from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.ranges import automatic_ranges, configured_ranges, single_indices
+from trainer.averaging import Range, average_snapshots
+from trainer.errors import UserError
+from trainer.snapshots import Snapshot, read_snapshot
+
+_logger = logging.getLogger("yt8m.averager")
+
+Weights = Mapping[str, np.ndarray]
+Evaluate = Callable[[Weights], float]
+"""The GAP of weights on the eval split."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """All candidates in the order of their evaluation, the best of them, and its float32 weights."""
+
+    candidates: tuple[Candidate, ...]
+    best: Candidate
+    weights: Weights
+
+    def best_of(self, kind: str) -> Candidate | None:
+        """The best candidate of a kind; None where there is none."""
+        return max((one for one in self.candidates if one.kind == kind), key=_merit, default=None)
+
+
+def search(
+    snapshots: Sequence[Snapshot], config: AveragingConfig, evaluate: Evaluate, scratch: str
+) -> Search:
+    """Evaluates single snapshots and averages; the best of both is never worse than the best single one.
+
+    Args:
+        snapshots: Of one variant, ascending by step.
+        config: Which ones to try.
+        evaluate: Called once a candidate.
+        scratch: Local directory with room for a float32 model an average; must outlive the result's weights.
+
+    Raises:
+        UserError: If there is no snapshot, or none has finite weights.
+    """
+    if not snapshots:
+        raise UserError(
+            "there is no snapshot to average: training.snapshot_every is larger than training.steps, or the "
+            "model_run is not one of this project's Trainer"
+        )
+    steps = [snapshot.step for snapshot in snapshots]
+    explicit = configured_ranges(config, steps)
+    alone = {one.first for one in explicit if one.count == 1}  # an average of one is a single snapshot
+    singles: dict[int, Candidate] = {}
+    for index in sorted(alone.union(single_indices(len(steps), config.single_every))):
+        candidate = _evaluated(
+            "single", steps, Range(index, index), read_snapshot(snapshots[index].prefix), evaluate
+        )
+        if candidate:
+            singles[index] = candidate
+    ranges = {one for one in explicit if one.count > 1}
+    if config.automatic and singles:
+        ranges.update(automatic_ranges(len(steps), max(singles, key=lambda index: _merit(singles[index]))))
+    averages: dict[Candidate, Weights] = {}
+    ordered = sorted(ranges)
+    for one, weights in zip(ordered, average_snapshots(snapshots, ordered, scratch), strict=True):
+        candidate = _evaluated("average", steps, one, weights, evaluate)
+        if candidate:
+            averages[candidate] = weights
+    candidates = (*singles.values(), *averages)
+    if not candidates:
+        raise UserError(
+            f"all {len(steps)} snapshots up to step {steps[-1]} hold weights that are not finite: training "
+            "diverged, lower training.learning_rate"
+        )
+    best = max(candidates, key=_merit)
+    weights = (
+        averages[best]
+        if best.kind == "average"
+        else read_snapshot(snapshots[steps.index(best.last_step)].prefix)
+    )
+    return Search(candidates, best, weights)
+
+
+def _merit(candidate: Candidate) -> tuple[float, int]:
+    """Higher is better; of equal GAP the average over more snapshots, which is less a matter of luck."""
+    return candidate.gap, candidate.snapshots
+
+
+def _evaluated(
+    kind: str, steps: Sequence[int], one: Range, weights: Weights, evaluate: Evaluate
+) -> Candidate | None:
+    first, last = steps[one.first], steps[one.last]
+    for name, value in weights.items():
+        if not np.isfinite(value).all():
+            _logger.warning("steps %d to %d: left out, %s is not finite", first, last, name)
+            return None
+    candidate = Candidate(
+        kind=kind, first_step=first, last_step=last, snapshots=one.count, gap=evaluate(weights)
+    )
+    _logger.info("%s: GAP %.4f", candidate, candidate.gap)
+    return candidate

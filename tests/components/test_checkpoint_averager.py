@@ -1,0 +1,157 @@
+"""The averager: which candidates are tried, and that the best of them is what is written."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from components.checkpoint_averager.averager import average_checkpoints
+from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.ranges import automatic_ranges, configured_ranges, single_indices
+from components.checkpoint_averager.search import search
+from serving.card import ModelCard
+from serving.saved_model import read_weights
+from tests.components.tiny_models import CLASSES, MIXTURES, eval_shards, weights_of
+from trainer.averaging import Range
+from trainer.errors import UserError
+from trainer.scorer import Scorer, evaluate
+from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
+from trainer.variant import Variant
+
+STEPS = [10, 20, 30, 40, 50]
+
+
+def write_values(directory, values):
+    for step, value in zip(STEPS, values, strict=True):
+        write_snapshot(str(directory), step, {"w": np.array([value], np.float32)})
+    return list_snapshots(str(directory))
+
+
+def closeness(target):
+    """A GAP that is best where the weight is near a target."""
+    return lambda weights: 1 / (1 + abs(float(weights["w"][0]) - target))
+
+
+def test_singles_count_back_from_the_last():
+    assert single_indices(5, 1) == [0, 1, 2, 3, 4]
+    assert single_indices(5, 2) == [0, 2, 4]
+    assert single_indices(5, 9) == [4]
+
+
+def test_configured_ranges_by_fraction_and_step(caplog):
+    config = AveragingConfig(fractions=[(0.5, 1.0), (0.0, 0.4)], steps=[(20, 39), (60, 90)])
+    assert configured_ranges(config, STEPS) == [Range(1, 2), Range(2, 4), Range(0, 1)]
+    assert "steps [60, 90]" in caplog.text
+
+
+@given(st.integers(1, 60).flatmap(lambda count: st.tuples(st.just(count), st.integers(0, count - 1))))
+def test_automatic_ranges_lie_around_the_best(place):
+    count, best = place
+    ranges = automatic_ranges(count, best)
+    assert len(ranges) <= 12
+    assert bool(ranges) == (count > 1)
+    for one in ranges:
+        assert 0 <= one.first <= best <= one.last < count
+        assert one.count > 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fractions": [(0.5, 1.2)]}, {"steps": [(9, 3)]}, {"single_every": 0}, {"ranges": []}]
+)
+def test_refuses_a_wrong_configuration(wrong):
+    with pytest.raises(ValidationError):
+        AveragingConfig.model_validate(wrong)
+
+
+def test_keeps_the_best_average(tmp_path):
+    snapshots = write_values(tmp_path, [9, 1, 3, 1, 3])
+    config = AveragingConfig(steps=[(20, 50), (40, 50), (10, 20)], automatic=False)
+    found = search(snapshots, config, closeness(2.0), str(tmp_path))
+    assert (found.best.kind, found.best.first_step, found.best.last_step, found.best.snapshots) == (
+        "average", 20, 50, 4,
+    )  # fmt: skip
+    assert found.best.gap == 1.0
+    assert found.weights["w"] == [2.0]
+    assert len(found.candidates) == 8
+
+
+def test_a_single_snapshot_wins_where_averages_are_worse(tmp_path):
+    snapshots = write_values(tmp_path, [9, 9, 0, 9, 9])
+    found = search(snapshots, AveragingConfig(), closeness(0.0), str(tmp_path))
+    assert (found.best.kind, found.best.last_step) == ("single", 30)
+    assert found.weights["w"] == [0.0]
+    assert found.best_of("average").gap < found.best.gap
+
+
+@given(values=st.lists(st.floats(-5, 5, width=32), min_size=5, max_size=5), every=st.integers(1, 6))
+def test_never_worse_than_any_single(tmp_path_factory, values, every):
+    directory = tmp_path_factory.mktemp("values")
+    snapshots = write_values(directory, values)
+    measured = []
+
+    def measure(weights):
+        measured.append(closeness(1.0)(weights))
+        return measured[-1]
+
+    found = search(snapshots, AveragingConfig(single_every=every), measure, str(directory))
+    assert found.best.gap == max(measured)
+    assert found.best.gap == closeness(1.0)(found.weights)
+    assert len(found.candidates) == len(measured)
+
+
+def test_one_snapshot_is_the_only_candidate(tmp_path):
+    write_snapshot(str(tmp_path), 7, {"w": np.ones(1, np.float32)})
+    found = search(
+        list_snapshots(str(tmp_path)), AveragingConfig(fractions=[(0.0, 1.0)]), closeness(0.0), str(tmp_path)
+    )
+    assert [(one.kind, one.last_step, one.snapshots) for one in found.candidates] == [("single", 7, 1)]
+    assert found.best_of("average") is None
+
+
+def test_leaves_out_what_is_not_finite(tmp_path):
+    snapshots = write_values(tmp_path, [5, 4, 3, np.nan, np.inf])
+    found = search(snapshots, AveragingConfig(steps=[(20, 30), (30, 40)]), closeness(0.0), str(tmp_path))
+    assert found.best.last_step == 30
+    assert all(np.isfinite(one.gap) and one.last_step <= 30 for one in found.candidates)
+    (tmp_path / "all").mkdir()
+    with pytest.raises(UserError, match="diverged"):
+        search(write_values(tmp_path / "all", [np.nan] * 5), AveragingConfig(), closeness(0.0), str(tmp_path))
+
+
+def test_writes_the_best_candidate_of_a_real_model(tmp_path):
+    files = eval_shards(tmp_path)
+    variant = Variant(3, 4)
+    for step in STEPS:
+        write_snapshot(str(tmp_path / "snapshots"), step, weights_of(variant, step))
+    model = str(tmp_path / "model")
+    report = average_checkpoints(str(tmp_path / "snapshots"), files, model, AveragingConfig())
+
+    assert report["variant"] == "K3-H4"
+    assert report["videos"] == 30
+    assert report["best"] == max(report["candidates"], key=lambda one: (one["gap"], one["snapshots"]))
+    assert report["best"]["gap"] >= report["best_single"]["gap"]
+    (member,) = ModelCard.load(model).members
+    assert (member.gap, member.first_step, member.last_step, member.snapshots) == tuple(
+        report["best"][key] for key in ("gap", "first_step", "last_step", "snapshots")
+    )
+    inside = [
+        read_snapshot(snapshot.prefix)
+        for snapshot in list_snapshots(str(tmp_path / "snapshots"))
+        if member.first_step <= snapshot.step <= member.last_step
+    ]
+    written = read_weights(model)
+    for name, value in written.items():
+        assert value.dtype == np.float32
+        mean = np.mean([weights[name] for weights in inside], axis=0, dtype=np.float64)
+        np.testing.assert_allclose(value, mean, rtol=1e-6, atol=1e-9)
+    scorer = Scorer(variant, CLASSES, MIXTURES)
+    scorer.load(written)
+    assert evaluate(scorer, files).gap == pytest.approx(member.gap, abs=1e-6)
+    assert tf.saved_model.contains_saved_model(model)
+
+
+def test_no_snapshots_is_the_users_error(tmp_path):
+    with pytest.raises(UserError, match="no snapshot"):
+        average_checkpoints(str(tmp_path / "none"), [], str(tmp_path / "model"), AveragingConfig())
