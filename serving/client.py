@@ -1,0 +1,101 @@
+"""A client of the embedded server and of TensorFlow Serving, which both speak the same API.
+
+Imports neither TensorFlow nor its protos. Legend: B videos, k = 20 (or the number of classes, if that is
+less).
+"""
+
+from collections.abc import Sequence
+
+import grpc
+import numpy as np
+
+from serving import wire
+from serving.errors import ServingError, TryAgainError
+from trainer.errors import UserError
+
+_INPUT_IS_WRONG = {
+    grpc.StatusCode.INVALID_ARGUMENT: "the server refuses the request",
+    grpc.StatusCode.NOT_FOUND: "the server does not have this model (see its --model-name)",
+    grpc.StatusCode.FAILED_PRECONDITION: "the model cannot do what is asked of it",
+    grpc.StatusCode.OUT_OF_RANGE: "the server refuses the request",
+    grpc.StatusCode.UNIMPLEMENTED: "what listens there is not a prediction server",
+    grpc.StatusCode.UNAUTHENTICATED: "the server wants to know who asks",
+    grpc.StatusCode.PERMISSION_DENIED: "the server does not let you",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "too much at once: send fewer videos a request",
+}
+_TRY_AGAIN = {
+    grpc.StatusCode.UNAVAILABLE: "no server answers there, or it is too busy; is the address right?",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: send fewer videos a request, or wait longer",
+    grpc.StatusCode.ABORTED: "the server gave up on the request",
+    grpc.StatusCode.CANCELLED: "the request was cancelled (the server may be stopping)",
+}
+
+
+class PredictClient:
+    """Sends videos, gets their classes with scores. One channel, kept open; may be used by many threads.
+
+    Example:
+        with PredictClient("localhost:8500") as client:
+            classes, scores = client.predict([video.sequence_example])
+
+    Args:
+        target: HOST:PORT, or any target that gRPC knows.
+        model_name: As the server calls the model.
+        timeout: Seconds until a request fails.
+    """
+
+    def __init__(self, target: str, model_name: str = "yt8m", timeout: float = 60.0) -> None:
+        self._target = target
+        self._model_name = model_name
+        self._timeout = timeout
+        # 4 MiB, gRPC's default for answers, is little; and the server has its own opinion of requests.
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        self._channel = grpc.insecure_channel(target, options=options)
+        self._predict = self._channel.unary_unary(
+            wire.PREDICT,
+            request_serializer=wire.PredictRequest.SerializeToString,
+            response_deserializer=wire.PredictResponse.FromString,
+        )
+
+    def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        """The best classes of each video.
+
+        Args:
+            examples: B serialised SequenceExamples, as they stand in frame-level YT-8M files.
+
+        Returns:
+            classes int64 [B, k] and scores float32 [B, k], descending.
+
+        Raises:
+            UserError: If the request is wrong: the videos, the model's name, the size.
+            TryAgainError: If the server cannot be reached or is too slow.
+            ServingError: If the server failed.
+        """
+        request = wire.string_request(self._model_name, "examples", list(examples))
+        try:
+            response = self._predict(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise self._explained(error.code(), error.details()) from None
+        try:
+            return wire.output_array(response, "classes"), wire.output_array(response, "scores")
+        except ValueError as error:
+            raise ServingError(f"the answer of {self._target} is not one of a YT-8M model: {error}") from None
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self._channel.close()
+
+    def __enter__(self) -> "PredictClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _explained(self, code: grpc.StatusCode, details: str | None) -> Exception:
+        reason = " ".join((details or "").split())
+        where = f"{self._target}, model {self._model_name}: {code.name}"
+        if code in _INPUT_IS_WRONG:
+            return UserError(f"{where}: {_INPUT_IS_WRONG[code]} ({reason})")
+        if code in _TRY_AGAIN:
+            return TryAgainError(f"{where}: {_TRY_AGAIN[code]} ({reason})")
+        return ServingError(f"{where}: {reason}")

@@ -1,0 +1,73 @@
+"""One loaded version of a model."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+
+
+class Servable:
+    """A SavedModel in a session of its own: the same loader and executor as TensorFlow Serving's.
+
+    A session, and not `tf.saved_model.load`: its resources go when it is closed, while functions of an eager
+    context stay for as long as the process lives, and a server loads versions for months.
+
+    Args:
+        directory: That holds saved_model.pb.
+        name: Of the model.
+        version: Of it.
+        threads: Of TensorFlow's pools, within and between operations; 0 lets it choose.
+
+    Raises:
+        OSError, tf.errors.OpError: If it does not load.
+    """
+
+    def __init__(self, directory: str, name: str, version: int, threads: int = 0) -> None:
+        self.name = name
+        self.version = version
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+        )
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., list[np.ndarray]]] = {}
+        self._lock = threading.Lock()
+        try:
+            with self._session.graph.as_default():
+                meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], directory)
+        except BaseException:
+            self.close()
+            raise
+        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+
+    def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
+        """Runs the graph once; may be called from many threads.
+
+        Args:
+            feeds: Arrays by tensor name, of exactly the tensors' types.
+            fetches: Names of tensors.
+
+        Returns:
+            The arrays of `fetches`, in that order.
+
+        Raises:
+            tf.errors.OpError: As the graph does.
+        """
+        names = tuple(sorted(feeds))
+        return self._callable(names, tuple(fetches))(*(feeds[name] for name in names))
+
+    def close(self) -> None:
+        """Frees its memory; no request may be running."""
+        self._callables.clear()  # each holds on to the session
+        self._session.close()
+
+    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
+        with self._lock:
+            if (feeds, fetches) not in self._callables:
+                options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+                # Not Session.run: it casts a wrong type silently and refuses a wrong shape in words of its
+                # own, where TensorFlow Serving hands the tensors to the graph as they came; the callable does
+                # that.
+                self._callables[feeds, fetches] = self._session._make_callable_from_options(options)
+            return self._callables[feeds, fetches]

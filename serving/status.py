@@ -1,0 +1,62 @@
+"""How a request is refused: with TensorFlow Serving's codes and texts, so that a client cannot tell the
+servers apart.
+
+Source of the codes and texts: tensorflow/serving 2.16 (predict_util.cc, server_core.cc, get_model_*_impl.cc).
+"""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import grpc
+import tensorflow as tf
+
+_log = logging.getLogger("yt8m.serving")
+
+_LIMIT = 1024
+"""Characters of a message: the original cuts there too, since a status travels in a header of limited
+size."""
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class StatusError(Exception):
+    """Ends a request.
+
+    Args:
+        code: What the client gets.
+        message: Its text.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid_argument(message: str) -> StatusError:
+    """The error that most refused requests end with."""
+    return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a servicer's method end a request with the status of whatever it raises."""
+
+    @functools.wraps(method)
+    def wrapped(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method(self, request, context)
+        except StatusError as error:
+            _abort(context, error.code, error.message)
+        except tf.errors.OpError as error:
+            _abort(context, _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)
+        except Exception as error:
+            _log.exception("%s failed", method.__name__)
+            _abort(context, grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+
+    return wrapped
+
+
+def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:
+    context.abort(code, message if len(message) <= _LIMIT else f"{message[:_LIMIT]}...TRUNCATED")

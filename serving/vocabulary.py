@@ -1,0 +1,61 @@
+"""Names of the classes."""
+
+import csv
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from trainer.errors import UserError
+
+_INDEX, _NAME = "Index", "Name"
+
+
+class Vocabulary:
+    """Class names by number.
+
+    Args:
+        names: Of the classes that have one.
+    """
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self.names = MappingProxyType(dict(names))
+
+    def name(self, index: int) -> str:
+        """What to show for a class; `class 1234` for one without a name."""
+        return self.names.get(index) or f"class {index}"
+
+    @classmethod
+    def load(cls, path: str) -> "Vocabulary":
+        """Reads YT-8M's vocabulary CSV by its Index and Name columns, whatever others there are.
+
+        Raises:
+            UserError: If there is no such file, a column is missing, or an index is not a number or comes
+            twice.
+        """
+        try:
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file)
+                for column in (_INDEX, _NAME):
+                    if column not in (reader.fieldnames or ()):
+                        there = ", ".join(reader.fieldnames or ["none at all"])
+                        raise UserError(
+                            f"{path} has no column {column} ({there}): give YT-8M's vocabulary.csv"
+                        )
+                names: dict[int, str] = {}
+                for row in reader:
+                    index = row[_INDEX] or ""
+                    if not index.strip().isdecimal():
+                        raise UserError(
+                            f"{path}, line {reader.line_num}: the index {index!r} is not a number"
+                        )
+                    if int(index) in names:
+                        raise UserError(
+                            f"{path}, line {reader.line_num}: class {int(index)} was there before"
+                        )
+                    names[int(index)] = (row[_NAME] or "").strip()
+        except OSError as error:
+            raise UserError(f"cannot read the vocabulary {path}: {error.strerror or error}") from None
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(
+                f"{path} is not a CSV file in UTF-8 ({error}): give YT-8M's vocabulary.csv"
+            ) from None
+        return cls({index: name for index, name in names.items() if name})

@@ -1,0 +1,108 @@
+"""The messages of PredictionService.Predict as a client needs them, without importing TensorFlow.
+
+The protos of tensorflow-serving-api import TensorFlow whole (seconds, and hundreds of MB), only to describe a
+few fields. These describe the same fields (tensorflow/core/framework/tensor.proto,
+tensorflow_serving/apis/predict.proto, model.proto), with the same numbers, in a descriptor pool of their own,
+so that both may live in one process. Fields that are not described are kept and ignored, as protobuf does.
+"""
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_STRING, _BYTES, _INT32, _INT64 = _Field.TYPE_STRING, _Field.TYPE_BYTES, _Field.TYPE_INT32, _Field.TYPE_INT64
+_FLOAT, _MESSAGE = _Field.TYPE_FLOAT, _Field.TYPE_MESSAGE
+
+DT_FLOAT, DT_STRING, DT_INT64 = 1, 7, 9
+"""Of tensorflow/core/framework/types.proto."""
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+"""The method's name on the wire."""
+
+# message: {field: (number, type or message, repeated)}; TensorProto.dtype is an enum there, the same on the
+# wire.
+_MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
+    "Dim": {"size": (1, _INT64, False)},
+    "TensorShapeProto": {"dim": (2, "Dim", True)},
+    "TensorProto": {
+        "dtype": (1, _INT32, False),
+        "tensor_shape": (2, "TensorShapeProto", False),
+        "tensor_content": (4, _BYTES, False),
+        "float_val": (5, _FLOAT, True),
+        "string_val": (8, _BYTES, True),
+        "int64_val": (10, _INT64, True),
+    },
+    "Int64Value": {"value": (1, _INT64, False)},
+    "ModelSpec": {
+        "name": (1, _STRING, False),
+        "version": (2, "Int64Value", False),
+        "signature_name": (3, _STRING, False),
+        "version_label": (4, _STRING, False),
+    },
+    "NamedTensor": {"key": (1, _STRING, False), "value": (2, "TensorProto", False)},
+    "PredictRequest": {
+        "model_spec": (1, "ModelSpec", False),
+        "inputs": (2, "NamedTensor", True),  # a map is a repeated entry of key and value
+        "output_filter": (3, _STRING, True),
+    },
+    "PredictResponse": {"outputs": (1, "NamedTensor", True), "model_spec": (2, "ModelSpec", False)},
+}
+
+
+def _build() -> dict[str, type]:
+    package = "yt8m.wire"
+    file = descriptor_pb2.FileDescriptorProto(name="yt8m_wire.proto", package=package, syntax="proto3")
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field, (number, kind, repeated) in fields.items():
+            entry = message.field.add(name=field, number=number)
+            entry.label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+            if isinstance(kind, str):
+                entry.type, entry.type_name = _MESSAGE, f".{package}.{kind}"
+            else:
+                entry.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+        for name in _MESSAGES
+    }
+
+
+_CLASSES = _build()
+PredictRequest = _CLASSES["PredictRequest"]
+PredictResponse = _CLASSES["PredictResponse"]
+
+
+def string_request(model: str, alias: str, values: list[bytes]) -> "PredictRequest":
+    """A PredictRequest for the latest version with one string tensor of shape [len(values)]."""
+    request = PredictRequest()
+    request.model_spec.name = model
+    tensor = request.inputs.add(key=alias).value
+    tensor.dtype = DT_STRING
+    tensor.tensor_shape.dim.add(size=len(values))
+    tensor.string_val.extend(values)
+    return request
+
+
+def output_array(response: "PredictResponse", alias: str) -> np.ndarray:
+    """An int64 or float32 output of a PredictResponse, in either of the two forms that servers send.
+
+    Raises:
+        ValueError: If the response has no such output, or it is of another type or malformed.
+    """
+    tensors = {entry.key: entry.value for entry in response.outputs}
+    if alias not in tensors:
+        raise ValueError(f"it has no output {alias!r}, only {sorted(tensors)}")
+    tensor = tensors[alias]
+    if tensor.dtype not in (DT_FLOAT, DT_INT64):
+        raise ValueError(f"its output {alias!r} has the type number {tensor.dtype}, not float or int64")
+    dtype, values = (
+        (np.float32, tensor.float_val) if tensor.dtype == DT_FLOAT else (np.int64, tensor.int64_val)
+    )
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    if tensor.tensor_content:
+        return np.frombuffer(tensor.tensor_content, np.dtype(dtype).newbyteorder("<")).reshape(shape)
+    array = np.array(values, dtype)
+    # A tensor whose values are all the same may come as one value.
+    return np.full(shape, array[0]) if array.size == 1 else array.reshape(shape)
