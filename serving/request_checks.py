@@ -15,16 +15,16 @@ from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, RGB_SIZE
 def check_examples(parsed: ParsedExamples) -> list[tf.Operation]:
     """Assertions that every row has frames, as many of rgb as of audio, each of the right length."""
     return [
-        _check(parsed.rgb_frames > 0, "the video has no frames (feature list 'rgb')"),
+        _check(parsed.rgb_frames > 0, "the video has no frames (feature list rgb)"),
         _check(
-            tf.equal(parsed.rgb_frames, parsed.audio_frames), "'rgb' and 'audio' differ in their number of frames"
+            tf.equal(parsed.rgb_frames, parsed.audio_frames), "rgb and audio differ in their number of frames"
         ),
         _check(
-            _lengths_are(parsed.rgb, parsed.rgb_frames, RGB_SIZE), f"a frame of 'rgb' has not {RGB_SIZE} bytes"
+            _lengths_are(parsed.rgb, parsed.rgb_frames, RGB_SIZE), f"a frame of rgb has not {RGB_SIZE} bytes"
         ),
         _check(
             _lengths_are(parsed.audio, parsed.audio_frames, AUDIO_SIZE),
-            f"a frame of 'audio' has not {AUDIO_SIZE} bytes",
+            f"a frame of audio has not {AUDIO_SIZE} bytes",
         ),
     ]
 

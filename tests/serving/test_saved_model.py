@@ -108,8 +108,8 @@ BAD_ROWS = {
     "no frames": (sequence_example([], []), "has no frames"),
     "nothing at all": (b"", "has no frames"),
     "unequal": (sequence_example([bytes(1024)] * 2, [bytes(128)]), "differ in their number of frames"),
-    "short rgb": (sequence_example([bytes(1024), bytes(1023)], [bytes(128)] * 2), "'rgb' has not 1024 bytes"),
-    "long audio": (sequence_example([bytes(1024)], [bytes(129)]), "'audio' has not 128 bytes"),
+    "short rgb": (sequence_example([bytes(1024), bytes(1023)], [bytes(128)] * 2), "rgb has not 1024 bytes"),
+    "long audio": (sequence_example([bytes(1024)], [bytes(129)]), "audio has not 128 bytes"),
 }
 
 

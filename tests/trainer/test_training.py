@@ -56,8 +56,8 @@ def test_each_gradient_is_clipped_by_itself_and_adam_s_first_step_has_the_size_o
     norm = adam.apply({"a": tf.constant([30.0, -40.0]), "b": tf.constant([0.5])}, tf.constant(0, tf.int64))
     assert float(norm) == pytest.approx(np.sqrt(50**2 + 0.5**2))
     # m = 0.1 g and v = 0.001 g^2 after the first step, of the clipped gradient [0.6, -0.8] and of 0.5 as it is.
-    assert adam.slots["a/m"].numpy() == pytest.approx([0.06, -0.08])
-    assert adam.slots["b/v"].numpy() == pytest.approx([0.001 * 0.25])
+    assert adam.slots["a/m"].numpy() == pytest.approx([0.06, -0.08], rel=1e-5)
+    assert adam.slots["b/v"].numpy() == pytest.approx([0.001 * 0.25], rel=1e-4)
     assert variables["a"].numpy() == pytest.approx([1 - 0.01, 1 + 0.01], rel=1e-5)
     assert variables["b"].numpy() == pytest.approx([1 - 0.01], rel=1e-5)
 
@@ -181,13 +181,13 @@ def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
         assert strategy.num_replicas_in_sync == 2
         config = TrainingConfig.model_validate_json({config.model_dump_json()!r})
         files = {shards!r}
-        step = train(Variant(2, 6), config, files, files, {str(tmp_path)!r}, num_classes={CLASSES}, strategy=strategy)
+        step = train(Variant(4, 6), config, files, files, {str(tmp_path)!r}, num_classes={CLASSES}, strategy=strategy)
         for name, variable in step.variables.items():
             first, second = (value.numpy() for value in strategy.experimental_local_results(variable))
             np.testing.assert_array_equal(first, second, err_msg=name)
         """)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
-    single = TrainingStep(VARIANT, config, num_classes=CLASSES)
+    single = TrainingStep(Variant(4, 6), config, num_classes=CLASSES)
     end = read_snapshot(list_snapshots(str(tmp_path / "snapshots"))[-1].prefix)
     assert all(np.all(np.isfinite(value)) for value in end.values())
     moved = [name for name, value in single.weights().items() if not np.array_equal(end[name], value)]
