@@ -1,0 +1,83 @@
+"""Float16 storage: exactly four tensors, the paper's sizes, and values that do not fit."""
+
+import numpy as np
+import pytest
+
+from serving.compression import to_float16
+from trainer.errors import UserError
+from trainer.variant import MIB, TABLE1, Variant
+from trainer.weights import initial_weights
+
+# The paper's Table 1: float32 MiB, float16 MiB, rate in per cent.
+PAPER = {
+    "K24-H1440": (714.93, 381.40, 46.7),
+    "K32-H1280": (679.73, 358.85, 47.2),
+    "K100-H800": (663.87, 339.76, 48.8),
+    "K16-H1280": (594.59, 316.21, 46.8),
+    "K32-H1024": (549.24, 286.85, 47.8),
+    "K20-H960": (469.18, 245.31, 47.7),
+    "K16-H800": (384.27, 199.61, 48.1),
+    "K64-H512": (365.53, 186.11, 49.1),
+    "K100-H400": (357.21, 180.93, 49.3),
+    "K32-H600": (339.72, 174.20, 48.7),
+    "K32-H512": (297.27, 151.85, 48.9),
+    "K16-H512": (263.13, 134.71, 48.8),
+    "K8-H512": (246.07, 126.15, 48.7),
+    "K16-H400": (217.05, 110.50, 49.1),
+    "K10-H400": (207.04, 105.47, 49.1),
+    "K32-H256": (175.78, 88.85, 49.5),
+    "K10-H300": (168.87, 85.58, 49.3),
+    "K16-H256": (158.65, 80.21, 49.4),
+}
+BIG = {"hidden1/weights", "gates/weights", "experts/weights", "gating_prob/weights"}
+VARIANT, CLASSES = Variant(4, 6), 10
+
+
+@pytest.fixture
+def weights():
+    return initial_weights(VARIANT, 0, CLASSES)
+
+
+@pytest.mark.parametrize("variant", TABLE1, ids=str)
+def test_sizes_of_the_paper(variant):
+    # Arrays without memory of their own: a gigabyte of zeros would prove nothing more.
+    zeros = {spec.name: np.broadcast_to(np.float32(0), spec.shape) for spec in variant.tensor_specs()}
+    stored = {
+        spec.name: np.broadcast_to(np.float16(0) if spec.name in BIG else np.float32(0), spec.shape)
+        for spec in variant.tensor_specs()
+    }
+    assert len(zeros) == 32
+    float32, float16, rate = PAPER[str(variant)]
+    before, after = (sum(array.nbytes for array in arrays.values()) for arrays in (zeros, stored))
+    assert before / MIB == pytest.approx(float32, abs=0.0051)
+    assert after / MIB == pytest.approx(float16, abs=0.0051)
+    assert 100 * (1 - after / before) == pytest.approx(rate, abs=0.051)
+    assert (before, after) == (variant.float32_bytes(), variant.float16_bytes())
+
+
+def test_exactly_the_four_big_tensors(weights):
+    compressed = to_float16(VARIANT, weights, CLASSES)
+    assert compressed.keys() == weights.keys()
+    assert {name for name, value in compressed.items() if value.dtype == np.float16} == BIG
+    assert sum(value.nbytes for value in compressed.values()) == VARIANT.float16_bytes(CLASSES)
+    for name, value in compressed.items():
+        np.testing.assert_array_equal(value, weights[name].astype(value.dtype))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(65504.1, "beyond float16"), (-7e4, "beyond"), (np.nan, "not finite"), (np.inf, "not finite")],
+)
+def test_names_the_weight_that_does_not_fit(weights, value, text):
+    weights["gates/weights"][3, 5] = value
+    weights["gates/weights"][4, 1] = 1e6
+    with pytest.raises(UserError, match=rf"K4-H6: gates/weights\[3, 5\] = .* {text}.*\(2 such values\)"):
+        to_float16(VARIANT, weights, CLASSES)
+
+
+def test_largest_and_smallest_values_pass(weights):
+    weights["gates/weights"][0, :3] = 65504, -65504, 1e-9
+    weights["gating/weights"][0, 0] = 1e6  # stays float32
+    compressed = to_float16(VARIANT, weights, CLASSES)
+    assert compressed["gates/weights"][0, :3].tolist() == [65504, -65504, 0]
+    assert compressed["gating/weights"][0, 0] == 1e6
