@@ -141,20 +141,24 @@ class VideoMetrics:
         for count in np.flatnonzero(hits_by_count):
             self._equal_recall_hits[int(count)] += int(hits_by_count[count])
 
+    def add(self, other: "VideoMetrics") -> None:
+        """Takes the videos of another accumulator in; ValueError when that one is of another kind."""
+        if (other.num_classes, other.k) != (self.num_classes, self.k):
+            raise ValueError(
+                "metrics of different kinds cannot be merged. Received: "
+                f"num_classes {self.num_classes} and {other.num_classes}, k {self.k} and {other.k}"
+            )
+        self.videos += other.videos
+        self._keys += other._keys
+        self._positives += other._positives
+        self._first_hits += other._first_hits
+        self._equal_recall_hits.update(other._equal_recall_hits)
+
     def merge(self, *others: "VideoMetrics") -> "VideoMetrics":
         """A new accumulator of the videos of this one and of others; none of them changes."""
         merged = VideoMetrics(self.num_classes, self.k)
         for one in (self, *others):
-            if (one.num_classes, one.k) != (self.num_classes, self.k):
-                raise ValueError(
-                    "metrics of different kinds cannot be merged. Received: "
-                    f"num_classes {self.num_classes} and {one.num_classes}, k {self.k} and {one.k}"
-                )
-            merged.videos += one.videos
-            merged._keys += one._keys
-            merged._positives += one._positives
-            merged._first_hits += one._first_hits
-            merged._equal_recall_hits.update(one._equal_recall_hits)
+            merged.add(one)
         return merged
 
     def compact(self) -> "VideoMetrics":

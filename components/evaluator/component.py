@@ -1,0 +1,62 @@
+"""The Evaluator component: TFX's, with this project's metrics, slices, thresholds and size limit."""
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel, standard_artifacts
+from tfx.types import standard_component_specs as keys
+from tfx.types.component_spec import ExecutionParameter
+
+from components.evaluator import executor
+from components.evaluator.eval_config import make_eval_config
+
+
+class EvaluatorSpec(keys.EvaluatorSpec):
+    """TFX's specification and the size limit."""
+
+    PARAMETERS = {  # noqa: RUF012 (TFX's form)
+        **keys.EvaluatorSpec.PARAMETERS,
+        executor.LIMIT_BYTES_KEY: ExecutionParameter(type=int),
+    }
+
+
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """Measures a candidate on the eval split, overall and by slice, and blesses it or says why not.
+
+    Outputs: `evaluation` (TFMA's files and results.json) and `blessing` (TFX's and blessing_reasons.json).
+    """
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: channel.BaseChannel,
+        model: channel.BaseChannel,
+        baseline_model: channel.BaseChannel | None = None,
+        gap_floor: float,
+        max_gap_drop: float,
+        limit_bytes: int,
+    ) -> None:
+        """Builds the node.
+
+        Args:
+            examples: SequenceExamples with a split `eval`.
+            model: The candidate.
+            baseline_model: What is served now; none, or a channel without an artifact, on the first run.
+            gap_floor: Least GAP of a blessed model.
+            max_gap_drop: How far its GAP may lie below that of the baseline.
+            limit_bytes: Largest size, of the tensors and of the directory.
+        """
+        super().__init__(
+            spec=EvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                eval_config=make_eval_config(gap_floor, max_gap_drop),
+                example_splits='["eval"]',
+                module_path="components.evaluator.extractors",
+                limit_bytes=limit_bytes,
+                evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )

@@ -1,0 +1,67 @@
+"""How the Evaluator reads a video: TFX finds `custom_extractors` by the Evaluator's `module_path`.
+
+TFMA's own features extractor would hand the frames on as Arrow columns. Here the record goes to the model as
+it stands, and of its content only the labels and the two slices become features.
+
+Legend: B videos of a batch, L labels of the video with most.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+
+from components.evaluator import slices
+from trainer.records import parse_video
+
+LABELS = "labels"
+BATCH_SIZE = 64
+"""Videos that a model predicts at once; TFX's batches are up to 1,000, too many frames for the memory."""
+
+
+def custom_extractors(
+    eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any = None
+) -> list[tfma.extractors.Extractor]:
+    """Records to labels, slices and predictions (tfx.components.Evaluator, module_path)."""
+    del tensor_adapter_config  # of Arrow columns, which are not used
+    return [
+        tfma.extractors.Extractor(
+            stage_name="ExtractVideos", ptransform=beam.FlatMap(videos_from_arrow).with_output_types(dict)
+        ),
+        tfma.extractors.LabelsExtractor(eval_config),
+        tfma.extractors.PredictionsExtractor(eval_config, eval_shared_model),
+        tfma.extractors.Extractor(stage_name="DropRecords", ptransform=beam.Map(_without_records)),
+        tfma.extractors.UnbatchExtractor(),
+        tfma.extractors.SliceKeyExtractor(eval_config=eval_config, materialize=False),
+    ]
+
+
+def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:
+    """A batch of TFXIO, of whatever size, in batches of at most 64.
+
+    Yields:
+        Extracts with the inputs (records, object[B]) and the features labels (int64[B, L], padded with -1),
+        num_labels and num_frames (object[B]: bins of `components.evaluator.slices`).
+    """
+    column = extracts[tfma.ARROW_RECORD_BATCH_KEY].column(tfma.constants.ARROW_INPUT_COLUMN).flatten()
+    for start in range(0, len(column), BATCH_SIZE):
+        records = column.slice(start, BATCH_SIZE).to_pylist()
+        videos = [parse_video(record) for record in records]
+        width = max(len(video.labels) for video in videos)
+        labels = np.full((len(videos), max(width, 1)), -1, np.int64)
+        for row, video in zip(labels, videos, strict=True):
+            row[: len(video.labels)] = video.labels
+        yield {
+            tfma.INPUT_KEY: np.array(records, object),
+            tfma.FEATURES_KEY: {
+                LABELS: labels,
+                slices.LABELS: np.array([slices.labels_bin(len(video.labels)) for video in videos], object),
+                slices.FRAMES: np.array([slices.frames_bin(video.num_frames) for video in videos], object),
+            },
+        }
+
+
+def _without_records(extracts: tfma.Extracts) -> tfma.Extracts:
+    return {key: value for key, value in extracts.items() if key != tfma.INPUT_KEY}

@@ -1,0 +1,250 @@
+"""The Evaluator's executor on records and SavedModels: equality with trainer.metrics, slices, blessing."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.encoding import encode_frames, sequence_example
+from trainer.metrics import VideoMetrics
+from trainer.records import Video, read_videos
+from trainer.tfrecord import write_tfrecords
+
+pytestmark = pytest.mark.slow
+
+NUM_CLASSES = 40
+
+
+class TableModel(tf.Module):
+    """A video's scores are a row of a table, chosen by its first byte: exact in batches of any size."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        super().__init__()
+        self.table = tf.Variable(table)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def predictions(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        _, frames, _ = tf.io.parse_sequence_example(
+            examples, sequence_features={"rgb": tf.io.FixedLenSequenceFeature([], tf.string)}
+        )
+        first = tf.io.decode_raw(frames["rgb"][:, 0], tf.uint8, fixed_length=1024)[:, 0]
+        return {"predictions": tf.gather(self.table, tf.cast(first, tf.int32))}
+
+
+def write_model(uri: str, table: np.ndarray, tensor_bytes: int = 1000) -> None:
+    from serving.card import ModelCard
+
+    directory = os.path.join(uri, "Format-Serving")
+    model = TableModel(table)
+    tf.saved_model.save(model, directory, signatures={"predictions": model.predictions})
+    card = ModelCard(num_classes=table.shape[1], num_mixtures=5, bytes=tensor_bytes, gap=None, members=())
+    card.save(directory)
+
+
+def write_videos(path: str, count: int, table: np.ndarray, rng: np.random.Generator) -> None:
+    """Videos whose labels are mostly what the table says of them, one to eight, some none."""
+    records = []
+    for index in range(count):
+        length = int(rng.integers(1, 301))
+        rgb = rng.integers(0, 256, (length, 1024), np.uint8)
+        ranking = np.argsort(-table[rgb[0, 0]])
+        chosen = {int(ranking[rng.integers(0, 10)]) for _ in range(rng.integers(0, 9))}
+        audio = encode_frames(np.zeros((length, 128), np.uint8))
+        records.append(sequence_example(f"v{index}".encode(), sorted(chosen), encode_frames(rgb), audio))
+    write_tfrecords(path, records)
+
+
+def table(seed: int) -> np.ndarray:
+    """64 distinct scores, so that ties abound."""
+    return np.random.default_rng(seed).integers(0, 64, (256, NUM_CLASSES)).astype(np.float32) / 64
+
+
+def metrics_of(videos: list[Video], scores: np.ndarray) -> dict[str, float]:
+    metrics = VideoMetrics(NUM_CLASSES)
+    labels = np.zeros((len(videos), NUM_CLASSES), bool)
+    for row, video in zip(labels, videos, strict=True):
+        row[list(video.labels)] = True
+    first = [np.frombuffer(first_frame(video), np.uint8)[0] for video in videos]
+    metrics.update(scores[first], labels)
+    return dataclasses.asdict(metrics.result())
+
+
+def first_frame(video: Video) -> bytes:
+    example = tf.train.SequenceExample.FromString(video.sequence_example)
+    return example.feature_lists.feature_list["rgb"].feature[0].bytes_list.value[0]
+
+
+@dataclass
+class World:
+    """Examples and two models on disk."""
+
+    root: Path
+    videos: list[Video]
+    candidate: np.ndarray
+    baseline: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    root = tmp_path_factory.mktemp("evaluator")
+    candidate, baseline = table(1), np.roll(table(1), 1, axis=0)
+    baseline[::2] = candidate[::2]  # right about half of the videos
+    split = root / "examples" / "Split-eval"
+    split.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for shard in range(2):
+        write_videos(str(split / f"data-{shard}.tfrecord"), 110, candidate, rng)
+    videos = [video for path in sorted(split.iterdir()) for video in read_videos(str(path), NUM_CLASSES)]
+    write_model(str(root / "candidate"), candidate)
+    write_model(str(root / "baseline"), baseline)
+    return World(root, videos, candidate, baseline)
+
+
+@dataclass
+class Outcome:
+    """What the executor wrote."""
+
+    results: dict[str, Any]
+    reasons: dict[str, Any]
+    files: set[str]
+    blessed: int
+
+
+Evaluate = Callable[..., Outcome]
+
+
+@pytest.fixture
+def evaluate(world: World, tmp_path: Path) -> Evaluate:
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import artifact_utils, channel_utils, standard_artifacts
+
+    from components.evaluator.component import Evaluator
+    from components.evaluator.executor import REASONS_FILE, RESULTS_FILE, Executor
+
+    def run(
+        *,
+        gap_floor: float = 0.0,
+        max_gap_drop: float = 1.0,
+        limit_bytes: int = 10**9,
+        candidate: str = "candidate",
+        with_baseline: bool = False,
+    ) -> Outcome:
+        examples = standard_artifacts.Examples()
+        examples.uri = str(world.root / "examples")
+        examples.split_names = artifact_utils.encode_split_names(["eval"])
+        examples.set_string_custom_property("payload_format", "FORMAT_TF_SEQUENCE_EXAMPLE")
+        inputs = {"examples": [examples]}
+        for key, name in (("model", candidate), ("baseline_model", "baseline")):
+            artifact = standard_artifacts.Model()
+            artifact.uri = str(world.root / name)
+            if key == "model" or with_baseline:
+                inputs[key] = [artifact]
+        outputs = {
+            "evaluation": [standard_artifacts.ModelEvaluation()],
+            "blessing": [standard_artifacts.ModelBlessing()],
+        }
+        for key, (artifact,) in outputs.items():
+            artifact.uri = str(tmp_path / key)
+            os.makedirs(artifact.uri)
+        # The execution properties as TFX's driver hands them on.
+        node = Evaluator(
+            examples=channel_utils.as_channel([examples]),
+            model=channel_utils.as_channel(inputs["model"]),
+            gap_floor=gap_floor,
+            max_gap_drop=max_gap_drop,
+            limit_bytes=limit_bytes,
+        )
+        context = base_beam_executor.BaseBeamExecutor.Context(
+            beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
+            tmp_dir=str(tmp_path / "tmp"),
+            unique_id="1",
+        )
+        Executor(context).Do(inputs, outputs, dict(node.spec.exec_properties))
+        (blessing,) = outputs["blessing"]
+        return Outcome(
+            json.loads((tmp_path / "evaluation" / RESULTS_FILE).read_text()),
+            json.loads((tmp_path / "blessing" / REASONS_FILE).read_text()),
+            set(os.listdir(blessing.uri)),
+            blessing.get_int_custom_property("blessed"),
+        )
+
+    return run
+
+
+def test_equal_to_trainer_metrics_overall_and_in_every_slice_for_both_models(world, evaluate):
+    from components.evaluator.slices import frames_bin, labels_bin
+
+    results = evaluate(with_baseline=True).results
+    tables = {"candidate": world.candidate, "baseline": world.baseline}
+    bins = {
+        "num_labels": lambda v: labels_bin(len(v.labels)),
+        "num_frames": lambda v: frames_bin(v.num_frames),
+    }
+    for model, scores in tables.items():
+        assert results[model] == pytest.approx(metrics_of(world.videos, scores), abs=1e-9)
+    assert results["candidate"]["gap"] > results["baseline"]["gap"] + 0.05, (
+        "else the test could not tell them"
+    )
+    assert [(s["feature"], s["bin"]) for s in results["slices"]] == [
+        *(("num_labels", name) for name in ("0", "1", "2", "3", "4-5", "6+")),
+        *(("num_frames", name) for name in ("1-60", "61-120", "121-180", "181-240", "241-300")),
+    ]
+    for one in results["slices"]:
+        members = [video for video in world.videos if bins[one["feature"]](video) == one["bin"]]
+        for model, scores in tables.items():
+            assert one[model] == pytest.approx(metrics_of(members, scores), abs=1e-9)
+
+
+def test_first_run_has_no_baseline_and_the_floor_itself_is_enough(world, evaluate):
+    gap = metrics_of(world.videos, world.candidate)["gap"]
+    outcome = evaluate(gap_floor=gap, max_gap_drop=0.0)
+    assert outcome.results["baseline"] is None
+    assert (outcome.files, outcome.blessed) == ({"BLESSED", "blessing_reasons.json"}, 1)
+    assert outcome.reasons["blessed"]
+    assert "no model is served yet" in outcome.reasons["reasons"][1]
+
+
+def test_not_blessed_just_under_the_floor(world, evaluate):
+    gap = metrics_of(world.videos, world.candidate)["gap"]
+    outcome = evaluate(gap_floor=float(np.nextafter(gap, 1)))
+    assert (outcome.files, outcome.blessed) == ({"NOT_BLESSED", "blessing_reasons.json"}, 0)
+    (reason,) = outcome.reasons["reasons"]
+    assert "below the floor" in reason
+
+
+@pytest.mark.parametrize(("more", "blessed"), [(1e-9, True), (-1e-9, False)])
+def test_drop_below_the_served_model(world, evaluate, more, blessed):
+    """The candidate is the worse of the two here, worse than the baseline by a known amount."""
+    worse = world.root / f"worse-{blessed}"
+    scores = np.roll(table(1), 3, axis=0)
+    write_model(str(worse), scores)
+    drop = metrics_of(world.videos, world.baseline)["gap"] - metrics_of(world.videos, scores)["gap"]
+    assert drop > 0.01
+    outcome = evaluate(candidate=worse.name, with_baseline=True, max_gap_drop=drop + more)
+    assert (outcome.blessed, outcome.reasons["blessed"]) == (int(blessed), blessed)
+    assert ("of the served model" in outcome.reasons["reasons"][0]) == (not blessed)
+
+
+@pytest.mark.parametrize(("over", "blessed"), [(0, 1), (1, 0)])
+def test_size_limit_on_the_tensors(world, evaluate, over, blessed):
+    from components.evaluator.blessing import directory_bytes
+
+    limit = directory_bytes(str(world.root / "candidate" / "Format-Serving")) + 1000
+    model = world.root / f"tensors-{over}"
+    write_model(str(model), world.candidate, tensor_bytes=limit + over)
+    outcome = evaluate(candidate=model.name, limit_bytes=limit)
+    assert (outcome.blessed, outcome.files) == (
+        blessed,
+        {"BLESSED" if blessed else "NOT_BLESSED", "blessing_reasons.json"},
+    )
+    if over:
+        assert outcome.reasons["reasons"] == [
+            f"the tensors: {limit + 1} bytes (0.06 MiB), over the limit of {limit} (0.06 MiB)"
+        ]
