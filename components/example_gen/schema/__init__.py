@@ -1,0 +1,1 @@
+"""The schema of the summaries, which ImportSchemaGen brings into the pipeline."""

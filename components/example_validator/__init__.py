@@ -1,0 +1,1 @@
+"""TFX's ExampleValidator, except that an anomaly stops the run."""

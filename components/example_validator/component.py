@@ -1,0 +1,49 @@
+"""ExampleValidator with our executor, and the three steps that hold the data against the schema."""
+
+import os
+from importlib import resources
+from typing import NamedTuple
+
+import tfx.components
+from tfx.components import StatisticsGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base import executor_spec
+from tfx.types.channel import BaseChannel
+
+from components.example_validator.executor import Executor
+
+
+class ExampleValidator(tfx.components.ExampleValidator):
+    """TFX's ExampleValidator, except that an anomaly stops the run with its text."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+
+class ValidationSteps(NamedTuple):
+    """The components in their order."""
+
+    statistics_gen: StatisticsGen
+    schema_gen: ImportSchemaGen
+    example_validator: ExampleValidator
+
+
+def validation_steps(summaries: BaseChannel, schema_file: str | None = None) -> ValidationSteps:
+    """Statistics of the summaries, the schema from a file, and the check of one against the other.
+
+    Args:
+        summaries: Output `summaries` of YouTube8MExampleGen. Statistics of the raw frame bytes would cost
+        everything and say
+            nothing.
+        schema_file: As the machine that runs ImportSchemaGen sees it; None for `installed_schema()`.
+    """
+    statistics_gen = StatisticsGen(examples=summaries)
+    schema_gen = ImportSchemaGen(schema_file=schema_file or installed_schema())
+    validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    return ValidationSteps(statistics_gen, schema_gen, validator)
+
+
+def installed_schema() -> str:
+    """Path of the summaries' schema in this installation."""
+    return os.fspath(resources.files("components.example_gen.schema").joinpath("schema.pbtxt"))
