@@ -1,0 +1,1 @@
+"""Baseline: the model that is served now, as an artifact."""

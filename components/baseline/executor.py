@@ -1,0 +1,41 @@
+"""Baseline's executor: unpacks artifacts and calls."""
+
+import logging
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import Artifact, artifact_utils
+from tfx.utils import path_utils
+
+from components.baseline.served import copy_served_model
+
+_logger = logging.getLogger("yt8m.baseline")
+
+VERSION_PROPERTY = "served_version"
+"""Custom property of the artifact; a consumer that is handed one without it has no baseline."""
+
+
+class Executor(base_executor.BaseExecutor):
+    """See `copy_served_model`."""
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Hands out the served model, or no artifact at all.
+
+        TFX publishes the artifacts that it finds in `output_dict` after this; an emptied list is published as
+        none, and the optional input of the Evaluator resolves to none.
+        """
+        base = exec_properties["push_destination"]
+        model = artifact_utils.get_single_instance(output_dict["model"])
+        version = copy_served_model(base, path_utils.serving_model_dir(model.uri))
+        if version is None:
+            _logger.info("baseline: nothing is served from %s yet", base)
+            output_dict["model"].clear()
+            return
+        _logger.info("baseline: version %d of %s", version, base)
+        model.set_int_custom_property(VERSION_PROPERTY, version)
+        model.set_string_custom_property("served_from", base)

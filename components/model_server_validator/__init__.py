@@ -1,0 +1,1 @@
+"""ModelServerValidator: the candidate in the embedded server, asked about real videos."""

@@ -1,0 +1,1 @@
+"""Pusher: a blessed model becomes the newest version in the push destination."""

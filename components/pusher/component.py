@@ -1,0 +1,64 @@
+"""The Pusher component: its specification and its constructor."""
+
+from typing import ClassVar
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.types import standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.pusher.executor import Executor
+
+
+class PusherSpec(ComponentSpec):
+    """A candidate and its two blessings in, what was pushed out."""
+
+    PARAMETERS: ClassVar = {
+        "push_destination": ExecutionParameter(type=str),
+        "run_id": ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+    }
+    OUTPUTS: ClassVar = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
+
+
+class Pusher(base_component.BaseComponent):
+    """Publishes a model that both judges blessed as the next integer version.
+
+    TFX's own writes into the live directory file by file, names versions by the second, and counts a
+    directory that happens to exist as pushed.
+
+    Args:
+        model: The candidate.
+        model_blessing: Of the Evaluator.
+        infra_blessing: Of the ModelServerValidator.
+        push_destination: Directory of the served versions.
+        run_id: Different in every run: a cached push would say that a model is served which is there no
+        longer.
+            Pushing again what is served already adds nothing.
+    """
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        push_destination: str | RuntimeParameter,
+        run_id: str | RuntimeParameter,
+    ) -> None:
+        spec = PusherSpec(
+            push_destination=push_destination,
+            run_id=run_id,
+            model=model,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            pushed_model=Channel(type=standard_artifacts.PushedModel),
+        )
+        super().__init__(spec=spec)

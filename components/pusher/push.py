@@ -1,0 +1,34 @@
+"""What is done with a candidate that has been judged."""
+
+from typing import Any
+
+from serving.model_store import publish
+
+
+def push(model_dir: str, base: str, blessings: dict[str, bool]) -> dict[str, Any]:
+    """Makes a candidate the newest served version if all its judges blessed it.
+
+    Args:
+        model_dir: Its SavedModel.
+        base: Push destination: directory of the versions.
+        blessings: By judge, whether it blessed the candidate.
+
+    Returns:
+        The JSON form: pushed; version and destination (the version's directory), or null; and a reason for
+        people. A candidate that is the newest version already counts as pushed, as that version.
+
+    Raises:
+        UserError: If `base` is no local directory, or `model_dir` no whole SavedModel.
+    """
+    against = [judge for judge, blessed in blessings.items() if not blessed]
+    if against:
+        reason = f"not blessed by {' and '.join(against)}"
+        return {"pushed": False, "version": None, "destination": None, "reason": reason}
+    publication = publish(model_dir, base)
+    what = "pushed as" if publication.created else "the same content is served already, as"
+    return {
+        "pushed": True,
+        "version": publication.version,
+        "destination": publication.path,
+        "reason": f"{what} version {publication.version}",
+    }

@@ -1,0 +1,48 @@
+import pytest
+
+from components.pusher.push import push
+from serving.model_store import list_versions
+from tests.serving.test_model_store import write_model
+from trainer.errors import UserError
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("blessings", "reason"),
+    [
+        ({"A": False, "B": True}, "not blessed by A"),
+        ({"A": True, "B": False}, "not blessed by B"),
+        ({"A": False, "B": False}, "not blessed by A and B"),
+    ],
+)
+def test_every_judge_has_to_bless(tmp_path, model, blessings, reason):
+    base = str(tmp_path / "served")
+    assert push(model, base, blessings) == {
+        "pushed": False,
+        "version": None,
+        "destination": None,
+        "reason": reason,
+    }
+    assert list_versions(base) == []
+
+
+def test_a_blessed_model_is_pushed_once(tmp_path, model):
+    base = str(tmp_path / "served")
+    first, second = (push(model, base, {"A": True, "B": True}) for _ in range(2))
+    assert first == {
+        "pushed": True,
+        "version": 1,
+        "destination": str(tmp_path / "served" / "1"),
+        "reason": "pushed as version 1",
+    }
+    assert second == {**first, "reason": "the same content is served already, as version 1"}
+    assert list_versions(base) == [1]
+
+
+def test_destinations_that_cannot_be_are_named(model):
+    with pytest.raises(UserError, match="gs://"):
+        push(model, "gs://bucket/yt8m", {"A": True})
