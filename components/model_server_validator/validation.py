@@ -90,7 +90,9 @@ def mismatch(classes: np.ndarray, scores: np.ndarray, dense: np.ndarray) -> str 
 
 def _direct_answers(model_dir: str, probes: Sequence[Probe]) -> list[np.ndarray]:
     """Dense predictions, float32 [B, V], of each probe."""
-    predictions = tf.saved_model.load(model_dir).signatures["predictions"]
+    # Held here: the tensors that are decoded at load go with the model, and a signature does not keep it.
+    model = tf.saved_model.load(model_dir)
+    predictions = model.signatures["predictions"]
     return [
         predictions(examples=tf.constant([video.sequence_example for video in probe.videos]))[
             "predictions"
