@@ -119,7 +119,9 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
             length, checksum = _HEADER.unpack(header)
             if checksum != masked_crc(header[:8]) or length > MAX_RECORD_BYTES:
                 detail = f"the length {length} fails its checksum, or is more than {MAX_RECORD_BYTES}"
-                yield Damage(offset, "bad_length", detail, max(1, _count_ids(read)))
+                estimate = estimate_lost(seen)
+                counted, to_the_end = _count_ids(read)
+                yield Damage(offset, "bad_length", detail, max(1, counted, 0 if to_the_end else estimate))
                 return
             body = read(length + _CHECKSUM.size)
             if len(body) < length + _CHECKSUM.size:
@@ -138,8 +140,11 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
         yield Damage(offset, error.reason, str(error), estimate_lost(seen))
 
 
-def _count_ids(read: Callable[[int], bytes]) -> int:
-    """How many videos the rest of a file held: without lengths, they are counted by the name of a feature."""
+def _count_ids(read: Callable[[int], bytes]) -> tuple[int, bool]:
+    """How many videos the rest of a file held, and whether it could be read to its end.
+
+    Without lengths to go by, they are counted by the name of a feature.
+    """
     count, tail = 0, b""
     try:
         while chunk := read(_CHUNK_BYTES):
@@ -147,8 +152,8 @@ def _count_ids(read: Callable[[int], bytes]) -> int:
             count += window.count(_ID_ENTRY)
             tail = window[-(len(_ID_ENTRY) - 1) :]
     except _BrokenStreamError:
-        pass
-    return count
+        return count, False
+    return count, True
 
 
 def write_tfrecords(path: str, records: Iterable[bytes]) -> int:
