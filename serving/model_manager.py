@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
-from serving.model_store import latest_version, local_directory
+from serving.model_store import latest_version, local_directory, served_version
 from serving.servable import Servable
 from trainer.errors import UserError
 
@@ -76,12 +76,7 @@ class ModelManager:
         Raises:
             UserError: If there is none, or it does not load.
         """
-        version = latest_version(self._base)
-        if version is None:
-            raise UserError(
-                f"{self._base} has no model to serve: it needs a directory <version>/saved_model.pb. "
-                "Push one there (yt8m run), or give another directory"
-            )
+        version = served_version(self._base)
         self.refresh()
         state = self._states[version]
         if state.state != ModelVersionStatus.AVAILABLE:

@@ -63,6 +63,17 @@ def latest_version(base: str) -> int | None:
     return max(list_versions(base), default=None)
 
 
+def served_version(base: str) -> int:
+    """The version that servers serve; UserError when there is none."""
+    version = latest_version(local_directory(base))
+    if version is None:
+        raise UserError(
+            f"{base} has no model to serve: it needs a directory <version>/saved_model.pb. "
+            "Push one there (yt8m run), or give another directory"
+        )
+    return version
+
+
 def version_path(base: str, version: int) -> str:
     """Directory of a version; UserError, with the versions there are, when there is no such one."""
     versions = list_versions(base)

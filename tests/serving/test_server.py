@@ -448,6 +448,7 @@ with termination() as wait, PredictionServer(sys.argv[1], model_name="m", port=0
 """
 
 
+@pytest.mark.slow
 def test_sigterm_drains(models, tmp_path):
     model_store.publish(models[0], str(tmp_path))
     process = subprocess.Popen(

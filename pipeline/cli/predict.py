@@ -1,0 +1,120 @@
+"""``yt8m predict``: the classes of the videos in a file."""
+
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from serving.client import PredictClient
+    from serving.local_predictor import LocalPredictor
+    from serving.vocabulary import Vocabulary
+    from trainer.records import Video
+
+_logger = logging.getLogger("yt8m.predict")
+
+_BATCH_SIZE = 32
+
+
+def predict(
+    file: Annotated[str, typer.Argument(help="TFRecord file, plain or gzip, frame level or video level.")],
+    target: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a server. Default: localhost:8500, unless --model.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
+    ] = None,
+    model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    vocabulary: Annotated[str | None, typer.Option(help="YT-8M's vocabulary.csv, for names.")] = None,
+    video_id: Annotated[str | None, typer.Option("--id", help="Only the video with this id.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos. Default: all.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Prints the 20 best classes, with scores, of the videos in a file.
+
+    Records that are no valid video are named on standard error and left out.
+
+    \b
+    Examples: yt8m predict FILE.tfrecord --target localhost:8500 --vocabulary vocabulary.csv
+              yt8m predict FILE.tfrecord --model models/demo --id 3a9f --json
+    """
+    from serving.vocabulary import Vocabulary
+    from trainer.errors import UserError
+
+    if target and model:
+        raise UserError("--target asks a server and --model does without one: give one of them")
+    names = Vocabulary.load(vocabulary) if vocabulary else Vocabulary({})
+    rejected: list[str] = []
+    videos = itertools.islice(_wanted(file, video_id, rejected.append), limit)
+    answers = []
+    with closing(_predictor(model, target or "localhost:8500", model_name, timeout)) as predictor:
+        for batch in _batches(videos):
+            classes, scores = predictor.predict([video.sequence_example for video in batch])
+            for video, row, values in zip(batch, classes.tolist(), scores.tolist(), strict=True):
+                answer = _answer(video, row, values, names)
+                answers.append(answer)
+                if not as_json:
+                    typer.echo(_text(answer))
+    if not answers:
+        what = "no valid video" if video_id is None else f"no valid video with the id {video_id}"
+        raise UserError(f"{file} has {what} ({len(rejected)} invalid records): see yt8m data check")
+    if as_json:
+        typer.echo(json.dumps({"videos": answers, "rejected": len(rejected)}, indent=2))
+
+
+def _wanted(file: str, video_id: str | None, on_reject: Callable[[str], None]) -> "Iterator[Video]":
+    """The valid videos of a file, or those with one id; each reject is logged."""
+    from trainer.records import Reject, read_videos
+
+    for item in read_videos(file):
+        if isinstance(item, Reject):
+            line = f"{item.file}, byte {item.offset}: {item.reason} ({item.detail})"
+            _logger.warning("predict: left out: %s", line)
+            on_reject(line)
+        elif video_id is None or item.id == video_id.encode():
+            yield item
+
+
+def _batches(videos: "Iterable[Video]") -> "Iterator[list[Video]]":
+    iterator = iter(videos)
+    while batch := list(itertools.islice(iterator, _BATCH_SIZE)):
+        yield batch
+
+
+def _predictor(
+    model: str | None, target: str, model_name: str, timeout: float
+) -> "LocalPredictor | PredictClient":
+    if model:
+        from serving.local_predictor import LocalPredictor
+
+        return LocalPredictor(model)
+    from serving.client import PredictClient
+
+    return PredictClient(target, model_name, timeout)
+
+
+def _answer(
+    video: "Video", classes: Sequence[int], scores: Sequence[float], names: "Vocabulary"
+) -> dict[str, Any]:
+    return {
+        "id": video.id.decode(errors="backslashreplace"),
+        "frames": video.num_frames,
+        "labels": list(video.labels),
+        "classes": [
+            {"class": index, "name": names.name(index), "score": score}
+            for index, score in zip(classes, scores, strict=True)
+        ],
+    }
+
+
+def _text(answer: dict[str, Any]) -> str:
+    frames = f"{answer['frames']} frame{'' if answer['frames'] == 1 else 's'}"
+    lines = [f"{answer['id']} ({frames})"]
+    lines += [f"  {one['score']:.4f}  {one['class']:>4}  {one['name']}" for one in answer["classes"]]
+    return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""Predictions of a SavedModel in this process, without a server."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from serving.model_store import latest_version
+from serving.predict_request import DEFAULT_SIGNATURE
+from serving.servable import Servable
+from trainer.errors import UserError
+
+
+class LocalPredictor:
+    """A model loaded as a server loads it, with the interface of `PredictClient`.
+
+    Args:
+        directory: Of a SavedModel, or of its versions, of which the newest is taken.
+
+    Raises:
+        UserError: If there is no SavedModel of ours that loads.
+    """
+
+    def __init__(self, directory: str) -> None:
+        path = directory
+        if "://" not in directory and not os.path.isfile(os.path.join(directory, "saved_model.pb")):
+            version = latest_version(directory)
+            if version is None:
+                raise UserError(
+                    f"{directory} has no model: give a directory with saved_model.pb, or with versions of one"
+                )
+            path = os.path.join(directory, str(version))
+        try:
+            self._servable = Servable(path, "local", 1)
+        except (OSError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} does not load ({reason}): export or push the model again") from None
+        signature = self._servable.signatures.get(DEFAULT_SIGNATURE)
+        if signature is None or set(signature.inputs) != {"examples"} or "classes" not in signature.outputs:
+            self._servable.close()
+            raise UserError(f"{path} is not a YT-8M model: its {DEFAULT_SIGNATURE} does not take examples")
+        self._feed = signature.inputs["examples"].name
+        self._fetches = [signature.outputs[alias].name for alias in ("classes", "scores")]
+
+    def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        """The best classes of each video: int64 [B, k] and their scores, float32 [B, k], descending.
+
+        Raises:
+            UserError: If the model refuses a video.
+        """
+        try:
+            classes, scores = self._servable.run({self._feed: np.array(examples, object)}, self._fetches)
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(f"the model refuses the request ({' '.join(error.message.split())})") from None
+        return classes, scores
+
+    def close(self) -> None:
+        """Frees the model's memory."""
+        self._servable.close()

@@ -1,0 +1,180 @@
+"""``yt8m serve``, ``predict`` and ``models``."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+from pipeline.cli.main import app
+from serving import model_store
+from serving.server import PredictionServer
+from tests.records import random_example
+from tests.serving.test_model_store import write_model
+from tests.serving.tiny_model import write_tiny_model
+from trainer.errors import UserError
+
+
+def run(*arguments: str) -> str:
+    """Standard output of a verb; its exception is raised."""
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two served versions, of which the second scores twice as much."""
+    directory = tmp_path_factory.mktemp("models")
+    for factor in (1.0, 2.0):
+        source = write_tiny_model(str(directory / f"source{factor}"), factor)
+        model_store.publish(source, str(directory / "served"))
+    return str(directory / "served")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[bytes]]:
+    """A file of 40 videos with a bad record among them, and the videos as they stand there."""
+    path = str(tmp_path_factory.mktemp("data") / "shard.tfrecord")
+    generator = np.random.default_rng(0)
+    with tf.io.TFRecordWriter(path) as writer:
+        for number in range(40):
+            writer.write(random_example(generator, 1 + number % 3, (5, 7), b"v%02d" % number))
+            if number == 3:
+                writer.write(b"no record")
+    return path, [f"v{number:02d}".encode() for number in range(40)]
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> str:
+    path = tmp_path / "vocabulary.csv"
+    path.write_text('Index,Name\n0,"Game, the"\n1,\n')
+    return str(path)
+
+
+def test_predict_without_a_server(base: str, records: tuple[str, list[bytes]], vocabulary: str) -> None:
+    path, ids = records
+    document = json.loads(run("predict", path, "--model", base, "--vocabulary", vocabulary, "--json"))
+    assert document["rejected"] == 1
+    assert [video["id"].encode() for video in document["videos"]] == ids
+    first = document["videos"][0]
+    assert (first["frames"], first["labels"], len(first["classes"])) == (1, [5, 7], 20)
+    assert [one["name"] for one in first["classes"][:3]] == ["Game, the", "class 1", "class 2"]
+    # The newest version, which doubles; one version's own directory may be given as well.
+    old = json.loads(run("predict", path, "--model", os.path.join(base, "1"), "--limit", "1", "--json"))
+    assert first["classes"][0]["score"] == 2 * old["videos"][0]["classes"][0]["score"]
+    assert len(old["videos"]) == 1
+
+
+def test_predict_of_a_server_is_the_same(base: str, records: tuple[str, list[bytes]]) -> None:
+    path, _ = records
+    local = run("predict", path, "--model", base, "--limit", "35")
+    with PredictionServer(base, "mine", port=0) as server:
+        target = f"127.0.0.1:{server.port}"
+        assert run("predict", path, "--target", target, "--model-name", "mine", "--limit", "35") == local
+        with pytest.raises(UserError, match="does not have this model"):
+            run("predict", path, "--target", target)
+    lines = local.splitlines()
+    assert len(lines) == 35 * 21
+    assert lines[0] == "v00 (1 frame)"
+    assert lines[1].split()[1:] == ["0", "class", "0"]
+
+
+def test_predict_one_video(base: str, records: tuple[str, list[bytes]]) -> None:
+    path, _ = records
+    assert run("predict", path, "--model", base, "--id", "v39").splitlines()[0] == "v39 (1 frame)"
+    with pytest.raises(UserError, match="no valid video with the id none"):
+        run("predict", path, "--model", base, "--id", "none")
+
+
+def test_predict_says_what_is_wrong(base: str, records: tuple[str, list[bytes]], tmp_path: Path) -> None:
+    path, _ = records
+    with pytest.raises(UserError, match="give one of them"):
+        run("predict", path, "--model", base, "--target", "localhost:1")
+    with pytest.raises(UserError, match="has no model"):
+        run("predict", path, "--model", str(tmp_path))
+    with pytest.raises(UserError, match="does not load"):
+        run("predict", path, "--model", write_model(tmp_path / "broken"))
+    with pytest.raises(UserError, match=r"cannot read .*none"):
+        run("predict", str(tmp_path / "none"), "--model", base)
+    other = tf.Module()
+    other.f = tf.function(lambda x: {"y": x}, input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    tf.saved_model.save(other, str(tmp_path / "other"), signatures=other.f)
+    with pytest.raises(UserError, match="not a YT-8M model"):
+        run("predict", path, "--model", str(tmp_path / "other"))
+
+
+def test_models(tmp_path: Path) -> None:
+    base = str(tmp_path / "served")
+    with pytest.raises(UserError, match="no directory"):
+        run("models", "list", base)
+    card = {"gap": 0.875, "bytes": 3 * 2**20, "members": [{"variant": "K8-H256"}, {"variant": "K16-H512"}]}
+    source = Path(write_model(tmp_path / "a", b"a"))
+    (source / "assets.extra" / "card.json").write_text(json.dumps(card))
+    model_store.publish(str(source), base)
+    model_store.publish(write_model(tmp_path / "b", b"b"), base)
+    assert [line.split() for line in run("models", "list", base).splitlines()] == [
+        ["version", "GAP", "MiB", "members"],
+        ["1", "0.8750", "3.00", "K8-H256,", "K16-H512"],
+        ["2", "<-", "served"],
+    ]
+    assert json.loads(run("models", "list", base, "--json"))["versions"][0] == {
+        "version": 1,
+        "path": f"{base}/1",
+        "served": False,
+        "gap": 0.875,
+        "bytes": 3 * 2**20,
+        "members": ["K8-H256", "K16-H512"],
+    }
+    rolled = json.loads(run("models", "rollback", base, "--to", "1", "--json"))
+    assert rolled == {"version": 3, "content_of": 1, "created": True}
+    assert run("models", "rollback", base, "--to", "1") == (
+        "version 3 is served already and has the content of version 1\n"
+    )
+    assert run("models", "delete", base, "2") == "version 2 is deleted; version 3 is served\n"
+    with pytest.raises(UserError, match="being served"):
+        run("models", "delete", base, "3")
+    assert json.loads(run("models", "delete", base, "3", "--force", "--json")) == {"deleted": 3, "served": 1}
+
+
+def test_listing_and_help_need_no_tensorflow(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pipeline.cli.main import app\n"
+        "for words in (['models', 'list', sys.argv[1]], ['serve', '--help'], ['predict', '--help']):\n"
+        "    app(words, standalone_mode=False)\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_serve_prints_its_address_answers_and_leaves_with_zero(
+    base: str, records: tuple[str, list[bytes]]
+) -> None:
+    path, _ = records
+    serve = [sys.executable, "-m", "pipeline.cli.main", "serve", base, "--port", "0"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            target = process.stdout.readline().strip()
+            assert len(run("predict", path, "--target", target, "--limit", "1").splitlines()) == 21
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "")
+    assert "finishing the requests" in err
+    assert "Traceback" not in err
+
+
+def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", "serve", str(tmp_path)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has no model to serve" in done.stderr.splitlines()[-1]
