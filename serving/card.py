@@ -60,7 +60,9 @@ class ModelCard(_Card):
             ) from None
         except ValueError as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{path} cannot be read as a model card ({reason}): export the model again") from None
+            raise UserError(
+                f"{path} cannot be read as a model card ({reason}): export the model again"
+            ) from None
 
     def save(self, directory: str) -> None:
         """Writes the card into a SavedModel directory."""

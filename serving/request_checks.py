@@ -34,7 +34,12 @@ def check_frames(rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> lis
     rgb_shape, audio_shape, count_shape = tf.shape(rgb), tf.shape(audio), tf.shape(num_frames)
     alike = tf.debugging.Assert(
         tf.reduce_all(tf.equal(rgb_shape[:2], audio_shape[:2])) & tf.equal(rgb_shape[0], count_shape[0]),
-        ["rgb, audio and num_frames must agree in batch and frames. Received:", rgb_shape, audio_shape, count_shape],
+        [
+            "rgb, audio and num_frames must agree in batch and frames. Received:",
+            rgb_shape,
+            audio_shape,
+            count_shape,
+        ],
     )
     sizes = tf.debugging.Assert(
         tf.equal(rgb_shape[2], RGB_SIZE) & tf.equal(audio_shape[2], AUDIO_SIZE),

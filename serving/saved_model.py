@@ -157,9 +157,7 @@ class _Member(tf.Module):
 class _Ensemble(tf.Module):
     def __init__(self, members: Sequence[Member], num_classes: int) -> None:
         super().__init__()
-        self.members = [
-            _Member(member, f"{_digest(member)}/{index}") for index, member in enumerate(members)
-        ]
+        self.members = [_Member(member, f"{_digest(member)}/{index}") for index, member in enumerate(members)]
         self._shares = [member.weight for member in members]
         self._top_k = min(TOP_K, num_classes)
 

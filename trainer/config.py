@@ -26,9 +26,19 @@ class TrainingConfig(BaseModel):
         1.0, gt=0, description="Largest L2 norm of the gradient of each tensor by itself."
     )
     l2_penalty: float = Field(
-        1e-6, ge=0, description="L2 penalty (times half the squared norm) on the kernels of gates and experts."
+        1e-6,
+        ge=0,
+        description="L2 penalty (times half the squared norm) on the kernels of gates and experts.",
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the gated hidden units dropped in training.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the gated hidden units dropped in training."
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        description="Alpha of mixup (Zhang et al. 2018): each video is blended with another, frames and labels, by a "
+        "share drawn from Beta(alpha, alpha). 0 for none, as in the paper; it pays on small data sets.",
+    )
     batch_norm_decay: float = Field(
         0.999,
         gt=0,
@@ -42,7 +52,9 @@ class TrainingConfig(BaseModel):
     state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")
     log_every: int = Field(100, ge=1, description="Steps between progress lines and TensorBoard points.")
     eval_slice: int = Field(
-        1_024, ge=0, description="Videos of the eval split on which GAP is logged at each snapshot; 0 for none."
+        1_024,
+        ge=0,
+        description="Videos of the eval split on which GAP is logged at each snapshot; 0 for none.",
     )
     shuffle_buffer: int = Field(2_048, ge=1, description="Records held for shuffling.")
     files_per_group: int = Field(32, ge=1, description="Files whose records are mixed with each other.")

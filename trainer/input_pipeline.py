@@ -135,7 +135,9 @@ def train_batches(
         position, examples = item
         parsed = parse_examples(examples)
         real = tf.minimum(parsed.rgb_frames, MAX_FRAMES)
-        draws = tf.random.stateless_uniform([batch_size, frames_per_video], seed=[seed, step], dtype=tf.float64)
+        draws = tf.random.stateless_uniform(
+            [batch_size, frames_per_video], seed=[seed, step], dtype=tf.float64
+        )
         chosen = tf.cast(draws * tf.cast(real, tf.float64)[:, tf.newaxis], tf.int64)
         return {
             "labels": label_matrix(parsed.labels, tf.constant(batch_size), num_classes),

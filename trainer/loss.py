@@ -14,7 +14,7 @@ def cross_entropy(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
     Args:
         probabilities: float32 [B, V].
-        labels: bool or float32 [B, V].
+        labels: bool [B, V], or float32 in [0, 1] where they are blended.
 
     Returns:
         float32 scalar.

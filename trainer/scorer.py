@@ -63,7 +63,9 @@ class Scorer:
         return self._function(batch["frames"], batch["num_frames"]).numpy()
 
 
-def evaluate(scorer: Scorer, files: Sequence[str], batch_size: int = 128, limit: int | None = None) -> Metrics:
+def evaluate(
+    scorer: Scorer, files: Sequence[str], batch_size: int = 128, limit: int | None = None
+) -> Metrics:
     """GAP and friends of the scorer's weights on the videos of TFRecord files (`limit`: on the first so many)."""
     metrics = VideoMetrics(scorer.num_classes)
     for batch in eval_batches(files, batch_size, scorer.num_classes, limit):

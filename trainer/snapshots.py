@@ -40,7 +40,9 @@ def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf
     )
 
 
-def write_snapshot(directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]) -> Snapshot:
+def write_snapshot(
+    directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]
+) -> Snapshot:
     """Writes the weights after training step `step`; an earlier snapshot of that step is replaced."""
     tf.io.gfile.makedirs(directory)
     prefix = posixpath.join(directory, f"snapshot-{step:08d}")

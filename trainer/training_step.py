@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainer.config import TrainingConfig
 from trainer.layers import Moments
 from trainer.loss import cross_entropy
+from trainer.mixup import mixup
 from trainer.network import dequantize, gated_net_vlad
 from trainer.optimizer import Adam
 from trainer.variant import Variant
@@ -89,21 +90,24 @@ class TrainingStep:
         config = self.config
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
-        dropout = None
-        if config.dropout:
-            replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
-            dropout = config.dropout, tf.stack([config.seed, step * replicas + replica])
+        # What is random differs from step to step and from replica to replica, and from seed to seed.
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
+        seed = tf.stack([tf.constant(config.seed, tf.int64), step * replicas + replica])
+        dropout = (config.dropout, seed) if config.dropout else None
+        frames, labels = dequantize(batch["frames"]), tf.cast(batch["labels"], tf.float32)
+        if config.mixup:
+            frames, labels = mixup(frames, labels, config.mixup, seed)
         moments: Moments = {}
         with tf.GradientTape() as tape:
             probabilities = gated_net_vlad(
-                dequantize(batch["frames"]),
+                frames,
                 None,
                 self.variables,
                 moments,
                 _DTYPES[config.precision],
                 dropout,
             )
-            loss = cross_entropy(probabilities, batch["labels"]) / replicas
+            loss = cross_entropy(probabilities, labels) / replicas
         gradients = dict(zip(self._trained, tape.gradient(loss, list(self._trained.values())), strict=True))
         if replicas > 1:
             loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))

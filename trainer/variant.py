@@ -70,7 +70,9 @@ class Variant:
         """The variant of a name such as ``K24-H1440``; UserError when it is not one."""
         match = _NAME.fullmatch(name.strip())
         if not match:
-            raise UserError(f"a variant is written K<clusters>-H<hidden>, for example K24-H1440. Received: {name!r}")
+            raise UserError(
+                f"a variant is written K<clusters>-H<hidden>, for example K24-H1440. Received: {name!r}"
+            )
         return cls(int(match[1]), int(match[2]))
 
     @property
@@ -161,22 +163,16 @@ def _glorot(fan_in: int, fan_out: int) -> float:
     return math.sqrt(2 / (fan_in + fan_out))
 
 
-TABLE1: tuple[Variant, ...] = tuple(
-    Variant.parse(name)
-    for name in (
-        "K24-H1440 K32-H1280 K100-H800 K16-H1280 K32-H1024 K20-H960 K16-H800 K64-H512 K100-H400 "
-        "K32-H600 K32-H512 K16-H512 K8-H512 K16-H400 K10-H400 K32-H256 K10-H300 K16-H256"
-    ).split()
-)
+_TABLE1 = """
+K24-H1440 K32-H1280 K100-H800 K16-H1280 K32-H1024 K20-H960 K16-H800 K64-H512 K100-H400
+K32-H600 K32-H512 K16-H512 K8-H512 K16-H400 K10-H400 K32-H256 K10-H300 K16-H256
+"""
+_INFERIOR = """
+K20-H1600 K64-H1024 K150-H600 K128-H512 K16-H1024 K32-H400 K128-H1024 K8-H1024 K32-H800 K8-H800
+"""
+
+TABLE1: tuple[Variant, ...] = tuple(map(Variant.parse, _TABLE1.split()))
 """The paper's Table 1: the 18 models that were not eliminated, by decreasing size."""
 
-GRID28: tuple[Variant, ...] = (
-    *TABLE1,
-    *(
-        Variant.parse(name)
-        for name in (
-            "K20-H1600 K64-H1024 K150-H600 K128-H512 K16-H1024 K32-H400 K128-H1024 K8-H1024 K32-H800 K8-H800"
-        ).split()
-    ),
-)
+GRID28: tuple[Variant, ...] = (*TABLE1, *map(Variant.parse, _INFERIOR.split()))
 """All 28 models that the paper trained: Table 1 and the ten inferior ones."""

@@ -27,7 +27,9 @@ def make_member(name: str, seed: int, weight: float = 1.0, compress: bool = True
         for spec in variant.tensor_specs(CLASSES):
             if spec.compressible:
                 weights[spec.name] = weights[spec.name].astype(np.float16)
-    return Member(variant=variant, weights=weights, weight=weight, gap=0.5, first_step=10, last_step=30, snapshots=3)
+    return Member(
+        variant=variant, weights=weights, weight=weight, gap=0.5, first_step=10, last_step=30, snapshots=3
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,9 @@ def test_prediction_is_the_weighted_sum_of_the_members(model, members, videos, e
         frames = np.stack([np.frombuffer(r + a, np.uint8) for r, a in zip(rgb, audio, strict=True)])
         for member in members:
             weights = {name: tf.constant(value, tf.float32) for name, value in member.weights.items()}
-            expected[row] += member.weight * gated_net_vlad(dequantize(frames[np.newaxis]), None, weights).numpy()[0]
+            expected[row] += (
+                member.weight * gated_net_vlad(dequantize(frames[np.newaxis]), None, weights).numpy()[0]
+            )
     np.testing.assert_allclose(dense(model, examples), expected, atol=1e-6)
 
 
@@ -197,7 +201,8 @@ def test_it_loads_with_nothing_but_tensorflow_also_as_version_1(model_dir, model
         import numpy as np, tensorflow as tf
         examples = [bytes.fromhex(e) for e in json.load(open({str(tmp_path / "examples")!r}))]
         first, second = (tf.saved_model.load({model_dir!r}) for _ in range(2))
-        np.save({str(tmp_path / "v2.npy")!r}, first.signatures["predictions"](examples=tf.constant(examples))["predictions"])
+        answer = first.signatures["predictions"](examples=tf.constant(examples))["predictions"]
+        np.save({str(tmp_path / "v2.npy")!r}, answer)
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             graph = tf.compat.v1.saved_model.load(session, ["serve"], {model_dir!r})
             signature = graph.signature_def["predictions"]

@@ -29,7 +29,9 @@ def stream(files, **settings):
 
 def test_eval_batches_hold_all_real_frames_in_the_order_of_the_files(tmp_path):
     generator = np.random.default_rng(0)
-    videos = [(random_frames(generator, count), labels) for count, labels in ((2, [3]), (4, []), (1, [0, 3, 3]))]
+    videos = [
+        (random_frames(generator, count), labels) for count, labels in ((2, [3]), (4, []), (1, [0, 3, 3]))
+    ]
     paths = [str(tmp_path / "a"), str(tmp_path / "b.gz")]
     with tf.io.TFRecordWriter(paths[0]) as writer:
         for index in (0, 1):

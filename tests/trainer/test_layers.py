@@ -84,7 +84,9 @@ def test_mixture_of_experts_groups_columns_by_class():
             share = np.exp(logits) / np.exp(logits).sum()
             for m in range(mixtures):
                 column = label * mixtures + m
-                expected[video, label] += share[m] / (1 + np.exp(-(x[video] @ experts[:, column] + biases[column])))
+                expected[video, label] += share[m] / (
+                    1 + np.exp(-(x[video] @ experts[:, column] + biases[column]))
+                )
     weights = {"gates/weights": gates, "experts/weights": experts, "experts/biases": biases}
     weights = {name: tf.constant(value) for name, value in weights.items()}
     assert mixture_of_experts(tf.constant(x), weights).numpy() == pytest.approx(expected, abs=1e-6)

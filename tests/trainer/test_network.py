@@ -60,7 +60,9 @@ def test_padding_changes_nothing_whatever_is_in_it(weights, frames):
 def test_the_order_of_frames_does_not_matter(weights, frames):
     order = np.random.default_rng(3).permutation(7)
     full = [7, 7, 7, 7]
-    np.testing.assert_allclose(predict(weights, frames[:, order], full), predict(weights, frames, full), atol=1e-6)
+    np.testing.assert_allclose(
+        predict(weights, frames[:, order], full), predict(weights, frames, full), atol=1e-6
+    )
 
 
 def test_a_video_does_not_see_its_neighbours(weights, frames):

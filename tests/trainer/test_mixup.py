@@ -1,0 +1,28 @@
+"""Blends of two videos."""
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.mixup import mixup
+
+
+def test_a_blend_lies_between_its_two_videos_and_nearer_to_its_own():
+    frames = tf.eye(4)[:, tf.newaxis, :]  # four videos of one frame, all at right angles
+    labels = tf.eye(4)
+    blended, soft = mixup(frames, labels, 1.0, tf.constant([1, 2], tf.int64))
+    np.testing.assert_allclose(np.linalg.norm(blended, axis=-1), 1, rtol=1e-6)
+    for row in range(4):
+        own, other = soft[row, row], soft[row, 3 - row]
+        assert 0.5 <= own <= 1
+        np.testing.assert_allclose(own + other, 1, rtol=1e-6)
+        expected = np.zeros(4)
+        expected[row], expected[3 - row] = own, other
+        np.testing.assert_allclose(soft[row], expected, atol=1e-6)
+        np.testing.assert_allclose(blended[row, 0], expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_blends_are_a_function_of_the_seed():
+    frames, labels = tf.eye(4)[:, tf.newaxis, :], tf.eye(4)
+    first, same, other = (mixup(frames, labels, 0.5, tf.constant([1, s], tf.int64))[1] for s in (2, 2, 3))
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
