@@ -1,11 +1,9 @@
 # Two commands matter: `make demo` and `make test`. Both set the project up first, in the private .venv.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-# TensorFlow's and TFX's start-up chatter is not news; YT8M_VERBOSE=1 brings it back.
-ifndef YT8M_VERBOSE
-export TF_CPP_MIN_LOG_LEVEL := 3
-export GRPC_VERBOSITY := ERROR
-endif
+# TensorFlow's start-up chatter is not news.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export GRPC_VERBOSITY ?= ERROR
 
 .DEFAULT_GOAL := help
 

@@ -1,22 +1,30 @@
 """The pipeline as a TFX DAG, built from a recipe. Nothing here knows what will run it.
 
-Node ids are letters, digits and hyphens, exec properties small and constant, and there is no resolver: the same
-DAG compiles for Kubeflow Pipelines.
+Node ids are letters, digits and hyphens, exec properties small and constant, and there is no resolver: the
+same DAG compiles for Kubeflow Pipelines.
 """
 
 import posixpath
-from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
-from tfx.components import StatisticsGen, Trainer
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.dsl.compiler import constants
+from components.ensemble_assembler.component import EnsembleAssembler
+from components.run_report.component import RunReport
+from tfx.components import Trainer
+from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types.channel import BaseChannel
 
+from components.baseline.component import Baseline
+from components.checkpoint_averager.component import CheckpointAverager
+from components.evaluator.component import Evaluator
+from components.example_gen.component import YouTube8MExampleGen
+from components.example_validator.component import ExampleValidator, validation_steps
+from components.fp16_compressor.component import Fp16Compressor
+from components.model_server_validator.component import ModelServerValidator
+from components.pusher.component import Pusher
 from pipeline.recipe import Recipe
 from trainer.variant import Variant
 
@@ -36,9 +44,9 @@ def build_pipeline(
     Args:
         recipe: What it does.
         pipeline_root: Where artifacts go.
-        work_root: Directory from which a killed Trainer goes on; None where a retry is given the same outputs.
-        schema_file: Of the examples' summaries, as the machine that runs ImportSchemaGen sees it; None for the
-            one in this installation.
+        work_root: Directory from which a killed Trainer goes on; None where a retry finds its own outputs.
+        schema_file: Of the examples' summaries, as the machine that runs ImportSchemaGen sees it; None for
+            the one in this installation.
         pipeline_options: Further arguments of tfx's Pipeline, such as `metadata_connection_config`.
     """
     return Pipeline(
@@ -49,3 +57,106 @@ def build_pipeline(
         beam_pipeline_args=recipe.beam.pipeline_args,
         **pipeline_options,
     )
+
+
+def build_components(
+    recipe: Recipe, work_root: str | None = None, schema_file: str | None = None
+) -> list[BaseComponent]:
+    """The components of a recipe's pipeline, in an order in which they could run; see `build_pipeline`."""
+    data = recipe.data
+    example_gen = YouTube8MExampleGen(
+        data.train,
+        data.validate_,
+        eval_files=data.eval_files,
+        eval_share=data.eval_share,
+        seed=data.seed,
+        max_reject_share=data.max_reject_share,
+    )
+    examples = example_gen.outputs["examples"]
+    validation = validation_steps(example_gen.outputs["summaries"], schema_file)
+    lines = [
+        _variant_line(recipe, variant, examples, validation.example_validator, work_root)
+        for variant in recipe.variants
+    ]
+    assembler = EnsembleAssembler(
+        models=[line.compressor.outputs["model"] for line in lines],
+        examples=examples,
+        limit_bytes=recipe.ensemble.limit_bytes,
+    )
+    return [
+        example_gen,
+        *validation,
+        *(component for line in lines for component in line),
+        assembler,
+        *_delivery(recipe, examples, example_gen, lines, assembler),
+    ]
+
+
+class _VariantLine(NamedTuple):
+    """What is done for each variant by itself."""
+
+    trainer: Trainer
+    averager: CheckpointAverager
+    compressor: Fp16Compressor
+
+
+def _variant_line(
+    recipe: Recipe,
+    variant: Variant,
+    examples: BaseChannel,
+    validator: ExampleValidator,
+    work_root: str | None,
+) -> _VariantLine:
+    training = recipe.training_of(variant)
+    trainer_id = f"Trainer-{variant}"
+    config = {"variant": str(variant), "training": training.model_dump()}
+    if work_root:
+        config["work_dir"] = posixpath.join(work_root, trainer_id)
+    trainer = Trainer(
+        run_fn=RUN_FN,
+        examples=examples,
+        # The steps that count are in custom_config; TFX wants to be told as well.
+        train_args=trainer_pb2.TrainArgs(splits=["train"], num_steps=training.steps),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config=config,
+    ).with_id(trainer_id)
+    # Nothing is trained on data that does not pass, though no data flow between the two.
+    trainer.add_upstream_node(validator)
+    averager = CheckpointAverager(
+        model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
+    ).with_id(f"CheckpointAverager-{variant}")
+    compressor = Fp16Compressor(
+        model=averager.outputs["model"], examples=examples, tolerance=recipe.compression.tolerance
+    ).with_id(f"Fp16Compressor-{variant}")
+    return _VariantLine(trainer, averager, compressor)
+
+
+def _delivery(
+    recipe: Recipe,
+    examples: BaseChannel,
+    example_gen: YouTube8MExampleGen,
+    lines: list[_VariantLine],
+    assembler: EnsembleAssembler,
+) -> list[BaseComponent]:
+    """What stands between an assembled ensemble and its being served."""
+    model = assembler.outputs["model"]
+    run_id = RuntimeParameter(name=PIPELINE_RUN_ID_PARAMETER_NAME, ptype=str)
+    baseline = Baseline(push_destination=recipe.push.directory, run_id=run_id)
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        gap_floor=recipe.blessing.gap_floor,
+        max_gap_drop=recipe.blessing.max_gap_drop,
+        limit_bytes=recipe.ensemble.limit_bytes,
+    )
+    server_validator = ModelServerValidator(model=model, examples=examples)
+    pusher = Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=server_validator.outputs["blessing"],
+        push_destination=recipe.push.directory,
+        run_id=run_id,
+    )
+    report = RunReport()
+    return [baseline, evaluator, server_validator, pusher, report]

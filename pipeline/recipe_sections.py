@@ -105,5 +105,8 @@ class BeamSection(Section):
             f"--runner={self.runner}",
             f"--direct_num_workers={self.workers}",
             f"--direct_running_mode={mode}",
+            # Not used without containers, but TFX takes it as word that its workers have this code already;
+            # without it every Beam step builds a source package of TFX for them.
+            "--sdk_container_image=this-installation",
             *self.args,
         ]

@@ -14,14 +14,17 @@ import typer
 
 from trainer.errors import UserError
 
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
+
+_verbose = False
+
 
 def guarded(action: Callable[[], int | None]) -> NoReturn:
     """Runs an action and leaves with its exit code: 2 for wrong input, 1 for another fault, each with a line.
 
-    With YT8M_VERBOSE in the environment the libraries' own messages and the full trace are shown as well.
+    The full trace goes to a file, and to standard error after `be_verbose`.
     """
-    verbose = bool(os.environ.get("YT8M_VERBOSE"))
-    prepare_logging(verbose)
+    prepare_logging()
     try:
         code = action()
     except UserError as error:
@@ -35,27 +38,36 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line library
             _leave(error.exit_code, f"{error.format_message()} (see yt8m --help)")
-        if verbose:
+        if _verbose:
             traceback.print_exc()
         trace = getattr(error, "log_file", None) or _write_trace(error)
         _leave(1, f"{type(error).__name__}: {error} (full trace in {trace})")
     sys.exit(code or 0)
 
 
-def prepare_logging(verbose: bool = False) -> None:
-    """Our own progress goes to standard error; the libraries' chatter goes nowhere unless verbose."""
-    if not verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-        warnings.simplefilter("ignore")
+def prepare_logging() -> None:
+    """Our own progress goes to standard error, the libraries' chatter nowhere."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.simplefilter("ignore")
     # A handler on the root keeps absl and TensorFlow from adding handlers of their own.
-    logging.getLogger().addHandler(logging.StreamHandler() if verbose else logging.NullHandler())
+    logging.getLogger().addHandler(logging.NullHandler())
     progress = logging.getLogger("yt8m")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     progress.handlers = [handler]
     progress.setLevel(logging.INFO)
     progress.propagate = False
+
+
+def be_verbose() -> None:
+    """Lets the libraries speak again, and shows full traces."""
+    global _verbose
+    _verbose = True
+    for name in _QUIET:
+        os.environ.pop(name, None)
+    warnings.resetwarnings()
+    logging.getLogger().addHandler(logging.StreamHandler())
 
 
 def _write_trace(error: BaseException) -> str:

@@ -5,12 +5,12 @@ A verb's module is imported when the verb is used, so that ``yt8m sizes`` does n
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli.guard import guarded
+from pipeline.cli.guard import be_verbose, guarded
 
 VERBS = {
     "data": ("pipeline.cli.data", "app"),
@@ -46,14 +46,19 @@ app = typer.Typer(cls=_LazyGroup, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
-def _yt8m() -> None:
+def _yt8m(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the libraries' own messages and full traces.")
+    ] = False,
+) -> None:
     """YouTube-8M features in, a size-constrained, served ensemble of Gated NetVLAD models out.
 
     Exit codes: 0 fine; 2 the input was wrong (one line on standard error says what to do); 1 anything else.
-    Set YT8M_VERBOSE=1 to see the libraries' own messages and full traces.
 
     Example: yt8m run --recipe demo
     """
+    if verbose:
+        be_verbose()
 
 
 def main() -> None:

@@ -1,0 +1,120 @@
+import re
+
+import pytest
+
+from pipeline.recipe_loader import load_recipe
+
+pytestmark = pytest.mark.slow
+
+ID = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """The compiled nodes of the recipe yhls, by id."""
+    return compiled("yhls")
+
+
+def compiled(name: str):
+    from tfx.dsl.compiler.compiler import Compiler
+
+    from pipeline.dag import build_pipeline
+
+    pipeline = build_pipeline(load_recipe(name), pipeline_root="gs://bucket/root", work_root="work")
+    return {
+        node.pipeline_node.node_info.id: node.pipeline_node for node in Compiler().compile(pipeline).nodes
+    }
+
+
+def producers(node) -> dict[str, set[str]]:
+    """Input key: ids of the nodes it comes from."""
+    return {
+        key: {channel.producer_node_query.id for channel in spec.channels}
+        for key, spec in node.inputs.inputs.items()
+    }
+
+
+def per_variant(step: str) -> set[str]:
+    return {f"{step}-{name}" for name in ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512")}
+
+
+def test_nodes_are_those_of_the_design(nodes) -> None:
+    assert set(nodes) == {
+        "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator",
+        *per_variant("Trainer"), *per_variant("CheckpointAverager"), *per_variant("Fp16Compressor"),
+        "EnsembleAssembler", "Baseline", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["demo", "grid28"])
+def test_ids_are_what_kubeflow_takes(name: str) -> None:
+    ids = compiled(name)
+    assert all(ID.fullmatch(node) and len(node) <= 121 for node in ids)
+    assert len(ids) == 10 + 3 * len(load_recipe(name).variants)
+
+
+def test_wiring_of_one_variant(nodes) -> None:
+    examples = {"YouTube8MExampleGen"}
+    assert producers(nodes["Trainer-K16-H800"]) == {"examples": examples}
+    assert set(nodes["Trainer-K16-H800"].upstream_nodes) == {"YouTube8MExampleGen", "ExampleValidator"}
+    assert producers(nodes["CheckpointAverager-K16-H800"]) == {
+        "model_run": {"Trainer-K16-H800"},
+        "examples": examples,
+    }
+    assert producers(nodes["Fp16Compressor-K16-H800"]) == {
+        "float32_model": {"CheckpointAverager-K16-H800"},
+        "examples": examples,
+    }
+
+
+def test_wiring_of_what_is_there_once(nodes) -> None:
+    examples, ensemble = {"YouTube8MExampleGen"}, {"EnsembleAssembler"}
+    assert producers(nodes["StatisticsGen"]) == {"examples": examples}
+    (channel,) = nodes["StatisticsGen"].inputs.inputs["examples"].channels
+    assert channel.output_key == "summaries"
+    assert producers(nodes["EnsembleAssembler"]) == {
+        "models": per_variant("Fp16Compressor"),
+        "examples": examples,
+    }
+    assert producers(nodes["Evaluator"]) == {
+        "examples": examples,
+        "model": ensemble,
+        "baseline_model": {"Baseline"},
+    }
+    assert producers(nodes["ModelServerValidator"]) == {"examples": examples, "model": ensemble}
+    assert producers(nodes["Pusher"]) == {
+        "model": ensemble,
+        "model_blessing": {"Evaluator"},
+        "infra_blessing": {"ModelServerValidator"},
+    }
+
+
+def test_evaluator_runs_without_a_baseline(nodes) -> None:
+    inputs = nodes["Evaluator"].inputs.inputs
+    assert inputs["baseline_model"].min_count == 0
+    assert inputs["model"].min_count == 1
+
+
+def test_what_is_served_is_looked_up_in_every_run(nodes) -> None:
+    for node in ("Baseline", "Pusher"):
+        value = nodes[node].parameters.parameters["run_id"]
+        assert value.runtime_parameter.name == "pipeline-run-id"
+    assert all(node.execution_options.caching_options.enable_cache for node in nodes.values())
+
+
+def test_training_settings_reach_each_trainer(nodes) -> None:
+    parameters = nodes["Trainer-K24-H1440"].parameters.parameters
+    config = parameters["custom_config"].field_value.string_value
+    assert '"variant": "K24-H1440"' in config
+    assert '"learning_rate": 0.0001' in config
+    assert '"work_dir": "work/Trainer-K24-H1440"' in config
+    assert parameters["run_fn"].field_value.string_value == "components.trainer.run_fn.run_fn"
+
+
+def test_exec_properties_are_small(nodes) -> None:
+    for node in nodes.values():
+        assert sum(len(str(value)) for value in node.parameters.parameters.values()) < 10_000
+
+
+def test_there_is_no_resolver(nodes) -> None:
+    assert not [node for node in nodes.values() if "resolver" in node.node_info.type.name.lower()]
