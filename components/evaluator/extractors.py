@@ -1,4 +1,4 @@
-"""How the Evaluator reads a video: TFX finds `custom_extractors` by the Evaluator's `module_path`.
+"""How the Evaluator reads and scores a video: TFX finds the two `custom_...` functions by its `module_path`.
 
 TFMA's own features extractor would hand the frames on as Arrow columns. Here the record goes to the model as
 it stands, and of its content only the labels and the two slices become features.
@@ -7,10 +7,12 @@ Legend: B videos of a batch, L labels of the video with most.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
 from components.evaluator import slices
@@ -36,6 +38,48 @@ def custom_extractors(
         tfma.extractors.UnbatchExtractor(),
         tfma.extractors.SliceKeyExtractor(eval_config=eval_config, materialize=False),
     ]
+
+
+def custom_eval_shared_model(
+    eval_saved_model_path: str, model_name: str, eval_config: tfma.EvalConfig, **kwargs: Any
+) -> Any:
+    """A model whose signatures take their input by position, as TFMA gives it.
+
+    A loaded signature takes it by name. Given it by position, TensorFlow first builds an error message with
+    the text of the whole batch in it, about 3 ms a video, before it tries what works.
+    """
+    loader = tfma.types.ModelLoader(
+        construct_fn=partial(_load, eval_saved_model_path), tags=[tf.saved_model.SERVING]
+    )
+    return tfma.default_eval_shared_model(
+        eval_saved_model_path=eval_saved_model_path,
+        model_name=model_name,
+        eval_config=eval_config,
+        custom_model_loader=loader,
+        **kwargs,
+    )
+
+
+class _LoadedModel:
+    """The signatures of a SavedModel, by name, which is all that TFMA looks at."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model  # its signatures do not keep it alive
+        self.signatures = {name: _Positional(signature) for name, signature in model.signatures.items()}
+
+
+class _Positional:
+    structured_input_signature = None  # TFMA: the input is the serialised records
+
+    def __init__(self, signature: Any) -> None:
+        self._signature = signature
+
+    def __call__(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._signature(examples=examples)
+
+
+def _load(directory: str) -> _LoadedModel:
+    return _LoadedModel(tf.saved_model.load(directory))
 
 
 def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:
