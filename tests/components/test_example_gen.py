@@ -1,0 +1,213 @@
+"""ExampleGen's plain functions: no TFX, milliseconds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.example_gen.convert import ShardResult, ShardTask, convert_shard
+from components.example_gen.patterns import relative_patterns
+from components.example_gen.split import split_files
+from components.example_gen.summary import check_report, summarise
+from tests.records import sequence_example
+from trainer.errors import UserError
+from trainer.records import Video, read_videos
+from trainer.tfrecord import write_tfrecords
+
+VALIDATE = [f"/data/validate{number:04d}.tfrecord" for number in range(3844)]
+TRAIN = [f"/data/train{number:04d}.tfrecord" for number in range(3844)]
+SETTINGS = {"eval_files": 60, "eval_share": 0.1, "seed": 0}
+
+
+def test_the_papers_split() -> None:
+    split = split_files(TRAIN, VALIDATE, **SETTINGS)
+    assert len(split.eval) == 60
+    assert len(split.train) == 2 * 3844 - 60
+    assert set(split.eval) < set(VALIDATE)
+    assert set(split.train) | set(split.eval) == {*TRAIN, *VALIDATE}
+    assert list(split.train) == sorted(split.train)
+
+
+def test_six_of_the_sixty_real_shards_are_evaluated_on() -> None:
+    split = split_files([], VALIDATE[:60], **SETTINGS)
+    assert (len(split.train), len(split.eval)) == (54, 6)
+
+
+def test_the_seed_chooses_and_the_directory_does_not() -> None:
+    def names(paths: list[str], seed: int) -> list[str]:
+        split = split_files([], paths, eval_files=60, eval_share=0.1, seed=seed)
+        return [path.rsplit("/", 1)[1] for path in split.eval]
+
+    assert names(VALIDATE[:60], 0) == names([path.replace("/data", "gs://b/x") for path in VALIDATE[:60]], 0)
+    assert names(VALIDATE[:60], 0) == names(VALIDATE[:60][::-1], 0)
+    assert names(VALIDATE[:60], 0) != names(VALIDATE[:60], 1)
+
+
+def test_files_named_train_are_never_evaluated_on() -> None:
+    split = split_files([], [*TRAIN[:50], *VALIDATE[:4]], eval_files=60, eval_share=0.5, seed=0)
+    assert len(split.eval) == 2
+    assert set(split.eval) < set(VALIDATE)
+
+
+@given(
+    train=st.sets(st.sampled_from(TRAIN[:30])),
+    validate=st.sets(st.sampled_from(VALIDATE[:30]), min_size=2),
+    eval_files=st.integers(1, 40),
+    eval_share=st.floats(0.01, 0.5),
+    seed=st.integers(0, 99),
+)
+def test_every_file_is_in_exactly_one_split(
+    train: set[str], validate: set[str], eval_files: int, eval_share: float, seed: int
+) -> None:
+    split = split_files(train, validate, eval_files=eval_files, eval_share=eval_share, seed=seed)
+    assert sorted([*split.train, *split.eval]) == sorted(train | validate)
+    assert len(split.eval) == min(eval_files, max(1, round(eval_share * len(validate))))
+
+
+@pytest.mark.parametrize(
+    ("train", "validate", "part"),
+    [
+        (TRAIN, [], "no validate file"),
+        ([], VALIDATE[:1], "none is left to train on"),
+        (VALIDATE[:2], VALIDATE[:3], "matches the train and the validate patterns"),
+    ],
+)
+def test_splits_that_cannot_be(train: list[str], validate: list[str], part: str) -> None:
+    with pytest.raises(UserError, match=part):
+        split_files(train, validate, **SETTINGS)
+
+
+def test_patterns_share_a_base() -> None:
+    patterns = relative_patterns(
+        ["gs://b/yt8m/{SPAN}/train*", "gs://b/yt8m/x/y"], ["gs://b/yt8m/{SPAN}/validate*"]
+    )
+    assert patterns == ("gs://b/yt8m", ("{SPAN}/train*", "x/y"), ("{SPAN}/validate*",))
+    assert relative_patterns(["/a/b/c*"], ["/x/y*"]) == ("/", ("a/b/c*",), ("x/y*",))
+    assert relative_patterns([], ["/a/bc/v*", "/a/b/v*"]) == ("/a", (), ("bc/v*", "b/v*"))
+
+
+def test_relative_local_patterns_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert relative_patterns([], ["data/v*"]) == (f"{tmp_path}/data", (), ("v*",))
+
+
+@pytest.mark.parametrize(
+    ("train", "validate", "part"),
+    [
+        (["gs://a/train*"], ["gs://b/validate*"], "gs://a, gs://b"),
+        (["/a/train*"], ["gs://b/validate*"], "different places"),
+        (["/a/train*"], [], "at least one validate pattern"),
+        ([], [""], "is empty"),
+    ],
+)
+def test_patterns_that_cannot_be(train: list[str], validate: list[str], part: str) -> None:
+    with pytest.raises(UserError, match=part):
+        relative_patterns(train, validate)
+
+
+def frames(count: int) -> tuple[list[bytes], list[bytes]]:
+    return [bytes([index]) * 1024 for index in range(count)], [bytes([index]) * 128 for index in range(count)]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> ShardTask:
+    path = str(tmp_path / "validate0000.tfrecord")
+    good = sequence_example(*frames(3), [7, 5], b"aa"), sequence_example(*frames(2), [], b"bb")
+    write_tfrecords(path, [good[0], sequence_example(*frames(1), [9000], b"cc"), b"", good[1]])
+    return ShardTask(
+        path=path,
+        split="eval",
+        index=2,
+        count=5,
+        examples_uri=str(tmp_path / "examples"),
+        summaries_uri=str(tmp_path / "summaries"),
+        staging_uri=str(tmp_path / "examples" / ".staging"),
+        num_classes=3862,
+    )
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_file_becomes_one_shard_of_each_kind(task: ShardTask, tmp_path: Path) -> None:
+    result = convert_shard(task)
+    name = "Split-eval/data_tfrecord-00002-of-00005"
+    assert (result.videos, result.frames, result.labels) == (2, 5, 2)
+    assert result.rejected == {"label_out_of_range": 1, "not_an_example": 1}
+    videos = list(read_videos(str(tmp_path / "examples" / name)))
+    assert [(video.id, video.num_frames) for video in videos if isinstance(video, Video)] == [
+        (b"aa", 3),
+        (b"bb", 2),
+    ]
+    summaries = tf.data.TFRecordDataset(str(tmp_path / "summaries" / name)).as_numpy_iterator()
+    features = [tf.train.Example.FromString(data).features.feature for data in summaries]
+    assert [feature["num_frames"].int64_list.value[0] for feature in features] == [3, 2]
+    assert features[0]["labels"].int64_list.value == [5, 7]
+    rejects = [json.loads(line) for line in Path(result.rejects_path).read_text().splitlines()]
+    assert [reject["reason"] for reject in rejects] == ["label_out_of_range", "not_an_example"]
+    assert rejects[0]["file"] == task.path
+    assert 0 < rejects[0]["offset"] < rejects[1]["offset"]
+    assert sorted(path.name for path in (tmp_path / "examples" / ".staging").iterdir()) == [
+        "rejects-eval-00002.jsonl"
+    ]
+
+
+def test_done_twice_it_gives_the_same_files(task: ShardTask, tmp_path: Path) -> None:
+    convert_shard(task)
+    before = contents(tmp_path)
+    convert_shard(task)
+    assert contents(tmp_path) == before
+
+
+def result(split: str, videos: int, **rejected: int) -> ShardResult:
+    return ShardResult(
+        split=split, index=0, videos=videos, frames=2 * videos, labels=3 * videos, rejected=rejected
+    )
+
+
+def test_the_report_adds_up() -> None:
+    results = [
+        result("train", 90, crc_mismatch=2),
+        result("eval", 5),
+        result("train", 1, crc_mismatch=1, no_frames=1),
+    ]
+    report = summarise(results, span=3)
+    assert report == {
+        "span": 3,
+        "splits": {
+            "train": {"files": 2, "videos": 91, "frames": 182, "labels": 273},
+            "eval": {"files": 1, "videos": 5, "frames": 10, "labels": 15},
+        },
+        "rejected": {"crc_mismatch": 3, "no_frames": 1},
+        "rejected_videos": 4,
+        "share": 0.04,
+    }
+
+
+def test_the_share_of_rejects_is_checked_exactly() -> None:
+    at_limit = summarise([result("train", 98, no_frames=1), result("eval", 1)], 0)
+    check_report(at_limit, 0.01, "r.jsonl")
+    above = summarise([result("train", 97, no_frames=1, crc_mismatch=2), result("eval", 1)], 0)
+    with pytest.raises(
+        UserError, match=r"3 of 101 videos \(2\.97%\).*1\.00%.*2 crc_mismatch, 1 no_frames.*r\.jsonl"
+    ):
+        check_report(above, 0.01, "r.jsonl")
+
+
+def test_a_split_without_a_video_is_refused() -> None:
+    with pytest.raises(UserError, match="eval split have no valid video"):
+        check_report(summarise([result("train", 9), result("eval", 0, no_frames=1)], 0), 1.0, "r")
+
+
+def test_the_plain_functions_import_no_tfx() -> None:
+    modules = ", ".join(
+        f"components.example_gen.{name}" for name in ("convert", "patterns", "split", "summary")
+    )
+    script = f"import sys, {modules}; sys.exit('tfx' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,226 @@
+"""YouTube8MExampleGen, StatisticsGen, ImportSchemaGen and ExampleValidator, run for real."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.example_gen.beam_steps import add_steps, read_results
+from components.example_gen.convert import ShardTask
+from trainer.errors import UserError
+from trainer.records import Video, expand, read_videos
+from trainer.sample import write_sample
+
+pytestmark = pytest.mark.slow
+
+IN_MEMORY = ["--direct_num_workers=1", "--direct_running_mode=in_memory"]
+Run = Callable[..., Path]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the steps and gives the root of the artifacts; the data lie in tmp_path."""
+    from tfx.orchestration import metadata
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+    from tfx.orchestration.pipeline import Pipeline
+
+    from components.example_gen.component import YouTube8MExampleGen
+    from components.example_validator.component import validation_steps
+
+    def run(
+        root: str = "root",
+        beam: list[str] = IN_MEMORY,
+        schema_file: str | None = None,
+        validated: bool = False,
+        **settings: Any,
+    ) -> Path:
+        generator = YouTube8MExampleGen(**settings)
+        steps = validation_steps(generator.outputs["summaries"], schema_file) if validated else ()
+        directory = tmp_path / root
+        directory.mkdir(exist_ok=True)
+        LocalDagRunner().run(
+            Pipeline(
+                pipeline_name="data",
+                pipeline_root=str(directory),
+                components=[generator, *steps],
+                enable_cache=True,
+                metadata_connection_config=metadata.sqlite_metadata_connection_config(
+                    str(directory / "m.db")
+                ),
+                beam_pipeline_args=["--runner=DirectRunner", *beam],
+            )
+        )
+        return directory
+
+    return run
+
+
+def newest(root: Path, key: str) -> Path:
+    return max((root / "YouTube8MExampleGen" / key).iterdir(), key=lambda path: int(path.name))
+
+
+def ids(directory: Path) -> list[bytes]:
+    items = [item for path in expand([f"{directory}/*"]) for item in read_videos(path)]
+    assert all(isinstance(item, Video) for item in items)
+    return [item.id for item in items]
+
+
+def settings(data: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "train": [f"{data}/train*.tfrecord"],
+        "validate": [f"{data}/validate*.tfrecord"],
+        "eval_share": 0.5,
+        **more,
+    }
+
+
+def damage(path: Path) -> None:
+    """Makes the first record's data differ from their checksum."""
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+
+
+def test_from_files_to_validated_splits(run: Run, tiny_sample: Path, tmp_path: Path) -> None:
+    import tensorflow_data_validation as tfdv
+    from ml_metadata import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    data = tmp_path / "data"
+    shutil.copytree(tiny_sample, data)
+    damage(data / "train0000.tfrecord")
+    root = run(validated=True, **settings(data))
+
+    report = json.loads((newest(root, "report") / "report.json").read_text())
+    assert report["splits"]["train"]["files"] == 6
+    assert report["splits"]["train"]["videos"] == 120 + 40 - 1
+    assert (report["splits"]["eval"]["files"], report["splits"]["eval"]["videos"]) == (2, 40)
+    assert report["rejected"] == {"crc_mismatch": 1}
+    assert report["share"] == 1 / 200
+    (reject,) = (newest(root, "report") / "rejects.jsonl").read_text().splitlines()
+    assert json.loads(reject)["file"] == str(data / "train0000.tfrecord")
+    assert json.loads(reject)["offset"] == 0
+
+    train, evaluation = (newest(root, "examples") / f"Split-{name}" for name in ("train", "eval"))
+    assert [path.name for path in sorted(train.iterdir())] == [
+        f"data_tfrecord-{index:05d}-of-00006" for index in range(6)
+    ]
+    assert len(ids(train)) == 159
+    assert len(ids(evaluation)) == 40
+    assert all(name.startswith(b"v") for name in ids(evaluation))
+    assert not set(ids(train)) & set(ids(evaluation))
+    assert sorted(path.name for path in newest(root, "examples").iterdir()) == ["Split-eval", "Split-train"]
+    assert sorted(path.name for path in newest(root, "report").iterdir()) == ["rejects.jsonl", "report.json"]
+
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(root / "m.db")
+    store = metadata_store.MetadataStore(config)
+    by_uri = {artifact.uri: artifact for artifact in store.get_artifacts_by_type("Examples")}
+    for key, payload in (
+        ("examples", "FORMAT_TF_SEQUENCE_EXAMPLE"),
+        ("summaries", "FORMAT_TF_EXAMPLE"),
+    ):
+        artifact = by_uri[str(newest(root, key))]
+        assert artifact.properties["split_names"].string_value == '["train", "eval"]'
+        assert artifact.custom_properties["payload_format"].string_value == payload
+
+    for name, videos in (("train", 159), ("eval", 40)):
+        (path,) = root.glob(f"StatisticsGen/statistics/*/Split-{name}/FeatureStats.pb")
+        (statistics,) = tfdv.load_stats_binary(str(path)).datasets
+        assert statistics.num_examples == videos
+        assert {feature.path.step[0] for feature in statistics.features} == {"id", "labels", "num_frames"}
+    assert len(list(root.glob("ExampleValidator/anomalies/*/Split-*/SchemaDiff.pb"))) == 2
+
+    executions = len(store.get_executions())
+    run(validated=True, **settings(data))
+    assert len(list((root / "YouTube8MExampleGen" / "examples").iterdir())) == 1, "not taken from the cache"
+    assert len(store.get_executions()) > executions
+    shutil.copy(tiny_sample / "train0000.tfrecord", data / "train0000.tfrecord")
+    run(**settings(data))
+    assert len(ids(newest(root, "examples") / "Split-train")) == 160
+
+
+def test_an_anomaly_stops_the_run_with_its_text(run: Run, tiny_sample: Path, tmp_path: Path) -> None:
+    from components.example_validator.component import installed_schema
+
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text(Path(installed_schema()).read_text().replace("max: 3861", "max: 20"))
+    with pytest.raises(
+        UserError, match=r"train split, feature labels: .*Unexpectedly large value.*eval split"
+    ):
+        run(validated=True, schema_file=str(schema), **settings(tiny_sample))
+
+
+def test_too_many_rejects_stop_the_run_and_are_kept(run: Run, tiny_sample: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny_sample, data)
+    for shard in range(3):
+        damage(data / f"train{shard:04d}.tfrecord")
+    (data / "train0003.tfrecord").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"4 of 171 videos \(2\.34%\).*3 crc_mismatch, 1 empty_file"
+    ) as raised:
+        run(**settings(data))
+    (kept,) = tmp_path.glob("root/YouTube8MExampleGen/report/*-failed/rejects.jsonl")
+    assert str(kept) in str(raised.value)
+    assert len(kept.read_text().splitlines()) == 4
+
+
+def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) -> None:
+    for span in (2, 10):
+        write_sample(
+            str(tmp_path / "data" / f"span-{span}"), train_videos=4, validate_videos=4, shards=2, seed=span
+        )
+    patterns = {
+        "train": [f"{tmp_path}/data/span-{{SPAN}}/train*"],
+        "validate": [f"{tmp_path}/data/span-{{SPAN}}/validate*"],
+    }
+    root = run(**patterns)
+    assert json.loads((newest(root, "report") / "report.json").read_text())["span"] == 10
+    written = ids(tmp_path / "data" / "span-10")
+    examples = [ids(newest(root, "examples") / f"Split-{name}") for name in ("train", "eval")]
+    assert sorted(examples[0] + examples[1]) == sorted(written)
+    root = run(**patterns, span=2)
+    assert json.loads((newest(root, "report") / "report.json").read_text())["span"] == 2
+    with pytest.raises(UserError, match=r"span-\{SPAN\}"):
+        run(**patterns, span=3)
+
+
+def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Path) -> None:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    paths = expand([f"{tiny_sample}/*"])
+
+    def convert(root: Path, arguments: list[str]) -> dict[str, bytes]:
+        tasks = [
+            ShardTask(
+                path=path,
+                split="train",
+                index=index,
+                count=len(paths),
+                examples_uri=str(root / "examples"),
+                summaries_uri=str(root / "summaries"),
+                staging_uri=str(root / "staging"),
+                num_classes=3862,
+            )
+            for index, path in enumerate(paths)
+        ]
+        root.mkdir()
+        with beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *arguments])) as pipeline:
+            add_steps(pipeline, tasks, str(root / "results.json"))
+        assert [result.index for result in read_results(str(root / "results.json"))] == list(range(8))
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("data_*")}
+
+    first = convert(tmp_path / "one", IN_MEMORY)
+    second = convert(tmp_path / "two", ["--direct_num_workers=2", "--direct_running_mode=multi_processing"])
+    assert len(first) == 16
+    assert first == second
+
+
+def test_no_match_is_the_users_error(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no file matches .*/nothing\*"):
+        run(train=[], validate=[f"{tmp_path}/nothing*"])
