@@ -14,14 +14,9 @@ from tfx.types import standard_component_specs as keys
 from tfx.utils import path_utils, proto_utils
 
 from components.evaluator import blessing
+from components.evaluator.files import REASONS_FILE, RESULTS_FILE
 from components.evaluator.results import read_results
 from serving.card import ModelCard
-
-RESULTS_FILE = "results.json"
-"""In the evaluation artifact: see `components.evaluator.results.read_results`."""
-
-REASONS_FILE = "blessing_reasons.json"
-"""In the blessing artifact: see `components.evaluator.blessing.verdict`."""
 
 LIMIT_BYTES_KEY = "limit_bytes"
 

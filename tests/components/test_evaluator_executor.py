@@ -126,7 +126,8 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
     from tfx.types import artifact_utils, channel_utils, standard_artifacts
 
     from components.evaluator.component import Evaluator
-    from components.evaluator.executor import REASONS_FILE, RESULTS_FILE, Executor
+    from components.evaluator.executor import Executor
+    from components.evaluator.files import REASONS_FILE, RESULTS_FILE
 
     def run(
         *,

@@ -1,0 +1,180 @@
+"""The run's report and its tables from fixture reports, whole and with parts missing."""
+
+import json
+
+import pytest
+
+from components.run_report.report import assemble_report
+from components.run_report.tables import conclusions, markdown, render
+from trainer.variant import MIB
+
+
+def averaging(variant, single, average):
+    best_average = average and {"kind": "average", "gap": average}
+    return {
+        "variant": variant,
+        "best_single": {"kind": "single", "gap": single},
+        "best_average": best_average,
+        "candidates": [],
+    }
+
+
+def compression(variant, float32_mib, float16_mib):
+    return {
+        "variant": variant,
+        "float32_bytes": int(float32_mib * MIB),
+        "float16_bytes": int(float16_mib * MIB),
+        "rate": 1 - float16_mib / float32_mib,
+        "gap_float16": 0.5,
+    }
+
+
+@pytest.fixture
+def report():
+    metrics = {"gap": 0.8821, "hit_at_one": 0.9, "perr": 0.81, "map": 0.5, "videos": 17}
+    return assemble_report(
+        data={
+            "splits": {"train": {"videos": 100}, "eval": {"videos": 17}},
+            "rejected": {"checksum": 2},
+        },
+        averaging=[
+            averaging("K16-H512", 0.8641, None),
+            averaging("K24-H1440", 0.8682, 0.8744),
+            averaging("K32-H256", 0.8593, 0.8616),
+        ],
+        compression=[
+            compression("K16-H512", 263.125, 134.75),
+            compression("K24-H1440", 714.9375, 381.375),
+            compression("K32-H256", 175.75, 88.875),
+        ],
+        ensemble={
+            "members": [
+                {"variant": "K16-H512", "bytes": 134.75 * MIB, "gap": 0.8641, "inferior_to": "K32-H256"},
+                {"variant": "K24-H1440", "bytes": 381.375 * MIB, "gap": 0.8744, "inferior_to": None},
+                {"variant": "K32-H256", "bytes": 88.875 * MIB, "gap": 0.8616, "inferior_to": None},
+            ],
+            "ensembles": [
+                {
+                    "members": ["K24-H1440", "K32-H256"],
+                    "weights": [0.7, 0.3],
+                    "bytes": 470.25 * MIB,
+                    "gap": 0.88,
+                }
+            ],
+        },
+        evaluation={
+            "candidate": metrics,
+            "baseline": {**metrics, "gap": 0.87},
+            "slices": [{"feature": "num_labels", "bin": "4-5", "candidate": metrics, "baseline": None}],
+        },
+        blessing={"blessed": True, "reasons": ["GAP 0.88 is at least the floor of 0.1"], "checks": []},
+        infra_blessing={"blessed": False, "reasons": ["the server answers differently"], "checks": []},
+        push={"pushed": False, "version": None, "destination": None, "reason": "not blessed by the server"},
+    )
+
+
+def test_members_by_decreasing_size(report):
+    assert [row["variant"] for row in report["members"]] == ["K24-H1440", "K16-H512", "K32-H256"]
+    assert report["members"][0] == {
+        "variant": "K24-H1440",
+        "float32_mib": 714.9375,
+        "float16_mib": 381.375,
+        "rate": pytest.approx(0.46656, abs=1e-5),
+        "average_gap": 0.8744,
+        "single_gap": 0.8682,
+        "gap": 0.8744,
+        "inferior_to": None,
+    }
+
+
+def test_markdown_tables(report):
+    lines = markdown(report).splitlines()
+    header = (
+        "| member | float32 MiB | float16 MiB | rate | best averaged GAP | best single GAP | inferior to |"
+    )
+    at = lines.index(header)
+    assert lines[at + 1] == "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    assert lines[at + 2] == "| K24-H1440 | 714.94 | 381.38 | 46.7% | 0.8744 | 0.8682 |  |"
+    assert lines[at + 3] == "| K16-H512 | 263.12 | 134.75 | 48.8% | - | 0.8641 | K32-H256 |"
+    assert "| K24-H1440 + K32-H256 | 0.70, 0.30 | 470.25 | 0.8800 |" in lines
+    assert "| served before | 17 | 0.8700 | 0.9000 | 0.8100 | 0.5000 |" in lines
+    assert "| labels 4-5 | 17 | 0.8821 | 0.9000 | 0.8100 | 0.5000 |" in lines
+
+
+def test_conclusions(report):
+    assert conclusions(report) == [
+        "Data: 100 videos to train, 17 videos to eval; rejected: 2 checksum",
+        "Evaluator: blessed: GAP 0.88 is at least the floor of 0.1",
+        "ModelServerValidator: NOT blessed: the server answers differently",
+        "Push: not blessed by the server",
+    ]
+
+
+def test_terminal_tables_are_aligned_and_complete(report):
+    text = render(report, width=120)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 120
+    members = [line for line in lines if line.lstrip().startswith(("K24-H1440 ", "K16-H512 ", "K32-H256 "))]
+    columns = {
+        line.index(f"{value:.2f}") + len(f"{value:.2f}")
+        for line, value in zip(members, (714.94, 263.12, 175.75), strict=False)
+    }
+    assert len(columns) == 1, "the sizes end in one column"
+    assert "K24-H1440 + K32-H256" in text
+    assert lines[-1] == "Push: not blessed by the server"
+
+
+def test_report_is_plain_json(report):
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_everything_may_be_missing():
+    empty = assemble_report()
+    assert (empty["members"], empty["ensembles"]) == ([], [])
+    assert markdown(empty).startswith("# Run report")
+    assert render(empty) == ""
+    only = assemble_report(averaging=[averaging("K8-H256", 0.5, 0.6)])
+    assert "| K8-H256 | - | - | - | 0.6000 | 0.5000 |  |" in markdown(only)
+
+
+@pytest.mark.slow
+def test_executor_reads_what_there_is(tmp_path):
+    from tfx.types import channel, standard_artifacts
+
+    from components.artifacts import Report
+    from components.run_report.component import RunReport
+    from components.run_report.executor import Executor
+
+    def artifact(kind, name, file, content):
+        one = kind()
+        one.uri = str(tmp_path / name)
+        (tmp_path / name).mkdir()
+        if content is not None:
+            (tmp_path / name / file).write_text(json.dumps(content))
+        return [one]
+
+    inputs = {
+        "averaging_000": artifact(Report, "a0", "report.json", averaging("K2-H4", 0.1, 0.2)),
+        "averaging_001": artifact(Report, "a1", "report.json", averaging("K4-H4", 0.3, 0.4)),
+        "compression_000": artifact(Report, "c0", "report.json", compression("K2-H4", 2, 1)),
+        "blessing": artifact(
+            standard_artifacts.ModelBlessing,
+            "b",
+            "blessing_reasons.json",
+            {"blessed": True, "reasons": ["x"]},
+        ),
+        "push": artifact(standard_artifacts.PushedModel, "p", "pushed.json", None),
+    }
+    output = artifact(Report, "out", "report.json", None)
+    Executor().Do(inputs, {"report": output}, {})
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {row["variant"]: row["average_gap"] for row in written["members"]} == {"K2-H4": 0.2, "K4-H4": 0.4}
+    assert (written["blessing"], written["push"]) == ({"blessed": True, "reasons": ["x"]}, None)
+    assert "| K2-H4 | 2.00 | 1.00 | 50.0% |" in (tmp_path / "out" / "report.md").read_text()
+
+    node = RunReport(
+        averaging=[channel.Channel(type=Report) for _ in range(2)],
+        compression=[channel.Channel(type=Report)],
+        blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+    )
+    assert set(node.inputs) == {"averaging_000", "averaging_001", "compression_000", "blessing"}
