@@ -3,7 +3,7 @@
 Legend: B videos, V classes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -34,7 +34,7 @@ class SavedModelScorer:
 
 def score_videos(
     scorer: SavedModelScorer,
-    files: Sequence[str],
+    files: Iterable[str],
     batch_size: int = 64,
     on_reject: Callable[[Reject], None] = lambda reject: None,
 ) -> Iterator[tuple[list[Video], np.ndarray]]:

@@ -1,0 +1,120 @@
+"""``yt8m evaluate``: GAP and the other metrics of a SavedModel on files."""
+
+import dataclasses
+import json
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+if TYPE_CHECKING:
+    from trainer.records import Reject
+
+_logger = logging.getLogger("yt8m.evaluate")
+
+_NAMED_REJECTS = 10
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Option(help="Directory of a SavedModel, or of versions, of which the newest is taken.")
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(help="File or quoted glob, frame level or video level; may be repeated."),
+    ],
+    batch_size: Annotated[int, typer.Option(min=1, help="Videos scored at once.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Measures GAP@20, Hit@1, PERR and MAP of a model of ours on YT-8M files.
+
+    Records that are no valid video are named on standard error, counted, and left out.
+
+    Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
+    """
+    result = _measure(model, data, batch_size)
+    typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
+
+
+def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]:
+    from trainer.files import expand
+
+    files = expand(patterns)  # before the seconds that TensorFlow takes
+
+    from serving.scoring import SavedModelScorer, label_rows, score_videos
+    from trainer.errors import UserError
+    from trainer.metrics import VideoMetrics
+
+    scorer = SavedModelScorer(_saved_model(model))
+    metrics = VideoMetrics(scorer.card.num_classes)
+    rejects = _Rejects()
+    lines, terminal = _Lines(), Console(stderr=True)
+    watched = track(files, "evaluating", console=terminal, disable=not terminal.is_terminal)
+    for videos, scores in score_videos(scorer, watched, batch_size, rejects.add):
+        metrics.update(scores, label_rows(videos, scorer.card.num_classes))
+        lines.say(metrics.videos)
+    if not metrics.videos:
+        raise UserError(
+            f"there is no valid video in {' '.join(patterns)} ({rejects.count} invalid records): "
+            "see yt8m data check"
+        )
+    lines.say(metrics.videos, last=True)
+    return {**dataclasses.asdict(metrics.result()), "rejected": rejects.count}
+
+
+def _saved_model(directory: str) -> str:
+    """The directory itself, or the newest of the versions in it."""
+    if "://" in directory or os.path.isfile(os.path.join(directory, "saved_model.pb")):
+        return directory
+    from serving.model_store import latest_version
+
+    version = latest_version(directory) if os.path.isdir(directory) else None
+    return directory if version is None else os.path.join(directory, str(version))
+
+
+class _Rejects:
+    """Counts the records that are lost and names the first ones."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._named = 0
+
+    def add(self, reject: "Reject") -> None:
+        self.count += reject.lost_records
+        self._named += 1
+        if self._named <= _NAMED_REJECTS:
+            _logger.warning(
+                "left out: %s, byte %d: %s (%s)", reject.file, reject.offset, reject.reason, reject.detail
+            )
+        elif self._named == _NAMED_REJECTS + 1:
+            _logger.warning("left out: more; yt8m data check names all of them")
+
+
+class _Lines:
+    """A line every ten seconds, for logs and whoever waits without a terminal."""
+
+    def __init__(self) -> None:
+        self._begin = self._said = time.monotonic()
+
+    def say(self, videos: int, last: bool = False) -> None:
+        now = time.monotonic()
+        if last or now - self._said >= _SECONDS_BETWEEN_LINES:
+            self._said = now
+            _logger.info("%d videos, %.0f a second", videos, videos / max(now - self._begin, 1e-9))
+
+
+def _text(result: dict[str, Any]) -> str:
+    rows = (
+        ("GAP@20", f"{result['gap']:.4f}"),
+        ("Hit@1", f"{result['hit_at_one']:.4f}"),
+        ("PERR", f"{result['perr']:.4f}"),
+        ("MAP", f"{result['map']:.4f}"),
+        ("videos", f"{result['videos']:,}"),
+        ("rejected", f"{result['rejected']:,}"),
+    )
+    return "\n".join(f"{name:<9} {value:>9}" for name, value in rows)

@@ -1,0 +1,97 @@
+"""``yt8m evaluate`` on real files and a real SavedModel of ours."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.saved_model import Member, write_saved_model
+from serving.scoring import SavedModelScorer, label_rows
+from trainer.encoding import encode_frames, sequence_example
+from trainer.metrics import VideoMetrics
+from trainer.records import read_videos
+from trainer.tfrecord import write_tfrecords
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+
+pytestmark = pytest.mark.slow
+
+CLASSES = 40
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """versions/3 holds a model; a.tfrecord 30 videos, b.tfrecord 20 and one label that is out of range."""
+    directory = tmp_path_factory.mktemp("evaluate")
+    variant = Variant.parse("K2-H4")
+    member = Member(variant=variant, weights=initial_weights(variant, 0, CLASSES))
+    write_saved_model(str(directory / "versions" / "3"), [member], CLASSES)
+    rng = np.random.default_rng(0)
+
+    def record(labels: list[int]) -> bytes:
+        length = int(rng.integers(1, 4))
+        rgb, audio = (rng.integers(0, 256, (length, size), np.uint8) for size in (1024, 128))
+        return sequence_example(b"v", labels, encode_frames(rgb), encode_frames(audio))
+
+    labels = [sorted({int(c) for c in rng.integers(0, CLASSES, rng.integers(1, 6))}) for _ in range(50)]
+    write_tfrecords(str(directory / "a.tfrecord"), [record(each) for each in labels[:30]])
+    write_tfrecords(str(directory / "b.tfrecord"), [record(each) for each in [*labels[30:], [CLASSES]]])
+    return directory
+
+
+def evaluate(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", "evaluate", *arguments],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_json_has_the_metrics_of_all_valid_videos(place: Path) -> None:
+    result = evaluate(place, "--model", "versions", "--data", "*.tfrecord", "--batch-size", "7", "--json")
+    assert result.returncode == 0, result.stderr
+    scorer = SavedModelScorer(str(place / "versions" / "3"))
+    found = [item for name in "ab" for item in read_videos(str(place / f"{name}.tfrecord"), CLASSES)]
+    videos = [item for item in found if hasattr(item, "sequence_example")]
+    expected = VideoMetrics(CLASSES)
+    expected.update(scorer.scores([v.sequence_example for v in videos]), label_rows(videos, CLASSES))
+    measured = json.loads(result.stdout)
+    assert measured == {
+        **{
+            name: pytest.approx(value, abs=1e-6)
+            for name, value in dataclasses.asdict(expected.result()).items()
+        },
+        "rejected": 1,
+    }
+    assert measured["videos"] == 50
+    assert "label_out_of_range" in result.stderr
+
+
+def test_table_is_for_people(place: Path) -> None:
+    result = evaluate(place, "--model", "versions/3", "--data", "a.tfrecord")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^GAP@20 +0\.\d{4}$", result.stdout, re.MULTILINE)
+    assert re.search(r"^videos +30$", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--model", "versions", "--data", "none*.tfrecord"), "none*.tfrecord"),
+        (("--model", ".", "--data", "a.tfrecord"), "is not a model of this project"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(place: Path, arguments: tuple[str, ...], part: str) -> None:
+    result = evaluate(place, *arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert part in result.stderr
