@@ -158,5 +158,14 @@ def _delivery(
         push_destination=recipe.push.directory,
         run_id=run_id,
     )
-    report = RunReport()
+    report = RunReport(
+        data=example_gen.outputs["report"],
+        averaging=[line.averager.outputs["report"] for line in lines],
+        compression=[line.compressor.outputs["report"] for line in lines],
+        ensemble=assembler.outputs["report"],
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        infra_blessing=server_validator.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+    )
     return [baseline, evaluator, server_validator, pusher, report]

@@ -72,10 +72,7 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
     assert producers(nodes["StatisticsGen"]) == {"examples": examples}
     (channel,) = nodes["StatisticsGen"].inputs.inputs["examples"].channels
     assert channel.output_key == "summaries"
-    assert producers(nodes["EnsembleAssembler"]) == {
-        "models": per_variant("Fp16Compressor"),
-        "examples": examples,
-    }
+    assert set(nodes["EnsembleAssembler"].upstream_nodes) == examples | per_variant("Fp16Compressor")
     assert producers(nodes["Evaluator"]) == {
         "examples": examples,
         "model": ensemble,
@@ -92,7 +89,19 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
 def test_evaluator_runs_without_a_baseline(nodes) -> None:
     inputs = nodes["Evaluator"].inputs.inputs
     assert inputs["baseline_model"].min_count == 0
-    assert inputs["model"].min_count == 1
+    assert inputs["examples"].min_count == 1
+
+
+def test_report_hears_of_everything(nodes) -> None:
+    assert set(nodes["RunReport"].upstream_nodes) == {
+        "YouTube8MExampleGen",
+        *per_variant("CheckpointAverager"),
+        *per_variant("Fp16Compressor"),
+        "EnsembleAssembler",
+        "Evaluator",
+        "ModelServerValidator",
+        "Pusher",
+    }
 
 
 def test_what_is_served_is_looked_up_in_every_run(nodes) -> None:
