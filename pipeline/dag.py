@@ -7,8 +7,6 @@ same DAG compiles for Kubeflow Pipelines.
 import posixpath
 from typing import Any, NamedTuple
 
-from components.ensemble_assembler.component import EnsembleAssembler
-from components.run_report.component import RunReport
 from tfx.components import Trainer
 from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.dsl.components.base.base_component import BaseComponent
@@ -19,12 +17,14 @@ from tfx.types.channel import BaseChannel
 
 from components.baseline.component import Baseline
 from components.checkpoint_averager.component import CheckpointAverager
+from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
 from components.example_validator.component import ExampleValidator, validation_steps
 from components.fp16_compressor.component import Fp16Compressor
 from components.model_server_validator.component import ModelServerValidator
 from components.pusher.component import Pusher
+from components.run_report.component import RunReport
 from pipeline.recipe import Recipe
 from trainer.variant import Variant
 
