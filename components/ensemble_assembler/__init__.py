@@ -1,0 +1,1 @@
+"""EnsembleAssembler: the best weighted combination of models that fits into the size limit."""

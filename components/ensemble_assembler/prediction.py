@@ -1,0 +1,57 @@
+"""Predicts the eval split once a model."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from components.ensemble_assembler.score_file import EvalScores, ScoreFile
+from serving.card import ModelCard
+from serving.saved_model import read_weights
+from trainer.errors import UserError
+from trainer.input_pipeline import eval_batches
+from trainer.scorer import Scorer
+from trainer.variant import Variant
+
+_logger = logging.getLogger("yt8m.assembler")
+
+_BATCH = 128
+
+
+def predict_all(
+    model_dirs: Sequence[str], cards: Sequence[ModelCard], eval_files: Sequence[str], scratch: str
+) -> EvalScores:
+    """Scores of every model and the labels, in files.
+
+    Args:
+        model_dirs: SavedModels of one member each.
+        cards: Theirs.
+        eval_files: TFRecord files of the eval split.
+        scratch: Local directory; 4 bytes a model, video and class are written.
+
+    Raises:
+        UserError: If there is no video.
+    """
+    num_classes = cards[0].num_classes
+    labels = ScoreFile.write(
+        os.path.join(scratch, "labels"),
+        (batch["labels"].numpy() for batch in eval_batches(eval_files, _BATCH, num_classes)),
+        num_classes,
+        np.bool_,
+    )
+    if not labels.videos:
+        raise UserError("the eval split has no video: give the recipe's data section more validate files")
+    scores = []
+    for index, (directory, card) in enumerate(zip(model_dirs, cards, strict=True)):
+        _logger.info("predicting %d videos with %s", labels.videos, card.members[0].variant)
+        path = os.path.join(scratch, f"scores-{index}")
+        scores.append(ScoreFile.write(path, _scores(directory, card, eval_files), num_classes, np.float32))
+    return EvalScores(tuple(scores), labels)
+
+
+def _scores(directory: str, card: ModelCard, eval_files: Sequence[str]) -> Iterator[np.ndarray]:
+    scorer = Scorer(Variant.parse(card.members[0].variant), card.num_classes, card.num_mixtures)
+    scorer.load(read_weights(directory))
+    for batch in eval_batches(eval_files, _BATCH, card.num_classes):
+        yield scorer.scores(batch)

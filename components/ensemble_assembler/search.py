@@ -1,0 +1,107 @@
+"""The best ensembles under a size limit: all combinations screened, the best ones tuned, the best of those exact."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from components.ensemble_assembler.ensemble import Combination, Ensemble, rounded_weights
+from components.ensemble_assembler.exact import exact_gaps
+from components.ensemble_assembler.reduced_scores import ReducedScores
+from components.ensemble_assembler.score_file import EvalScores
+from components.ensemble_assembler.weighting import LeastSquares, equal_weights, tuned_weights
+
+_logger = logging.getLogger("yt8m.assembler")
+
+TUNED = 50
+"""Combinations whose weights are tuned."""
+REPORTED = 20
+"""Ensembles whose exact GAP is measured."""
+_SCREENED_VIDEOS = 14_224 * 17_600
+"""Combinations times videos of one round of screening: the paper's all fit, at about a minute on two cores."""
+_LEAST_VIDEOS = 1_000
+_SURVIVORS = 4
+"""A round of screening keeps one combination in so many, and looks at so many times more videos."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def best_ensembles(data: EvalScores, combinations: Sequence[Combination], seed: int = 0) -> list[Ensemble]:
+    """The best ensembles of the combinations, with their exact GAP, best first.
+
+    Args:
+        data: Scores and labels; members are indices into them.
+        combinations: At least one.
+        seed: Of the videos that are looked at first where there are very many combinations.
+
+    Returns:
+        Up to REPORTED, of descending GAP.
+    """
+    members = sorted({member for combination in combinations for member in combination})
+    place = {member: index for index, member in enumerate(members)}
+    reduced = ReducedScores.of(data, members, seed)
+    local = [tuple(place[member] for member in combination) for combination in combinations]
+    # The arrays' arithmetic lets go of the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        starts = _screen(reduced, local, pool)
+        _logger.info("tuning the weights of %d combinations", len(starts))
+        tuned = _map(pool, lambda item: _tuned(reduced, *item), starts)
+    tuned.sort(key=lambda ensemble: -ensemble.gap)
+    ensembles = []
+    for ensemble in tuned[:REPORTED]:
+        chosen = tuple(members[index] for index in ensemble.members)
+        ensembles.append(Ensemble(members=chosen, weights=ensemble.weights))
+    return _measured(data, ensembles)
+
+
+def _screen(
+    reduced: ReducedScores, combinations: list[Combination], pool: ThreadPoolExecutor
+) -> list[tuple[Combination, np.ndarray]]:
+    """The TUNED most promising combinations, with the better of equal and least-squares weights."""
+    least_squares = LeastSquares(reduced)
+    started = {members: (equal_weights(members), least_squares.weights(members)) for members in combinations}
+    videos = int(np.clip(_SCREENED_VIDEOS // len(combinations), _LEAST_VIDEOS, reduced.videos))
+    videos = min(videos, reduced.videos)
+    while True:
+        _logger.info("screening %d combinations on %d videos", len(combinations), videos)
+
+        def promise(members: Combination, videos: int = videos) -> tuple[float, int]:
+            gaps = [reduced.gap(members, weights, videos) for weights in started[members]]
+            return max(gaps), int(np.argmax(gaps))
+
+        promises = _map(pool, promise, combinations)
+        last = videos == reduced.videos
+        keep = TUNED if last else max(20 * TUNED, len(combinations) // _SURVIVORS)
+        order = sorted(range(len(combinations)), key=lambda index: -promises[index][0])[:keep]
+        if last:
+            return [(combinations[i], started[combinations[i]][promises[i][1]]) for i in order]
+        combinations = [combinations[index] for index in order]
+        videos = min(reduced.videos, videos * _SURVIVORS)
+
+
+def _tuned(reduced: ReducedScores, members: Combination, start: np.ndarray) -> Ensemble:
+    weights = rounded_weights(tuned_weights(reduced, members, start))
+    return Ensemble(members=members, weights=weights, gap=reduced.gap(members, weights))
+
+
+def _measured(data: EvalScores, ensembles: Sequence[Ensemble]) -> list[Ensemble]:
+    """With exact GAP, best first; equal weights take the place of tuned ones that turn out no better."""
+    plain = [rounded_weights(equal_weights(ensemble.members)) for ensemble in ensembles]
+    pairs = [(ensemble.members, ensemble.weights) for ensemble in ensembles]
+    pairs += [(ensemble.members, weights) for ensemble, weights in zip(ensembles, plain, strict=True)]
+    gaps = exact_gaps(data, pairs)
+    count = len(ensembles)
+    measured = []
+    for index, ensemble in enumerate(ensembles):
+        tuned_gap, plain_gap = gaps[index], gaps[index + count]
+        weights, gap = (ensemble.weights, tuned_gap) if tuned_gap > plain_gap else (plain[index], plain_gap)
+        measured.append(Ensemble(members=ensemble.members, weights=weights, gap=gap))
+    return sorted(measured, key=lambda ensemble: (-ensemble.gap, len(ensemble.members)))
+
+
+def _map(pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    return list(pool.map(work, items))
