@@ -15,6 +15,7 @@ from pipeline.cli.guard import guarded
 from pipeline.cli.run import run_recipe, summary
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import load_recipe
+from serving.model_store import latest_version
 from trainer.errors import UserError
 
 DATA = "demo/data"
@@ -30,10 +31,13 @@ def demo() -> None:
     if not os.path.isdir(DATA):
         _write_sample()
     finished = run_recipe(recipe, ROOT)
+    if latest_version(recipe.push.directory) is None:
+        typer.echo(summary(finished))
+        raise UserError("the demo pushed no model: the reasons stand above")
     (examples,) = finished.outputs["YouTube8MExampleGen"].uris["examples"]
     answer = _ask_server(recipe, os.path.join(examples, "Split-eval"))
     _logger.info("demo: done in %.0f s", time.monotonic() - started)
-    typer.echo(f"{answer}\n\n{summary(finished)}\nServe it: yt8m serve --model {recipe.push.directory}")
+    typer.echo(f"{answer}\n\n{summary(finished)}\nServe it: .venv/bin/yt8m serve {recipe.push.directory}")
 
 
 def _write_sample() -> None:

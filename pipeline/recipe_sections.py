@@ -35,9 +35,6 @@ class DataSection(Section):
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )
-    vocabulary: str | None = Field(
-        None, description="vocabulary.csv of the data set, for the classes' names."
-    )
 
     @model_validator(mode="after")
     def _some_eval_videos(self) -> "DataSection":

@@ -122,7 +122,7 @@ def test_override_of_values_lists_and_missing_sections() -> None:
             "training.batch_size=160",
             "variants.1=K16-H512",
             "training_overrides.K16-H512.steps=7",
-            "data.vocabulary=v.csv",
+            "compression.tolerance=0.5",
             "beam.args=[--temp_location=x]",
         ],
     )
@@ -131,7 +131,7 @@ def test_override_of_values_lists_and_missing_sections() -> None:
     assert str(recipe.variants[1]) == "K16-H512"
     assert recipe.training_of(recipe.variants[1]).steps == 7
     assert recipe.training_of(recipe.variants[0]).steps == recipe.training.steps
-    assert recipe.data.vocabulary == "v.csv"
+    assert recipe.compression.tolerance == 0.5
     assert recipe.beam.args == ("--temp_location=x",)
 
 
