@@ -1,0 +1,61 @@
+"""yt8m import-checkpoint: a model that answers as the same weights exported directly."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+from pipeline.cli.main import app
+from serving.saved_model import Member, write_saved_model
+from tests.records import random_example
+from trainer.errors import UserError
+from trainer.snapshots import write_tensors
+from trainer.tf1_checkpoint import TF1_NAMES
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+
+CLASSES = 30
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["import-checkpoint", *map(str, arguments)], catch_exceptions=True)
+
+
+def test_answers_as_the_same_weights(tmp_path):
+    variant = Variant(4, 5)
+    weights = initial_weights(variant, 1, CLASSES)
+    write_tensors(
+        str(tmp_path / "ckpt-9"), {f"tower/{TF1_NAMES[name]}": value for name, value in weights.items()}
+    )
+    out = tmp_path / "imported"
+    result = invoke(
+        "--variant", "K4-H5", tmp_path / "ckpt-9", "--out", out, "--num-classes", CLASSES, "--json"
+    )
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["tensors"] == 32
+    assert answer["bytes"] == variant.float32_bytes(CLASSES)
+
+    write_saved_model(str(tmp_path / "direct"), [Member(variant=variant, weights=weights)], CLASSES)
+    generator = np.random.default_rng(0)
+    examples = tf.constant([random_example(generator, frames) for frames in (1, 4)])
+    predictions = [
+        tf.saved_model.load(str(path)).signatures["predictions"](examples=examples)["predictions"].numpy()
+        for path in (out, tmp_path / "direct")
+    ]
+    np.testing.assert_array_equal(*predictions)
+
+
+def test_leaves_an_existing_directory_alone(tmp_path):
+    result = invoke("--variant", "K4-H5", tmp_path / "none", "--out", tmp_path)
+    assert isinstance(result.exception, UserError)
+    assert "exists already" in str(result.exception)
+
+
+def test_a_wrong_prefix_writes_nothing(tmp_path):
+    result = invoke("--variant", "K4-H5", tmp_path / "none", "--out", tmp_path / "out")
+    with pytest.raises(UserError, match="not a TensorFlow checkpoint"):
+        raise result.exception
+    assert not (tmp_path / "out").exists()

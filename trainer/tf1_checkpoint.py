@@ -1,0 +1,134 @@
+"""Reads checkpoints of the paper's own TensorFlow 1 code.
+
+Legend: V classes, M mixtures.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.errors import UserError
+from trainer.variant import Variant
+from trainer.weights import Arrays
+from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+
+
+def _scopes() -> dict[str, str]:
+    """Our names to theirs, below their scope `tower/` or `tower/model<i>/`."""
+    names = {
+        "hidden1/weights": "hidden1_weights/hidden1_weights",
+        "hidden2/weights": "hidden2_weights/hidden2_weights",
+        "hidden2/biases": "hidden2_biases",
+        "gating/weights": "gating_weights/gating_weights",
+        "gates/weights": "gates/weights",
+        "experts/weights": "experts/weights",
+        "experts/biases": "experts/biases",
+        "gating_prob/weights": "gating_prob_weights",
+    }
+    batch_norms = {"hidden1/bn": "hidden1_bn", "gating/bn": "gating_bn", "gating_prob/bn": "gating_prob_bn"}
+    for ours, theirs in (("video_vlad", "video_VLAD"), ("audio_vlad", "audio_VLAD")):
+        names[f"{ours}/cluster_weights"] = f"{theirs}/conv2/cluster_weights"
+        names[f"{ours}/cluster_centers"] = f"{theirs}/cluster_weights2/cluster_weights2"
+        batch_norms[f"{ours}/bn"] = f"{theirs}/conv2/cluster_bn"
+    for ours, theirs in batch_norms.items():
+        for name in ("beta", "gamma", "moving_mean", "moving_variance"):
+            names[f"{ours}/{name}"] = f"{theirs}/{name}"
+    return names
+
+
+TF1_NAMES: Mapping[str, str] = _scopes()
+"""Name of each of the 32 tensors in the authors' checkpoints. Layouts are equal, so nothing is transposed."""
+
+
+def read_tf1_checkpoint(
+    prefix: str,
+    variant: Variant,
+    member: int | None = None,
+    num_classes: int = NUM_CLASSES,
+    num_mixtures: int = NUM_MIXTURES,
+) -> Arrays:
+    """The 32 tensors of a model; optimizer slots, the global step and other members are passed over.
+
+    Args:
+        prefix: Of the checkpoint, without `.index` or `.data-...`; or the directory of the newest one.
+        variant: What it is a checkpoint of.
+        member: Of an ensemble's checkpoint, the number i of its scope `model<i>/`; None for a single model.
+        num_classes: V.
+        num_mixtures: M.
+
+    Returns:
+        float32 weights; tensors that the checkpoint stores in float16 stay so.
+
+    Raises:
+        UserError: If there is no such checkpoint or member, or a tensor is missing or has a wrong shape or type.
+    """
+    reader = _open(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    dtypes = reader.get_variable_to_dtype_map()
+    scope = _scope(prefix, shapes, member)
+    names = {ours: scope + theirs for ours, theirs in TF1_NAMES.items()}
+    specs = {spec.name: spec for spec in variant.tensor_specs(num_classes, num_mixtures)}
+    for ours, theirs in names.items():
+        expected = specs[ours].shape
+        if theirs not in shapes:
+            raise UserError(
+                f"{prefix}: tensor {theirs} is missing, which {variant} has with shape {expected}"
+            )
+        if tuple(shapes[theirs]) != expected:
+            raise UserError(
+                f"{prefix}: tensor {theirs} must have shape {expected} for {variant}. Received: "
+                f"{tuple(shapes[theirs])}; is it another variant?"
+            )
+        if not dtypes[theirs].is_floating:
+            raise UserError(f"{prefix}: tensor {theirs} must hold floats. Received: {dtypes[theirs].name}")
+    return {
+        ours: _stored(reader.get_tensor(theirs), specs[ours].compressible) for ours, theirs in names.items()
+    }
+
+
+def _open(prefix: str) -> "tf.compat.v1.train.CheckpointReader":
+    try:
+        return tf.train.load_checkpoint(prefix)
+    except (ValueError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{prefix} is not a TensorFlow checkpoint ({reason}): give the path without .index, .meta or .data-..."
+        ) from None
+
+
+def _scope(prefix: str, shapes: Mapping[str, object], member: int | None) -> str:
+    """The one scope that holds a model, or the member's."""
+    # A tensor may be missing or have slots of its name, so any of the 32 shows a scope.
+    endings = tuple(f"/{theirs}" for theirs in TF1_NAMES.values())
+    scopes = set()
+    for name in shapes:
+        found = next((ending for ending in endings if name.endswith(ending)), None)
+        if found:
+            scopes.add(name.removesuffix(found.removeprefix("/")))
+    if not scopes:
+        raise UserError(
+            f"{prefix} holds none of the tensors of a Gated NetVLAD, such as tower/hidden1_weights/hidden1_weights: "
+            "is it a checkpoint of the paper's code?"
+        )
+    members = {
+        int(match[1]): scope for scope in scopes if (match := re.search(r"(?:^|/)model(\d+)/$", scope))
+    }
+    if member is not None:
+        if member not in members:
+            raise UserError(f"{prefix} has no member {member}. {_choices(members)}")
+        return members[member]
+    if len(scopes) > 1:
+        raise UserError(f"{prefix} holds several models: choose one by --member. {_choices(members)}")
+    return scopes.pop()
+
+
+def _choices(members: Mapping[int, str]) -> str:
+    if not members:
+        return "It holds a single model"
+    return f"It holds the members {', '.join(map(str, sorted(members)))}"
+
+
+def _stored(value: np.ndarray, compressible: bool) -> np.ndarray:
+    return value if compressible and value.dtype == np.float16 else value.astype(np.float32)
