@@ -98,7 +98,7 @@ def test_names_the_missing_tensor(tmp_path, weights, name):
 
 def test_names_the_tensor_of_a_wrong_shape(tmp_path, weights):
     prefix = save(str(tmp_path / "model"), theirs(weights))
-    message = r"tensor tower/hidden1_weights/hidden1_weights must have shape \(8704, 7\) for K8-H7. Received: \(8704, 6\)"
+    message = r"hidden1_weights/hidden1_weights must have shape \(8704, 7\) for K8-H7. Received: \(8704, 6\)"
     with pytest.raises(UserError, match=message) as caught:
         read_tf1_checkpoint(prefix, Variant(8, 7), None, CLASSES, MIXTURES)
     assert "\n" not in str(caught.value)
