@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from components.ensemble_assembler.ensemble import Combination, Ensemble, rounde
 from components.ensemble_assembler.exact import exact_gaps
 from components.ensemble_assembler.reduced_scores import ReducedScores
 from components.ensemble_assembler.score_file import EvalScores
-from components.ensemble_assembler.weighting import LeastSquares, equal_weights, tuned_weights
+from components.ensemble_assembler.weighting import MeritWeights, equal_weights, tuned_weights
 
 _logger = logging.getLogger("yt8m.assembler")
 
@@ -26,6 +27,9 @@ _LEAST_VIDEOS = 1_000
 _SURVIVORS = 4
 """A round of screening keeps one combination in so many, and looks at so many times more videos."""
 
+_SAMPLE = 30
+"""Combinations that the weights for screening are chosen by."""
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -36,7 +40,7 @@ def best_ensembles(data: EvalScores, combinations: Sequence[Combination], seed: 
     Args:
         data: Scores and labels; members are indices into them.
         combinations: At least one.
-        seed: Of the videos that are looked at first where there are very many combinations.
+        seed: Of the videos that are looked at first where there are very many combinations, and of samples.
 
     Returns:
         Up to REPORTED, of descending GAP.
@@ -47,7 +51,7 @@ def best_ensembles(data: EvalScores, combinations: Sequence[Combination], seed: 
     local = [tuple(place[member] for member in combination) for combination in combinations]
     # The arrays' arithmetic lets go of the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        starts = _screen(reduced, local, pool)
+        starts = _screen(reduced, local, seed, pool)
         _logger.info("tuning the weights of %d combinations", len(starts))
         tuned = _map(pool, lambda item: _tuned(reduced, *item), starts)
     tuned.sort(key=lambda ensemble: -ensemble.gap)
@@ -59,31 +63,31 @@ def best_ensembles(data: EvalScores, combinations: Sequence[Combination], seed: 
 
 
 def _screen(
-    reduced: ReducedScores, combinations: list[Combination], pool: ThreadPoolExecutor
+    reduced: ReducedScores, combinations: Sequence[Combination], seed: int, pool: ThreadPoolExecutor
 ) -> list[tuple[Combination, np.ndarray]]:
-    """The TUNED most promising combinations, with the better of equal and least-squares weights."""
-    least_squares = LeastSquares(reduced)
-    started = {members: (equal_weights(members), least_squares.weights(members)) for members in combinations}
-    videos = int(np.clip(_SCREENED_VIDEOS // len(combinations), _LEAST_VIDEOS, reduced.videos))
-    videos = min(videos, reduced.videos)
+    """The TUNED most promising combinations, with the weights that they were screened with."""
+    videos = min(reduced.videos, max(_LEAST_VIDEOS, _SCREENED_VIDEOS // len(combinations)))
+    chosen = np.random.default_rng(seed).permutation(len(combinations))[:_SAMPLE]
+    merit = MeritWeights(reduced, [combinations[index] for index in chosen], videos)
+    remaining = [(members, merit.weights(members)) for members in combinations]
     while True:
-        _logger.info("screening %d combinations on %d videos", len(combinations), videos)
-
-        def promise(members: Combination, videos: int = videos) -> tuple[float, int]:
-            gaps = [reduced.gap(members, weights, videos) for weights in started[members]]
-            return max(gaps), int(np.argmax(gaps))
-
-        promises = _map(pool, promise, combinations)
+        _logger.info("screening %d combinations on %d videos", len(remaining), videos)
+        gaps = _map(pool, partial(_gap, reduced, videos), remaining)
         last = videos == reduced.videos
-        keep = TUNED if last else max(20 * TUNED, len(combinations) // _SURVIVORS)
-        order = sorted(range(len(combinations)), key=lambda index: -promises[index][0])[:keep]
+        keep = TUNED if last else max(20 * TUNED, len(remaining) // _SURVIVORS)
+        order = sorted(range(len(remaining)), key=lambda index: -gaps[index])[:keep]
+        remaining = [remaining[index] for index in order]
         if last:
-            return [(combinations[i], started[combinations[i]][promises[i][1]]) for i in order]
-        combinations = [combinations[index] for index in order]
+            return remaining
         videos = min(reduced.videos, videos * _SURVIVORS)
 
 
+def _gap(reduced: ReducedScores, videos: int, candidate: tuple[Combination, np.ndarray]) -> float:
+    return reduced.gap(*candidate, videos)
+
+
 def _tuned(reduced: ReducedScores, members: Combination, start: np.ndarray) -> Ensemble:
+    start = max((start, equal_weights(members)), key=lambda weights: reduced.gap(members, weights))
     weights = rounded_weights(tuned_weights(reduced, members, start))
     return Ensemble(members=members, weights=weights, gap=reduced.gap(members, weights))
 

@@ -1,39 +1,48 @@
 """Weights of an ensemble: good ones at once, and tuned ones."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy.optimize import minimize, nnls
+from scipy.optimize import minimize
 
 from components.ensemble_assembler.ensemble import Combination
 from components.ensemble_assembler.reduced_scores import ReducedScores
 
-_RIDGE = 1e-4
+_SHARPNESSES = (0.0, 0.5, 1.0, 1.5, 2.5, 4.0)
 _LARGEST_LOG_RATIO = 3.0
 """No tuned weight is more than 20 times another: one that wants to be is noise, or its member superfluous."""
 _FIRST_STEP = 0.4
 _EVALUATIONS_A_WEIGHT = 40
 
 
-class LeastSquares:
-    """Non-negative weights whose mix is nearest to the labels, in closed form.
+class MeritWeights:
+    """Weights that grow with each member's own GAP: exp(sharpness * GAP / spread of the members' GAPs).
 
-    The sums over videos and classes are taken once; a combination then costs the solution of a system of as many
-    equations as it has members.
+    One sharpness is chosen for all combinations, from 0 (equal weights) upwards. The paper's best weights, 0.39, 0.26,
+    0.21 and 0.14, lie within 0.02 of sharpness 2.5.
+
+    Args:
+        reduced: Scores of the members.
+        sample: Combinations by which the sharpness is chosen: the one of the highest mean GAP.
+        videos: How many videos are looked at.
     """
 
-    def __init__(self, reduced: ReducedScores) -> None:
-        flat = reduced.scores.reshape(reduced.members, -1)
-        self._products = (flat @ flat.T).astype(np.float64)
-        self._targets = (flat @ reduced.hits.ravel().astype(np.float32)).astype(np.float64)
+    def __init__(
+        self, reduced: ReducedScores, sample: Sequence[Combination], videos: int | None = None
+    ) -> None:
+        gaps = np.array([reduced.gap((member,), [1.0], videos) for member in range(reduced.members)])
+        spread = np.ptp(gaps)
+        self._merits = (gaps - gaps.max()) / spread if spread else np.zeros(len(gaps))
+        self.sharpness = 0.0
+        means = []
+        for sharpness in _SHARPNESSES:
+            self.sharpness = sharpness
+            means.append(sum(reduced.gap(members, self.weights(members), videos) for members in sample))
+        self.sharpness = _SHARPNESSES[int(np.argmax(means))]
 
     def weights(self, members: Combination) -> np.ndarray:
         """float64, positive, one a member, of sum 1."""
-        products = self._products[np.ix_(members, members)]
-        ridge = _RIDGE * np.trace(products) / len(members) + np.finfo(np.float64).tiny
-        factor = np.linalg.cholesky(products + ridge * np.eye(len(members)))
-        weights, _ = nnls(factor.T, np.linalg.solve(factor, self._targets[list(members)]))
-        if not weights.any():
-            return equal_weights(members)
-        weights = np.maximum(weights, weights.max() * np.exp(-_LARGEST_LOG_RATIO))
+        weights = np.exp(self.sharpness * self._merits[list(members)])
         return weights / weights.sum()
 
 

@@ -15,7 +15,7 @@ from components.ensemble_assembler.reduced_scores import ReducedScores
 from components.ensemble_assembler.score_file import EvalScores, ScoreFile
 from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import fitting_combinations, inferior_to
-from components.ensemble_assembler.weighting import LeastSquares, tuned_weights
+from components.ensemble_assembler.weighting import MeritWeights, tuned_weights
 from serving.card import ModelCard
 from serving.compression import to_float16
 from serving.saved_model import Member, read_weights, write_saved_model
@@ -29,14 +29,14 @@ def models(*pairs):
     return [ModelEntry(variant=str(index), bytes=size, gap=gap) for index, (size, gap) in enumerate(pairs)]
 
 
-def noisy_scores(directory, members, videos=120, classes=90, seed=0, noise=1.5):
+def noisy_scores(directory, members, videos=120, classes=90, seed=0, noise=1.5, spread=0.2):
     """Members whose errors are partly their own, so that mixing them helps."""
     generator = np.random.default_rng(seed)
     labels = generator.random((videos, classes)) < 3 / classes
     common = np.where(labels, 1.5, -5.0) + generator.normal(0, 1, labels.shape)
     files = []
     for index in range(members):
-        logits = common + generator.normal(0, noise + 0.2 * index, labels.shape)
+        logits = common + generator.normal(0, noise + spread * index, labels.shape)
         scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
         files.append(ScoreFile.write(str(directory / f"scores-{index}"), [scores], classes, np.float32))
     written = ScoreFile.write(str(directory / "labels"), [labels[:50], labels[50:]], classes, np.bool_)
@@ -139,15 +139,21 @@ class TestWeights:
         assert reduced.gap((0, 1), tuned) >= max(grid) - 2e-4
         assert reduced.gap((0, 1), tuned) >= reduced.gap((0, 1), [1, 1])
 
-    def test_least_squares_finds_the_mixture(self):
-        generator = np.random.default_rng(0)
-        scores = generator.random((3, 500, 40), dtype=np.float32)
-        hits = generator.random((500, 40)) < 0.7 * scores[0] + 0.3 * scores[1]
-        weights = LeastSquares(ReducedScores(scores, hits, hits.sum(axis=1))).weights((0, 1, 2))
-        # The third is of no use, and gets the least that a member can have.
-        np.testing.assert_allclose(
-            weights, np.array([0.7, 0.3, 0.7 / np.e**3]) / (1 + 0.7 / np.e**3), atol=0.03
-        )
+    def test_merit_weights_follow_the_members_own_gap(self, tmp_path):
+        reduced = ReducedScores.of(noisy_scores(tmp_path, 4, spread=1.5), [0, 1, 2, 3])
+        everyone = (0, 1, 2, 3)
+        merit = MeritWeights(reduced, [everyone, (0, 3)])
+        gaps = [reduced.gap((member,), [1.0]) for member in everyone]
+        weights = merit.weights(everyone)
+        assert merit.sharpness > 0
+        assert weights.sum() == pytest.approx(1)
+        assert np.argsort(weights).tolist() == np.argsort(gaps).tolist()
+        assert reduced.gap(everyone, weights) > reduced.gap(everyone, [1, 1, 1, 1])
+
+    def test_merit_weights_of_equal_members_are_equal(self):
+        hits = np.eye(5, dtype=bool)
+        reduced = ReducedScores(np.stack([hits, hits]).astype(np.float32), hits, np.ones(5, int))
+        assert MeritWeights(reduced, [(0, 1)]).weights((0, 1)).tolist() == [0.5, 0.5]
 
     @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=18))
     def test_rounded_weights_sum_to_1(self, weights):
