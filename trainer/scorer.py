@@ -3,17 +3,18 @@
 Legend: B videos, T frames, D bytes of a frame, V classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.input_pipeline import eval_batches
+from trainer.layers import Moments
 from trainer.metrics import Metrics, VideoMetrics
 from trainer.network import dequantize, gated_net_vlad
 from trainer.variant import Variant
-from trainer.weights import check_weights
-from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+from trainer.weights import Arrays, check_weights
+from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
 
 
 class Scorer:
@@ -42,15 +43,22 @@ class Scorer:
                 for spec in variant.tensor_specs(num_classes, num_mixtures)
             }
         self._variables = variables
-        self._function = tf.function(
-            self._forward,
-            input_signature=[tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([None], tf.int32)],
-        )
+        signature = [tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([None], tf.int32)]
+        self._scores = tf.function(self._forward, input_signature=signature)
+        self._moments = tf.function(self._batch_moments, input_signature=signature)
 
     def _forward(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
-        frames = tf.ensure_shape(frames, [None, None, 1152])
+        frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
         mask = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
         return gated_net_vlad(dequantize(frames), mask, self._variables)
+
+    def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
+        frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
+        # Real frames over and over in place of padding: every frame of every video weighs nearly the same.
+        places = tf.range(tf.shape(frames)[1])[tf.newaxis, :] % num_frames[:, tf.newaxis]
+        moments: Moments = {}
+        gated_net_vlad(dequantize(tf.gather(frames, places, batch_dims=1)), None, self._variables, moments)
+        return moments
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """Puts weights (of any float type) in place; ValueError names a tensor that does not fit."""
@@ -60,7 +68,30 @@ class Scorer:
 
     def scores(self, batch: Mapping[str, tf.Tensor]) -> np.ndarray:
         """float32 [B, V] of a batch of `eval_batches`."""
-        return self._function(batch["frames"], batch["num_frames"]).numpy()
+        return self._scores(batch["frames"], batch["num_frames"]).numpy()
+
+    def statistics(self, batches: Iterable[Mapping[str, tf.Tensor]]) -> Arrays:
+        """Mean and variance of what batch normalisation sees, by the names of the moving ones.
+
+        Moving statistics belong to the weights they were gathered with. Those of an average of weights are not the
+        average of theirs, and measuring them anew is worth some GAP (Izmailov et al. 2018, section 3.2,
+        https://arxiv.org/abs/1803.05407).
+
+        Args:
+            batches: Of `eval_batches`, of the split that was trained on; at least one.
+
+        Returns:
+            float32 arrays of the 10 moving statistics.
+        """
+        each = [self._moments(batch["frames"], batch["num_frames"]) for batch in batches]
+        result = {}
+        for name in (name for name in each[0] if name.endswith("moving_mean")):
+            variance = name.replace("moving_mean", "moving_variance")
+            means = np.stack([moments[name] for moments in each])
+            within = np.mean([moments[variance] for moments in each], axis=0)
+            result[name] = means.mean(axis=0)
+            result[variance] = within + means.var(axis=0)
+        return result
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from components.checkpoint_averager.config import AveragingConfig
 from components.checkpoint_averager.search import Search, Weights, search
 from serving.saved_model import Member, write_saved_model
 from trainer.errors import UserError
+from trainer.input_pipeline import eval_batches
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import Snapshot, list_snapshots, open_snapshot
 from trainer.variant import Variant
@@ -18,7 +19,11 @@ _logger = logging.getLogger("yt8m.averager")
 
 
 def average_checkpoints(
-    snapshot_dir: str, eval_files: Sequence[str], model_dir: str, config: AveragingConfig
+    snapshot_dir: str,
+    eval_files: Sequence[str],
+    model_dir: str,
+    config: AveragingConfig,
+    train_files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Writes the best single snapshot or average of snapshots as a float32 SavedModel.
 
@@ -27,6 +32,7 @@ def average_checkpoints(
         eval_files: TFRecord files of the eval split.
         model_dir: Where the SavedModel goes.
         config: Which candidates are tried.
+        train_files: Likewise of the train split; used where `config.batch_norm_videos` is set.
 
     Returns:
         The report: {variant, videos, candidates: [{kind, first_step, last_step, snapshots, gap}], best,
@@ -43,7 +49,7 @@ def average_checkpoints(
         )
     network = _Network.of(snapshots[0].prefix)
     with tempfile.TemporaryDirectory(prefix="yt8m-averages-") as scratch:
-        found, videos = _search(network, snapshots, eval_files, config, scratch)
+        found, videos = _search(network, snapshots, eval_files, train_files, config, scratch)
         best = found.best
         _logger.info("%s: best is the %s, GAP %.4f on %d videos", network.variant, best, best.gap, videos)
         member = Member(
@@ -70,6 +76,7 @@ def _search(
     network: "_Network",
     snapshots: Sequence[Snapshot],
     eval_files: Sequence[str],
+    train_files: Sequence[str],
     config: AveragingConfig,
     scratch: str,
 ) -> tuple[Search, int]:
@@ -84,7 +91,16 @@ def _search(
         videos = metrics.videos
         return metrics.gap
 
-    return search(snapshots, config, measure, scratch), videos
+    def settle(weights: Weights) -> Weights:
+        if not config.batch_norm_videos:
+            return weights
+        scorer.load(weights)
+        batches = eval_batches(
+            train_files, config.batch_size, network.num_classes, limit=config.batch_norm_videos
+        )
+        return {**weights, **scorer.statistics(batches)}
+
+    return search(snapshots, config, measure, scratch, settle), videos
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,4 +42,10 @@ class AveragingConfig(BaseModel):
         (), description="Ranges [start, end] as fractions of the last step: [0.5, 1.0] is the second half."
     )
     steps: tuple[StepRange, ...] = Field((), description="Ranges [first step, last step], both included.")
+    batch_norm_videos: int = Field(
+        0,
+        ge=0,
+        description="Videos of the train split on which an average's moving statistics are measured anew; 0 averages "
+        "them like all other tensors, as the paper does.",
+    )
     batch_size: int = Field(128, ge=1, description="Videos scored at once.")

@@ -30,5 +30,6 @@ class Executor(base_executor.BaseExecutor):
             split_files(input_dict["examples"], "eval"),
             path_utils.serving_model_dir(model.uri),
             AveragingConfig.model_validate_json(exec_properties["averaging"]),
+            split_files(input_dict["examples"], "train"),
         )
         write_report(artifact_utils.get_single_uri(output_dict["report"]), report)

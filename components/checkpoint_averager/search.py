@@ -23,6 +23,8 @@ _logger = logging.getLogger("yt8m.averager")
 Weights = Mapping[str, np.ndarray]
 Evaluate = Callable[[Weights], float]
 """The GAP of weights on the eval split."""
+Settle = Callable[[Weights], Weights]
+"""What is done to an average before it is evaluated (and kept)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,11 @@ class Search:
 
 
 def search(
-    snapshots: Sequence[Snapshot], config: AveragingConfig, evaluate: Evaluate, scratch: str
+    snapshots: Sequence[Snapshot],
+    config: AveragingConfig,
+    evaluate: Evaluate,
+    scratch: str,
+    settle: Settle = lambda weights: weights,
 ) -> Search:
     """Evaluates single snapshots and averages; the best of both is never worse than the best single one.
 
@@ -48,6 +54,7 @@ def search(
         config: Which ones to try.
         evaluate: Called once a candidate.
         scratch: Local directory with room for a float32 model an average; must outlive the result's weights.
+        settle: Called with each average.
 
     Raises:
         UserError: If there is no snapshot, or none has finite weights.
@@ -72,7 +79,8 @@ def search(
         ranges.update(automatic_ranges(len(steps), max(singles, key=lambda index: _merit(singles[index]))))
     averages: dict[Candidate, Weights] = {}
     ordered = sorted(ranges)
-    for one, weights in zip(ordered, average_snapshots(snapshots, ordered, scratch), strict=True):
+    for one, average in zip(ordered, average_snapshots(snapshots, ordered, scratch), strict=True):
+        weights = settle(average)
         candidate = _evaluated("average", steps, one, weights, evaluate)
         if candidate:
             averages[candidate] = weights

@@ -16,6 +16,7 @@ from serving.saved_model import read_weights
 from tests.components.tiny_models import CLASSES, MIXTURES, eval_shards, weights_of
 from trainer.averaging import Range
 from trainer.errors import UserError
+from trainer.input_pipeline import eval_batches
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.variant import Variant
@@ -155,3 +156,33 @@ def test_writes_the_best_candidate_of_a_real_model(tmp_path):
 def test_no_snapshots_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="no snapshot"):
         average_checkpoints(str(tmp_path / "none"), [], str(tmp_path / "model"), AveragingConfig())
+
+
+def test_averages_alone_are_settled_and_kept_so(tmp_path):
+    snapshots = [write_snapshot(str(tmp_path), step, {"w": np.float32([step])}) for step in (1, 2, 3)]
+    config = AveragingConfig(automatic=False, fractions=((0.0, 1.0),))
+
+    def settle(weights):
+        return {"w": weights["w"] + 10}
+
+    found = search(snapshots, config, lambda weights: float(weights["w"][0]) / 100, str(tmp_path), settle)
+    assert [candidate.gap for candidate in found.candidates] == pytest.approx([0.01, 0.02, 0.03, 0.12])
+    assert found.weights["w"].tolist() == [12.0]
+
+
+def test_moving_statistics_of_an_average_are_measured_on_the_train_split(tmp_path):
+    variant = Variant(4, 6)
+    weights = [weights_of(variant, seed) for seed in (1, 2)]
+    for step, each in enumerate(weights):
+        write_snapshot(str(tmp_path / "snapshots"), step, each)
+    files = eval_shards(tmp_path)
+    config = AveragingConfig(automatic=False, fractions=((0.0, 1.0),), batch_norm_videos=20)
+    report = average_checkpoints(str(tmp_path / "snapshots"), files, str(tmp_path / "model"), config, files)
+    mean = {name: (weights[0][name] + weights[1][name]) / 2 for name in weights[0]}
+    scorer = Scorer(variant, CLASSES, MIXTURES)
+    scorer.load(mean)
+    averaged = evaluate(scorer, files).gap
+    scorer.load(mean | scorer.statistics(eval_batches(files, 128, CLASSES, limit=20)))
+    measured = evaluate(scorer, files).gap
+    assert report["best_average"]["gap"] == pytest.approx(measured)
+    assert measured != pytest.approx(averaged)

@@ -1,0 +1,59 @@
+"""Scores, and the statistics of an average's activations."""
+
+import numpy as np
+import pytest
+
+from tests.records import write_shards
+from trainer.input_pipeline import eval_batches
+from trainer.network import dequantize, gated_net_vlad
+from trainer.scorer import Scorer, evaluate
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+
+CLASSES = 12
+VARIANT = Variant(4, 6)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"), shards=2, videos=9, num_classes=CLASSES)
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    scorer = Scorer(VARIANT, CLASSES)
+    scorer.load(initial_weights(VARIANT, 3, CLASSES))
+    return scorer
+
+
+def test_statistics_are_those_of_all_frames_in_one_batch(scorer, shards):
+    measured = scorer.statistics(eval_batches(shards, 6, CLASSES))
+    weights = initial_weights(VARIANT, 3, CLASSES)
+    assert sorted(measured) == sorted(
+        spec.name for spec in VARIANT.tensor_specs(CLASSES) if not spec.trainable
+    )
+    # By hand for videos of one frame, where nothing is repeated: the first normalisation sees frames @ W.
+    (batch,) = eval_batches(shards, 18, CLASSES)
+    frames = dequantize(batch["frames"][:, :1])
+    single = {"frames": batch["frames"][:, :1], "num_frames": np.ones(18, np.int32)}
+    halves = [{key: value[part] for key, value in single.items()} for part in (slice(9), slice(9, 18))]
+    activation = frames.numpy()[:, 0, :1024] @ weights["video_vlad/cluster_weights"]
+    for batches in ([single], halves):
+        result = scorer.statistics(batches)
+        np.testing.assert_allclose(result["video_vlad/bn/moving_mean"], activation.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(result["video_vlad/bn/moving_variance"], activation.var(axis=0), atol=1e-5)
+    moments = {}
+    gated_net_vlad(frames, None, weights, moments)
+    whole = scorer.statistics([single])
+    for name, value in moments.items():
+        np.testing.assert_allclose(whole[name], value, atol=1e-5)
+
+
+def test_evaluation_does_not_depend_on_the_batch_size(scorer, shards):
+    results = [evaluate(scorer, shards, batch_size) for batch_size in (1, 5, 18)]
+    assert results[0].videos == 18
+    assert [result.gap for result in results[1:]] == pytest.approx([results[0].gap] * 2)
+
+
+def test_evaluation_stops_at_the_limit(scorer, shards):
+    assert evaluate(scorer, shards, 4, limit=7).videos == 7
