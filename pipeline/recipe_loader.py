@@ -67,8 +67,8 @@ def _read(name_or_path: str) -> dict[str, Any]:
     else:
         if name_or_path not in recipe_names():
             raise UserError(
-                f"recipe {name_or_path}: there is none of that name{nearest(name_or_path, recipe_names())} "
-                f"(known are {', '.join(recipe_names())}; a path has a slash or ends in .yaml)"
+                f"recipe {name_or_path}: there is none of that name{nearest(name_or_path, recipe_names())}"
+                "; the path of a file has a slash or ends in .yaml"
             )
         source = resources.files("pipeline").joinpath("recipes", f"{name_or_path}.yaml")
         text = source.read_text(encoding="utf-8")
