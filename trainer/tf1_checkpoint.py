@@ -16,7 +16,7 @@ from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
 
 
 def _scopes() -> dict[str, str]:
-    """Our names to theirs, below their scope `tower/` or `tower/model<i>/`."""
+    """Our names to theirs, below their scope `tower/` (a single model, an ensemble's first) or `tower/model<i>/`."""
     names = {
         "hidden1/weights": "hidden1_weights/hidden1_weights",
         "hidden2/weights": "hidden2_weights/hidden2_weights",
@@ -31,7 +31,7 @@ def _scopes() -> dict[str, str]:
     for ours, theirs in (("video_vlad", "video_VLAD"), ("audio_vlad", "audio_VLAD")):
         names[f"{ours}/cluster_weights"] = f"{theirs}/conv2/cluster_weights"
         names[f"{ours}/cluster_centers"] = f"{theirs}/cluster_weights2/cluster_weights2"
-        batch_norms[f"{ours}/bn"] = f"{theirs}/conv2/cluster_bn"
+        batch_norms[f"{ours}/bn"] = f"{theirs}/cluster_bn"  # beside conv2, not in it
     for ours, theirs in batch_norms.items():
         for name in ("beta", "gamma", "moving_mean", "moving_variance"):
             names[f"{ours}/{name}"] = f"{theirs}/{name}"
@@ -54,7 +54,8 @@ def read_tf1_checkpoint(
     Args:
         prefix: Of the checkpoint, without `.index` or `.data-...`; or the directory of the newest one.
         variant: What it is a checkpoint of.
-        member: Of an ensemble's checkpoint, the number i of its scope `model<i>/`; None for a single model.
+        member: Of an ensemble's checkpoint: 0 for the first, directly below `tower/`, or the i of a scope `model<i>/`;
+            None for a single model.
         num_classes: V.
         num_mixtures: M.
 
@@ -112,9 +113,9 @@ def _scope(prefix: str, shapes: Mapping[str, object], member: int | None) -> str
             f"{prefix} holds none of the tensors of a Gated NetVLAD, such as tower/hidden1_weights/hidden1_weights: "
             "is it a checkpoint of the paper's code?"
         )
-    members = {
-        int(match[1]): scope for scope in scopes if (match := re.search(r"(?:^|/)model(\d+)/$", scope))
-    }
+    # The authors' first member has no scope of its own (their eval.py: model<i> from 1 on).
+    suffixes = {scope: re.search(r"(?:^|/)model(\d+)/$", scope) for scope in sorted(scopes)}
+    members = {int(match[1]) if match else 0: scope for scope, match in suffixes.items()}
     if member is not None:
         if member not in members:
             raise UserError(f"{prefix} has no member {member}. {_choices(members)}")
@@ -125,7 +126,7 @@ def _scope(prefix: str, shapes: Mapping[str, object], member: int | None) -> str
 
 
 def _choices(members: Mapping[int, str]) -> str:
-    if not members:
+    if len(members) == 1:
         return "It holds a single model"
     return f"It holds the members {', '.join(map(str, sorted(members)))}"
 

@@ -16,7 +16,10 @@ def import_checkpoint(
     variant: Annotated[str, typer.Option(help="What it is a checkpoint of, Kx-Hy.")],
     out: Annotated[str, typer.Option(help="Directory of the SavedModel; must not exist.")],
     member: Annotated[
-        int | None, typer.Option(min=0, help="Of an ensemble's checkpoint: the i of its scope model<i>.")
+        int | None,
+        typer.Option(
+            min=0, help="Of an ensemble's checkpoint: the i of its scope model<i>; 0 is without one."
+        ),
     ] = None,
     num_classes: Annotated[int, typer.Option(min=1, help="Classes it was trained on.")] = NUM_CLASSES,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
