@@ -4,6 +4,7 @@ It lies here and not in `trainer`, because it joins training with the SavedModel
 only. TFX itself is not imported: the Trainer hands over an object, of which the attributes of `FnArgs` are used.
 """
 
+import os
 import posixpath
 import shutil
 from typing import Any, Protocol
@@ -77,8 +78,28 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     write_saved_model(fn_args.serving_model_dir, [member], config.num_classes, config.num_mixtures)
     if config.work_dir:
-        shutil.copytree(directory, fn_args.model_run_dir, dirs_exist_ok=True, copy_function=shutil.move)
-        shutil.rmtree(config.work_dir)
+        _hand_over(directory, fn_args.model_run_dir, config.work_dir)
+
+
+def _hand_over(directory: str, target: str, work_dir: str) -> None:
+    """Puts a finished run where the artifact is.
+
+    Killed at any moment it leaves the run in `work_dir` whole, or nothing of it: half of the snapshots beside a
+    finished state would be taken for all of them by the next run.
+    """
+    shutil.copytree(directory, target, dirs_exist_ok=True, copy_function=_link)
+    done = f"{work_dir.rstrip('/')}.done"
+    shutil.rmtree(done, ignore_errors=True)
+    os.rename(work_dir, done)
+    shutil.rmtree(done)
+
+
+def _link(source: str, target: str) -> None:
+    """A hard link where the file system can: snapshots are gigabytes, and the other name goes at once."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _files(patterns: list[str]) -> list[str]:
