@@ -7,7 +7,7 @@ where it ends, the range's average (P - base) / count is written, in float32, to
 - each tensor of each snapshot is read once, whatever the number of ranges, and none outside the ranges;
 - memory is a few copies of ONE tensor (the largest is about 37 % of a model), never of a model: the running
   sum, the snapshot being added, the next one being read ahead, and a base for each distinct start that is
-  still in use. Bases that would go beyond three models' worth lie in a scratch file instead;
+  still in use. Bases that would go beyond two models' worth lie in a scratch file instead;
 - an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of
   them, are good to about 1e-16 of the sums.
 
@@ -29,7 +29,8 @@ from trainer.variant import MIB
 
 _CHUNK = 1 << 18
 """Elements that a thread handles at once, so that its float64 work space stays in the processor's cache."""
-_MODELS_IN_MEMORY = 3
+_MODELS_IN_MEMORY = 2
+"""For the sums and bases; whoever evaluates the averages holds a third one."""
 
 
 @dataclass(frozen=True, order=True)
@@ -54,7 +55,7 @@ def average_snapshots(
         snapshots: Ascending by step, of one model.
         ranges: Any number, overlapping in any way.
         scratch: Local directory for the averages, a model in float32 each; must outlive their use.
-        memory_bytes: What the sums may take; by default three times a model in float32.
+        memory_bytes: What the sums may take; by default twice a model in float32.
 
     Returns:
         For each range the float32 weights, mapped from its file in `scratch`: they take no memory until used.
