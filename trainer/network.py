@@ -39,7 +39,7 @@ def gated_net_vlad(
         weights: The 32 tensors of `Variant.tensor_specs`.
         moments: None in inference; in training, an empty dictionary that receives the batch's statistics.
         dtype: Of the matrix products: tf.float32, or tf.bfloat16 / tf.float16 for mixed precision.
-        dropout: In training, the share of gated hidden units to drop, and a seed int32 [2].
+        dropout: In training, the share of gated hidden units to drop, and a seed int64 [2].
 
     Returns:
         float32 [B, V] in [0, 1].

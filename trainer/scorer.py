@@ -54,7 +54,7 @@ class Scorer:
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
-        # Real frames over and over in place of padding: every frame of every video weighs nearly the same.
+        # Real frames over and over in place of padding: every video weighs the same, as in training.
         places = tf.range(tf.shape(frames)[1])[tf.newaxis, :] % num_frames[:, tf.newaxis]
         moments: Moments = {}
         gated_net_vlad(dequantize(tf.gather(frames, places, batch_dims=1)), None, self._variables, moments)
