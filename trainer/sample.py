@@ -54,11 +54,14 @@ def write_sample(
         num_classes: V.
 
     Raises:
-        UserError: The numbers do not fit each other.
+        UserError: The numbers do not fit each other, or the directory cannot be made.
     """
     _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
     world = _World.of(seed, num_classes)
-    make_dirs(directory)
+    try:
+        make_dirs(directory)
+    except OSError as error:
+        raise UserError(f"cannot write to {directory}: {error.strerror}; name another directory") from error
     paths = []
     for kind, (name, videos) in enumerate((("train", train_videos), ("validate", validate_videos))):
         for shard in range(shards):

@@ -7,7 +7,7 @@ import typer
 
 from serving import model_store
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _Base = Annotated[str, typer.Argument(help="Directory of the model's versions.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

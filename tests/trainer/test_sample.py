@@ -86,3 +86,9 @@ def test_it_can_be_learnt_but_not_guessed_and_not_perfectly(tmp_path: Path) -> N
     gram = centred.T @ centred + 0.1 * np.eye(RGB_SIZE)
     weights = np.linalg.solve(gram, centred.T @ (labels - prior))
     assert 0.8 < gap((unseen - mean) @ weights + prior) < 0.98
+
+
+def test_a_directory_that_cannot_be_made_is_the_users_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write to"):
+        write_sample(str(tmp_path / "file"))
