@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+# A law is not broken by a machine that is busy.
+settings.register_profile("yt8m", deadline=None)
+settings.load_profile("yt8m")
 
 
 @pytest.fixture(scope="session")
