@@ -1,0 +1,43 @@
+"""Overlays as kubectl builds them."""
+
+import functools
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.k8s.overlays import K8S, Object
+
+OLDEST_KUBECTL = 27
+"""1.27 brought kustomize 5."""
+
+
+def _why_not() -> str | None:
+    if shutil.which("kubectl") is None:
+        return "kubectl is not installed (Debian's kubernetes-client, or the Google Cloud CLI)"
+    command = ["kubectl", "version", "--client", "--output", "json"]
+    version = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["clientVersion"]
+    if int("".join(filter(str.isdigit, version["minor"]))) < OLDEST_KUBECTL:
+        return f"kubectl {version['gitVersion']} has an old kustomize: 1.{OLDEST_KUBECTL} or newer is needed"
+    return None
+
+
+@functools.cache
+def _build(directory: Path) -> list[Object]:
+    command = ["kubectl", "kustomize", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, f"kustomize warns: {done.stderr}"
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[[str], list[Object]]:
+    """Builds an overlay, given relative to k8s/, to its objects."""
+    if reason := _why_not():
+        pytest.skip(reason)
+    return lambda overlay: _build(K8S / overlay)
