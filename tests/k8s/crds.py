@@ -42,7 +42,11 @@ _POD_MONITORING = closed(
 
 _ACCELERATOR = closed(
     {
-        "type": {"enum": [f"nvidia-{name}" for name in ("tesla-t4", "tesla-p100", "tesla-v100", "l4", "tesla-a100")]},
+        "type": {
+            "enum": [
+                f"nvidia-{name}" for name in ("tesla-t4", "tesla-p100", "tesla-v100", "l4", "tesla-a100")
+            ]
+        },
         "count": COUNT,
         "gpuDriverInstallationConfig": closed({"gpuDriverVersion": {"enum": ["DEFAULT", "LATEST"]}}),
     }
@@ -106,6 +110,8 @@ CRDS: dict[tuple[str, str], Schema] = {
     (_CONTAINER, "ContainerNodePool"): resource(_NODE_POOL),
     (_IAM, "IAMServiceAccount"): resource(closed({"displayName": TEXT, "resourceID": NAME})),
     (_IAM, "IAMPolicyMember"): resource(_MEMBER),
-    ("kubeflow.org/v1", "Profile"): resource(closed({"owner": closed({"kind": {"const": "User"}, "name": TEXT})})),
+    ("kubeflow.org/v1", "Profile"): resource(
+        closed({"owner": closed({"kind": {"const": "User"}, "name": TEXT})})
+    ),
 }
 """By apiVersion and kind."""

@@ -20,9 +20,7 @@ PIPELINES = (
 
 def find(objects: list[Object], kind: str, name: str | None = None) -> Object:
     """The only object of a kind (and a name)."""
-    (found,) = (
-        item for item in objects if item["kind"] == kind and name in (None, item["metadata"]["name"])
-    )
+    (found,) = (item for item in objects if item["kind"] == kind and name in (None, item["metadata"]["name"]))
     return found
 
 

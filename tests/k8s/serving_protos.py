@@ -30,7 +30,10 @@ _MESSAGES = {
         "enable_large_batch_splitting": (8, _BOOL),
         "max_execution_batch_size": (9, _INT64),
     },
-    "PrometheusConfig": {"enable": (1, {"type": _Field.TYPE_BOOL}), "path": (2, {"type": _Field.TYPE_STRING})},
+    "PrometheusConfig": {
+        "enable": (1, {"type": _Field.TYPE_BOOL}),
+        "path": (2, {"type": _Field.TYPE_STRING}),
+    },
     "MonitoringConfig": {
         "prometheus_config": (1, {"type": _Field.TYPE_MESSAGE, "type_name": f".{_PACKAGE}.PrometheusConfig"})
     },

@@ -74,7 +74,9 @@ def test_the_largest_model_allowed_fits_into_the_memory_limit(build, overlay):
     # CUDA's libraries want some GiB more; otherwise nothing is given away.
     spare = 3 * 2**30 if overlay.endswith("gpu") else 0
     assert need + spare <= limit < need + spare + 2**30
-    assert resources["requests"]["memory"] == resources["limits"]["memory"], "memory is not to be overcommitted"
+    assert resources["requests"]["memory"] == resources["limits"]["memory"], (
+        "memory is not to be overcommitted"
+    )
 
 
 def test_every_ensemble_of_table_1_that_may_be_pushed_fits_as_well(build):
@@ -110,7 +112,9 @@ def test_model_config(build, overlay):
     assert not config.HasField("logging_config"), "breaks start-up"
     assert set(config.version_labels.values()) <= set(versions(objects))
     path = f"/v1/models/{config.name}/labels/stable/metadata"
-    assert {container(objects)[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe")} == {path}
+    assert {container(objects)[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe")} == {
+        path
+    }
     assert flags(objects)["model_config_file"] == "/models/models.config", "where fetch.sh writes it"
 
 
@@ -184,7 +188,9 @@ def test_command_and_flags(build, overlay):
     # 2.16 assigns labels before it loads what they point to.
     assert given["allow_version_labels_for_unavailable_models"] == "true"
     assert {"tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"} <= given.keys()
-    paths = [value for name, value in given.items() if name.endswith("_file") and value.startswith("/config/")]
+    paths = [
+        value for name, value in given.items() if name.endswith("_file") and value.startswith("/config/")
+    ]
     assert {path.removeprefix("/config/") for path in paths} <= files(objects).keys()
 
 
@@ -204,7 +210,9 @@ def test_pods_have_no_rights(build, overlay):
         }
     (models,) = (mount for mount in container(objects)["volumeMounts"] if mount["name"] == "models")
     assert models["readOnly"]
-    assert find(objects, "Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert (
+        find(objects, "Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    )
 
 
 @EVERY
@@ -221,7 +229,10 @@ def test_a_pod_that_goes_outlives_its_connections(build, overlay):
 def test_servers_stay_available(build, overlay):
     objects = build(overlay)
     deployment = find(objects, "Deployment")
-    scaler, budget = find(objects, "HorizontalPodAutoscaler")["spec"], find(objects, "PodDisruptionBudget")["spec"]
+    scaler, budget = (
+        find(objects, "HorizontalPodAutoscaler")["spec"],
+        find(objects, "PodDisruptionBudget")["spec"],
+    )
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert "replicas" not in deployment["spec"], "would fight with the autoscaler"
     assert scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"]

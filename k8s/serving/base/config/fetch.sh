@@ -29,7 +29,7 @@ for version in $(sed -n 's/^ *versions: *\([0-9][0-9]*\) *$/\1/p' "$models/model
   mkdir -p "$target"
   # Goes on where a container that was killed had stopped, and checks crc32c.
   gcloud storage rsync --recursive --delete-unmatched-destination-objects "$source" "$target" ||
-    fail "$source was not fetched. Is the version there (yt8m models list), and may this pod's account read it?"
+    fail "$source was not fetched. Is it there (gcloud storage ls $MODEL_BASE), and may this pod's account read it?"
   cd "$target"
   for name in manifest.sha256 saved_model.pb variables/variables.index; do
     [ -f "$name" ] || fail "$source has no $name: publish the model again"
