@@ -26,18 +26,27 @@ def _why_not() -> str | None:
     return None
 
 
+def _kubectl(*arguments: str) -> str:
+    done = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, f"kubectl warns: {done.stderr}"
+    return done.stdout
+
+
 @functools.cache
 def _build(directory: Path) -> list[Object]:
-    command = ["kubectl", "kustomize", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr, f"kustomize warns: {done.stderr}"
-    return list(yaml.safe_load_all(done.stdout))
+    return list(yaml.safe_load_all(_kubectl("kustomize", str(directory))))
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[[str], list[Object]]:
-    """Builds an overlay, given relative to k8s/, to its objects."""
+def kubectl() -> Callable[..., str]:
+    """Runs kubectl with some arguments; returns what it prints."""
     if reason := _why_not():
         pytest.skip(reason)
+    return _kubectl
+
+
+@pytest.fixture(scope="session")
+def build(kubectl: Callable[..., str]) -> Callable[[str], list[Object]]:
+    """Builds an overlay, given relative to k8s/, to its objects."""
     return lambda overlay: _build(K8S / overlay)

@@ -1,13 +1,17 @@
 """What holds for every object of every overlay."""
 
 import copy
+import functools
+import json
+import shutil
+import subprocess
 
 import jsonschema
 import kubernetes_validate
 import pytest
 
 from tests.k8s.crds import CRDS
-from tests.k8s.overlays import K8S, PIPELINES, SERVING, find, settings
+from tests.k8s.overlays import K8S, PIPELINES, SERVING, Object, find, settings
 
 GKE_VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
 """What GKE's channels offer (autumn of 2026), from Extended to Rapid."""
@@ -15,12 +19,19 @@ GKE_VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
 EVERY = pytest.mark.parametrize("overlay", SERVING + PIPELINES)
 
 
-def check(item: dict, version: str) -> None:
+@functools.cache
+def _check(text: str, version: str) -> None:
+    """Cached, as overlays have most of their objects in common."""
+    item = json.loads(text)
     schema = CRDS.get((item["apiVersion"], item["kind"]))
     if schema is None:
         assert kubernetes_validate.validate(item, version, strict=True) == version
     else:
         jsonschema.Draft202012Validator(schema).validate(item)
+
+
+def check(item: Object, version: str) -> None:
+    _check(json.dumps(item, sort_keys=True), version)
 
 
 @EVERY
@@ -64,6 +75,27 @@ def test_no_placeholder_and_no_setting_is_left_in(build, overlay):
         if item["kind"] != "ConfigMap":
             for text in strings(item):
                 assert not names & {text, *text.split("/"), *text.split(":")}, (item["metadata"], text)
+
+
+def test_every_setting_arrives_somewhere(kubectl, tmp_path):
+    """With other values in settings.env, each is in what the overlays or the scripts make, and no old one is."""
+    copy_of = tmp_path / "k8s"
+    shutil.copytree(K8S, copy_of)
+    old = settings()
+    new = {
+        name: str(4100 + i) if value.isdigit() else f"new{i}x" for i, (name, value) in enumerate(old.items())
+    }
+    new |= {name: f"new-{name[:4].lower()}@{new['PROJECT']}" for name in old if name.endswith("_ACCOUNT")}
+    lines = (f"{name}={value}\n" for name, value in new.items())
+    (copy_of / "settings" / "settings.env").write_text("".join(lines), encoding="utf-8")
+    made = [kubectl("kustomize", str(copy_of / overlay)) for overlay in SERVING + PIPELINES]
+    for script in (("node-pools.sh", "all"), ("accounts.sh", "--dataflow")):
+        command = [str(copy_of / script[0]), "--dry-run", *script[1:]]
+        made.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    text = "".join(made)
+    assert {name: value for name, value in new.items() if value not in text} == {}
+    assert "my-project" not in text
+    assert old["PROFILE_OWNER"] not in text
 
 
 def test_values_of_the_user_are_in_the_settings_only():

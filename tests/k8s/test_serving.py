@@ -142,6 +142,16 @@ def test_a_step_rolls_out_and_can_be_rolled_back(build):
 
 
 @EVERY
+def test_what_is_fetched_is_what_the_settings_say(build, overlay):
+    (init,) = find(build(overlay), "Deployment")["spec"]["template"]["spec"]["initContainers"]
+    given = {item["name"]: item["value"] for item in init["env"]}
+    names = ["MODEL_BASE", "STABLE_VERSION", *(["CANARY_VERSION"] if overlay in CANARY else [])]
+    assert {name: given.pop(name) for name in names} == {name: settings()[name] for name in names}
+    assert given.keys() == {"CLOUDSDK_CONFIG", "HOME"}, "which must not be on the read-only root"
+    assert all(value.startswith("/tmp") for value in given.values())
+
+
+@EVERY
 def test_batching(build, overlay):
     objects = build(overlay)
     batching = text_format.Parse(files(objects)["batching.config"], BatchingParameters())
