@@ -18,7 +18,7 @@ OLDEST_KUBECTL = 27
 
 def _why_not() -> str | None:
     if shutil.which("kubectl") is None:
-        return "kubectl is not installed (Debian's kubernetes-client, or the Google Cloud CLI)"
+        return "kubectl is not installed (the Google Cloud CLI has it, and Debian 13's kubernetes-client)"
     command = ["kubectl", "version", "--client", "--output", "json"]
     version = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["clientVersion"]
     if int("".join(filter(str.isdigit, version["minor"]))) < OLDEST_KUBECTL:
