@@ -83,14 +83,19 @@ class Scorer:
         Returns:
             float32 arrays of the 10 moving statistics.
         """
-        each = [self._moments(batch["frames"], batch["num_frames"]) for batch in batches]
+        sizes, each = [], []
+        for batch in batches:
+            sizes.append(len(batch["num_frames"]))
+            each.append(self._moments(batch["frames"], batch["num_frames"]))
         result = {}
         for name in (name for name in each[0] if name.endswith("moving_mean")):
             variance = name.replace("moving_mean", "moving_variance")
             means = np.stack([moments[name] for moments in each])
-            within = np.mean([moments[variance] for moments in each], axis=0)
-            result[name] = means.mean(axis=0)
-            result[variance] = within + means.var(axis=0)
+            variances = np.stack([moments[variance] for moments in each])
+            mean = np.average(means, axis=0, weights=sizes)
+            # Of all together: the mean of the variances within batches, and the variance of their means.
+            total = np.average(variances + (means - mean) ** 2, axis=0, weights=sizes)
+            result[name], result[variance] = mean.astype(np.float32), total.astype(np.float32)
         return result
 
 

@@ -99,7 +99,10 @@ class Variant:
             *_net_vlad("video_vlad", RGB_SIZE, k),
             *_net_vlad("audio_vlad", AUDIO_SIZE, a),
             TensorSpec(
-                name="hidden1/weights", shape=(vlad_size, h), compressible=True, stddev=1 / math.sqrt(k)
+                name="hidden1/weights",
+                shape=(vlad_size, h),
+                compressible=True,
+                stddev=1 / math.sqrt(vlad_size),
             ),
             *_batch_norm("hidden1/bn", h),
             TensorSpec(name="hidden2/weights", shape=(h, gated), stddev=1 / math.sqrt(h)),

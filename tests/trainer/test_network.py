@@ -92,7 +92,7 @@ def test_initial_weights_are_a_function_of_the_seed():
     assert all(np.array_equal(first[name], same[name]) for name in first)
     assert not np.array_equal(first["hidden1/weights"], other["hidden1/weights"])
     spread = initial_weights(Variant(8, 64), 0, CLASSES)["hidden1/weights"].std()
-    assert spread == pytest.approx(1 / np.sqrt(8), rel=0.01)
+    assert spread == pytest.approx(1 / np.sqrt(1024 * 8 + 128 * 4), rel=0.01)
 
 
 def test_weights_that_do_not_fit_are_named():
