@@ -62,7 +62,7 @@ def ensembles_table(report: Report) -> Table:
         "Ensembles",
         report["ensembles"],
         ("members", False, lambda row: " + ".join(row["members"])),
-        ("weights", False, lambda row: ", ".join(f"{weight:.2f}" for weight in row["weights"])),
+        ("weights", False, lambda row: ", ".join(f"{weight:.4g}" for weight in row["weights"])),
         ("MiB", True, lambda row: _number(row["mib"], ".2f")),
         ("GAP", True, lambda row: _number(row["gap"], ".4f")),
     )

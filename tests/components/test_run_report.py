@@ -96,7 +96,7 @@ def test_markdown_tables(report):
     assert lines[at + 1] == "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
     assert lines[at + 2] == "| K24-H1440 | 714.94 | 381.38 | 46.7% | 0.8744 | 0.8682 |  |"
     assert lines[at + 3] == "| K16-H512 | 263.12 | 134.75 | 48.8% | - | 0.8641 | K32-H256 |"
-    assert "| K24-H1440 + K32-H256 | 0.70, 0.30 | 470.25 | 0.8800 |" in lines
+    assert "| K24-H1440 + K32-H256 | 0.7, 0.3 | 470.25 | 0.8800 |" in lines
     assert "| served before | 17 | 0.8700 | 0.9000 | 0.8100 | 0.5000 |" in lines
     assert "| labels 4-5 | 17 | 0.8821 | 0.9000 | 0.8100 | 0.5000 |" in lines
 
