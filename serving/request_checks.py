@@ -59,5 +59,5 @@ def _lengths_are(frames: tf.Tensor, count: tf.Tensor, size: int) -> tf.Tensor:
 
 def _check(rows_are_good: tf.Tensor, problem: str) -> tf.Operation:
     """One assertion over bool [B]."""
-    first_bad = tf.argmin(tf.cast(rows_are_good, tf.int32))
+    first_bad = tf.where(~rows_are_good)[:1, 0]  # Empty where all are good, also for a batch of none.
     return tf.debugging.Assert(tf.reduce_all(rows_are_good), [f"{problem} in row", first_bad])

@@ -128,6 +128,10 @@ def test_a_bad_row_is_refused_by_its_number(model, examples, kind, row):
     assert f"in row] [{row}]" in str(error.value)
 
 
+def test_a_batch_of_none_has_no_answers(model):
+    assert dense(model, np.array([], object)).shape == (0, CLASSES)
+
+
 def test_bytes_that_are_no_proto_are_an_invalid_argument(model, examples):
     with pytest.raises(tf.errors.InvalidArgumentError):
         dense(model, [examples[0], b"\xff\xff\xff"])
