@@ -16,6 +16,7 @@ from components.evaluator.blessing import directory_bytes
 from serving.card import ModelCard
 from serving.saved_model import Member, read_weights, write_saved_model
 from serving.vocabulary import Vocabulary
+from serving.warmup import write_warmup
 from trainer.errors import UserError
 from trainer.variant import MIB, Variant
 
@@ -138,6 +139,7 @@ def _write_first_that_fits(
         card = write_saved_model(
             target_dir, members, cards[0].num_classes, cards[0].num_mixtures, ensemble.gap, vocabulary
         )
+        write_warmup(target_dir)
         size = directory_bytes(target_dir)
         names = " + ".join(f"{member.weight:g} {member.variant}" for member in members)
         if size <= limit_bytes:

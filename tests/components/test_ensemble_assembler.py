@@ -212,6 +212,7 @@ class TestAssemble:
         target = str(tmp_path / "ensemble")
         report = assemble(paths, files, target, 10 * MIB, Vocabulary({0: "Game"}))
 
+        assert (tmp_path / "ensemble" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
         assert Vocabulary.load(f"{target}/assets/vocabulary.csv").name(0) == "Game"
 
         assert report["videos"] == 30

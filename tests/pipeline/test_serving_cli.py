@@ -159,6 +159,7 @@ def test_serve_prints_its_address_answers_and_leaves_with_zero(
 ) -> None:
     path, _ = records
     serve = [sys.executable, "-m", "pipeline.cli.main", "serve", base, "--port", "0"]
+    serve += ["--max-batch-size", "16", "--http-port", "0", "--versions", "all", "--label", "old=1"]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             target = process.stdout.readline().strip()
@@ -169,6 +170,7 @@ def test_serve_prints_its_address_answers_and_leaves_with_zero(
             process.kill()
     assert (process.returncode, out) == (0, "")
     assert "finishing the requests" in err
+    assert "metrics and health at http://127.0.0.1:" in err
     assert "Traceback" not in err
 
 
@@ -178,3 +180,20 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "has no model to serve" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "give the directory of one model"),
+        (["{base}", "--model-config-file", "x"], "give the directory of one model"),
+        (["--model-config-file", "{base}/none"], "cannot read the model configuration"),
+        (["{base}", "--tls-key", "x"], "TLS needs --tls-certificate and --tls-key"),
+        (["{base}", "--versions", "newest"], "versions are latest"),
+        (["{base}", "--label", "stable"], "--label is NAME=VERSION"),
+        (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),
+    ],
+)
+def test_serve_refuses_options_that_do_not_fit(base: str, arguments: list[str], problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        run("serve", *(argument.format(base=base) for argument in arguments), "--port", "0")

@@ -9,15 +9,18 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from serving import model_store
 from serving.saved_model import Member, write_saved_model
 from serving.servable import Servable
 from serving.server import PredictionServer
+from serving.warmup import run_warmup, write_warmup
 from tests.records import random_example
 from tests.serving.c_api import run_c_api
 from tests.serving.test_saved_model import make_member
 from trainer.errors import UserError
+from trainer.records import parse_video
 from trainer.variant import Variant
 from trainer.weights import initial_weights
 
@@ -97,6 +100,23 @@ def test_our_server_also_refuses_a_float32_model_without_its_checkpoint(tmp_path
     damage(os.path.join(model_store.publish(source, base).path, "variables"))
     with pytest.raises(UserError, match=r"version 1 .* does not load"):
         PredictionServer(base, port=0).start()
+
+
+def test_the_warm_up_requests_that_are_exported_run(model_dir, tmp_path):
+    warm = shutil.copytree(model_dir, str(tmp_path / "m"))
+    assert write_warmup(warm) is None
+    servable = Servable(warm, "m", 1)
+    try:
+        assert run_warmup(servable, warm) == 2
+        assert run_warmup(servable, model_dir) == 0
+    finally:
+        servable.close()
+    path = tmp_path / "m" / "assets.extra" / "tf_serving_warmup_requests"
+    videos = [
+        PredictionLog.FromString(record.numpy()).predict_log.request.inputs["examples"].string_val
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    assert [[parse_video(video).num_frames for video in batch] for batch in videos] == [[1], [300] + [1] * 15]
 
 
 MEMORY_LOADS = 10
