@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import grpc
-from grpc_health.v1.health import HealthServicer
-from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.batched_servable import BatchedServable, BatchingConfig
+from serving.health import Health
 from serving.metrics import ServerMetrics
 from serving.model_config import ModelConfig
 from serving.model_manager import ModelManager, Runner
@@ -92,10 +91,7 @@ class PredictionServer:
         }
         for name, model in self._models.items():
             self.metrics.watch_versions(name, lambda model=model: len(model.loaded_versions()))
-        # Not one blocked thread a watching client.
-        self._health = HealthServicer(
-            experimental_non_blocking=True, experimental_thread_pool=futures.ThreadPoolExecutor(1)
-        )
+        self._health = Health()
         self._server: grpc.Server | None = None
         self._page: StatusPage | None = None
         self._ready = False
@@ -125,8 +121,7 @@ class PredictionServer:
         except BaseException:
             self._unload()
             raise
-        for service in ("", *_SERVICES, *self._models):
-            self._health.set(service, HealthCheckResponse.SERVING)
+        self._health.serve(("", *_SERVICES, *self._models))
         self._ready = True
 
     def stop(self, grace: float | None = 30.0) -> None:
@@ -138,7 +133,7 @@ class PredictionServer:
         server, self._server = self._server, None
         if server is not None:
             self._ready = False
-            self._health.enter_graceful_shutdown()
+            self._health.end()
             server.stop(grace).wait()
             self._unload()
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -254,8 +255,15 @@ def test_health_metrics_and_readiness(base, monkeypatch):
         'yt8m_versions_loaded{model="m"} 1.0',
     ):
         assert re.search(f"^{re.escape(line)}$", page, re.MULTILINE), line
+    watch = health.Watch(health_pb2.HealthCheckRequest(service="m"), timeout=WAIT)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    begin = time.monotonic()
+    stopper = threading.Thread(target=server.stop, args=(WAIT,))
+    stopper.start()
+    assert [answer.status for answer in watch] == [health_pb2.HealthCheckResponse.NOT_SERVING]
+    stopper.join()
+    assert time.monotonic() - begin < WAIT / 2  # who watches does not hold up the end
     stubs.channel.close()
-    server.stop()
     with pytest.raises(urllib.error.URLError):
         get(server, "/healthz")
 
