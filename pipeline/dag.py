@@ -82,6 +82,7 @@ def build_components(
         models=[line.compressor.outputs["model"] for line in lines],
         examples=examples,
         limit_bytes=recipe.ensemble.limit_bytes,
+        vocabulary=recipe.data.vocabulary,
     )
     return [
         example_gen,

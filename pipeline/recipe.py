@@ -72,6 +72,7 @@ class Recipe(Section):
             update={
                 "train": tuple(map(_absolute, self.data.train)),
                 "validate_": tuple(map(_absolute, self.data.validate_)),
+                "vocabulary": self.data.vocabulary and _absolute(self.data.vocabulary),
             }
         )
         push = self.push.model_copy(update={"directory": _absolute(self.push.directory)})

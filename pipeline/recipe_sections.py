@@ -35,6 +35,11 @@ class DataSection(Section):
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )
+    vocabulary: str | None = Field(
+        None,
+        description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. Other names need another "
+        "file name: TFX's cache goes by that.",
+    )
 
     @model_validator(mode="after")
     def _some_eval_videos(self) -> "DataSection":

@@ -4,13 +4,16 @@ Imports neither TensorFlow nor its protos. Legend: B videos, k = 20 (or the numb
 less).
 """
 
+import time
 from collections.abc import Sequence
 
 import grpc
 import numpy as np
+import tenacity
 
 from serving import wire
 from serving.errors import ServingError, TryAgainError
+from serving.tls import ClientTls
 from trainer.errors import UserError
 
 _INPUT_IS_WRONG = {
@@ -41,16 +44,37 @@ class PredictClient:
     Args:
         target: HOST:PORT, or any target that gRPC knows.
         model_name: As the server calls the model.
-        timeout: Seconds until a request fails.
+        timeout: Seconds until a request fails, all its attempts together.
+        tls: How to trust the server, and be trusted; None for plain text.
+        attempts: Of a request while the server is UNAVAILABLE, and of no other failure: that one says that the
+            request was not worked on. Between two lies a random time that grows.
     """
 
-    def __init__(self, target: str, model_name: str = "yt8m", timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        model_name: str = "yt8m",
+        timeout: float = 60.0,
+        tls: ClientTls | None = None,
+        attempts: int = 4,
+    ) -> None:
         self._target = target
         self._model_name = model_name
         self._timeout = timeout
         # 4 MiB, gRPC's default for answers, is little; and the server has its own opinion of requests.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        self._channel = grpc.insecure_channel(target, options=options)
+        if tls is None:
+            self._channel = grpc.insecure_channel(target, options=options)
+        else:
+            self._channel = grpc.secure_channel(target, tls.credentials(), options=options)
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_unavailable),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(attempts), tenacity.stop_before_delay(timeout)
+            ),
+            reraise=True,
+        )
         self._predict = self._channel.unary_unary(
             wire.PREDICT,
             request_serializer=wire.PredictRequest.SerializeToString,
@@ -73,7 +97,8 @@ class PredictClient:
         """
         request = wire.string_request(self._model_name, "examples", list(examples))
         try:
-            response = self._predict(request, timeout=self._timeout)
+            # A copy: it counts the attempts of one call, and there may be many at once.
+            response = self._retrying.copy()(self._attempt, request, time.monotonic() + self._timeout)
         except grpc.RpcError as error:
             raise self._explained(error.code(), error.details()) from None
         try:
@@ -91,6 +116,9 @@ class PredictClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _attempt(self, request: wire.PredictRequest, deadline: float) -> wire.PredictResponse:
+        return self._predict(request, timeout=max(deadline - time.monotonic(), 0.001))
+
     def _explained(self, code: grpc.StatusCode, details: str | None) -> Exception:
         reason = " ".join((details or "").split())
         where = f"{self._target}, model {self._model_name}: {code.name}"
@@ -99,3 +127,7 @@ class PredictClient:
         if code in _TRY_AGAIN:
             return TryAgainError(f"{where}: {_TRY_AGAIN[code]} ({reason})")
         return ServingError(f"{where}: {reason}")
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    return isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.UNAVAILABLE

@@ -40,6 +40,8 @@ class LocalPredictor:
         if signature is None or set(signature.inputs) != {"examples"} or "classes" not in signature.outputs:
             self._servable.close()
             raise UserError(f"{path} is not a YT-8M model: its {DEFAULT_SIGNATURE} does not take examples")
+        self.path = path
+        """Of the SavedModel itself."""
         self._feed = signature.inputs["examples"].name
         self._fetches = [signature.outputs[alias].name for alias in ("classes", "scores")]
 

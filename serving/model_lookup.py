@@ -7,8 +7,7 @@ import grpc
 from google.protobuf.message import Message
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.model_manager import ModelManager
-from serving.servable import Servable
+from serving.model_manager import ModelManager, Runner
 from serving.status import StatusError, invalid_argument
 
 
@@ -20,7 +19,7 @@ def require_model_spec(request: Message) -> ModelSpec:
 
 
 @contextlib.contextmanager
-def lease(models: Mapping[str, ModelManager], spec: ModelSpec) -> Iterator[Servable]:
+def lease(models: Mapping[str, ModelManager], spec: ModelSpec) -> Iterator[Runner]:
     """The version that a request asks for, which stays loaded while the block runs.
 
     Args:
@@ -32,12 +31,14 @@ def lease(models: Mapping[str, ModelManager], spec: ModelSpec) -> Iterator[Serva
     """
     if not spec.name:
         raise invalid_argument("ModelSpec has no name specified.")
-    if spec.WhichOneof("version_choice") == "version_label":
-        raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
+    model = models.get(spec.name)
     version = spec.version.value if spec.HasField("version") else None
+    if spec.WhichOneof("version_choice") == "version_label":
+        version = model.label(spec.version_label) if model else None
+        if version is None:
+            raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
     wanted = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
     with contextlib.ExitStack() as stack:
-        model = models.get(spec.name)
         servable = stack.enter_context(model.lease(version)) if model else None
         if servable is None:
             raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")

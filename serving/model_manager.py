@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
-from serving.model_store import latest_version, local_directory, served_version
+from serving.batched_servable import BatchedServable
+from serving.model_config import ModelConfig
+from serving.model_store import list_versions, local_directory, served_version, version_path
 from serving.servable import Servable
 from trainer.errors import UserError
 
@@ -18,6 +20,9 @@ _log = logging.getLogger("yt8m.serving")
 
 ATTEMPTS = 6
 """Loads of one version, as in TensorFlow Serving: one and five retries, then never again."""
+
+
+Runner = Servable | BatchedServable
 
 
 @dataclass(frozen=True)
@@ -36,85 +41,93 @@ class VersionState:
 
 
 class ModelManager:
-    """Serves the latest version in a directory, and looks there for a newer one.
+    """Serves the versions of a model that its policy chooses, and looks for others to come and go.
 
-    A new version is loaded whole before it takes over; the old one is unloaded when its last request has
-    finished. When the directory has no version any more, the one that is loaded stays.
+    A new version is loaded whole before an old one goes; that is unloaded when its last request has finished.
+    What is loaded stays as long as nothing that the policy chooses is.
 
     Args:
-        name: Of the model.
-        base_path: Directory of its versions.
+        config: Of the model.
         poll_seconds: Between two looks.
         retry_seconds: Between two attempts to load a version that failed to.
-        load: Makes a Servable of (directory, name, version).
+        load: Makes a servable of (directory, name, version).
     """
 
     def __init__(
         self,
-        name: str,
-        base_path: str,
+        config: ModelConfig,
         poll_seconds: float = 1.0,
         retry_seconds: float = 60.0,
-        load: Callable[[str, str, int], Servable] = Servable,
+        load: Callable[[str, str, int], Runner] = Servable,
     ) -> None:
-        self.name = name
-        self._base = local_directory(base_path)
+        self.name = config.name
+        self._base = local_directory(config.base_path)
+        self._policy = config.policy
+        self._labels = dict(config.labels)
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._load = load
         self._lock = threading.Lock()
-        self._current: Servable | None = None
-        self._requests: dict[Servable, int] = {}
+        self._loaded: dict[int, Runner] = {}
+        self._requests: dict[Runner, int] = {}
         self._states: dict[int, VersionState] = {}
         self._failures: dict[int, tuple[int, float]] = {}
         self._stopped = threading.Event()
-        self._poller = threading.Thread(target=self._poll, name=f"poll-{name}", daemon=True)
+        self._poller = threading.Thread(target=self._poll, name=f"poll-{self.name}", daemon=True)
 
     def start(self) -> None:
-        """Loads the latest version and starts looking for newer ones.
+        """Loads what the policy chooses and starts looking for changes.
 
         Raises:
-            UserError: If there is none, or it does not load.
+            UserError: If there is nothing, none of it loads, or a label points to what is not served.
         """
-        version = served_version(self._base)
+        newest = served_version(self._base)
+        for version in self._policy.specific:
+            version_path(self._base, version)
         self.refresh()
-        state = self._states[version]
-        if state.state != ModelVersionStatus.AVAILABLE:
+        if not self._loaded:
+            version = (self._policy.choose(list_versions(self._base)) or [newest])[0]
+            error = self._states[version].error if version in self._states else "it went away"
             raise UserError(
-                f"version {version} in {self._base} does not load ({state.error}): delete it or push another"
+                f"version {version} in {self._base} does not load ({error}): delete it or push another"
             )
+        for label, version in self._labels.items():
+            if version not in self._loaded:
+                raise UserError(
+                    f"the label {label} of model {self.name} points to version {version}, which is not served; "
+                    f"served: {', '.join(map(str, sorted(self._loaded)))}"
+                )
         self._poller.start()
 
     def refresh(self) -> None:
-        """Looks once, and exchanges the served version if there is another latest one."""
-        version = latest_version(self._base)
-        for gone in self._failures.keys() - {version}:
+        """Looks once: loads what is chosen and not loaded, then unloads what is loaded and not chosen."""
+        chosen = self._policy.choose(list_versions(self._base))
+        for gone in self._failures.keys() - set(chosen):
             del self._failures[gone]
-        if version is None or (self._current is not None and self._current.version == version):
-            return
-        failures, last = self._failures.get(version, (0, 0.0))
-        if failures >= ATTEMPTS or (failures and time.monotonic() < last + self._retry_seconds):
-            return
-        self._set_state(version, ModelVersionStatus.LOADING)
-        try:
-            servable = self._load(os.path.join(self._base, str(version)), self.name, version)
-        except Exception as error:
-            self._failures[version] = (failures + 1, time.monotonic())
-            reason = " ".join(str(error).split()) or type(error).__name__
-            self._set_state(version, ModelVersionStatus.END, reason)
-            _log.error("%s version %d does not load: %s", self.name, version, reason)
-            return
-        self._exchange(servable)
+        for version in chosen:
+            if version not in self._loaded and not self._must_wait(version):
+                self._try_to_load(version)
+        if self._loaded.keys() & set(chosen):
+            for version in self._loaded.keys() - set(chosen):
+                self._unload(version)
+
+    def label(self, name: str) -> int | None:
+        """The version that a label points to; None when there is no such label."""
+        return self._labels.get(name)
+
+    def loaded_versions(self) -> list[int]:
+        """Those that take requests, ascending."""
+        with self._lock:
+            return sorted(self._loaded)
 
     @contextlib.contextmanager
-    def lease(self, version: int | None = None) -> Iterator[Servable | None]:
-        """The loaded version, which stays loaded while the block runs; None when it is not the one asked
-        for."""
+    def lease(self, version: int | None = None) -> Iterator[Runner | None]:
+        """The loaded version asked for, or the newest, which stays loaded while the block runs; None when it is
+        not loaded."""
         with self._lock:
-            servable = self._current
-            if servable is None or version not in (None, servable.version):
-                servable = None
-            else:
+            wanted = max(self._loaded, default=None) if version is None else version
+            servable = None if wanted is None else self._loaded.get(wanted)
+            if servable is not None:
                 self._requests[servable] += 1
         try:
             yield servable
@@ -132,7 +145,8 @@ class ModelManager:
         self._stopped.set()
         if self._poller.is_alive():
             self._poller.join()
-        self._exchange(None)
+        for version in self.loaded_versions():
+            self._unload(version)
 
     def _poll(self) -> None:
         while not self._stopped.wait(self._poll_seconds):
@@ -141,24 +155,38 @@ class ModelManager:
             except Exception:  # the directory may be out of reach for a while; what is loaded is served on
                 _log.exception("cannot look for versions of %s in %s", self.name, self._base)
 
-    def _exchange(self, servable: Servable | None) -> None:
-        with self._lock:
-            old, self._current = self._current, servable
-            if servable is not None:
-                self._requests[servable] = 0
-                self._states[servable.version] = VersionState(servable.version, ModelVersionStatus.AVAILABLE)
-            if old is not None:
-                self._states[old.version] = VersionState(old.version, ModelVersionStatus.UNLOADING)
-                self._requests[old] += 1  # ours: so that exactly one release finds it unused
-        if servable is not None:
-            _log.info("%s version %d is available", self.name, servable.version)
-        if old is not None:
-            self._release(old)
+    def _must_wait(self, version: int) -> bool:
+        failures, last = self._failures.get(version, (0, 0.0))
+        return failures >= ATTEMPTS or (failures > 0 and time.monotonic() < last + self._retry_seconds)
 
-    def _release(self, servable: Servable) -> None:
+    def _try_to_load(self, version: int) -> None:
+        self._set_state(version, ModelVersionStatus.LOADING)
+        try:
+            servable = self._load(os.path.join(self._base, str(version)), self.name, version)
+        except Exception as error:
+            failures, _ = self._failures.get(version, (0, 0.0))
+            self._failures[version] = (failures + 1, time.monotonic())
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self._set_state(version, ModelVersionStatus.END, reason)
+            _log.error("%s version %d does not load: %s", self.name, version, reason)
+            return
+        with self._lock:
+            self._loaded[version] = servable
+            self._requests[servable] = 0
+            self._states[version] = VersionState(version, ModelVersionStatus.AVAILABLE)
+        _log.info("%s version %d is available", self.name, version)
+
+    def _unload(self, version: int) -> None:
+        with self._lock:
+            servable = self._loaded.pop(version)
+            self._states[version] = VersionState(version, ModelVersionStatus.UNLOADING)
+            self._requests[servable] += 1  # ours: so that exactly one release finds it unused
+        self._release(servable)
+
+    def _release(self, servable: Runner) -> None:
         with self._lock:
             self._requests[servable] -= 1
-            if self._requests[servable] or servable is self._current:
+            if self._requests[servable] or self._loaded.get(servable.version) is servable:
                 return
             del self._requests[servable]
         servable.close()

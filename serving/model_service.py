@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
+from serving.metrics import ServerMetrics
 from serving.model_lookup import require_model_spec
 from serving.model_manager import ModelManager
 from serving.status import StatusError, answers_with_status
@@ -15,10 +16,12 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     Args:
         models: By name.
+        metrics: Where requests are counted.
     """
 
-    def __init__(self, models: Mapping[str, ModelManager]) -> None:
+    def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
         self._models = models
+        self.metrics = metrics
 
     @answers_with_status
     def GetModelStatus(  # noqa: N802 (the API's name)

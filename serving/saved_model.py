@@ -3,17 +3,22 @@
 Legend: B videos, T frames, V classes, k = 20 (or V, if that is less).
 """
 
+import contextlib
 import hashlib
+import os
 import posixpath
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from serving.card import MemberCard, ModelCard, TensorCard
+from serving.class_names import ASSET, ClassNames, vocabulary_csv
 from serving.decoded_tensor import DecodedTensor
 from serving.request_checks import check_examples, check_frames
+from serving.vocabulary import Vocabulary
 from trainer.network import dequantize, gated_net_vlad
 from trainer.parsing import decode_frames, parse_examples
 from trainer.variant import Variant
@@ -67,6 +72,7 @@ def write_saved_model(
     num_classes: int = NUM_CLASSES,
     num_mixtures: int = NUM_MIXTURES,
     gap: float | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> ModelCard:
     """Writes members as one SavedModel and its card.
 
@@ -75,6 +81,7 @@ def write_saved_model(
             classes int64 [B, k], scores float32 [B, k], descending.
         predict_frames: rgb uint8 [B, T, 1024], audio uint8 [B, T, 128], num_frames int32 [B] -> the same.
         predictions: examples string [B] -> predictions float32 [B, V].
+    With a vocabulary the first two have a third output, labels string [B, k]: the names of the classes.
 
     A row depends on nothing but its own video; a row that cannot be scored fails the request with INVALID_ARGUMENT
     and its number.
@@ -85,6 +92,7 @@ def write_saved_model(
         num_classes: V.
         num_mixtures: M.
         gap: Of the whole on the eval split, if measured; a single member's own is taken where this is None.
+        vocabulary: Names of the classes, to be baked in as `assets/vocabulary.csv`.
 
     Returns:
         The card that was written.
@@ -96,16 +104,17 @@ def write_saved_model(
         raise ValueError("a model has at least one member. Received: none")
     for member in members:
         check_weights(member.variant, member.weights, num_classes, num_mixtures)
-    module = _Ensemble(members, num_classes)
-    tf.saved_model.save(
-        module,
-        directory,
-        signatures={
-            "serving_default": module.serving_default,
-            "predict_frames": module.predict_frames,
-            "predictions": module.predictions,
-        },
-    )
+    with _class_names(vocabulary, num_classes) as names:
+        module = _Ensemble(members, num_classes, names)
+        tf.saved_model.save(
+            module,
+            directory,
+            signatures={
+                "serving_default": module.serving_default,
+                "predict_frames": module.predict_frames,
+                "predictions": module.predictions,
+            },
+        )
     cards = tuple(member.card() for member in members)
     if gap is None and len(members) == 1:
         gap = members[0].gap
@@ -125,6 +134,19 @@ def read_weights(directory: str, member: int = 0) -> Arrays:
     names = [tensor.name for tensor in ModelCard.load(directory).members[member].tensors]
     reader = tf.train.load_checkpoint(posixpath.join(directory, "variables", "variables"))
     return {name: reader.get_tensor(_checkpoint_key(member, name)) for name in names}
+
+
+@contextlib.contextmanager
+def _class_names(vocabulary: Vocabulary | None, num_classes: int) -> Iterator[ClassNames | None]:
+    """The names, whose file has to exist until the model is written."""
+    if vocabulary is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, ASSET)
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.write(vocabulary_csv(vocabulary, num_classes))
+        yield ClassNames(path, num_classes)
 
 
 def _checkpoint_key(member: int, name: str) -> str:
@@ -155,8 +177,12 @@ class _Member(tf.Module):
 
 
 class _Ensemble(tf.Module):
-    def __init__(self, members: Sequence[Member], num_classes: int) -> None:
+    def __init__(
+        self, members: Sequence[Member], num_classes: int, class_names: ClassNames | None = None
+    ) -> None:
         super().__init__()
+        self.class_names = class_names
+        self.class_names_asset = None if class_names is None else class_names.asset
         self.members = [_Member(member, f"{_digest(member)}/{index}") for index, member in enumerate(members)]
         self._shares = [member.weight for member in members]
         self._top_k = min(TOP_K, num_classes)
@@ -182,7 +208,9 @@ class _Ensemble(tf.Module):
 
     def _top(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         scores, classes = tf.math.top_k(probabilities, self._top_k)
-        return {"classes": tf.cast(classes, tf.int64), "scores": scores}
+        classes = tf.cast(classes, tf.int64)
+        labels = {} if self.class_names is None else {"labels": self.class_names.of(classes)}
+        return {"classes": classes, "scores": scores, **labels}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -36,8 +36,10 @@ class Servable:
         try:
             with self._session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], directory)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, ValueError):  # how the loader says that the checkpoint is missing
+                raise OSError(str(error)) from None
             raise
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
 

@@ -1,97 +1,139 @@
 """The embedded server: TensorFlow Serving's gRPC API on one machine, without its binary."""
 
 import contextlib
+import functools
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from dataclasses import dataclass
 from types import TracebackType
 
 import grpc
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving.model_manager import ModelManager
+from serving.batched_servable import BatchedServable, BatchingConfig
+from serving.health import Health
+from serving.metrics import ServerMetrics
+from serving.model_config import ModelConfig
+from serving.model_manager import ModelManager, Runner
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
+from serving.servable import Servable
+from serving.status_page import StatusPage
+from serving.tls import ServerTls
+from serving.warmup import run_warmup
 from trainer.errors import UserError
+
+_SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
 MAX_REQUEST_BYTES = 256 * 2**20
 """About 700 videos of 300 frames. gRPC's default of 4 MiB would be 12."""
 
 
-class PredictionServer:
-    """Serves the latest version of one model.
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How a server runs; every default is a server of one process for one machine.
 
-    The port opens only when the model is loaded, so that who can connect can predict.
+    Attributes:
+        workers: Requests that are worked on at once, or wait for a batch; more wait for one of these to end.
+        max_requests: Requests that are there at once; one more is answered RESOURCE_EXHAUSTED. None: no limit.
+        max_request_bytes: Of one request; a larger one is answered RESOURCE_EXHAUSTED.
+        batching: None: every request runs alone.
+        tls: None: plain text.
+        http_port: Of /metrics, /healthz and /readyz; 0 takes a free one, None has none.
+        tensorflow_threads: Of TensorFlow's pools, within and between operations; 0 lets it choose.
+    """
+
+    workers: int = 8
+    max_requests: int | None = None
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    batching: BatchingConfig | None = None
+    tls: ServerTls | None = None
+    http_port: int | None = None
+    tensorflow_threads: int = 0
+
+
+class PredictionServer:
+    """Serves one model or several.
+
+    The gRPC port opens only when the models are loaded, so that who can connect can predict.
 
     Example:
         with PredictionServer("/models/yt8m", port=0) as server:
             client = PredictClient(f"localhost:{server.port}")
 
     Args:
-        base_path: Directory of the model's versions.
-        model_name: By which clients ask for it.
+        models: Directory of one model's versions, of which the latest is served; or any models.
+        model_name: Of that one model.
         host: Address to listen at; "0.0.0.0" for all.
         port: To listen at; 0 takes a free one.
-        poll_seconds: Between two looks for a new version.
-        workers: Requests that run at once; more wait.
+        poll_seconds: Between two looks for new versions.
+        options: The rest.
     """
 
     def __init__(
         self,
-        base_path: str,
+        models: str | Sequence[ModelConfig],
         model_name: str = "yt8m",
         host: str = "127.0.0.1",
         port: int = 8500,
         poll_seconds: float = 1.0,
-        workers: int = 8,
+        options: ServerOptions | None = None,
     ) -> None:
-        self._address = f"{host}:{port}"
-        self._models = {model_name: ModelManager(model_name, base_path, poll_seconds)}
-        self._workers = workers
+        configs = [ModelConfig(name=model_name, base_path=models)] if isinstance(models, str) else models
+        self._host, self._address = host, f"{host}:{port}"
+        self._options = options or ServerOptions()
+        self.metrics = ServerMetrics([config.name for config in configs])
+        self._models = {
+            config.name: ModelManager(config, poll_seconds, load=self._load) for config in configs
+        }
+        for name, model in self._models.items():
+            self.metrics.watch_versions(name, lambda model=model: len(model.loaded_versions()))
+        self._health = Health()
         self._server: grpc.Server | None = None
+        self._page: StatusPage | None = None
+        self._ready = False
         self.port = port
         """The one that is listened at, once the server has started."""
 
+    @property
+    def http_port(self) -> int | None:
+        """The one of the status page, once the server has started."""
+        return self._page and self._page.port
+
     def start(self) -> None:
-        """Loads the model, then listens.
+        """Loads the models, then listens.
 
         Raises:
-            UserError: If there is no version that loads, or the port is taken.
+            UserError: If a model has no version that loads, a port is taken, or a certificate cannot be read.
         """
-        for model in self._models.values():
-            model.start()
-        server = grpc.server(
-            futures.ThreadPoolExecutor(self._workers, thread_name_prefix="request"),
-            options=[
-                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-                ("grpc.max_send_message_length", -1),
-                # Else a second server could take the same port, and would get half of the requests.
-                ("grpc.so_reuseport", 0),
-            ],
-        )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._models), server
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._models), server)
+        credentials = self._options.tls and self._options.tls.credentials()
+        if self._options.http_port is not None:
+            self._page = StatusPage(
+                self.metrics.registry, lambda: self._ready, self._host, self._options.http_port
+            )
         try:
-            self.port = server.add_insecure_port(self._address)
-        except RuntimeError:
-            self.port = 0
-        if not self.port:
+            for model in self._models.values():
+                model.start()
+            self._server = self._listen(credentials)
+        except BaseException:
             self._unload()
-            raise UserError(f"cannot listen at {self._address}: is the port taken? Port 0 picks a free one")
-        server.start()
-        self._server = server
+            raise
+        self._health.serve(("", *_SERVICES, *self._models))
+        self._ready = True
 
     def stop(self, grace: float | None = 30.0) -> None:
-        """Refuses new requests, lets those that run finish, and unloads.
+        """Says that it is not ready, refuses new requests, lets those that run finish, and unloads.
 
         Args:
             grace: Seconds that running requests get before they are cancelled; None cancels them at once.
         """
         server, self._server = self._server, None
         if server is not None:
+            self._ready = False
+            self._health.end()
             server.stop(grace).wait()
             self._unload()
 
@@ -104,9 +146,53 @@ class PredictionServer:
     ) -> None:
         self.stop()
 
+    def _load(self, directory: str, name: str, version: int) -> Runner:
+        """A version that has run its warm-up requests."""
+        servable = Servable(directory, name, version, self._options.tensorflow_threads)
+        try:
+            run_warmup(servable, directory)
+        except BaseException:
+            servable.close()
+            raise
+        if self._options.batching is None:
+            return servable
+        return BatchedServable(servable, self._options.batching, functools.partial(self.metrics.batch, name))
+
+    def _listen(self, credentials: grpc.ServerCredentials | None) -> grpc.Server:
+        server = grpc.server(
+            futures.ThreadPoolExecutor(self._options.workers, thread_name_prefix="request"),
+            maximum_concurrent_rpcs=self._options.max_requests,
+            options=[
+                ("grpc.max_receive_message_length", self._options.max_request_bytes),
+                ("grpc.max_send_message_length", -1),
+                # Else a second server could take the same port, and would get half of the requests.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._models, self.metrics), server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(self._models, self.metrics), server
+        )
+        add_HealthServicer_to_server(self._health, server)
+        try:
+            if credentials is None:
+                self.port = server.add_insecure_port(self._address)
+            else:
+                self.port = server.add_secure_port(self._address, credentials)
+        except RuntimeError:
+            self.port = 0
+        if not self.port:
+            raise UserError(f"cannot listen at {self._address}: is the port taken? Port 0 picks a free one")
+        server.start()
+        return server
+
     def _unload(self) -> None:
         for model in self._models.values():
             model.stop()
+        if self._page is not None:
+            self._page.close()
 
 
 @contextlib.contextmanager

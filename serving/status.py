@@ -6,6 +6,7 @@ Source of the codes and texts: tensorflow/serving 2.16 (predict_util.cc, server_
 
 import functools
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -41,19 +42,29 @@ def invalid_argument(message: str) -> StatusError:
 
 
 def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a servicer's method end a request with the status of whatever it raises."""
+    """Makes a servicer's method end a request with the status of whatever it raises, and be counted in the
+    servicer's `metrics`, if it has any."""
 
     @functools.wraps(method)
     def wrapped(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        begin = time.perf_counter()
+        response, code, message = None, grpc.StatusCode.OK, ""
         try:
-            return method(self, request, context)
+            response = method(self, request, context)
         except StatusError as error:
-            _abort(context, error.code, error.message)
+            code, message = error.code, error.message
         except tf.errors.OpError as error:
-            _abort(context, _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)
+            code, message = _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message
         except Exception as error:
             _log.exception("%s failed", method.__name__)
-            _abort(context, grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+            code, message = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
+        if (metrics := getattr(self, "metrics", None)) is not None:
+            spec = getattr(request, "model_spec", None)
+            seconds = time.perf_counter() - begin
+            metrics.request(spec.name if spec else "", method.__name__, code, seconds)
+        if code is not grpc.StatusCode.OK:
+            _abort(context, code, message)
+        return response
 
     return wrapped
 

@@ -1,10 +1,13 @@
 """Names of the classes."""
 
 import csv
+import io
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TextIO
 
 from trainer.errors import UserError
+from trainer.files import is_local
 
 _INDEX, _NAME = "Index", "Name"
 
@@ -25,14 +28,14 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str) -> "Vocabulary":
-        """Reads YT-8M's vocabulary CSV by its Index and Name columns, whatever others there are.
+        """Reads YT-8M's vocabulary CSV, local or in a bucket, by its Index and Name columns, whatever others there are.
 
         Raises:
             UserError: If there is no such file, a column is missing, or an index is not a number or comes
             twice.
         """
         try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
+            with _open(path) as file:
                 reader = csv.DictReader(file)
                 for column in (_INDEX, _NAME):
                     if column not in (reader.fieldnames or ()):
@@ -59,3 +62,15 @@ class Vocabulary:
                 f"{path} is not a CSV file in UTF-8 ({error}): give YT-8M's vocabulary.csv"
             ) from None
         return cls({index: name for index, name in names.items() if name})
+
+
+def _open(path: str) -> TextIO:
+    if is_local(path):
+        return open(path, encoding="utf-8-sig", newline="")
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return io.StringIO(file.read().decode("utf-8-sig"), newline="")
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from None

@@ -15,6 +15,8 @@ from components.ensemble_assembler.selection import fitting_combinations, inferi
 from components.evaluator.blessing import directory_bytes
 from serving.card import ModelCard
 from serving.saved_model import Member, read_weights, write_saved_model
+from serving.vocabulary import Vocabulary
+from serving.warmup import write_warmup
 from trainer.errors import UserError
 from trainer.variant import MIB, Variant
 
@@ -22,7 +24,11 @@ _logger = logging.getLogger("yt8m.assembler")
 
 
 def assemble(
-    model_dirs: Sequence[str], eval_files: Sequence[str], target_dir: str, limit_bytes: int
+    model_dirs: Sequence[str],
+    eval_files: Sequence[str],
+    target_dir: str,
+    limit_bytes: int,
+    vocabulary: Vocabulary | None = None,
 ) -> dict[str, Any]:
     """Writes the best weighted combination of models whose tensors, and whose directory, fit into a limit.
 
@@ -31,6 +37,7 @@ def assemble(
         eval_files: TFRecord files of the eval split, on which members and weights are chosen.
         target_dir: Where the ensemble goes.
         limit_bytes: Largest size.
+        vocabulary: Class names to be baked in.
 
     Returns:
         The report: {videos, limit_bytes, members: [{variant, bytes, gap, inferior_to}], combinations_fitting,
@@ -60,7 +67,9 @@ def assemble(
         _logger.info("%d of %d models stay, %d combinations fit", len(kept), len(models), len(local))
         combinations = [tuple(kept[index] for index in members) for members in local]
         ensembles = best_ensembles(data, combinations)
-    written = _write_first_that_fits(model_dirs, cards, models, ensembles, target_dir, limit_bytes)
+    written = _write_first_that_fits(
+        model_dirs, cards, models, ensembles, target_dir, limit_bytes, vocabulary
+    )
     ordered = [written, *(ensemble for ensemble in ensembles if ensemble is not written)]
     return {
         "videos": data.videos,
@@ -109,6 +118,7 @@ def _write_first_that_fits(
     ensembles: Sequence[Ensemble],
     target_dir: str,
     limit_bytes: int,
+    vocabulary: Vocabulary | None,
 ) -> Ensemble:
     """Writes the best ensemble; the graph counts too, so one at the very limit may have to make way."""
     for ensemble in ensembles:
@@ -127,8 +137,9 @@ def _write_first_that_fits(
                 )
             )
         card = write_saved_model(
-            target_dir, members, cards[0].num_classes, cards[0].num_mixtures, gap=ensemble.gap
+            target_dir, members, cards[0].num_classes, cards[0].num_mixtures, ensemble.gap, vocabulary
         )
+        write_warmup(target_dir)
         size = directory_bytes(target_dir)
         names = " + ".join(f"{member.weight:g} {member.variant}" for member in members)
         if size <= limit_bytes:

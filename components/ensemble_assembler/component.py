@@ -17,7 +17,10 @@ from trainer.variant import MIB
 class EnsembleAssemblerSpec(ComponentSpec):
     """Models and the examples in, one model and what was considered out."""
 
-    PARAMETERS: ClassVar = {"limit_bytes": ExecutionParameter(type=int)}
+    PARAMETERS: ClassVar = {
+        "limit_bytes": ExecutionParameter(type=int),
+        "vocabulary": ExecutionParameter(type=str, optional=True),
+    }
     INPUTS: ClassVar = {
         "models": ChannelParameter(type=standard_artifacts.Model),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -35,16 +38,22 @@ class EnsembleAssembler(base_component.BaseComponent):
         models: One channel a model.
         examples: With a split `eval`.
         limit_bytes: Largest size; the paper's is 1 GB = 1024 MiB.
+        vocabulary: Path of YT-8M's vocabulary.csv, whose names the ensemble shall answer with.
     """
 
     SPEC_CLASS = EnsembleAssemblerSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, models: Sequence[BaseChannel], examples: BaseChannel, limit_bytes: int = 1024 * MIB
+        self,
+        models: Sequence[BaseChannel],
+        examples: BaseChannel,
+        limit_bytes: int = 1024 * MIB,
+        vocabulary: str | None = None,
     ) -> None:
         spec = EnsembleAssemblerSpec(
             limit_bytes=limit_bytes,
+            vocabulary=vocabulary,
             models=union(models) if len(models) > 1 else models[0],
             examples=examples,
             model=Channel(type=standard_artifacts.Model),

@@ -9,6 +9,7 @@ from tfx.utils import path_utils
 from components.ensemble_assembler.assembler import assemble
 from components.report_file import write_report
 from components.splits import split_files
+from serving.vocabulary import Vocabulary
 
 
 class Executor(base_executor.BaseExecutor):
@@ -26,5 +27,6 @@ class Executor(base_executor.BaseExecutor):
             split_files(input_dict["examples"], "eval"),
             path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
             exec_properties["limit_bytes"],
+            Vocabulary.load(path) if (path := exec_properties.get("vocabulary")) else None,
         )
         write_report(artifact_utils.get_single_uri(output_dict["report"]), report)

@@ -19,6 +19,7 @@ VERBS = {
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),
+    "infer": ("pipeline.cli.infer", "infer"),
     "models": ("pipeline.cli.models", "app"),
     "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
 }

@@ -1,4 +1,4 @@
-"""``yt8m predict``: the classes of the videos in a file."""
+"""``yt8m predict``: the classes of the videos in files."""
 
 import itertools
 import json
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, predictor_of
+
 if TYPE_CHECKING:
-    from serving.client import PredictClient
-    from serving.local_predictor import LocalPredictor
     from serving.vocabulary import Vocabulary
     from trainer.records import Video
 
@@ -21,7 +21,9 @@ _BATCH_SIZE = 32
 
 
 def predict(
-    file: Annotated[str, typer.Argument(help="TFRecord file, plain or gzip, frame level or video level.")],
+    files: Annotated[
+        list[str], typer.Argument(help="TFRecord files, plain or gzip, frame level or video level.")
+    ],
     target: Annotated[
         str | None, typer.Option(help="HOST:PORT of a server. Default: localhost:8500, unless --model.")
     ] = None,
@@ -33,10 +35,15 @@ def predict(
     vocabulary: Annotated[str | None, typer.Option(help="YT-8M's vocabulary.csv, for names.")] = None,
     video_id: Annotated[str | None, typer.Option("--id", help="Only the video with this id.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos. Default: all.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Videos of one request.")] = _BATCH_SIZE,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests on their way at once.")] = 4,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    tls_ca: CaFile = None,
+    tls_certificate: CertificateFile = None,
+    tls_key: KeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """Prints the 20 best classes, with scores, of the videos in a file.
+    """Prints the 20 best classes, with scores, of the videos in files.
 
     Records that are no valid video are named on standard error and left out.
 
@@ -44,6 +51,7 @@ def predict(
     Examples: yt8m predict FILE.tfrecord --target localhost:8500 --vocabulary vocabulary.csv
               yt8m predict FILE.tfrecord --model models/demo --id 3a9f --json
     """
+    from serving.ordered_map import ordered_map
     from serving.vocabulary import Vocabulary
     from trainer.errors import UserError
 
@@ -51,11 +59,16 @@ def predict(
         raise UserError("--target asks a server and --model does without one: give one of them")
     names = Vocabulary.load(vocabulary) if vocabulary else Vocabulary({})
     rejected: list[str] = []
-    videos = itertools.islice(_wanted(file, video_id, rejected.append), limit)
+    videos = itertools.islice(_wanted(files, video_id, rejected.append), limit)
     answers = []
-    with closing(_predictor(model, target or "localhost:8500", model_name, timeout)) as predictor:
-        for batch in _batches(videos):
-            classes, scores = predictor.predict([video.sequence_example for video in batch])
+    tls = (tls_ca, tls_certificate, tls_key)
+    with closing(predictor_of(model, target or "localhost:8500", model_name, timeout, tls)) as predictor:
+        answered = ordered_map(
+            lambda batch: predictor.predict([video.sequence_example for video in batch]),
+            _batches(videos, batch_size),
+            concurrency,
+        )
+        for batch, (classes, scores) in answered:
             for video, row, values in zip(batch, classes.tolist(), scores.tolist(), strict=True):
                 answer = _answer(video, row, values, names)
                 answers.append(answer)
@@ -63,16 +76,18 @@ def predict(
                     typer.echo(_text(answer))
     if not answers:
         what = "no valid video" if video_id is None else f"no valid video with the id {video_id}"
-        raise UserError(f"{file} has {what} ({len(rejected)} invalid records): see yt8m data check")
+        raise UserError(f"{' '.join(files)}: {what} ({len(rejected)} invalid records); see yt8m data check")
     if as_json:
         typer.echo(json.dumps({"videos": answers, "rejected": len(rejected)}, indent=2))
 
 
-def _wanted(file: str, video_id: str | None, on_reject: Callable[[str], None]) -> "Iterator[Video]":
-    """The valid videos of a file, or those with one id; each reject is logged."""
+def _wanted(
+    files: Iterable[str], video_id: str | None, on_reject: Callable[[str], None]
+) -> "Iterator[Video]":
+    """The valid videos of files, or those with one id; each reject is logged."""
     from trainer.records import Reject, read_videos
 
-    for item in read_videos(file):
+    for item in itertools.chain.from_iterable(map(read_videos, files)):
         if isinstance(item, Reject):
             line = f"{item.file}, byte {item.offset}: {item.reason} ({item.detail})"
             _logger.warning("predict: left out: %s", line)
@@ -81,22 +96,10 @@ def _wanted(file: str, video_id: str | None, on_reject: Callable[[str], None]) -
             yield item
 
 
-def _batches(videos: "Iterable[Video]") -> "Iterator[list[Video]]":
+def _batches(videos: "Iterable[Video]", size: int) -> "Iterator[list[Video]]":
     iterator = iter(videos)
-    while batch := list(itertools.islice(iterator, _BATCH_SIZE)):
+    while batch := list(itertools.islice(iterator, size)):
         yield batch
-
-
-def _predictor(
-    model: str | None, target: str, model_name: str, timeout: float
-) -> "LocalPredictor | PredictClient":
-    if model:
-        from serving.local_predictor import LocalPredictor
-
-        return LocalPredictor(model)
-    from serving.client import PredictClient
-
-    return PredictClient(target, model_name, timeout)
 
 
 def _answer(

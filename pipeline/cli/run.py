@@ -63,8 +63,11 @@ def run(
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports."""
+    from serving.vocabulary import Vocabulary
     from trainer.files import expand
 
+    if recipe.data.vocabulary:
+        Vocabulary.load(recipe.data.vocabulary)  # bad news now, and not after days of training
     for pattern in (*recipe.data.train, *recipe.data.validate_):
         expand([re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)])
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))

@@ -1,50 +1,138 @@
-"""``yt8m serve``: a model over gRPC, from this machine."""
+"""``yt8m serve``: models over gRPC, from this machine."""
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from serving.model_config import ModelConfig
 
 _logger = logging.getLogger("yt8m.serve")
 
 
 def serve(
     base_dir: Annotated[
-        str, typer.Argument(help="Directory of the model's versions: <BASE_DIR>/<version>/saved_model.pb.")
-    ],
+        str | None,
+        typer.Argument(help="Directory of the model's versions: <BASE_DIR>/<version>/saved_model.pb."),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="To listen at; 0 takes a free one.")] = 8500,
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     model_name: Annotated[str, typer.Option(help="By which clients ask for the model.")] = "yt8m",
+    versions: Annotated[
+        str, typer.Option(help="Versions to serve: latest, latest:2, all, or numbers such as 3,5.")
+    ] = "latest",
+    label: Annotated[
+        list[str] | None, typer.Option(help="A name for a version, NAME=VERSION; may be repeated.")
+    ] = None,
+    model_config_file: Annotated[
+        str | None,
+        typer.Option(help="Several models: TensorFlow Serving's ModelServerConfig, in text form."),
+    ] = None,
     poll_seconds: Annotated[
         float, typer.Option(min=0.01, help="Seconds between two looks for a new version.")
     ] = 1.0,
-    workers: Annotated[int, typer.Option(min=1, help="Requests that run at once; more wait.")] = 8,
+    max_batch_size: Annotated[
+        int, typer.Option(min=0, help="Videos of different requests that run together; 0: no batching.")
+    ] = 0,
+    batch_timeout_ms: Annotated[
+        float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
+    ] = 2.0,
+    max_enqueued_batches: Annotated[
+        int, typer.Option(min=1, help="Batches that wait; more requests are UNAVAILABLE.")
+    ] = 8,
+    batch_threads: Annotated[int, typer.Option(min=1, help="Batches that run at once.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, help="Of TensorFlow's pools; 0 lets it choose.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Requests worked on at once. Default: 8, or twice --max-batch-size."),
+    ] = None,
+    max_requests: Annotated[
+        int | None, typer.Option(min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED.")
+    ] = None,
+    max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="For /metrics, /healthz and /readyz. Default: none."),
+    ] = None,
+    tls_certificate: Annotated[str | None, typer.Option(help="PEM file of the server's certificate.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM file of its key.")] = None,
+    tls_client_ca: Annotated[
+        str | None, typer.Option(help="PEM file of the authority that every client needs a certificate of.")
+    ] = None,
     grace_seconds: Annotated[
         float, typer.Option(min=0, help="Seconds that running requests get after SIGTERM.")
     ] = 30.0,
 ) -> None:
-    """Serves the newest version in a directory over TensorFlow Serving's gRPC API, until SIGTERM or Ctrl-C.
+    """Serves models over TensorFlow Serving's gRPC API, until SIGTERM or Ctrl-C.
 
     A newer version takes over without a failed request when it is loaded. The line on standard output,
     HOST:PORT, is printed when requests are taken.
 
-    Example: yt8m serve models/demo --port 8500
+    \b
+    Examples: yt8m serve models/demo --port 8500
+              yt8m serve models/demo --max-batch-size 16 --http-port 8501
     """
     from serving.model_store import served_version
+    from trainer.errors import UserError
 
-    # Before the imports that take seconds.
-    _logger.info("serve: loading version %d in %s", served_version(base_dir), base_dir)
-    from serving.server import PredictionServer, termination
+    if (base_dir is None) == (model_config_file is None):
+        raise UserError("give the directory of one model's versions, or --model-config-file for several")
+    if (tls_certificate is None) != (tls_key is None) or (tls_client_ca and not tls_key):
+        raise UserError("TLS needs --tls-certificate and --tls-key, with or without --tls-client-ca")
+    if base_dir is not None:
+        # Before the imports that take seconds.
+        _logger.info("serve: loading version %d in %s", served_version(base_dir), base_dir)
+    from serving.batched_servable import BatchingConfig
+    from serving.server import PredictionServer, ServerOptions, termination
+    from serving.tls import ServerTls
 
-    server = PredictionServer(base_dir, model_name, host, port, poll_seconds, workers)
+    batching = BatchingConfig(
+        max_batch_size=max_batch_size,
+        timeout_seconds=batch_timeout_ms / 1000,
+        max_enqueued_batches=max_enqueued_batches,
+        threads=batch_threads,
+    )
+    options = ServerOptions(
+        workers=workers or max(8, 2 * max_batch_size),
+        max_requests=max_requests,
+        max_request_bytes=max_request_mib * 2**20,
+        batching=batching if max_batch_size else None,
+        tls=ServerTls(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca) if tls_key else None,
+        http_port=http_port,
+        tensorflow_threads=threads,
+    )
+    models = _models(base_dir, model_name, versions, label or [], model_config_file)
+    server = PredictionServer(models, host=host, port=port, poll_seconds=poll_seconds, options=options)
     with termination() as wait:
         server.start()
         try:
-            _logger.info("serve: model %s is served at %s:%d", model_name, host, server.port)
+            names = ", ".join(model.name for model in models)
+            _logger.info("serve: model %s is served at %s:%d", names, host, server.port)
+            if http_port is not None:
+                _logger.info("serve: metrics and health at http://%s:%d", host, server.http_port)
             typer.echo(f"{host}:{server.port}")
             wait()
             _logger.info("serve: finishing the requests that run")
         finally:
             server.stop(grace_seconds)
+
+
+def _models(
+    base_dir: str | None, name: str, versions: str, labels: list[str], config_file: str | None
+) -> "list[ModelConfig]":
+    from serving.model_config import ModelConfig, read_model_configs
+    from serving.version_policy import VersionPolicy
+    from trainer.errors import UserError
+
+    if config_file is not None:
+        return read_model_configs(config_file)
+    pairs = {}
+    for text in labels:
+        label, _, version = text.partition("=")
+        if not label or not version.isdecimal():
+            raise UserError(f"--label is NAME=VERSION, such as stable=3. Received: {text}")
+        pairs[label] = int(version)
+    return [ModelConfig(name=name, base_path=base_dir, policy=VersionPolicy.parse(versions), labels=pairs)]

@@ -19,6 +19,7 @@ from components.ensemble_assembler.weighting import MeritWeights, tuned_weights
 from serving.card import ModelCard
 from serving.compression import to_float16
 from serving.saved_model import Member, read_weights, write_saved_model
+from serving.vocabulary import Vocabulary
 from tests.components.tiny_models import CLASSES, MIXTURES, eval_shards, weights_of
 from trainer.errors import UserError
 from trainer.metrics import VideoMetrics
@@ -215,7 +216,10 @@ class TestAssemble:
     def test_writes_the_best_ensemble_as_one_model(self, tmp_path):
         paths, files = write_models(tmp_path, ["K2-H3", "K3-H5", "K4-H7"]), eval_shards(tmp_path)
         target = str(tmp_path / "ensemble")
-        report = assemble(paths, files, target, 10 * MIB)
+        report = assemble(paths, files, target, 10 * MIB, Vocabulary({0: "Game"}))
+
+        assert (tmp_path / "ensemble" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+        assert Vocabulary.load(f"{target}/assets/vocabulary.csv").name(0) == "Game"
 
         assert report["videos"] == 30
         assert [member["variant"] for member in report["members"]] == ["K2-H3", "K3-H5", "K4-H7"]

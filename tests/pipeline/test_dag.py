@@ -15,12 +15,14 @@ def nodes():
     return compiled("yhls")
 
 
-def compiled(name: str):
+def compiled(name: str, *overrides: str):
     from tfx.dsl.compiler.compiler import Compiler
 
     from pipeline.dag import build_pipeline
 
-    pipeline = build_pipeline(load_recipe(name), pipeline_root="gs://bucket/root", work_root="work")
+    pipeline = build_pipeline(
+        load_recipe(name, overrides), pipeline_root="gs://bucket/root", work_root="work"
+    )
     return {
         node.pipeline_node.node_info.id: node.pipeline_node for node in Compiler().compile(pipeline).nodes
     }
@@ -127,3 +129,10 @@ def test_exec_properties_are_small(nodes) -> None:
 
 def test_there_is_no_resolver(nodes) -> None:
     assert not [node for node in nodes.values() if "resolver" in node.node_info.type.name.lower()]
+
+
+def test_the_ensemble_gets_the_vocabulary_when_the_recipe_has_one(nodes) -> None:
+    assert "vocabulary" not in nodes["EnsembleAssembler"].parameters.parameters
+    named = compiled("demo", "data.vocabulary=/data/vocabulary.csv")["EnsembleAssembler"]
+    value = named.parameters.parameters["vocabulary"].field_value.string_value
+    assert value == "/data/vocabulary.csv"

@@ -185,3 +185,10 @@ def test_key_given_twice_is_refused(tmp_path) -> None:
 def test_recipe_survives_json() -> None:
     recipe = load_recipe("yhls", ["training_overrides.K16-H800.steps=7"])
     assert Recipe.model_validate_json(recipe.model_dump_json(by_alias=True)) == recipe
+
+
+def test_the_vocabulary_counts_from_the_current_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/tmp")
+    recipe = small(data={"validate": ["a*.tfrecord"], "vocabulary": "names.csv"})
+    assert recipe.with_absolute_paths().data.vocabulary == "/tmp/names.csv"
+    assert small().with_absolute_paths().data.vocabulary is None

@@ -12,10 +12,14 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+from pipeline.cli.infer import progress_text
 from pipeline.cli.main import app
 from serving import model_store
-from serving.server import PredictionServer
+from serving.batch_inference import Progress
+from serving.server import PredictionServer, ServerOptions
+from serving.tls import ServerTls
 from tests.records import random_example
+from tests.serving.certificates import Authority
 from tests.serving.test_model_store import write_model
 from tests.serving.tiny_model import write_tiny_model
 from trainer.errors import UserError
@@ -146,8 +150,9 @@ def test_models(tmp_path: Path) -> None:
 def test_listing_and_help_need_no_tensorflow(tmp_path: Path) -> None:
     code = (
         "import sys; from pipeline.cli.main import app\n"
-        "for words in (['models', 'list', sys.argv[1]], ['serve', '--help'], ['predict', '--help']):\n"
-        "    app(words, standalone_mode=False)\n"
+        "for verb in ('serve', 'predict', 'infer'):\n"
+        "    app([verb, '--help'], standalone_mode=False)\n"
+        "app(['models', 'list', sys.argv[1]], standalone_mode=False)\n"
         "sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
@@ -159,6 +164,7 @@ def test_serve_prints_its_address_answers_and_leaves_with_zero(
 ) -> None:
     path, _ = records
     serve = [sys.executable, "-m", "pipeline.cli.main", "serve", base, "--port", "0"]
+    serve += ["--max-batch-size", "16", "--http-port", "0", "--versions", "all", "--label", "old=1"]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             target = process.stdout.readline().strip()
@@ -169,6 +175,7 @@ def test_serve_prints_its_address_answers_and_leaves_with_zero(
             process.kill()
     assert (process.returncode, out) == (0, "")
     assert "finishing the requests" in err
+    assert "metrics and health at http://127.0.0.1:" in err
     assert "Traceback" not in err
 
 
@@ -178,3 +185,69 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "has no model to serve" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "give the directory of one model"),
+        (["{base}", "--model-config-file", "x"], "give the directory of one model"),
+        (["--model-config-file", "{base}/none"], "cannot read the model configuration"),
+        (["{base}", "--tls-key", "x"], "TLS needs --tls-certificate and --tls-key"),
+        (["{base}", "--versions", "newest"], "versions are latest"),
+        (["{base}", "--label", "stable"], "--label is NAME=VERSION"),
+        (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),
+    ],
+)
+def test_serve_refuses_options_that_do_not_fit(base: str, arguments: list[str], problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        run("serve", *(argument.format(base=base) for argument in arguments), "--port", "0")
+
+
+def test_infer_writes_what_predict_says(base: str, records: tuple[str, list[bytes]], tmp_path: Path) -> None:
+    path, ids = records
+    out = str(tmp_path / "s.csv")
+    said = run("infer", "--model", base, "--data", path, "--out", out)
+    assert said.startswith(f"{out}: 40 videos of 1 files in ")
+    assert f"1 records are no valid video: see {out}.rejects.jsonl" in said
+    header, *lines = (tmp_path / "s.csv").read_text().splitlines()
+    assert header == "VideoId,LabelConfidencePairs"
+    assert [line.split(",")[0].encode() for line in lines] == ids
+    first = json.loads(run("predict", path, "--model", base, "--limit", "1", "--json"))["videos"][0]
+    pairs = lines[0].split(",")[1].split()
+    assert [int(index) for index in pairs[::2]] == [one["class"] for one in first["classes"]]
+    np.testing.assert_allclose(
+        [float(score) for score in pairs[1::2]], [one["score"] for one in first["classes"]]
+    )
+    authority = Authority(tmp_path, "ca")
+    certificate, key = authority.issue("server")
+    options = ServerOptions(tls=ServerTls(certificate=certificate, key=key, client_ca=authority.ca))
+    tls = ["--tls-ca", authority.ca, "--tls-certificate", certificate, "--tls-key", key]
+    with PredictionServer(base, port=0, options=options) as server:
+        target = ["--target", f"127.0.0.1:{server.port}", *tls]
+        other = str(tmp_path / "t.csv")
+        done = json.loads(
+            run("infer", *target, "--data", path, "--out", other, "--batch-size", "7", "--json")
+        )
+        assert (done["videos"], done["rejected"]) == (40, 1)
+        assert Path(other).read_bytes() == Path(out).read_bytes()
+        many = run("predict", path, path, *target, "--batch-size", "3", "--concurrency", "3")
+    assert many == 2 * run("predict", path, "--model", base)
+
+
+def test_infer_says_what_is_wrong(base: str, records: tuple[str, list[bytes]], tmp_path: Path) -> None:
+    path, _ = records
+    with pytest.raises(UserError, match="give --model"):
+        run("infer", "--data", path, "--out", "s.csv")
+    with pytest.raises(UserError, match="no file matches"):
+        run("infer", "--model", base, "--data", str(tmp_path / "*"), "--out", "s.csv")
+    with pytest.raises(UserError, match=r"written as .csv or .parquet"):
+        run("infer", "--model", base, "--data", path, "--out", "s.txt")
+
+
+@pytest.mark.parametrize(
+    ("left", "text"), [(None, "1,200 videos, 60.0 a second, 25%"), (3723.4, "25%, 1:02:03 left")]
+)
+def test_progress_is_said_with_speed_share_and_time_left(left: float | None, text: str) -> None:
+    progress = Progress(videos=1200, per_second=60.0, share=0.25, seconds_left=left)
+    assert progress_text(progress).endswith(text)

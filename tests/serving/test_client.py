@@ -1,6 +1,7 @@
 """The client against a gRPC server of the test's own, which answers whatever it is told to."""
 
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -19,15 +20,18 @@ class Fake(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def __init__(self):
         self.abort = None
+        self.aborts = 1000
         self.response = predict_pb2.PredictResponse()
         self.request = None
         self.wait = None
+        self.requests = 0
 
     def Predict(self, request, context):  # noqa: N802
         self.request = request
+        self.requests += 1
         if self.wait:
             self.wait.wait()
-        if self.abort:
+        if self.abort and self.requests <= self.aborts:
             context.abort(*self.abort)
         return self.response
 
@@ -127,3 +131,38 @@ def test_an_answer_of_another_kind_of_model(fake, target):
     fake.response.outputs["y"].CopyFrom(tf.make_tensor_proto(np.float32([1])))
     with PredictClient(target) as client, pytest.raises(ServingError, match="not one of a YT-8M model"):
         client.predict([b"x"])
+
+
+def test_a_server_that_is_unavailable_for_a_while_is_asked_again(fake, target):
+    answer(fake, np.int64([[5]]), np.float32([[0.75]]))
+    fake.abort, fake.aborts = (CODE.UNAVAILABLE, "busy"), 2
+    with PredictClient(target) as client:
+        assert client.predict([b"x"])[0].tolist() == [[5]]
+        assert fake.requests == 3
+        fake.requests = 0
+        fake.aborts = 1000
+        with pytest.raises(TryAgainError, match="busy"):
+            client.predict([b"x"])
+        assert fake.requests == 4
+    fake.requests = 0
+    with PredictClient(target, attempts=1) as client, pytest.raises(TryAgainError, match="busy"):
+        client.predict([b"x"])
+    assert fake.requests == 1
+
+
+@pytest.mark.parametrize(
+    "code", [CODE.RESOURCE_EXHAUSTED, CODE.INTERNAL, CODE.ABORTED, CODE.INVALID_ARGUMENT]
+)
+def test_nothing_else_is_asked_again(fake, target, code):
+    fake.abort = (code, "no")
+    with PredictClient(target) as client, pytest.raises((UserError, ServingError)):
+        client.predict([b"x"])
+    assert fake.requests == 1
+
+
+def test_all_attempts_together_keep_the_deadline(fake, target):
+    fake.abort = (CODE.UNAVAILABLE, "busy")
+    begin = time.monotonic()
+    with PredictClient(target, timeout=0.3, attempts=1_000_000) as client, pytest.raises(TryAgainError):
+        client.predict([b"x"])
+    assert time.monotonic() - begin < 5  # of a million attempts, with pauses that grow to seconds

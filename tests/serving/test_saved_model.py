@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving import model_store
 from serving.card import ModelCard
 from serving.saved_model import Member, read_weights, write_saved_model
+from serving.servable import Servable
+from serving.vocabulary import Vocabulary
 from tests.records import random_example, random_frames, sequence_example
+from tests.serving.c_api import run_c_api
 from trainer.errors import UserError
 from trainer.network import dequantize, gated_net_vlad
 from trainer.variant import Variant
@@ -231,3 +235,46 @@ def test_one_member_without_compression_answers_like_float16_to_its_precision(tm
         answers.append(dense(tf.saved_model.load(directory), [example]))
     np.testing.assert_allclose(answers[0], answers[1], atol=2e-3)
     assert not np.array_equal(answers[0], answers[1])
+
+
+@pytest.fixture(scope="module")
+def labelled_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("labelled") / "saved")
+    names = {0: 'Game, the "big" one', 1: "two\nlines", CLASSES - 1: "Über", CLASSES + 5: "of no class here"}
+    write_saved_model(directory, [make_member("K2-H3", 1)], CLASSES, vocabulary=Vocabulary(names))
+    return directory
+
+
+NAMES = [
+    'Game, the "big" one',
+    "two lines",
+    *(f"class {index}" for index in range(2, CLASSES - 1)),
+    "Über",
+]
+
+
+def test_baked_in_names_come_back_as_labels(labelled_dir, examples):
+    assert Vocabulary.load(f"{labelled_dir}/assets/vocabulary.csv").names == dict(enumerate(NAMES))
+    model = tf.saved_model.load(labelled_dir)
+    answer = model.signatures["serving_default"](examples=tf.constant(examples))
+    assert set(answer) == {"classes", "scores", "labels"}
+    expected = [[NAMES[index] for index in row] for row in answer["classes"].numpy()]
+    assert [[name.decode() for name in row] for row in answer["labels"].numpy()] == expected
+    assert set(model.signatures["predict_frames"].structured_outputs) == {"classes", "scores", "labels"}
+    assert set(model.signatures["predictions"].structured_outputs) == {"predictions"}
+
+
+def test_a_model_with_names_moves_and_is_served(labelled_dir, examples, tmp_path):
+    base = str(tmp_path)
+    moved = model_store.publish(labelled_dir, base).path
+    servable = Servable(moved, "m", 1)
+    signature = servable.signatures["serving_default"]
+    fetches = [signature.outputs[alias].name for alias in ("classes", "labels")]
+    feeds = {signature.inputs["examples"].name: np.array(examples, object)}
+    classes, labels = servable.run(feeds, fetches)
+    servable.close()
+    assert [[name.decode() for name in row] for row in labels] == [
+        [NAMES[index] for index in row] for row in classes
+    ]
+    # The loader of TensorFlow Serving takes the asset's path from the directory that it loads.
+    assert run_c_api(moved, "serving_default", examples, "classes")["outputs"] == [classes.tobytes().hex()]

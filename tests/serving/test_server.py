@@ -15,9 +15,11 @@ from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
 from serving import model_store
@@ -291,10 +293,76 @@ def test_model_status(stubs):
     assert (raised.value.code(), raised.value.details()) == (INVALID, "Missing ModelSpec")
 
 
-def test_methods_that_are_not_there_say_so(stubs):
+def spec_request(kind, signature="", model="m"):
+    request = kind()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    return request
+
+
+def inference_request(method="tensorflow/serving/classify", **spec):
+    task = spec_request(inference_pb2.InferenceTask, **spec)
+    task.method_name = method
+    return inference_pb2.MultiInferenceRequest(tasks=[task])
+
+
+CLASSIFICATION, REGRESSION = classification_pb2.ClassificationRequest, regression_pb2.RegressionRequest
+WAS = ". Was: tensorflow/serving/predict"
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "code", "text"),
+    [
+        (
+            "Classify",
+            spec_request(CLASSIFICATION),
+            INVALID,
+            f"Expected classification signature method_name to be tensorflow/serving/classify{WAS}",
+        ),
+        (
+            "Regress",
+            spec_request(REGRESSION),
+            INVALID,
+            f"Expected regression signature method_name to be tensorflow/serving/regress{WAS}",
+        ),
+        ("Classify", CLASSIFICATION(), INVALID, "Missing ModelSpec"),
+        ("Regress", spec_request(REGRESSION, "s"), INVALID, "No signature was found with the name: s"),
+        (
+            "Classify",
+            spec_request(CLASSIFICATION, model="n"),
+            NOT_FOUND,
+            "Servable not found for request: Latest(n)",
+        ),
+        ("MultiInference", inference_pb2.MultiInferenceRequest(), INVALID, "Missing ModelSpec"),
+        (
+            "MultiInference",
+            inference_request(),
+            INVALID,
+            f"Expected classification signature method_name to be tensorflow/serving/classify{WAS}",
+        ),
+        (
+            "MultiInference",
+            inference_request("tensorflow/serving/regress"),
+            INVALID,
+            f"Expected regression signature method_name to be tensorflow/serving/regress{WAS}",
+        ),
+        (
+            "MultiInference",
+            inference_request(signature="s"),
+            INVALID,
+            "Requested signature not found in model graph: s",
+        ),
+        (
+            "MultiInference",
+            inference_request("x"),
+            grpc.StatusCode.UNIMPLEMENTED,
+            "Unsupported signature method_name: x",
+        ),
+    ],
+)
+def test_other_methods_say_that_the_signature_is_not_theirs(stubs, method, request_, code, text):
     with pytest.raises(grpc.RpcError) as raised:
-        stubs.prediction.Classify(classification_pb2.ClassificationRequest())
-    assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        getattr(stubs.prediction, method)(request_)
+    assert (raised.value.code(), raised.value.details()) == (code, text)
 
 
 def test_requests_over_four_mebibytes_are_taken(server):

@@ -60,3 +60,11 @@ def test_the_real_vocabulary():
     assert (names.name(0), names.name(3)) == ("Game", "Concert")
     assert sum("," in name for name in names.names.values()) > 0
     assert sum(names.name(index) == f"class {index}" for index in range(3862)) == 56
+
+
+def test_addresses_with_a_scheme_are_read_too(tmp_path):
+    path = tmp_path / "vocabulary.csv"
+    path.write_text('\ufeffIndex,Name\n0,"Game, the"\n', encoding="utf-8")
+    assert Vocabulary.load(f"file://{path}").names == {0: "Game, the"}
+    with pytest.raises(UserError, match=r"cannot read the vocabulary file://.*none"):
+        Vocabulary.load(f"file://{tmp_path}/none")

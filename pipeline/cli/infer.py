@@ -1,0 +1,114 @@
+"""``yt8m infer``: the predictions for whole data sets, as a submission CSV or as Parquet."""
+
+import dataclasses
+import json
+import logging
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, predictor_of
+
+if TYPE_CHECKING:
+    from serving.batch_inference import Inference, Progress
+    from trainer.records import Reject
+
+_logger = logging.getLogger("yt8m.infer")
+
+_NAMED_REJECTS = 10
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def infer(
+    data: Annotated[
+        list[str], typer.Option(help="File or quoted glob, frame level or video level; may be repeated.")
+    ],
+    out: Annotated[str, typer.Option(help="FILE.csv, the submission format, or FILE.parquet.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="HOST:PORT of a server, instead of --model.")] = None,
+    model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    batch_size: Annotated[int, typer.Option(min=1, help="Videos asked for at once.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Batches on their way at once.")] = 2,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    tls_ca: CaFile = None,
+    tls_certificate: CertificateFile = None,
+    tls_key: KeyFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Predicts all videos of many files: the 20 best classes of each, in the order of the input.
+
+    An interrupted one goes on, when it is called again, with the first file that was not done. Records that are no
+    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out.
+
+    \b
+    Examples: yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv
+              yt8m infer --target localhost:8500 --data 'test/*.tfrecord' --out predictions.parquet
+    """
+    from serving.batch_inference import directory_identity
+    from serving.batch_inference import infer as infer_files
+    from serving.predictions_file import check_ending
+    from trainer.errors import UserError
+    from trainer.files import expand
+
+    if (model is None) == (target is None):
+        raise UserError("give --model, a directory, or --target, a server")
+    check_ending(out)
+    files = expand(data)
+    lines, rejects = _Lines(), _Rejects()
+    tls = (tls_ca, tls_certificate, tls_key)
+    with closing(predictor_of(model, target or "", model_name, timeout, tls)) as predictor:
+        identity = f"{target} {model_name}" if target else directory_identity(predictor.path)
+        result = infer_files(predictor, identity, files, out, batch_size, concurrency, rejects.add, lines.say)
+    typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
+
+
+class _Lines:
+    """A line every ten seconds."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def say(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        if now - self._said >= _SECONDS_BETWEEN_LINES:
+            self._said = now
+            _logger.info("infer: %s", progress_text(progress))
+
+
+def progress_text(progress: "Progress") -> str:
+    """Videos, speed, share, and time left."""
+    text = f"{progress.videos:,} videos, {progress.per_second:,.1f} a second, {progress.share:.0%}"
+    if progress.seconds_left is None:
+        return text
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{text}, {hours}:{minutes:02d}:{seconds:02d} left"
+
+
+class _Rejects:
+    """Names the first records that are left out."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, reject: "Reject") -> None:
+        self._count += 1
+        if self._count <= _NAMED_REJECTS:
+            place = f"{reject.file}, byte {reject.offset}"
+            _logger.warning("infer: left out: %s: %s (%s)", place, reject.reason, reject.detail)
+        elif self._count == _NAMED_REJECTS + 1:
+            _logger.warning("infer: left out: more; the rejects file will name all of them")
+
+
+def _text(result: "Inference") -> str:
+    lines = [f"{result.out}: {result.videos:,} videos of {result.files} files in {result.seconds:.1f} s"]
+    if result.resumed_files:
+        lines.append(f"{result.resumed_files} of the files were done by an earlier run")
+    if result.rejected:
+        lines.append(f"{result.rejected} records are no valid video: see {result.rejects_file}")
+    return "\n".join(lines)

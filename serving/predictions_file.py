@@ -1,0 +1,95 @@
+"""Predictions of many videos as files: parts in Parquet, put together to a submission CSV or one Parquet file.
+
+Source of the CSV: paper, Submission file.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainer.errors import UserError
+
+_SCHEMA = pa.schema(
+    [
+        ("VideoId", pa.string()),
+        ("classes", pa.list_(pa.int64())),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
+
+_ENDINGS = (".csv", ".parquet")
+
+
+def check_ending(path: str) -> None:
+    """UserError for a file of a kind that cannot be written."""
+    if "://" in path:
+        raise UserError(f"{path}: predictions are written to a local file; copy it from there")
+    if os.path.splitext(path)[1] not in _ENDINGS:
+        raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
+
+
+class PartWriter:
+    """Writes a part, which appears under its name only when it is whole.
+
+    Example:
+        with PartWriter("part-0") as part:
+            part.add([b"id"], classes, scores)
+
+    Args:
+        path: Of the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path, self._unfinished = path, f"{path}.unfinished"
+        self._writer = pq.ParquetWriter(self._unfinished, _SCHEMA)
+
+    def add(self, ids: Sequence[bytes], classes: np.ndarray, scores: np.ndarray) -> None:
+        """Adds B videos: their ids, classes int64 [B, k] and scores float32 [B, k]."""
+        columns = [
+            pa.array([video.decode(errors="backslashreplace") for video in ids], pa.string()),
+            pa.array(classes.tolist(), _SCHEMA.field("classes").type),
+            pa.array(scores.tolist(), _SCHEMA.field("scores").type),
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._writer.close()
+        if kind is None:
+            os.replace(self._unfinished, self._path)
+
+
+def count_videos(part: str) -> int:
+    """Videos in a part."""
+    return pq.read_metadata(part).num_rows
+
+
+def join_parts(parts: Iterable[str], path: str) -> None:
+    """Writes the videos of all parts, in order, to a .csv or .parquet file, which appears when it is whole."""
+    unfinished = f"{path}.unfinished"
+    write = _write_csv if path.endswith(".csv") else _write_parquet
+    write(parts, unfinished)
+    os.replace(unfinished, path)
+
+
+def _write_csv(parts: Iterable[str], path: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("VideoId", "LabelConfidencePairs"))
+        for part in parts:
+            for video in pq.read_table(part).to_pylist():
+                pairs = zip(video["classes"], video["scores"], strict=True)
+                text = " ".join(f"{index} {score:.6g}" for index, score in pairs)
+                writer.writerow((video["VideoId"], text))
+
+
+def _write_parquet(parts: Iterable[str], path: str) -> None:
+    with pq.ParquetWriter(path, _SCHEMA) as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part))
