@@ -6,20 +6,19 @@ from typing import ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
-from tfx.types.channel_utils import union
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.artifacts import Report
 from components.ensemble_assembler.executor import Executor
+from components.ensemble_assembler.inputs import MODEL
 from trainer.variant import MIB
 
 
 class EnsembleAssemblerSpec(ComponentSpec):
-    """Models and the examples in, one model and what was considered out."""
+    """Models, each under a key of its own, and the examples in, one model and what was considered out."""
 
     PARAMETERS: ClassVar = {"limit_bytes": ExecutionParameter(type=int)}
     INPUTS: ClassVar = {
-        "models": ChannelParameter(type=standard_artifacts.Model),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS: ClassVar = {
@@ -43,11 +42,19 @@ class EnsembleAssembler(base_component.BaseComponent):
     def __init__(
         self, models: Sequence[BaseChannel], examples: BaseChannel, limit_bytes: int = 1024 * MIB
     ) -> None:
-        spec = EnsembleAssemblerSpec(
-            limit_bytes=limit_bytes,
-            models=union(models) if len(models) > 1 else models[0],
-            examples=examples,
-            model=Channel(type=standard_artifacts.Model),
-            report=Channel(type=Report),
+        each = {f"{MODEL}{index:03d}": channel for index, channel in enumerate(models)}
+        inputs = {
+            **EnsembleAssemblerSpec.INPUTS,
+            **{key: ChannelParameter(type=standard_artifacts.Model) for key in each},
+        }
+        # TFX takes a node's keys from its specification's class.
+        spec_class = type("EnsembleAssemblerSpec", (EnsembleAssemblerSpec,), {"INPUTS": inputs})
+        super().__init__(
+            spec=spec_class(
+                limit_bytes=limit_bytes,
+                examples=examples,
+                model=Channel(type=standard_artifacts.Model),
+                report=Channel(type=Report),
+                **each,
+            )
         )
-        super().__init__(spec=spec)
