@@ -43,10 +43,10 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
         UserError: The root or a pattern is a path of this machine, the push directory is of a kind that the model
             store does not know, or the image has no tag.
     """
-    if not re.fullmatch(r"(gs|s3|minio)://[^/]+/.+", pipeline_root):
+    if not re.fullmatch(r"gs://[^/]+/.+", pipeline_root):
         raise UserError(
             "--pipeline-root must be a directory in a bucket, such as gs://BUCKET/root: Kubeflow Pipelines refuses "
-            f"local paths and file://. Received: {pipeline_root!r}"
+            f"local paths and file://, TensorFlow writes to no other kind of bucket. Received: {pipeline_root!r}"
         )
     if not _IMAGE.fullmatch(image):
         raise UserError(
