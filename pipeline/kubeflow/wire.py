@@ -64,6 +64,7 @@ def from_backend(executor_input: Tree, inputs_spec: Tree) -> Task:
     given = {}
     for key, entry in outputs.items():
         (artifact,) = entry["artifacts"]
+        artifact.setdefault("name", key)
         given[key] = artifact["uri"]
         if not schema_title(artifact.get("type", {})).startswith("system."):
             artifact["uri"] = posixpath.join(posixpath.dirname(given[key].rstrip("/")), "_payload", key)
@@ -81,16 +82,11 @@ def to_backend(artifacts: dict[str, Tree | None], task: Task) -> Tree:
     made = {}
     for key, artifact in artifacts.items():
         given = task.executor_input["outputs"]["artifacts"][key]["artifacts"][0]
-        artifact = (
-            {"name": given.get("name", ""), "metadata": {ABSENT: 1}} if artifact is None else artifact
-        )
-        metadata = dict(artifact.get("metadata", {}))
-        if ABSENT not in metadata and given["uri"] != task.output_uris[key]:
+        metadata = {ABSENT: 1} if artifact is None else dict(artifact.get("metadata", {}))
+        if artifact is not None and given["uri"] != task.output_uris[key]:
             metadata[PAYLOAD] = given["uri"]
         made[key] = {
-            "artifacts": [
-                {"name": artifact.get("name", ""), "uri": task.output_uris[key], "metadata": metadata}
-            ]
+            "artifacts": [{"name": given["name"], "uri": task.output_uris[key], "metadata": metadata}]
         }
     return {"artifacts": made}
 

@@ -108,7 +108,12 @@ def test_what_the_backend_sends_is_mended() -> None:
                 },
                 "page": {
                     "artifacts": [
-                        {"type": {"schemaTitle": "system.HTML"}, "uri": f"{ROOT}/page", "metadata": {}}
+                        {
+                            "name": "page",
+                            "type": {"schemaTitle": "system.HTML"},
+                            "uri": f"{ROOT}/page",
+                            "metadata": {},
+                        }
                     ]
                 },
             },
@@ -136,7 +141,7 @@ def test_what_the_executor_made_goes_back_under_the_given_addresses() -> None:
                     }
                 ]
             },
-            "page": {"artifacts": [{"name": "", "uri": f"{ROOT}/page", "metadata": {}}]},
+            "page": {"artifacts": [{"name": "page", "uri": f"{ROOT}/page", "metadata": {}}]},
         }
     }
 
