@@ -5,10 +5,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf import json_format
-from kfp.kubernetes import kubernetes_executor_config_pb2
-from kfp.pipeline_spec import pipeline_spec_pb2
-
 from pipeline.kubeflow.spec_edits import container
 from pipeline.recipe import Recipe
 from serving.model_store import local_directory
@@ -99,6 +95,11 @@ def check_spec(spec: Tree, platform: Tree) -> None:
 
 
 def _parse_errors(spec: Tree, platform: Tree) -> Iterator[str]:
+    # Seconds, which a refused address need not wait for.
+    from google.protobuf import json_format
+    from kfp.kubernetes import kubernetes_executor_config_pb2
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
     messages = [
         (spec, pipeline_spec_pb2.PipelineSpec(), "pipeline"),
         (spec.get("deploymentSpec", {}), pipeline_spec_pb2.PipelineDeploymentConfig(), "deploymentSpec"),

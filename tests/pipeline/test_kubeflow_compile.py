@@ -138,7 +138,7 @@ def test_a_trainer(pair) -> None:
             "eval_args": {"runtimeValue": {"constant": '{\n  "splits": [\n    "eval"\n  ]\n}'}},
         },
     }
-    made = container(pair.spec, name)
+    made = json.loads(json.dumps(container(pair.spec, name)))
     assert json.loads(made["args"].pop(7)) == {
         "artifacts": {"examples": {"artifactType": {"instanceSchema": "title: tfx.Examples\n"}}},
         "parameters": {
