@@ -36,5 +36,5 @@ lint: setup ## ruff and the import rule
 	.venv/bin/lint-imports --config pyproject.toml
 
 .PHONY: lock
-lock: ## Compile requirements.lock (pins and hashes, no addresses) from pyproject.toml
+lock: ## Compile the lock files (pins and hashes, no addresses) from pyproject.toml
 	@scripts/setup.sh --lock

@@ -10,4 +10,5 @@ class Report(artifact.Artifact):
     never logs.
     """
 
-    TYPE_NAME = "Yt8mReport"
+    # Kubeflow Pipelines takes names of this form only.
+    TYPE_NAME = "yt8m.Report"

@@ -4,7 +4,6 @@ import datetime
 import fcntl
 import json
 import logging
-import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from pipeline.dag import build_pipeline
 from pipeline.node_progress import NodeProgress, NodeTime
 from pipeline.recipe import Recipe
 from pipeline.run_outputs import NodeOutput, run_outputs
+from pipeline.user_errors import find_user_error
 from trainer.errors import UserError
 
 _logger = logging.getLogger("yt8m.run")
@@ -104,7 +104,7 @@ def run_pipeline(pipeline: Pipeline, base: Path) -> LocalRun:
             LocalDagRunner().run_with_ir(ir)
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
-            if reason := _user_error(error):
+            if reason := find_user_error(error):
                 raise UserError(f"{progress.current}: {reason} (log: {log_file})") from error
             first = f"{progress.current}: {type(error).__name__}: {error}"
             raise RunFailedError(first, log_file) from error
@@ -149,19 +149,3 @@ def _no_arguments() -> Iterator[None]:
         yield
     finally:
         sys.argv = arguments
-
-
-def _user_error(error: BaseException) -> str | None:
-    """The text of the UserError behind an exception.
-
-    Beam adds the step's name to the text of what a worker raised in this process; from a worker process
-    only the printed trace comes back.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, UserError):
-            return re.sub(r" \[while running .*\]$", "", str(seen), flags=re.DOTALL)
-        seen = seen.__cause__ or seen.__context__
-    if found := re.findall(r"^trainer\.errors\.UserError: (.*)$", str(error), flags=re.MULTILINE):
-        return re.sub(r" \[while running .*$", "", found[-1])
-    return None

@@ -1,14 +1,15 @@
 """A recipe: everything that decides what a run of the pipeline does."""
 
 import os
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from components.checkpoint_averager.config import AveragingConfig
+from pipeline.recipe_beam import BeamSection
 from pipeline.recipe_errors import complaints
+from pipeline.recipe_kubernetes import KubernetesSection
 from pipeline.recipe_sections import (
-    BeamSection,
     BlessingSection,
     CompressionSection,
     DataSection,
@@ -17,22 +18,9 @@ from pipeline.recipe_sections import (
     Section,
     ServingSection,
 )
+from pipeline.variant_name import VariantName
 from trainer.config import TrainingConfig
-from trainer.errors import UserError
 from trainer.variant import MIB, Variant
-
-
-def _variant(value: Any) -> Variant:
-    if isinstance(value, Variant):
-        return value
-    try:
-        return Variant.parse(str(value))
-    except UserError as error:
-        raise ValueError(str(error)) from None
-
-
-VariantName = Annotated[Variant, BeforeValidator(_variant), PlainSerializer(str)]
-"""Written K24-H1440 in YAML."""
 
 
 def _absolute(path: str) -> str:
@@ -60,6 +48,7 @@ class Recipe(Section):
     push: PushSection
     serving: ServingSection = ServingSection()
     beam: BeamSection = BeamSection()
+    kubernetes: KubernetesSection = KubernetesSection()
 
     def training_of(self, variant: Variant) -> TrainingConfig:
         """The training section with the variant's overrides."""
@@ -79,6 +68,16 @@ class Recipe(Section):
         return self.model_copy(update={"data": data, "push": push})
 
     @model_validator(mode="after")
+    def _workers_see_the_data(self) -> "Recipe":
+        if self.beam.runner == "DataflowRunner":
+            for pattern in (*self.data.train, *self.data.validate_):
+                if not pattern.startswith("gs://"):
+                    raise ValueError(
+                        f"data: Dataflow's workers read gs:// only, not {pattern}; copy the files to a bucket"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _variants_fit(self) -> "Recipe":
         twice = sorted({str(v) for v in self.variants if self.variants.count(v) > 1})
         if twice:
@@ -91,6 +90,11 @@ class Recipe(Section):
             except ValidationError as error:
                 place = f"training_overrides.{variant}."
                 raise ValueError("; ".join(complaints(error, TrainingConfig, place))) from None
+        for variant in self.kubernetes.variant_pools:
+            if variant not in self.variants:
+                raise ValueError(
+                    f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
+                )
         smallest = min(variant.float16_bytes() for variant in self.variants)
         if smallest > self.ensemble.limit_bytes:
             raise ValueError(

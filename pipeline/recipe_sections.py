@@ -1,6 +1,6 @@
-"""The small sections of a recipe; training and averaging stand with the code that they configure."""
-
-from typing import Literal
+"""The small sections of a recipe; training and averaging stand with the code that they configure, `beam` and
+`kubernetes` in files of their own.
+"""
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -90,25 +90,3 @@ class ServingSection(Section):
     """How the model is served."""
 
     model_name: str = Field("yt8m", pattern=r"^[A-Za-z0-9_-]+$", description="Name that requests ask for.")
-
-
-class BeamSection(Section):
-    """The engine of ExampleGen, StatisticsGen and the Evaluator."""
-
-    runner: Literal["DirectRunner"] = Field("DirectRunner", description="Beam's runner.")
-    workers: int = Field(0, ge=0, description="Processes of the DirectRunner; 0 for one a core.")
-    args: tuple[str, ...] = Field((), description="Further Beam arguments, such as --temp_location=...")
-
-    @property
-    def pipeline_args(self) -> list[str]:
-        """Beam's command line; one worker runs in this process, which saves its start."""
-        mode = "in_memory" if self.workers == 1 else "multi_processing"
-        return [
-            f"--runner={self.runner}",
-            f"--direct_num_workers={self.workers}",
-            f"--direct_running_mode={mode}",
-            # Not used without containers, but TFX takes it as word that its workers have this code already;
-            # without it every Beam step builds a source package of TFX for them.
-            "--sdk_container_image=this-installation",
-            *self.args,
-        ]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the project into .venv from requirements.lock; --lock compiles that file from pyproject.toml instead.
+# Installs the project into .venv from requirements.lock; --lock compiles the lock files from pyproject.toml instead.
 #
 # uv does the work because pip refuses TFX 1.16 on Python 3.11 (its metadata says < 3.11; every library under it
 # ships 3.11 wheels). A uv on the PATH is used; otherwise one goes into a private .uv/ environment.
@@ -56,6 +56,10 @@ find_uv
 if [ "${1:-}" = --lock ]; then
   "$uv" pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
     --no-emit-index-url --quiet -o requirements.lock
+  # What TensorFlow wants besides where there is a GPU: NVIDIA's libraries, for the GPU image.
+  echo 'tensorflow[and-cuda]' | "$uv" pip compile - --constraint requirements.lock --python-version 3.11 \
+    --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet |
+    awk '/^[^ ]/ { wanted = /^nvidia-/ } wanted' > requirements-gpu.lock
   exit 0
 fi
 

@@ -1,6 +1,8 @@
 """Baseline's executor: unpacks artifacts and calls."""
 
 import logging
+import os
+import tempfile
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -8,6 +10,8 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.baseline.served import copy_served_model
+from components.remote_tree import copy_remote_tree
+from trainer.files import is_local
 
 _logger = logging.getLogger("yt8m.baseline")
 
@@ -31,7 +35,7 @@ class Executor(base_executor.BaseExecutor):
         """
         base = exec_properties["push_destination"]
         model = artifact_utils.get_single_instance(output_dict["model"])
-        version = copy_served_model(base, path_utils.serving_model_dir(model.uri))
+        version = _copy(base, path_utils.serving_model_dir(model.uri))
         if version is None:
             _logger.info("baseline: nothing is served from %s yet", base)
             output_dict["model"].clear()
@@ -39,3 +43,14 @@ class Executor(base_executor.BaseExecutor):
         _logger.info("baseline: version %d of %s", version, base)
         model.set_int_custom_property(VERSION_PROPERTY, version)
         model.set_string_custom_property("served_from", base)
+
+
+def _copy(base: str, target: str) -> int | None:
+    if is_local(target):
+        return copy_served_model(base, target)
+    with tempfile.TemporaryDirectory() as directory:
+        local = os.path.join(directory, "model")
+        version = copy_served_model(base, local)
+        if version is not None:
+            copy_remote_tree(local, target)
+    return version

@@ -6,23 +6,22 @@ from typing import ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
-from tfx.types.channel_utils import union
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.artifacts import Report
 from components.ensemble_assembler.executor import Executor
+from components.ensemble_assembler.inputs import MODEL
 from trainer.variant import MIB
 
 
 class EnsembleAssemblerSpec(ComponentSpec):
-    """Models and the examples in, one model and what was considered out."""
+    """Models, each under a key of its own, and the examples in, one model and what was considered out."""
 
     PARAMETERS: ClassVar = {
         "limit_bytes": ExecutionParameter(type=int),
         "vocabulary": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar = {
-        "models": ChannelParameter(type=standard_artifacts.Model),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS: ClassVar = {
@@ -51,12 +50,20 @@ class EnsembleAssembler(base_component.BaseComponent):
         limit_bytes: int = 1024 * MIB,
         vocabulary: str | None = None,
     ) -> None:
-        spec = EnsembleAssemblerSpec(
-            limit_bytes=limit_bytes,
-            vocabulary=vocabulary,
-            models=union(models) if len(models) > 1 else models[0],
-            examples=examples,
-            model=Channel(type=standard_artifacts.Model),
-            report=Channel(type=Report),
+        each = {f"{MODEL}{index:03d}": channel for index, channel in enumerate(models)}
+        inputs = {
+            **EnsembleAssemblerSpec.INPUTS,
+            **{key: ChannelParameter(type=standard_artifacts.Model) for key in each},
+        }
+        # TFX takes a node's keys from its specification's class.
+        spec_class = type("EnsembleAssemblerSpec", (EnsembleAssemblerSpec,), {"INPUTS": inputs})
+        super().__init__(
+            spec=spec_class(
+                limit_bytes=limit_bytes,
+                vocabulary=vocabulary,
+                examples=examples,
+                model=Channel(type=standard_artifacts.Model),
+                report=Channel(type=Report),
+                **each,
+            )
         )
-        super().__init__(spec=spec)

@@ -7,6 +7,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.ensemble_assembler.assembler import assemble
+from components.ensemble_assembler.inputs import MODEL
 from components.report_file import write_report
 from components.splits import split_files
 from serving.vocabulary import Vocabulary
@@ -22,8 +23,9 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Assembles the models."""
+        keys = sorted(key for key in input_dict if key.startswith(MODEL))
         report = assemble(
-            [path_utils.serving_model_path(model.uri) for model in input_dict["models"]],
+            [path_utils.serving_model_path(model.uri) for key in keys for model in input_dict[key]],
             split_files(input_dict["examples"], "eval"),
             path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
             exec_properties["limit_bytes"],

@@ -12,6 +12,7 @@ from tfx.utils import path_utils
 
 from components.model_server_validator.probes import choose_probes
 from components.model_server_validator.validation import validate_server
+from components.remote_tree import local_tree
 from components.splits import split_files
 
 _logger = logging.getLogger("yt8m.model_server_validator")
@@ -36,7 +37,8 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         probes = choose_probes(split_files(input_dict["examples"], "eval"))
-        verdict = validate_server(path_utils.serving_model_path(model.uri), probes)
+        with local_tree(path_utils.serving_model_path(model.uri)) as directory:
+            verdict = validate_server(directory, probes)
         tf.io.gfile.makedirs(blessing.uri)
         _write(posixpath.join(blessing.uri, REASONS_FILE), json.dumps(verdict, indent=2) + "\n")
         _write(posixpath.join(blessing.uri, _MARKS[verdict["blessed"]]), "")

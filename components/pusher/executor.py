@@ -12,6 +12,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.pusher.push import push
+from components.remote_tree import local_tree
 
 _logger = logging.getLogger("yt8m.pusher")
 
@@ -33,14 +34,12 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         evaluated = artifact_utils.get_single_instance(input_dict["model_blessing"])
         served = artifact_utils.get_single_instance(input_dict["infra_blessing"])
-        result = push(
-            path_utils.serving_model_path(model.uri),
-            exec_properties["push_destination"],
-            {
-                "the Evaluator": model_utils.is_model_blessed(evaluated),
-                "the ModelServerValidator": model_utils.is_infra_validated(served),
-            },
-        )
+        blessings = {
+            "the Evaluator": model_utils.is_model_blessed(evaluated),
+            "the ModelServerValidator": model_utils.is_infra_validated(served),
+        }
+        with local_tree(path_utils.serving_model_path(model.uri)) as directory:
+            result = push(directory, exec_properties["push_destination"], blessings)
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
         pushed_model.set_int_custom_property("pushed", int(result["pushed"]))
         if result["pushed"]:

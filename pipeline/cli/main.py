@@ -16,6 +16,7 @@ VERBS = {
     "data": ("pipeline.cli.data", "app"),
     "sizes": ("pipeline.cli.sizes", "sizes"),
     "run": ("pipeline.cli.run", "run"),
+    "compile": ("pipeline.cli.compile", "compile_"),
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),

@@ -64,8 +64,15 @@ def run(
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports."""
     from serving.vocabulary import Vocabulary
+    from trainer.errors import UserError
     from trainer.files import expand
 
+    if recipe.beam.runner == "DataflowRunner":
+        raise UserError(
+            "beam.runner: yt8m run keeps artifacts on this machine, which Dataflow's workers do not see; use "
+            "yt8m compile, or --set beam.runner=DirectRunner"
+        )
+    recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)  # bad news now, and not after days of training
     for pattern in (*recipe.data.train, *recipe.data.validate_):

@@ -54,7 +54,8 @@ def test_from_snapshots_to_an_ensemble(tmp_path, tfx_types):
         Compressor().Do(inputs, small, {"tolerance": 0.01})
         compressed += small["model"]
     ensemble = outputs("ensemble")
-    Assembler().Do({"models": compressed, "examples": [examples]}, ensemble, {"limit_bytes": 2**20})
+    models = {f"model_{index:03d}": [model] for index, model in enumerate(compressed)}
+    Assembler().Do({**models, "examples": [examples]}, ensemble, {"limit_bytes": 2**20})
 
     card = ModelCard.load(f"{ensemble['model'][0].uri}/Format-Serving")
     found = [read_report(report.uri) for report in reports]
@@ -104,5 +105,9 @@ def test_components_connect(tfx_types):
     for count in (1, 2):
         models = [compressor.outputs["model"] for compressor in compressors[:count]]
         assembler = EnsembleAssembler(models=models, examples=examples, limit_bytes=2**30)
-        assert set(assembler.inputs) == {"models", "examples"}
+        # One key a model: Kubeflow Pipelines takes one producer a key.
+        assert {key: channel.producer_component_id for key, channel in assembler.inputs.items()} == {
+            "examples": None,
+            **{f"model_{index:03d}": compressors[index].id for index in range(count)},
+        }
         assert set(assembler.outputs) == {"model", "report"}

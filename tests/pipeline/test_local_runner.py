@@ -97,10 +97,10 @@ def test_output_is_restored_after_a_failure(tmp_path, capfd) -> None:
 
 
 def test_user_error_is_found_in_what_beam_makes_of_it() -> None:
-    from pipeline.local_runner import _user_error
+    from pipeline.user_errors import find_user_error
 
     in_process = UserError("bad shard; fix it [while running 'Read/Map']")
-    assert _user_error(in_process) == "bad shard; fix it"
+    assert find_user_error(in_process) == "bad shard; fix it"
     printed = "Error from SDK harness: Traceback ...\ntrainer.errors.UserError: bad shard; fix it\n"
-    assert _user_error(RuntimeError(printed)) == "bad shard; fix it"
-    assert _user_error(RuntimeError("other")) is None
+    assert find_user_error(RuntimeError(printed)) == "bad shard; fix it"
+    assert find_user_error(RuntimeError("other")) is None

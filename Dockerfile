@@ -1,0 +1,71 @@
+# syntax=docker/dockerfile:1
+# The image of every step of a compiled pipeline, of its Beam workers (Dataflow, Flink), and of the yt8m command.
+#
+#   docker build -t REGISTRY/yt8m:1.0 .                          CPU
+#   docker build --build-arg DEVICE=gpu -t REGISTRY/yt8m:1.0 .   with CUDA's libraries; runs on CPU nodes as well
+#
+# The GPU image expects NVIDIA's driver from the node, as GKE and the NVIDIA device plugin provide it.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Of the Beam version in requirements.lock.
+ARG BEAM_IMAGE=apache/beam_python3.11_sdk:2.65.0
+
+FROM ${BEAM_IMAGE} AS beam
+
+FROM ${PYTHON_IMAGE} AS build
+ARG UV_VERSION=0.13.9
+ARG DEVICE=cpu
+# Some packages come as sources.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/* \
+    && pip install --no-cache-dir "uv==${UV_VERSION}" \
+    && uv venv --python /usr/local/bin/python3.11 /opt/venv
+ENV VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_LINK_MODE=copy
+WORKDIR /src
+COPY requirements.lock requirements-gpu.lock ./
+RUN case "${DEVICE}" in \
+      cpu) uv pip sync --require-hashes requirements.lock ;; \
+      gpu) uv pip sync --require-hashes requirements.lock requirements-gpu.lock ;; \
+      *) echo "DEVICE must be cpu or gpu, not ${DEVICE}" >&2; exit 2 ;; \
+    esac
+# After the libraries: a change of the code builds only this layer.
+COPY pyproject.toml README.md ./
+COPY trainer trainer
+COPY serving serving
+COPY components components
+COPY pipeline pipeline
+RUN uv pip install --no-deps --no-build-isolation .
+
+FROM ${PYTHON_IMAGE}
+ARG DEVICE=cpu
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="yt8m" \
+      org.opencontainers.image.description="YouTube-8M features in, a served ensemble of Gated NetVLAD models out" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      yt8m.device="${DEVICE}"
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* \
+    # Writable by whatever user an administrator makes it run as.
+    && mkdir -m 1777 /home/yt8m
+COPY --from=beam /opt/apache/beam /opt/apache/beam
+COPY --from=build /opt/venv /opt/venv
+COPY --chmod=755 scripts/container.sh /usr/local/bin/container.sh
+# NVIDIA's libraries lie in packages of their own, of which the loader is told; the CPU image has none.
+RUN find /opt/venv/lib/python3.11/site-packages/nvidia -type d -name lib 2>/dev/null > /etc/ld.so.conf.d/nvidia.conf; \
+    ldconfig
+ENV PATH=/opt/venv/bin:/opt/venv/lib/python3.11/site-packages/nvidia/cuda_nvcc/bin:/usr/local/bin:/usr/bin:/bin \
+    HOME=/home/yt8m \
+    PYTHONUNBUFFERED=1 \
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    # Where NVIDIA's container runtime looks.
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+WORKDIR /home/yt8m
+# A number, so that Kubernetes can tell that it is not root.
+USER 10001:10001
+ENTRYPOINT ["tini", "--", "container.sh"]
+CMD ["--help"]

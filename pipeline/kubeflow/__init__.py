@@ -1,0 +1,1 @@
+"""Everything about running the pipeline on open-source Kubeflow Pipelines."""

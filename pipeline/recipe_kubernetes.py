@@ -1,0 +1,57 @@
+"""The section `kubernetes` of a recipe: where the steps of a compiled pipeline run."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.kubeflow.pools import Pool, PoolSection, make_pool
+from pipeline.variant_name import VariantName
+from trainer.variant import Variant
+
+WHEELS_COMPUTE_CAPABILITY = 5.0
+"""The lowest for which TensorFlow 2.16's wheels have kernels."""
+
+
+class KubernetesSection(BaseModel):
+    """Node pools, volumes and retries; only `yt8m compile` reads it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trainer_pool: str | None = Field(
+        None, description="GPU pool of the Trainers: a profile's name or one of `pools`; none for CPUs."
+    )
+    variant_pools: dict[VariantName, str] = Field(
+        default_factory=dict, description="Pools of variants whose Trainer goes elsewhere."
+    )
+    pools: dict[str, PoolSection] = Field(
+        default_factory=dict, description="Pools of your own, by name, each made from a profile."
+    )
+    image_compute_capability: float = Field(
+        WHEELS_COMPUTE_CAPABILITY,
+        gt=0,
+        description="Lowest compute capability for which the image's TensorFlow has GPU kernels.",
+    )
+    volumes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Claims (ReadWriteMany) that every step mounts: claim's name to absolute path.",
+    )
+    trainer_retries: int = Field(5, ge=0, description="How often a failed Trainer starts again.")
+    beam_retries: int = Field(2, ge=0, description="How often a failed Beam step starts again.")
+    beam_cpus: int = Field(4, ge=1, description="Cores of a Beam step with the DirectRunner.")
+
+    def pool_of(self, variant: Variant) -> Pool | None:
+        """The pool of a variant's Trainer; None for CPUs."""
+        name = self.variant_pools.get(variant, self.trainer_pool)
+        return None if name is None else make_pool(name, self.pools)
+
+    @model_validator(mode="after")
+    def _pools_exist(self) -> "KubernetesSection":
+        named = {self.trainer_pool, *self.variant_pools.values(), *self.pools} - {None}
+        for name in sorted(named):
+            make_pool(name, self.pools)
+        return self
+
+    @model_validator(mode="after")
+    def _paths_are_absolute(self) -> "KubernetesSection":
+        for claim, path in self.volumes.items():
+            if not path.startswith("/") or path.rstrip("/") == "":
+                raise ValueError(f"volumes.{claim}: {path!r} is no absolute path below the root")
+        return self
