@@ -15,7 +15,7 @@ def find_user_error(error: BaseException) -> str | None:
     while seen is not None:
         if isinstance(seen, UserError):
             return re.sub(r" \[while running .*\]$", "", str(seen), flags=re.DOTALL)
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__  # What merely happened while a UserError was handled is a fault of its own.
     if found := re.findall(r"^trainer\.errors\.UserError: (.*)$", str(error), flags=re.MULTILINE):
         return re.sub(r" \[while running .*$", "", found[-1])
     return None

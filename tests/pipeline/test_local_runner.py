@@ -104,3 +104,16 @@ def test_user_error_is_found_in_what_beam_makes_of_it() -> None:
     printed = "Error from SDK harness: Traceback ...\ntrainer.errors.UserError: bad shard; fix it\n"
     assert find_user_error(RuntimeError(printed)) == "bad shard; fix it"
     assert find_user_error(RuntimeError("other")) is None
+
+
+def test_a_fault_while_a_user_error_was_handled_is_a_fault() -> None:
+    from pipeline.user_errors import find_user_error
+
+    with pytest.raises(KeyError) as caught:
+        try:
+            raise UserError("no such file")
+        except UserError:
+            {}["fallback"]
+    assert find_user_error(caught.value) is None
+    caught.value.__cause__ = UserError("the reason")
+    assert find_user_error(caught.value) == "the reason"
