@@ -109,11 +109,8 @@ def test_user_error_is_found_in_what_beam_makes_of_it() -> None:
 def test_a_fault_while_a_user_error_was_handled_is_a_fault() -> None:
     from pipeline.user_errors import find_user_error
 
-    with pytest.raises(KeyError) as caught:
-        try:
-            raise UserError("no such file")
-        except UserError:
-            {}["fallback"]
-    assert find_user_error(caught.value) is None
-    caught.value.__cause__ = UserError("the reason")
-    assert find_user_error(caught.value) == "the reason"
+    fault = KeyError("fallback")
+    fault.__context__ = UserError("no such file")
+    assert find_user_error(fault) is None
+    fault.__cause__ = UserError("the reason")
+    assert find_user_error(fault) == "the reason"
