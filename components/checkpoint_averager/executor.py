@@ -25,11 +25,12 @@ class Executor(base_executor.BaseExecutor):
         """Averages the snapshots of the model_run."""
         run = artifact_utils.get_single_uri(input_dict["model_run"])
         model = artifact_utils.get_single_instance(output_dict["model"])
+        averaging = AveragingConfig.model_validate_json(exec_properties["averaging"])
         report = average_checkpoints(
             posixpath.join(run, "snapshots"),
             split_files(input_dict["examples"], "eval"),
             path_utils.serving_model_dir(model.uri),
-            AveragingConfig.model_validate_json(exec_properties["averaging"]),
-            split_files(input_dict["examples"], "train"),
+            averaging,
+            split_files(input_dict["examples"], "train") if averaging.batch_norm_videos else (),
         )
         write_report(artifact_utils.get_single_uri(output_dict["report"]), report)
