@@ -12,7 +12,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/installed ## Install everything into .venv from requirements.lock (once; 2.9 GB)
+setup: .venv/installed ## Install everything into .venv from requirements.lock (once; 3 GB)
 	@:
 
 .venv/installed: requirements.lock pyproject.toml scripts/setup.sh

@@ -63,7 +63,7 @@ if [ "${1:-}" = --lock ]; then
   exit 0
 fi
 
-echo "setup: installing $(grep -c '==' requirements.lock) packages into .venv (2.9 GB; a minute or two)" >&2
+echo "setup: installing $(grep -c '==' requirements.lock) packages into .venv (3 GB; a minute or two)" >&2
 if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
   rm -rf .venv
   "$uv" venv --quiet --python 3.11 .venv
