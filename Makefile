@@ -33,6 +33,7 @@ test-fast: setup ## The tests that take seconds and import no TFX
 .PHONY: lint
 lint: setup ## ruff and the import rule
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --config pyproject.toml
 
 .PHONY: lock
