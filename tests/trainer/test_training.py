@@ -14,6 +14,7 @@ from tests.records import write_shards
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
 from trainer.input_pipeline import train_batches
+from trainer.network import dequantize, gated_net_vlad
 from trainer.optimizer import Adam, learning_rate
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
@@ -62,13 +63,17 @@ def test_each_gradient_is_clipped_by_itself_and_adam_s_first_step_has_the_size_o
     assert variables["b"].numpy() == pytest.approx([1 - 0.01], rel=1e-5)
 
 
-def test_moving_statistics_follow_the_batch(shards):
-    step = TrainingStep(VARIANT, CONFIG, num_classes=CLASSES)
+def test_moving_statistics_become_those_of_the_batch(shards):
+    still = CONFIG.model_copy(update={"learning_rate": 1e-12})
+    step = TrainingStep(VARIANT, still, num_classes=CLASSES)
     batch = next(iter(_batches(shards)))
-    for count in range(40):
+    for count in range(60):
         step.run(batch, count)
-    moving = step.variables["hidden1/bn/moving_mean"].numpy()
-    assert np.abs(moving).max() > 1e-3
+    moments = {}
+    gated_net_vlad(dequantize(batch["frames"]), None, step.variables, moments)
+    assert len(moments) == 10
+    for name, expected in moments.items():
+        np.testing.assert_allclose(step.variables[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 def test_l2_penalty_pulls_the_kernels_of_gates_and_experts_alone(shards):
