@@ -7,31 +7,20 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+
 _logger = logging.getLogger("yt8m.compile")
 
 
 def compile_(
-    recipe: Annotated[
-        str, typer.Option(help="demo, video_level, yhls, table1, grid28, or the path of a YAML file.")
-    ],
+    recipe: RecipeName,
     image: Annotated[str, typer.Option(help="Image of the steps, built from the Dockerfile, with its tag.")],
     pipeline_root: Annotated[str, typer.Option(help="gs:// directory of the runs' artifacts.")],
     out: Annotated[str, typer.Option(help="YAML file to write.")],
-    data: Annotated[
-        list[str] | None,
-        typer.Option(help="Pattern of files to split into training and evaluation; may be repeated."),
-    ] = None,
-    train: Annotated[
-        list[str] | None, typer.Option(help="Pattern of files to train on; may be repeated.")
-    ] = None,
-    validate: Annotated[
-        list[str] | None,
-        typer.Option(help="Pattern of files of which some become the eval split; may be repeated."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="section.key=value, over the recipe's; may be repeated."),
-    ] = None,
+    data: Data = None,
+    train: Train = None,
+    validate: Validate = None,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Compiles a recipe's pipeline for open-source Kubeflow Pipelines: the one that yt8m run runs.
@@ -45,18 +34,13 @@ def compile_(
                --set kubernetes.volumes.models=/models --set push.directory=/models/yt8m
     """
     from pipeline.kubeflow.checks import check_gpus, check_places
-    from pipeline.recipe_loader import load_recipe
     from trainer.errors import UserError
 
-    if data and (train or validate):
-        raise UserError("--data is for files that are split here; give either it, or --train and --validate")
-    if data:
-        train, validate = [], data
     if not out.endswith((".yaml", ".yml")):
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UserError(f"--out {out}: there is no such directory; make it first")
-    loaded = load_recipe(recipe, overrides or (), train=train, validate=validate)
+    loaded = chosen_recipe(recipe, data, train, validate, overrides)
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)
     check_gpus(loaded)

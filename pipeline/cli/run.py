@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+
 if TYPE_CHECKING:
     from pipeline.local_runner import LocalRun
     from pipeline.recipe import Recipe
@@ -15,24 +17,11 @@ _logger = logging.getLogger("yt8m.run")
 
 
 def run(
-    recipe: Annotated[
-        str, typer.Option(help="demo, video_level, yhls, table1, grid28, or the path of a YAML file.")
-    ],
-    data: Annotated[
-        list[str] | None,
-        typer.Option(help="Pattern of files to split into training and evaluation; may be repeated."),
-    ] = None,
-    train: Annotated[
-        list[str] | None, typer.Option(help="Pattern of files to train on; may be repeated.")
-    ] = None,
-    validate: Annotated[
-        list[str] | None,
-        typer.Option(help="Pattern of files of which some become the eval split; may be repeated."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="section.key=value, over the recipe's; may be repeated."),
-    ] = None,
+    recipe: RecipeName,
+    data: Data = None,
+    train: Train = None,
+    validate: Validate = None,
+    overrides: Overrides = None,
     root: Annotated[
         str | None, typer.Option(help="Directory of the run's artifacts. Default: runs/<recipe's name>.")
     ] = None,
@@ -49,14 +38,8 @@ def run(
     Examples: yt8m run --recipe demo
               yt8m run --recipe video_level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
     """
-    from pipeline.recipe_loader import load_recipe
-    from trainer.errors import UserError
 
-    if data and (train or validate):
-        raise UserError("--data is for files that are split here; give either it, or --train and --validate")
-    if data:
-        train, validate = [], data
-    loaded = load_recipe(recipe, overrides or (), train=train, validate=validate)
+    loaded = chosen_recipe(recipe, data, train, validate, overrides)
     finished = run_recipe(loaded, root or f"runs/{loaded.name}")
     typer.echo(json.dumps(finished.report, indent=2) if as_json else summary(finished))
 

@@ -2,7 +2,7 @@ from copy import deepcopy
 
 from pipeline.kubeflow.wire import from_backend, schema_title, to_backend
 
-ROOT = "gs://bucket/root/demo/run-1/Evaluator/0af3"
+ROOT = "gs://bucket/pipelines/demo/run-1/Evaluator/0af3"
 MODEL = {"instanceSchema": "title: tfx.Model\n"}
 SPEC = {
     "artifacts": {
@@ -21,12 +21,12 @@ GIVEN = {
                     {
                         "name": "17",
                         "type": {"instanceSchema": ""},
-                        "uri": "gs://bucket/root/demo/run-1/ExampleGen/9c/examples",
+                        "uri": "gs://bucket/pipelines/demo/run-1/ExampleGen/9c/examples",
                         "metadata": {
                             "display_name": "examples",
                             "store_session_info": "{}",
                             "span": 3.0,
-                            "payload_uri": "gs://bucket/root/demo/run-1/ExampleGen/9c/_payload/examples",
+                            "payload_uri": "gs://bucket/pipelines/demo/run-1/ExampleGen/9c/_payload/examples",
                         },
                     }
                 ]
@@ -36,7 +36,7 @@ GIVEN = {
                     {
                         "name": "18",
                         "type": {"instanceSchema": ""},
-                        "uri": "gs://bucket/root/demo/run-1/Baseline/11/model",
+                        "uri": "gs://bucket/pipelines/demo/run-1/Baseline/11/model",
                         "metadata": {"display_name": "model", "absent": 1.0},
                     }
                 ]
@@ -86,7 +86,7 @@ def test_what_the_backend_sends_is_mended() -> None:
                         {
                             "name": "17",
                             "type": {"instanceSchema": "title: tfx.Examples\n"},
-                            "uri": "gs://bucket/root/demo/run-1/ExampleGen/9c/_payload/examples",
+                            "uri": "gs://bucket/pipelines/demo/run-1/ExampleGen/9c/_payload/examples",
                             "metadata": {"display_name": "examples", "store_session_info": "{}", "span": 3.0},
                         }
                     ]

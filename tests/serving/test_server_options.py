@@ -24,8 +24,8 @@ from serving.servable import Servable
 from serving.server import PredictionServer, ServerOptions
 from serving.tls import ClientTls, ServerTls
 from serving.version_policy import VersionPolicy
+from tests.serving.api import WAIT, Stubs, predict_request, states, wait_until
 from tests.serving.certificates import Authority
-from tests.serving.test_server import WAIT, Stubs, predict_request, states, wait_until
 from tests.serving.tiny_model import write_tiny_model
 from trainer.errors import UserError
 
