@@ -38,7 +38,6 @@ def run(
     Examples: yt8m run --recipe demo
               yt8m run --recipe video_level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
     """
-
     loaded = chosen_recipe(recipe, data, train, validate, overrides)
     finished = run_recipe(loaded, root or f"runs/{loaded.name}")
     typer.echo(json.dumps(finished.report, indent=2) if as_json else summary(finished))
