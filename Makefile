@@ -30,6 +30,10 @@ test: setup ## The whole test suite, an end-to-end pipeline run included (under 
 test-fast: setup ## The tests that take seconds and import no TFX
 	$(PYTHON) -m pytest -m 'not slow'
 
+.PHONY: bench
+bench: setup ## All benchmarks, to build/benchmarks.json and .md (under 15 minutes on 2 cores)
+	@$(PYTHON) -m tests.benchmarks
+
 .PHONY: lint
 lint: setup ## ruff and the import rule
 	.venv/bin/ruff check .
