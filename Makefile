@@ -34,6 +34,10 @@ test-fast: setup ## The tests that take seconds and import no TFX
 bench: setup ## All benchmarks, to build/benchmarks.json and .md (under 15 minutes on 2 cores)
 	@$(PYTHON) -m tests.benchmarks
 
+.PHONY: growth
+growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (5 minutes)
+	@$(PYTHON) -m tests.benchmarks.growth
+
 .PHONY: lint
 lint: setup ## ruff and the import rule
 	.venv/bin/ruff check .

@@ -21,7 +21,12 @@ def peak_memory() -> Iterator[Count]:
     before = 1024 * _number("/proc/self/status", "VmRSS")
     count = Count()
     yield count
-    count.bytes = max(0, 1024 * _number("/proc/self/status", "VmHWM") - before)
+    count.bytes = max(0, most_memory() - before)
+
+
+def most_memory() -> int:
+    """Bytes of the most resident memory that this process has had."""
+    return 1024 * _number("/proc/self/status", "VmHWM")
 
 
 @contextmanager
