@@ -81,6 +81,8 @@ def _type(annotation: Any) -> str:
         return f"[{', '.join(_type(one) for one in arguments)}]"
     if origin is dict:
         return f"mapping of {_type(arguments[0])} to {_type(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"mapping with {', '.join(annotation.model_fields)}"
     words = {
         str: "text",
         int: "integer",
