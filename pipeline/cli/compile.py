@@ -44,7 +44,7 @@ def compile_(
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UserError(f"--out {out}: there is no such directory; make it first")
-    loaded = _with_mounted_paths(chosen_recipe(recipe, data, train, validate, overrides))
+    loaded = with_mounted_paths(chosen_recipe(recipe, data, train, validate, overrides))
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)
     check_gpus(loaded)
@@ -60,7 +60,7 @@ def compile_(
     typer.echo(json.dumps(result, indent=2) if as_json else f"{out}: pipeline {loaded.name}, {tasks} tasks")
 
 
-def _with_mounted_paths(recipe: "Recipe") -> "Recipe":
+def with_mounted_paths(recipe: "Recipe") -> "Recipe":
     """Relative paths spelt out, where the current directory lies on a volume that pods see at the same place."""
     here = f"{os.getcwd()}/"
     if any(here.startswith(f"{path.rstrip('/')}/") for path in recipe.kubernetes.volumes.values()):

@@ -16,6 +16,7 @@ from pipeline.rehearsal.outcome import Outcome, Rehearsal
 from pipeline.rehearsal.parameters import Run, task_parameters
 from pipeline.rehearsal.processes import Processes
 from trainer.errors import UserError
+from trainer.files import is_local
 
 _logger = logging.getLogger("yt8m.rehearse")
 
@@ -45,12 +46,17 @@ def rehearse(
     Raises:
         UserError: If the pipeline cannot be run here.
     """
+    if not is_local(root):
+        raise UserError(f"--root {root} is not on this machine, and a rehearsal is; name a local directory")
     tasks = read_tasks(compiled)
     run = Run(compiled.spec.pipeline_info.name, parameters)
     for task in tasks.values():
         _check_runs_here(task, run, compiled.mounts)
     directory = os.path.join(os.path.abspath(root), run.pipeline, run.id)
-    os.makedirs(directory)
+    try:
+        os.makedirs(directory)
+    except OSError as error:
+        raise UserError(f"--root {root}: {error.strerror}; name a directory of this machine") from error
     processes = Processes()
     launcher = Launcher(run, directory, ArtifactStore(), processes, retry, longest_wait)
     _logger.info("run %s of %s: %d tasks", run.id, run.pipeline, len(tasks))

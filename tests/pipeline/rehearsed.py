@@ -123,7 +123,7 @@ def write(directory: Path, spec: dict[str, Any], platform: dict[str, Any] | None
     return str(path)
 
 
-def run(path: str | Path, root: Path, settings: Sequence[str] = (), **options: Any) -> Any:
+def run(path: str | Path, root: str | Path, settings: Sequence[str] = (), **options: Any) -> Any:
     """Rehearses a compiled file."""
     from pipeline.rehearsal.compiled_file import CompiledFile
     from pipeline.rehearsal.parameters import run_parameters

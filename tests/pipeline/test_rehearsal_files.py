@@ -104,3 +104,12 @@ def test_dataflow_does_not_see_this_machine(tmp_path) -> None:
     spec = changed("deploymentSpec", "executors", "A_executor", "container", "args", value=args)
     with pytest.raises(UserError, match=r"A runs on Dataflow.*beam\.runner=DirectRunner"):
         run(write(tmp_path, spec), tmp_path / "root")
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [("gs://bucket/root", "is not on this machine"), ("/dev/null/root", "Not a directory")],
+)
+def test_roots_that_are_no_directory_here(tmp_path, root: str, reason: str) -> None:
+    with pytest.raises(UserError, match=f"--root {root}.*{reason}"):
+        run(write(tmp_path, SPEC), root)
