@@ -17,6 +17,7 @@ VERBS = {
     "sizes": ("pipeline.cli.sizes", "sizes"),
     "run": ("pipeline.cli.run", "run"),
     "compile": ("pipeline.cli.compile", "compile_"),
+    "rehearse": ("pipeline.cli.rehearse", "rehearse"),
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),

@@ -188,4 +188,6 @@ if __name__ == "__main__":
     own_arguments = sys.argv[1:]
     # TFX hands sys.argv to its executors, and Beam reads options from it.
     del sys.argv[1:]
+    # As in the containers of its own components: kfp, whose messages are used, leaves out its client.
+    os.environ["_KFP_RUNTIME"] = "true"
     _leave(main(own_arguments))

@@ -106,7 +106,7 @@ def test_caching_and_retries(pair) -> None:
             "maxRetryCount": count,
             "backoffDuration": "60s",
             "backoffFactor": 2.0,
-            "backoffMaxDuration": "3600s",
+            "backoffMaxDuration": "2592000s",
         }
 
     found = {name: task["retryPolicy"] for name, task in tasks(pair).items() if "retryPolicy" in task}
