@@ -89,6 +89,11 @@ class Claim:
         # The copy is also refused when it was done, and tried again because its answer was lost.
         return self._objects.copy(self._blob, name, metadata) or self._objects.find(name) is not None
 
+    def held(self) -> bool:
+        """Whether nobody has taken the owner for dead."""
+        blob = self._objects.find(f"{PREFIX}{self.version}")
+        return blob is not None and blob.generation == self._blob.generation
+
     def release(self) -> None:
         """Removes the claim; the number is a version now, or nothing was written under it."""
         self._objects.remove(self._blob)

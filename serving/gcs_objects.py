@@ -37,7 +37,7 @@ def _explained(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: "GcsObjects", *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except (exceptions.Forbidden, exceptions.Unauthorized):
+        except exceptions.Forbidden:
             problem = (
                 "may not be read and written: give your account (or the pod's) the role storage.objectUser"
             )

@@ -131,15 +131,19 @@ class GcsStore:
     ) -> Publication:
         """Publishes files, each of which `write` (its name, the object's name) puts into the bucket."""
         while True:
-            claim = self._claim(graph)
+            claim, objects = self._claim(graph)
             try:
                 with claim.kept():
-                    latest = self._tidy(claim)
+                    latest = self._tidy(claim, objects)
                     if latest is not None and same_content(self._manifest(latest), _digests(sums), extra):
                         claim.release()
                         return Publication(version=latest, path=self.path(latest), created=False)
-                    self._write(claim.version, sums, write)
-                    committed = claim.commit({_SHA256: sums[GRAPH].sha256})
+                    wrong = self._write(claim.version, sums, write)
+                    if wrong is not None and claim.held():
+                        raise RuntimeError(
+                            f"{self.path(claim.version)}/{wrong} is not what was sent: did the model change meanwhile?"
+                        )
+                    committed = wrong is None and claim.commit({_SHA256: sums[GRAPH].sha256})
             except BaseException:
                 with contextlib.suppress(Exception):  # a later publish does it
                     retire(self._objects, claim.version)
@@ -147,12 +151,14 @@ class GcsStore:
                 raise
             if committed:
                 claim.release()
+                self._forget(claim.version)
                 return Publication(version=claim.version, path=self.path(claim.version), created=True)
             self._clear(claim.version)  # taken for dead: this machine slept, or was cut off; once more
 
     def _write(
         self, version: int, sums: Mapping[str, "_Checksums"], write: Callable[[str, str], None]
-    ) -> None:
+    ) -> str | None:
+        """All but the graph; the name of a file that is not in the bucket as it was meant to be, or None."""
         for name in sorted(sums.keys() - {GRAPH}):
             write(name, f"{version}/{name}")
         manifest = encode_manifest(_digests(sums))
@@ -162,39 +168,47 @@ class GcsStore:
         there = {
             name.partition("/")[2]: blob.crc32c for name, blob in self._objects.list(f"{version}/").items()
         }
-        for name in sorted(expected.keys() | there.keys()):
-            if there.get(name) != expected.get(name):
-                raise RuntimeError(
-                    f"{self.path(version)}/{name} is not what was sent: did the model change while it was published?"
-                )
+        wrong = (
+            name for name in sorted(expected.keys() | there.keys()) if there.get(name) != expected.get(name)
+        )
+        return next(wrong, None)
 
-    def _claim(self, graph: bytes | str) -> Claim:
+    def _claim(self, graph: bytes | str) -> tuple[Claim, dict[str, Blob]]:
+        """A number above all that have been used, and the objects there were when it had been taken."""
         while True:
             version = max(_numbers(self._objects.list()), default=0) + 1
             claim = Claim.take(self._objects, version, graph, self._lease_seconds)
-            if claim is not None:
-                return claim
+            if claim is None:
+                continue
+            objects = self._objects.list()
+            used = [
+                *_versions(objects),
+                *(number for number, blob in _claims(objects).items() if not blob.size),
+            ]
+            written = any(name.startswith(f"{version}/") for name in objects)
+            if not written and max(used, default=0) < version:
+                return claim, objects
+            claim.release()  # somebody had it, and was done with it, since the numbers were looked at
 
-    def _tidy(self, own: Claim) -> int | None:
-        """Removes what dead publishers left; returns the newest version."""
-        objects = self._objects.list()
-        versions = _versions(objects)
-        newest = max(versions, default=0)
-        claims = {int(name.removeprefix(PREFIX)): blob for name, blob in objects.items() if _is_claim(name)}
+    def _tidy(self, own: Claim, objects: Mapping[str, Blob]) -> int | None:
+        """Removes what dead publishers left, all but tombstones; returns the newest version."""
+        versions, claims = _versions(objects), _claims(objects)
         for version, blob in claims.items():
             silent = (own.taken - blob.updated).total_seconds()
-            if version == own.version or (blob.size and silent <= self._lease_seconds):
-                continue
-            retire(self._objects, version)
-            if version not in versions:
+            if version != own.version and (not blob.size or silent > self._lease_seconds):
+                retire(self._objects, version)
                 self._clear(version)
-            if version <= newest:
-                self._forget(version)
         for version in set(_numbers(objects)) - claims.keys() - set(versions):
             # Its claim is removed only after saved_model.pb is there, so in this order there is no mistake.
             if self._objects.find(f"{PREFIX}{version}") is None:
                 self._clear(version)
-        return newest or None
+        return max(versions, default=None)
+
+    def _forget(self, newest: int) -> None:
+        """Tombstones below an existing version say nothing any more."""
+        for version, blob in _claims(self._objects.list(PREFIX)).items():
+            if version < newest and not blob.size:
+                self._objects.remove(blob)
 
     def _clear(self, version: int, with_graph: bool = False) -> None:
         """Removes the files of a number that can no longer be committed, unless it has been."""
@@ -218,11 +232,6 @@ class GcsStore:
             if not name.endswith(f"/{MANIFEST}")
         }
 
-    def _forget(self, version: int) -> None:
-        blob = self._objects.find(f"{PREFIX}{version}")
-        if blob is not None:
-            self._objects.remove(blob)
-
 
 class _Checksums(NamedTuple):
     """Of a file: hexadecimal, as in the manifest, and base64 of the big-endian bytes, as GCS gives it."""
@@ -245,8 +254,10 @@ def _digests(sums: Mapping[str, _Checksums]) -> dict[str, str]:
     return {name: each.sha256 for name, each in sums.items()}
 
 
-def _is_claim(name: str) -> bool:
-    return bool(version_numbers([name.removeprefix(PREFIX)])) and name.startswith(PREFIX)
+def _claims(objects: Mapping[str, Blob]) -> dict[int, Blob]:
+    """Claims and tombstones by their number."""
+    tails = {name.removeprefix(PREFIX): blob for name, blob in objects.items() if name.startswith(PREFIX)}
+    return {number: tails[str(number)] for number in version_numbers(tails)}
 
 
 def _numbers(names: Collection[str]) -> list[int]:

@@ -6,12 +6,13 @@ lock: it is refused with 412 when an object is not of the generation asked for
 (https://cloud.google.com/storage/docs/request-preconditions), and does not happen at all when its body ends early.
 """
 
+import copy
 import io
 import json
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,8 @@ from gcp_storage_emulator.storage import Storage
 
 BUCKET = "bucket"
 
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
 
 class _Storage(Storage):
     def _write_config_to_file(self) -> None:
@@ -35,9 +38,9 @@ class GcsEmulator:
 
     Attributes:
         host: For STORAGE_EMULATOR_HOST.
+        before: Called before each request with its method and path; a status that it returns is the answer.
         after_change: Called after each request that may have changed something, before its answer.
-        before: Called before each request with its method and path; may wait or raise ConnectionError, which breaks
-            the connection off.
+        loses: Called before each answer with the request's method and path; the client gets none where it says so.
     """
 
     def __init__(self) -> None:
@@ -46,7 +49,8 @@ class GcsEmulator:
         self.storage.buckets[BUCKET]["softDeletePolicy"] = {"retentionDurationSeconds": 0}
         self.lock = threading.RLock()
         self.after_change: Callable[[], None] = lambda: None
-        self.before: Callable[[str, str], None] = lambda method, path: None
+        self.before: Callable[[str, str], HTTPStatus | None] = lambda method, path: None
+        self.loses: Callable[[str, str], bool] = lambda method, path: False
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._http.daemon_threads = True
         self._faults: list[BaseException] = []
@@ -68,6 +72,23 @@ class GcsEmulator:
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError):  # clients are killed here
             self._faults.append(error)
+
+    def save(self) -> Any:
+        """What the bucket holds, for `restore`."""
+        with self.lock:
+            return copy.deepcopy((self.storage.objects, self.storage._store._files))
+
+    def restore(self, saved: Any) -> None:
+        """Puts back what was saved."""
+        with self.lock:
+            self.storage.objects, self.storage._store._files = copy.deepcopy(saved)
+
+    def age(self, seconds: float) -> None:
+        """As if nothing had happened in the bucket for so long."""
+        with self.lock:
+            for found in self.storage.objects.get(BUCKET, {}).values():
+                before = datetime.fromisoformat(found["updated"]) - timedelta(seconds=seconds)
+                found["updated"] = before.strftime(_TIME)
 
     def contents(self, below: str = "") -> dict[str, bytes]:
         """All objects of the bucket below a prefix, by the rest of their name."""
@@ -98,18 +119,23 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(size)
         if len(body) < size:
             return
-        self._emulator.before(self.command, self.path)
-        self.rfile = io.BytesIO(body)
+        status = self._emulator.before(self.command, self.path)
+        client, self.rfile, self.wfile = self.wfile, io.BytesIO(body), io.BytesIO()
         with self._emulator.lock:
-            if self._allowed(body):
+            if status is None and not self._allowed(body):
+                status = HTTPStatus.PRECONDITION_FAILED
+            if status is None:
                 Router(self).handle(self.command)
                 self._complete(body)
                 if self.command != "GET":
                     self._emulator.after_change()
-                return
-        self.send_response(HTTPStatus.PRECONDITION_FAILED)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+            else:
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+        answer, self.wfile = self.wfile.getvalue(), client
+        if not self._emulator.loses(self.command, self.path):
+            client.write(answer)
 
     def _names(self, body: bytes) -> tuple[str | None, str | None]:
         """The object that a request writes, and the one it copies from."""
@@ -145,4 +171,4 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if rewritten and "metadata" in json.loads(body or b"{}"):
             target["metadata"] = json.loads(body)["metadata"]
-        target["updated"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        target["updated"] = datetime.now(UTC).strftime(_TIME)
