@@ -36,7 +36,7 @@ class Pusher(base_component.BaseComponent):
         model: The candidate.
         model_blessing: Of the Evaluator.
         infra_blessing: Of the ModelServerValidator.
-        push_destination: Directory of the served versions.
+        push_destination: Directory of the served versions, local or gs://.
         run_id: Different in every run: a cached push would say that a model is served which is there no
         longer.
             Pushing again what is served already adds nothing.

@@ -10,7 +10,7 @@ def push(model_dir: str, base: str, blessings: dict[str, bool]) -> dict[str, Any
 
     Args:
         model_dir: Its SavedModel.
-        base: Push destination: directory of the versions.
+        base: Push destination: directory of the versions, local or gs://.
         blessings: By judge, whether it blessed the candidate.
 
     Returns:
@@ -18,7 +18,7 @@ def push(model_dir: str, base: str, blessings: dict[str, bool]) -> dict[str, Any
         people. A candidate that is the newest version already counts as pushed, as that version.
 
     Raises:
-        UserError: If `base` is no local directory, or `model_dir` no whole SavedModel.
+        UserError: If `base` cannot be written to, or `model_dir` is no whole SavedModel.
     """
     against = [judge for judge, blessed in blessings.items() if not blessed]
     if against:

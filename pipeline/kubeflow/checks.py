@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline.kubeflow.spec_edits import container
 from pipeline.recipe import Recipe
-from serving.model_store import local_directory
 from trainer.errors import UserError
 
 MAX_TASK_NAME = 121
@@ -36,8 +35,8 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     """Refuses addresses that pods cannot reach.
 
     Raises:
-        UserError: The root, a pattern or the vocabulary is a path of this machine, the push directory is of a kind that
-            the model store does not know, or the image has no tag.
+        UserError: The root, a pattern, the vocabulary or the push directory is a path of this machine, or the image has
+            no tag.
     """
     if not re.fullmatch(r"gs://[^/]+/.+", pipeline_root):
         raise UserError(
@@ -53,10 +52,10 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
         *(("data.train", pattern) for pattern in recipe.data.train),
         *(("data.validate", pattern) for pattern in recipe.data.validate_),
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
+        ("push.directory", recipe.push.directory),
     ):
         if not pattern.startswith("gs://"):
             _check_mounted(recipe, key, pattern)
-    _check_mounted(recipe, "push.directory", local_directory(recipe.push.directory))
 
 
 def _check_mounted(recipe: Recipe, key: str, path: str) -> None:
@@ -65,7 +64,7 @@ def _check_mounted(recipe: Recipe, key: str, path: str) -> None:
         known = f" (mounted are {', '.join(mounted)})" if mounted else ""
         raise UserError(
             f"{key}: {path} is a path that a pod does not have{known}; give a path below a volume of "
-            "kubernetes.volumes (CLAIM: /PATH)" + ("" if key == "push.directory" else ", or gs://BUCKET/...")
+            "kubernetes.volumes (CLAIM: /PATH), or gs://BUCKET/..."
         )
 
 
