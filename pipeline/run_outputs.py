@@ -8,6 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _SUCCEEDED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+_ENDED = (*_SUCCEEDED, mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,14 @@ class NodeOutput:
 
     Attributes:
         succeeded: Whether it ran to its end or came from the cache.
+        ended: Whether it runs no more.
+        last_sign: When its state changed for the last time, in seconds since 1970.
         uris: Output key: URIs of its artifacts.
     """
 
     succeeded: bool
+    ended: bool
+    last_sign: float
     uris: dict[str, list[str]]
 
 
@@ -27,8 +32,11 @@ def run_outputs(connection: mlmd.ConnectionConfig, run_id: str) -> dict[str, Nod
     """The outputs of each node of a run that reached the metadata store, by node id."""
     store = metadata_store.MetadataStore(connection)
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return {}
+    return {} if context is None else context_outputs(store, context)
+
+
+def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) -> dict[str, NodeOutput]:
+    """The same for a run's context."""
     nodes = {}
     for execution in store.get_executions_by_context(context.id):
         uris = defaultdict(list)
@@ -42,5 +50,10 @@ def run_outputs(connection: mlmd.ConnectionConfig, run_id: str) -> dict[str, Nod
             for c in store.get_contexts_by_execution(execution.id)
             if c.type == "node"
         ]
-        nodes[node] = NodeOutput(execution.last_known_state in _SUCCEEDED, dict(uris))
+        nodes[node] = NodeOutput(
+            succeeded=execution.last_known_state in _SUCCEEDED,
+            ended=execution.last_known_state in _ENDED,
+            last_sign=execution.last_update_time_since_epoch / 1000,
+            uris=dict(uris),
+        )
     return nodes
