@@ -9,10 +9,12 @@ refused.
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from serving.manifest import check_manifest, manifest_digest, write_manifest
-from serving.staging import copy_tree, remove_leftovers, staging_directory, sync_directory
+from serving.staging import copy_tree, remove_leftovers, staging_directory, sync_directory, write_file
 from trainer.errors import UserError
 
 _NEEDED = ("saved_model.pb", os.path.join("variables", "variables.index"))
@@ -83,7 +85,7 @@ def version_path(base: str, version: int) -> str:
     return os.path.join(base, str(version))
 
 
-def publish(source: str, base: str) -> Publication:
+def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingProxyType({})) -> Publication:
     """Makes a SavedModel directory the newest version of a model.
 
     It is copied into `<base>/.tmp-<id>`, every file synced, a sha256 manifest written beside it, and then
@@ -94,11 +96,12 @@ def publish(source: str, base: str) -> Publication:
     Args:
         source: Directory with saved_model.pb and variables/.
         base: Directory of the model's versions; made when missing.
+        extra_files: Content of further files of the version, by path relative to it.
 
     Raises:
         UserError: If `source` is not a whole SavedModel, or either address has a scheme.
     """
-    return _publish(source, base, link=False)
+    return _publish(source, base, link=False, extra_files=extra_files)
 
 
 def rollback(base: str, to: int) -> Publication:
@@ -146,7 +149,9 @@ def delete(base: str, version: int, force: bool = False) -> None:
         sync_directory(base)
 
 
-def _publish(source: str, base: str, link: bool) -> Publication:
+def _publish(
+    source: str, base: str, link: bool, extra_files: Mapping[str, bytes] = MappingProxyType({})
+) -> Publication:
     source, base = local_directory(source), local_directory(base)
     for name in _NEEDED:
         if not os.path.isfile(os.path.join(source, name)):
@@ -156,7 +161,10 @@ def _publish(source: str, base: str, link: bool) -> Publication:
     os.makedirs(base, exist_ok=True)
     remove_leftovers(base)
     with staging_directory(base) as stage:
-        digest = write_manifest(stage, copy_tree(source, stage, link))
+        digests = copy_tree(source, stage, link)
+        for name, content in extra_files.items():
+            digests[name] = write_file(os.path.join(stage, name), content)
+        digest = write_manifest(stage, digests)
         sync_directory(stage)
         while True:
             latest = latest_version(base)

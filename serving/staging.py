@@ -69,6 +69,20 @@ def copy_tree(source: str, target: str, link: bool = False) -> dict[str, str]:
     return digests
 
 
+def write_file(path: str, content: bytes) -> str:
+    """Writes a new file, or a new one in place of another, and syncs it; returns its sha256."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, exist_ok=True)
+    if os.path.lexists(path):
+        os.unlink(path)  # it may be a hard link to another version's
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(directory)
+    return hashlib.sha256(content).hexdigest()
+
+
 def sync_directory(path: str) -> None:
     """Makes the names in a directory durable."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -17,6 +17,7 @@ VERBS = {
     "sizes": ("pipeline.cli.sizes", "sizes"),
     "run": ("pipeline.cli.run", "run"),
     "compile": ("pipeline.cli.compile", "compile_"),
+    "report": ("pipeline.cli.report", "report"),
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),

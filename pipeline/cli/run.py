@@ -3,11 +3,13 @@
 import json
 import logging
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+from pipeline.cli.report import write_report_of
 
 if TYPE_CHECKING:
     from pipeline.local_runner import LocalRun
@@ -44,7 +46,7 @@ def run(
 
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
-    """Runs a recipe, after the checks that need no half minute of imports."""
+    """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
     from serving.vocabulary import Vocabulary
     from trainer.errors import UserError
     from trainer.files import expand
@@ -62,12 +64,17 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
     from pipeline.local_runner import run_locally
 
-    return run_locally(recipe, root)
+    try:
+        return run_locally(recipe, root)
+    finally:
+        if page := write_report_of(root):
+            _logger.info("report: %s", page)
 
 
 def summary(finished: "LocalRun") -> str:
     """What a person wants to know of a finished run: the tables, the blessing, and where things lie."""
     from components.run_report.tables import render
 
-    places = f"Artifacts: {finished.artifacts}\nLog: {finished.log_file}"
+    page = Path(finished.artifacts).parent / "report.html"
+    places = f"Report: {page}\nArtifacts: {finished.artifacts}\nLog: {finished.log_file}"
     return f"{render(finished.report)}\n\n{places}"
