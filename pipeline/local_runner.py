@@ -21,10 +21,12 @@ from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.captured_output import captured_output
 from pipeline.dag import build_pipeline
+from pipeline.graph import node_graph
 from pipeline.node_progress import NodeProgress, NodeTime
 from pipeline.recipe import Recipe
 from pipeline.remedies import remedy
 from pipeline.run_outputs import NodeOutput, run_outputs
+from pipeline.run_record import record_error, write_record
 from pipeline.tensorboard_links import DIRECTORY, TensorBoardLinks
 from pipeline.user_errors import find_user_error
 from trainer.errors import UserError
@@ -85,11 +87,18 @@ def run_locally(recipe: Recipe, root: str, verbose: bool = False) -> LocalRun:
         work_root=str(base / "work"),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(base / "metadata.sqlite")),
     )
-    return run_pipeline(pipeline, base, verbose)
+    return run_pipeline(pipeline, base, recipe, verbose)
 
 
-def run_pipeline(pipeline: Pipeline, base: Path, verbose: bool = False) -> LocalRun:
+def run_pipeline(
+    pipeline: Pipeline, base: Path, recipe: Recipe | None = None, verbose: bool = False
+) -> LocalRun:
     """Runs a pipeline that keeps its metadata and `artifacts/` in a directory.
+
+    Args:
+        pipeline: To be run.
+        base: The directory.
+        recipe: That it was built from, for the run's record.
 
     Raises:
         UserError: If a component says that the input is wrong, or another run is using the directory.
@@ -111,6 +120,9 @@ def run_pipeline(pipeline: Pipeline, base: Path, verbose: bool = False) -> Local
         _observed_by(progress),
         _linked_for_tensorboard(base) as links,
     ):
+        write_record(
+            base, run_id, pipeline.pipeline_info.pipeline_name, node_graph(pipeline.components), recipe
+        )
         try:
             LocalDagRunner().run_with_ir(ir)
         except KeyboardInterrupt:
@@ -120,16 +132,20 @@ def run_pipeline(pipeline: Pipeline, base: Path, verbose: bool = False) -> Local
             raise
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
-            if reason := find_user_error(error):
-                raise UserError(f"{progress.current}: {reason} (log: {log_file})") from error
-            happened = f"{progress.current}: {type(error).__name__}: {error}"
-            raise RunFailedError(f"{happened}; try this: {remedy(error)}", log_file) from error
+            reason = find_user_error(error)
+            text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
+            record_error(base, run_id, text)
+            if reason:
+                raise UserError(f"{text} (log: {log_file})") from error
+            raise RunFailedError(f"{text}; try this: {remedy(error)}", log_file) from error
         outputs = run_outputs(pipeline.metadata_connection_config, run_id)
         links.link_outputs(outputs)
     for time in progress.times:
         # A node whose inputs cannot be resolved is logged by TFX and passed over.
         if time.node not in outputs or not outputs[time.node].succeeded:
-            raise RunFailedError(f"{time.node} was passed over: an input of it is missing", log_file)
+            text = f"{time.node} was passed over: an input of it is missing"
+            record_error(base, run_id, text)
+            raise RunFailedError(text, log_file)
     return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file, str(base / DIRECTORY))
 
 

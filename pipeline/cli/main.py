@@ -21,6 +21,7 @@ VERBS = {
     "submit": ("pipeline.cli.submit", "submit"),
     "schedule": ("pipeline.cli.schedule", "schedule"),
     "runs": ("pipeline.cli.runs", "runs"),
+    "report": ("pipeline.cli.report", "report"),
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),

@@ -5,12 +5,14 @@ import logging
 import os
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.guard import is_verbose
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+from pipeline.cli.report import write_report_of
 
 if TYPE_CHECKING:
     from pipeline.local_runner import LocalRun
@@ -52,7 +54,7 @@ def run(
 
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
-    """Runs a recipe, after the checks that need no half minute of imports."""
+    """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
     from serving.vocabulary import Vocabulary
     from trainer.errors import UserError
     from trainer.files import expand
@@ -71,7 +73,11 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     from pipeline.local_runner import run_locally
 
     _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))
-    return run_locally(recipe, root, is_verbose())
+    try:
+        return run_locally(recipe, root, is_verbose())
+    finally:
+        if page := write_report_of(root):
+            _logger.info("report: %s", page)
 
 
 def tensorboard_command(directory: str) -> str:
@@ -84,6 +90,7 @@ def summary(finished: "LocalRun") -> str:
     from components.run_report.tables import render
 
     places = (
+        f"Report: {Path(finished.artifacts).parent / 'report.html'}",
         f"Artifacts: {finished.artifacts}",
         f"Training curves: {tensorboard_command(finished.tensorboard)}",
         f"Log: {finished.log_file}",

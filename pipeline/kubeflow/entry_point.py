@@ -21,7 +21,11 @@ from pipeline.kubeflow.installed import resolve_installed
 from pipeline.kubeflow.wire import Task, from_backend, to_backend
 from pipeline.user_errors import find_user_error
 
-CLASS_PATHS = {"yt8m.Report": "components.artifacts.Report"}
+CLASS_PATHS = {
+    "yt8m.Report": "components.artifacts.Report",
+    "system.HTML": "components.artifacts.HtmlPage",
+    "system.Metrics": "components.artifacts.Metrics",
+}
 """Classes of the artifact types that TFX does not have, by the type's name."""
 
 
