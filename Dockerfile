@@ -20,7 +20,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && pip install --no-cache-dir "uv==${UV_VERSION}" \
     && uv venv --python /usr/local/bin/python3.11 /opt/venv
-ENV VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_LINK_MODE=copy
+# Steps run as a user who may not write compiled modules: without them each would compile its imports anew.
+ENV VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 WORKDIR /src
 COPY requirements.lock requirements-gpu.lock ./
 RUN case "${DEVICE}" in \

@@ -30,6 +30,14 @@ test: setup ## The whole test suite, an end-to-end pipeline run included (under 
 test-fast: setup ## The tests that take seconds and import no TFX
 	$(PYTHON) -m pytest -m 'not slow'
 
+.PHONY: bench
+bench: setup ## All benchmarks, to build/benchmarks.json and .md (under 15 minutes on 2 cores)
+	@$(PYTHON) -m tests.benchmarks
+
+.PHONY: growth
+growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (5 minutes)
+	@$(PYTHON) -m tests.benchmarks.growth
+
 .PHONY: lint
 lint: setup ## ruff and the import rule
 	.venv/bin/ruff check .

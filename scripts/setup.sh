@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 UV_VERSION=0.13.9
 # An interpreter that is not there is named below, not downloaded.
 export UV_PYTHON_DOWNLOADS=never
+# Once here, and not at the first use of each module: or at every use, where Python must not write into .venv.
+export UV_COMPILE_BYTECODE=1
 
 # One line names everything that is missing, and one command mends it on Debian and Ubuntu.
 check_machine() {

@@ -1,36 +1,34 @@
-"""Averages of many ranges of snapshots, for one reading of each snapshot and little memory.
+"""Averages of many ranges of snapshots, for one reading of each snapshot and hardly any memory.
 
-The scheme: the tensors are taken one after the other. Of a tensor, the snapshots' values are added up in
-float64 in the order of their steps, as one running sum P. Where a range starts, P is put aside as its base;
-where it ends, the range's average (P - base) / count is written, in float32, to that range's file. So
+The scheme: the tensors are taken in pieces small enough for the processor's cache. Of a piece, the snapshots' values
+are added up in float64 in the order of their steps, as one running sum P. Where a range starts, P is put aside as its
+base; where it ends, the range's average (P - base) / count is written, in float32, to that range's file. So
 
-- each tensor of each snapshot is read once, whatever the number of ranges, and none outside the ranges;
-- memory is a few copies of ONE tensor (the largest is about 37 % of a model), never of a model: the running
-  sum, the snapshot being added, the next one being read ahead, and a base for each distinct start that is
-  still in use. Bases that would go beyond two models' worth lie in a scratch file instead;
-- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of
-  them, are good to about 1e-16 of the sums.
+- each byte of each snapshot is read once, whatever the number of ranges, and none outside the ranges;
+- memory is a few pieces, whatever the size of the model and the number of snapshots and ranges;
+- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of them, are
+  good to about 1e-16 of the sums.
 
 However ranges overlap, the cost is one addition a snapshot and one subtraction a range.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from trainer.errors import UserError
-from trainer.snapshots import Snapshot, open_snapshot
+from trainer.piece_reader import PieceReader
+from trainer.snapshots import Snapshot
+from trainer.tensor_bundle import StoredTensor, stored_tensors
 from trainer.variant import MIB
 
-_CHUNK = 1 << 18
-"""Elements that a thread handles at once, so that its float64 work space stays in the processor's cache."""
-_MODELS_IN_MEMORY = 2
-"""For the sums and bases; whoever evaluates the averages holds a third one."""
+_PIECE = 1 << 17
+"""Elements: 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""
 
 
 @dataclass(frozen=True, order=True)
@@ -47,151 +45,98 @@ class Range:
 
 
 def average_snapshots(
-    snapshots: Sequence[Snapshot], ranges: Sequence[Range], scratch: str, memory_bytes: int | None = None
+    snapshots: Sequence[Snapshot], ranges: Sequence[Range], scratch: str
 ) -> list[Mapping[str, np.ndarray]]:
     """The arithmetic means of all snapshots of each range.
 
     Args:
-        snapshots: Ascending by step, of one model.
+        snapshots: Ascending by step, of one model, in local files.
         ranges: Any number, overlapping in any way.
         scratch: Local directory for the averages, a model in float32 each; must outlive their use.
-        memory_bytes: What the sums may take; by default twice a model in float32.
 
     Returns:
         For each range the float32 weights, mapped from its file in `scratch`: they take no memory until used.
 
     Raises:
         ValueError: If a range does not lie in the list, or a snapshot has other tensors than the first one.
+        UserError: If a snapshot is damaged, or the averages do not fit on the disk.
     """
     for wanted in ranges:
         if not 0 <= wanted.first <= wanted.last < len(snapshots):
             raise ValueError(f"a range must lie within the {len(snapshots)} snapshots. Received: {wanted}")
     if not ranges:
         return []
-    used = sorted({index for wanted in ranges for index in range(wanted.first, wanted.last + 1)})
-    shapes = _common_shapes([snapshots[index] for index in used])
-    sizes = [int(np.prod(shape)) for shape in shapes.values()]
-    offsets = np.cumsum([0, *sizes]).tolist()
-    memory_bytes = memory_bytes or _MODELS_IN_MEMORY * 4 * offsets[-1]
     distinct = sorted(set(ranges))
-    _check_room(scratch, 4 * offsets[-1] * len(distinct))
+    used = sorted({index for wanted in distinct for index in range(wanted.first, wanted.last + 1)})
+    stored = {index: stored_tensors(snapshots[index].prefix) for index in used}
+    shapes = _common_shapes({snapshots[index].prefix: tensors for index, tensors in stored.items()})
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    places = dict(zip(shapes, np.cumsum([0, *(4 * size for size in sizes[:-1])]).tolist(), strict=True))
+    _check_room(scratch, 4 * sum(sizes) * len(distinct))
     paths = {wanted: os.path.join(scratch, f"average-{wanted.first}-{wanted.last}") for wanted in distinct}
-    files = {wanted: os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for wanted, path in paths.items()}
-    spill = os.open(os.path.join(scratch, "bases"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    try:
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            for name, size, offset in zip(shapes, sizes, offsets, strict=False):
-                sums = _RunningSum(size, memory_bytes, spill, pool)
-                values = _read_ahead(reader, [snapshots[index].prefix for index in used], name)
-                for index, value in zip(used, values, strict=True):
-                    starting = {wanted for wanted in distinct if wanted.first == index}
-                    if starting:
-                        sums.open(index)
-                    sums.add(value)
-                    del value
-                    for wanted in distinct:
-                        if wanted.last == index:
-                            sums.write_mean(wanted, files[wanted], 4 * offset)
-                    for first in {wanted.first for wanted in distinct if wanted.last == index}:
-                        if not any(wanted.first == first and wanted.last > index for wanted in distinct):
-                            sums.close(first)
-    finally:
-        for file in (*files.values(), spill):
-            os.close(file)
+    with ExitStack() as stack:
+        files = {wanted: stack.enter_context(open(path, "wb")).fileno() for wanted, path in paths.items()}
+
+        def average(name: str) -> None:
+            tensors = {index: stored[index][name] for index in used}
+            _average_tensor(tensors, distinct, files, places[name])
+
+        # The large ones first, or one thread would be left with the largest at the end.
+        largest_first = sorted(places, key=lambda name: -np.prod(shapes[name]))
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            list(pool.map(average, largest_first))
     return [
         {
-            name: np.memmap(paths[wanted], np.float32, "r", offset=4 * offset, shape=shape)
-            for (name, shape), offset in zip(shapes.items(), offsets, strict=False)
+            name: np.memmap(paths[wanted], np.float32, "r", offset=places[name], shape=shape)
+            for name, shape in shapes.items()
         }
         for wanted in ranges
     ]
 
 
-class _RunningSum:
-    """The float64 sum of one tensor over the snapshots so far, and what it was where ranges started.
+def _average_tensor(
+    tensors: Mapping[int, StoredTensor], ranges: Sequence[Range], files: Mapping[Range, int], place: int
+) -> None:
+    """Writes the averages of one tensor.
 
     Args:
-        size: Elements of the tensor.
-        memory_bytes: Beyond which bases are put into the spill file.
-        spill: File descriptor, read and write.
-        pool: Threads; numpy lets go of the interpreter's lock within a chunk.
+        tensors: By index of the snapshot, ascending.
+        ranges: Distinct.
+        files: Descriptors by range.
+        place: Byte of the tensor in these files.
     """
-
-    def __init__(self, size: int, memory_bytes: int, spill: int, pool: Executor) -> None:
-        self._size = size
-        self._spill = spill
-        self._pool = pool
-        self._sum: np.ndarray | None = None
-        # At any time there are the sum (8 bytes an element) and two float32 values, one of them being read.
-        self._bases_in_memory = max(0, int((memory_bytes - 16 * size) // max(1, 8 * size)))
-        self._bases: dict[int, np.ndarray | int | None] = {}
-        self._next_place = 0
-
-    def open(self, first: int) -> None:
-        """A range starts here: keeps the sum as its base."""
-        if not self._bases:
-            self._sum = None  # nobody needs what came before
-        if self._sum is None:
-            self._bases[first] = None
-        elif sum(isinstance(base, np.ndarray) for base in self._bases.values()) < self._bases_in_memory:
-            base = np.empty_like(self._sum)
-            self._in_chunks(lambda part: np.copyto(base[part], self._sum[part]))
-            self._bases[first] = base
-        else:
-            place, self._next_place = self._next_place, self._next_place + 8 * self._size
-            self._in_chunks(lambda part: _write(self._spill, self._sum[part], place + 8 * part.start))
-            self._bases[first] = place
-
-    def close(self, first: int) -> None:
-        """No further range with this start follows."""
-        del self._bases[first]
-
-    def add(self, value: np.ndarray) -> None:
-        """Adds the tensor of the next snapshot, float32, flat."""
-        if self._sum is None:
-            total = self._sum = np.empty(self._size)
-            self._in_chunks(lambda part: np.copyto(total[part], value[part]))
-        else:
-            total = self._sum
-            self._in_chunks(lambda part: np.add(total[part], value[part], out=total[part]))
-
-    def write_mean(self, wanted: Range, file: int, place: int) -> None:
-        """Writes the mean since the start of the range, float32, at a byte of a file."""
-
-        def write(part: slice) -> None:
-            base = self._base(wanted.first, part)
-            total = self._sum[part]
-            mean = np.empty(len(total), np.float32)
-            if base is None:
-                np.divide(total, wanted.count, out=mean, casting="same_kind")
-            else:
-                difference = total - base
-                np.divide(difference, wanted.count, out=mean, casting="same_kind")
-            _write(file, mean, place + 4 * part.start)
-
-        self._in_chunks(write)
-
-    def _base(self, first: int, part: slice) -> np.ndarray | None:
-        base = self._bases[first]
-        if isinstance(base, int):
-            return np.frombuffer(os.pread(self._spill, 8 * (part.stop - part.start), base + 8 * part.start))
-        return base if base is None else base[part]
-
-    def _in_chunks(self, work: Callable[[slice], object]) -> None:
-        parts = [slice(start, min(start + _CHUNK, self._size)) for start in range(0, self._size, _CHUNK)]
-        for _ in self._pool.map(work, parts):
-            pass
+    size = next(iter(tensors.values())).size
+    starts = {one.first for one in ranges}
+    with ExitStack() as stack:
+        readers = {index: stack.enter_context(PieceReader(tensor)) for index, tensor in tensors.items()}
+        for start in range(0, size, _PIECE):
+            value = np.empty(min(_PIECE, size - start), np.float32)
+            mean, total = np.empty_like(value), np.zeros(len(value))
+            difference, bases = np.empty_like(total), {}
+            for index, reader in readers.items():
+                if not any(one.first < index <= one.last for one in ranges):
+                    total[:] = 0  # nobody needs what came before
+                if index in starts:
+                    bases[index] = total.copy()
+                reader.read(value)
+                total += value
+                for one in ranges:
+                    if one.last == index:
+                        np.subtract(total, bases[one.first], out=difference)
+                        np.divide(difference, one.count, out=mean, casting="same_kind")
+                        _write(files[one], mean, place + 4 * start)
 
 
-def _common_shapes(snapshots: Sequence[Snapshot]) -> dict[str, tuple[int, ...]]:
-    first, *others = snapshots
-    shapes = open_snapshot(first.prefix).get_variable_to_shape_map()
-    for other in others:
-        if open_snapshot(other.prefix).get_variable_to_shape_map() != shapes:
-            raise ValueError(
-                f"{first.prefix} and {other.prefix} differ in the names or shapes of their tensors"
-            )
-    return {name: tuple(shapes[name]) for name in sorted(shapes)}
+def _common_shapes(tensors: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, tuple[int, ...]]:
+    """Shapes by name; ValueError where the checkpoints, given by their prefixes, differ in them."""
+    (first, shapes), *others = (
+        (prefix, {name: tensor.shape for name, tensor in stored.items()})
+        for prefix, stored in tensors.items()
+    )
+    for prefix, other in others:
+        if other != shapes:
+            raise ValueError(f"{first} and {prefix} differ in the names or shapes of their tensors")
+    return shapes
 
 
 def _check_room(directory: str, size: int) -> None:
@@ -201,24 +146,6 @@ def _check_room(directory: str, size: int) -> None:
             f"the averages take {size / MIB:.0f} MiB and {directory} has {free / MIB:.0f} MiB: set TMPDIR to "
             "a larger disk, or average fewer ranges"
         )
-
-
-def _read_ahead(reader: Executor, prefixes: Sequence[str], name: str) -> Iterator[np.ndarray]:
-    """A tensor's value in each snapshot, float32, flat; the next is being read while one is used."""
-
-    def read(prefix: str) -> np.ndarray:
-        # Unlike CheckpointReader.get_tensor this op lets other threads run while it reads.
-        (value,) = tf.raw_ops.RestoreV2(
-            prefix=prefix, tensor_names=[name], shape_and_slices=[""], dtypes=[tf.float32]
-        )
-        return np.asarray(value).reshape(-1)
-
-    ahead = reader.submit(read, prefixes[0])
-    for prefix in [*prefixes[1:], None]:
-        value = ahead.result()
-        ahead = reader.submit(read, prefix) if prefix is not None else None
-        yield value
-        del value  # or the one before would stay in memory with the next two
 
 
 def _write(file: int, values: np.ndarray, place: int) -> None:

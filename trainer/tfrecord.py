@@ -56,8 +56,12 @@ class _BrokenStreamError(Exception):
 
 
 def masked_crc(data: bytes) -> int:
-    """The CRC-32C of `data`, rotated and shifted as TFRecord files store it."""
-    crc = google_crc32c.value(data)
+    """The CRC-32C of `data`, masked."""
+    return mask_crc(google_crc32c.value(data))
+
+
+def mask_crc(crc: int) -> int:
+    """A CRC-32C rotated and shifted as TFRecord files and TensorFlow's checkpoints store it."""
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 

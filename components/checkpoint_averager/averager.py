@@ -28,7 +28,7 @@ def average_checkpoints(
     """Writes the best single snapshot or average of snapshots as a float32 SavedModel.
 
     Args:
-        snapshot_dir: Of one variant's snapshots.
+        snapshot_dir: Local directory of one variant's snapshots.
         eval_files: TFRecord files of the eval split.
         model_dir: Where the SavedModel goes.
         config: Which candidates are tried.

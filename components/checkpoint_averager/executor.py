@@ -9,6 +9,7 @@ from tfx.utils import path_utils
 
 from components.checkpoint_averager.averager import average_checkpoints
 from components.checkpoint_averager.config import AveragingConfig
+from components.remote_tree import local_tree
 from components.report_file import write_report
 from components.splits import split_files
 
@@ -26,11 +27,13 @@ class Executor(base_executor.BaseExecutor):
         run = artifact_utils.get_single_uri(input_dict["model_run"])
         model = artifact_utils.get_single_instance(output_dict["model"])
         averaging = AveragingConfig.model_validate_json(exec_properties["averaging"])
-        report = average_checkpoints(
-            posixpath.join(run, "snapshots"),
-            split_files(input_dict["examples"], "eval"),
-            path_utils.serving_model_dir(model.uri),
-            averaging,
-            split_files(input_dict["examples"], "train") if averaging.batch_norm_videos else (),
-        )
+        # Averaging reads pieces of many files in turns, which a bucket is slow at.
+        with local_tree(posixpath.join(run, "snapshots")) as snapshots:
+            report = average_checkpoints(
+                snapshots,
+                split_files(input_dict["examples"], "eval"),
+                path_utils.serving_model_dir(model.uri),
+                averaging,
+                split_files(input_dict["examples"], "train") if averaging.batch_norm_videos else (),
+            )
         write_report(artifact_utils.get_single_uri(output_dict["report"]), report)

@@ -2,15 +2,15 @@
 
     python -m tests.benchmarks.decode_at_load --variant K16-H512 --rounds 20
 
-prints the median of each and two ratios: decoded at load / stored in float32 (goal: at most 1.05), and cast in
-the graph at every request, the authors' way / decoded at load.
+They are: stored in float32; stored in float16 and decoded at load; and cast in the graph at every request, the authors'
+way.
 """
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -18,9 +18,11 @@ import tensorflow as tf
 from serving.compression import to_float16
 from serving.saved_model import Member, _Ensemble, _Member, write_saved_model
 from serving.servable import Servable
+from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
 from trainer.variant import Variant
 from trainer.weights import initial_weights
+from trainer.yt8m import MAX_FRAMES, NUM_CLASSES
 
 
 class _CastMember(_Member):
@@ -52,36 +54,50 @@ class _Timed:
         self.seconds.append(time.perf_counter() - begin)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
-    parser.add_argument("--classes", type=int, default=3862)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=1, help="Of TensorFlow's pools.")
-    given = parser.parse_args()
-    weights = initial_weights(given.variant, 0, given.classes)
-    small = Member(variant=given.variant, weights=to_float16(given.variant, weights, given.classes))
-    rows = np.array([random_example(np.random.default_rng(0), given.frames)], object)
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    variant, classes = arguments.variant, arguments.classes
+    weights = initial_weights(variant, 0, classes)
+    small = Member(variant=variant, weights=to_float16(variant, weights, classes))
+    rows = np.array([random_example(np.random.default_rng(0), arguments.frames)], object)
     with tempfile.TemporaryDirectory() as place:
-        write_saved_model(f"{place}/float32", [Member(variant=given.variant, weights=weights)], given.classes)
-        write_saved_model(f"{place}/decoded", [small], given.classes)
-        _write_cast_in_graph(f"{place}/cast", small, given.classes)
-        forms = {name: _Timed(f"{place}/{name}", given.threads) for name in ("float32", "decoded", "cast")}
-        for turn in range(given.rounds + 2):
+        write_saved_model(f"{place}/float32", [Member(variant=variant, weights=weights)], classes)
+        write_saved_model(f"{place}/decoded", [small], classes)
+        _write_cast_in_graph(f"{place}/cast", small, classes)
+        forms = {
+            name: _Timed(f"{place}/{name}", arguments.threads) for name in ("float32", "decoded", "cast")
+        }
+        for turn in range(arguments.rounds + 2):
             # In turns, so that what else the machine does falls on all three.
             for form in forms.values():
                 form.ask(rows)
                 if turn < 2:  # the first requests set things up
                     form.seconds.clear()
-    median = {name: statistics.median(form.seconds) for name, form in forms.items()}
-    lines = [f"{name:<8} {seconds * 1e3:8.2f} ms" for name, seconds in median.items()]
-    lines.append(f"decoded at load / float32:      {median['decoded'] / median['float32']:.3f}")
-    lines.append(f"cast in graph / decoded at load: {median['cast'] / median['decoded']:.3f}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    milliseconds = {name: 1000 * statistics.median(form.seconds) for name, form in forms.items()}
+    yield Figure(
+        name=f"Predict of {variant}, float16 decoded at load",
+        value=milliseconds["decoded"],
+        unit="ms",
+        ratio=milliseconds["decoded"] / milliseconds["float32"],
+        yardstick=f"stored in float32, {milliseconds['float32']:.1f} ms",
+        goal=1.05,
+        at="most",
+    )
+    yield Figure(
+        name="the same, float16 cast at every request",
+        value=milliseconds["cast"],
+        unit="ms",
+        ratio=milliseconds["cast"] / milliseconds["decoded"],
+        yardstick=f"decoded at load, {milliseconds['decoded']:.1f} ms",
+    )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
+    parser.add_argument("--classes", type=int, default=NUM_CLASSES)
+    parser.add_argument("--frames", type=int, default=MAX_FRAMES)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=1, help="Of TensorFlow's pools.")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, figures, _options)

@@ -50,9 +50,10 @@ def markdown(figures: Iterable[Figure]) -> str:
     for figure in figures:
         goal = "" if figure.goal is None else f"at {figure.at} {figure.goal:g}"
         ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
+        value = f"{figure.value:,.0f}" if abs(figure.value) >= 1000 else f"{figure.value:.4g}"
         verdict = {None: "", True: "reached", False: "NOT reached"}[figure.reached]
         lines.append(
-            f"| {figure.name} | {figure.value:,.4g} {figure.unit} | {ratio} | {figure.yardstick} | {goal} | {verdict} |"
+            f"| {figure.name} | {value} {figure.unit} | {ratio} | {figure.yardstick} | {goal} | {verdict} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,98 @@
+"""The search for the best ensemble at the paper's size, and whether its screening loses anything.
+
+    python -m tests.benchmarks.assembling
+
+18 members with the sizes of the paper's Table 1, synthetic scores of 17,600 videos (5 GB on the disk): all combinations
+under 1024 MiB are screened, 50 tuned, 20 measured on the full scores. The yardstick reads all scores once.
+
+Then the same search over 7 members and fewer videos, against the best of all combinations, each of them tuned.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+from components.ensemble_assembler import search
+from components.ensemble_assembler.score_file import EvalScores
+from components.ensemble_assembler.selection import fitting_combinations
+from tests.benchmarks.figures import Figure, main
+from tests.benchmarks.process import peak_memory
+from tests.benchmarks.synthetic_scores import write_scores
+from trainer.variant import MIB, TABLE1
+
+_LIMIT = 1024 * MIB
+_FEW = 7
+_READ_VIDEOS = 512
+
+
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    combinations = fitting_combinations([variant.float16_bytes() for variant in TABLE1], _LIMIT)
+    with tempfile.TemporaryDirectory() as place:
+        data = write_scores(place, len(TABLE1), arguments.videos)
+        reading, _, _ = _timed(lambda: _read(data))
+        with peak_memory() as memory:
+            seconds, processor, _ = _timed(lambda: search.best_ensembles(data, combinations))
+        stored = sum(os.path.getsize(file.path) for file in data.scores)
+    yield Figure(
+        name=f"assembling: {len(combinations):,} combinations of {len(TABLE1)}, {arguments.videos:,} videos",
+        value=seconds,
+        unit="s",
+        yardstick=f"{seconds / reading:.1f} x reading the scores once, {reading:.1f} s; "
+        f"the processor's time is {processor:.0f} s",
+        goal=600,
+        at="most",
+    )
+    yield Figure(
+        name="peak memory of assembling",
+        value=memory.bytes / MIB,
+        unit="MiB",
+        yardstick=f"{memory.bytes / stored:.3f} x the scores, {stored / MIB:,.0f} MiB",
+        goal=6144,
+        at="most",
+    )
+    yield _lost(arguments.few_videos)
+
+
+def _lost(videos: int) -> Figure:
+    """What the winner lacks against tuning everything."""
+    combinations = fitting_combinations([1] * _FEW, _FEW)
+    with tempfile.TemporaryDirectory() as place:
+        data = write_scores(place, _FEW, videos, seed=1)
+        screened, _, found = _timed(lambda: search.best_ensembles(data, combinations))
+        everything = len(combinations)
+        with mock.patch.multiple(search, TUNED=everything, REPORTED=everything):
+            exhaustive, _, best = _timed(lambda: search.best_ensembles(data, combinations))
+    return Figure(
+        name=f"GAP lost by screening, {everything} combinations of {_FEW}, {videos:,} videos",
+        value=best[0].gap - found[0].gap,
+        unit="",
+        yardstick=f"all tuned: GAP {best[0].gap:.5f} in {exhaustive:.1f} s, against {screened:.1f} s",
+        goal=0.0002,
+        at="most",
+    )
+
+
+def _read(data: EvalScores) -> None:
+    for file in data.scores:
+        for start in range(0, data.videos, _READ_VIDEOS):
+            file.rows(start, start + _READ_VIDEOS)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Seconds, seconds of the processor (of all threads), and the result."""
+    begin, processor = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - begin, time.process_time() - processor, result
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--videos", type=int, default=17_600)
+    parser.add_argument("--few-videos", type=int, default=2_000)
+
+
+if __name__ == "__main__":
+    main(__doc__, figures, _options)
