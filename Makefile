@@ -47,3 +47,7 @@ lint: setup ## ruff and the import rule
 .PHONY: lock
 lock: ## Compile the lock files (pins and hashes, no addresses) from pyproject.toml
 	@scripts/setup.sh --lock
+
+.PHONY: docs
+docs: setup ## Write docs/recipes.md, the reference of recipes, from the code
+	@$(PYTHON) -m pipeline.recipe_reference > docs/recipes.md.new && mv docs/recipes.md.new docs/recipes.md

@@ -12,3 +12,15 @@ class Report(artifact.Artifact):
 
     # Kubeflow Pipelines takes names of this form only.
     TYPE_NAME = "yt8m.Report"
+
+
+class HtmlPage(artifact.Artifact):
+    """One HTML file, at the artifact's very address, which Kubeflow Pipelines shows in its user interface."""
+
+    TYPE_NAME = "system.HTML"
+
+
+class Metrics(artifact.Artifact):
+    """Numbers, as custom properties, which Kubeflow Pipelines lists and compares between runs; no files."""
+
+    TYPE_NAME = "system.Metrics"

@@ -4,6 +4,7 @@ Node ids are letters, digits and hyphens, exec properties small and constant, an
 same DAG compiles for Kubeflow Pipelines.
 """
 
+import json
 import posixpath
 from typing import Any, NamedTuple
 
@@ -20,11 +21,16 @@ from components.checkpoint_averager.component import CheckpointAverager
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
-from components.example_validator.component import ExampleValidator, validation_steps
+from components.example_validator.component import (
+    ExampleValidator,
+    ValidationSteps,
+    validation_steps,
+)
 from components.fp16_compressor.component import Fp16Compressor
 from components.model_server_validator.component import ModelServerValidator
 from components.pusher.component import Pusher
 from components.run_report.component import RunReport
+from pipeline.graph import last_nodes, node_graph
 from pipeline.recipe import Recipe
 from trainer.variant import Variant
 
@@ -84,13 +90,15 @@ def build_components(
         limit_bytes=recipe.ensemble.limit_bytes,
         vocabulary=recipe.data.vocabulary,
     )
-    return [
+    delivery = _delivery(recipe, examples, example_gen, assembler)
+    nodes = [
         example_gen,
         *validation,
         *(component for line in lines for component in line),
         assembler,
-        *_delivery(recipe, examples, example_gen, lines, assembler),
+        *delivery,
     ]
+    return [*nodes, _report(recipe, nodes, example_gen, validation, lines, assembler, delivery)]
 
 
 class _VariantLine(NamedTuple):
@@ -132,17 +140,23 @@ def _variant_line(
     return _VariantLine(trainer, averager, compressor)
 
 
+class _Delivery(NamedTuple):
+    """What stands between an assembled ensemble and its being served."""
+
+    baseline: Baseline
+    evaluator: Evaluator
+    server_validator: ModelServerValidator
+    pusher: Pusher
+
+
 def _delivery(
     recipe: Recipe,
     examples: BaseChannel,
     example_gen: YouTube8MExampleGen,
-    lines: list[_VariantLine],
     assembler: EnsembleAssembler,
-) -> list[BaseComponent]:
-    """What stands between an assembled ensemble and its being served."""
+) -> _Delivery:
     model = assembler.outputs["model"]
-    run_id = RuntimeParameter(name=PIPELINE_RUN_ID_PARAMETER_NAME, ptype=str)
-    baseline = Baseline(push_destination=recipe.push.directory, run_id=run_id)
+    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -157,16 +171,44 @@ def _delivery(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=server_validator.outputs["blessing"],
         push_destination=recipe.push.directory,
-        run_id=run_id,
-    )
-    report = RunReport(
+        run_id=_run_id(),
+        evaluation=evaluator.outputs["evaluation"],
         data=example_gen.outputs["report"],
+        model_name=recipe.serving.model_name,
+        data_licence=recipe.data.licence,
+    )
+    return _Delivery(baseline, evaluator, server_validator, pusher)
+
+
+def _report(
+    recipe: Recipe,
+    nodes: list[BaseComponent],
+    example_gen: YouTube8MExampleGen,
+    validation: ValidationSteps,
+    lines: list[_VariantLine],
+    assembler: EnsembleAssembler,
+    delivery: _Delivery,
+) -> RunReport:
+    """The page of all that the nodes reported."""
+    graph = node_graph(nodes)
+    graph[RunReport.__name__] = last_nodes(graph)
+    return RunReport(
+        recipe=recipe.model_dump_json(exclude_defaults=True, by_alias=True),
+        graph=json.dumps(graph, separators=(",", ":")),
+        run_id=_run_id(),
+        data=example_gen.outputs["report"],
+        statistics=validation.statistics_gen.outputs["statistics"],
+        anomalies=validation.example_validator.outputs["anomalies"],
+        training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],
         compression=[line.compressor.outputs["report"] for line in lines],
         ensemble=assembler.outputs["report"],
-        evaluation=evaluator.outputs["evaluation"],
-        blessing=evaluator.outputs["blessing"],
-        infra_blessing=server_validator.outputs["blessing"],
-        pushed_model=pusher.outputs["pushed_model"],
+        evaluation=delivery.evaluator.outputs["evaluation"],
+        blessing=delivery.evaluator.outputs["blessing"],
+        infra_blessing=delivery.server_validator.outputs["blessing"],
+        pushed_model=delivery.pusher.outputs["pushed_model"],
     )
-    return [baseline, evaluator, server_validator, pusher, report]
+
+
+def _run_id() -> RuntimeParameter:
+    return RuntimeParameter(name=PIPELINE_RUN_ID_PARAMETER_NAME, ptype=str)

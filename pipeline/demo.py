@@ -37,7 +37,8 @@ def demo() -> None:
     (examples,) = finished.outputs["YouTube8MExampleGen"].uris["examples"]
     answer = _ask_server(recipe, os.path.join(examples, "Split-eval"))
     _logger.info("demo: done in %.0f s", time.monotonic() - started)
-    typer.echo(f"{answer}\n\n{summary(finished)}\nServe it: .venv/bin/yt8m serve {recipe.push.directory}")
+    serve = f"Serve it: .venv/bin/yt8m serve {recipe.push.directory}"
+    typer.echo(f"{answer}\n{serve}\n\n{summary(finished)}")
 
 
 def _write_sample() -> None:

@@ -21,9 +21,13 @@ from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.captured_output import captured_output
 from pipeline.dag import build_pipeline
+from pipeline.graph import node_graph
 from pipeline.node_progress import NodeProgress, NodeTime
 from pipeline.recipe import Recipe
+from pipeline.remedies import remedy
 from pipeline.run_outputs import NodeOutput, run_outputs
+from pipeline.run_record import record_error, write_record
+from pipeline.tensorboard_links import DIRECTORY, TensorBoardLinks
 from pipeline.user_errors import find_user_error
 from trainer.errors import UserError
 
@@ -31,7 +35,7 @@ _logger = logging.getLogger("yt8m.run")
 
 
 class RunFailedError(Exception):
-    """A component failed for another reason than the user's input; `log_file` has the trace."""
+    """A component failed for another reason than the user's input; `log_file` has the trace, the text what to try."""
 
     def __init__(self, message: str, log_file: str) -> None:
         super().__init__(message)
@@ -47,12 +51,14 @@ class LocalRun:
         outputs: What each left behind, by node id.
         artifacts: Directory of the artifacts.
         log_file: The libraries' output, with our progress in between.
+        tensorboard: Directory for TensorBoard, with a run a variant.
     """
 
     times: list[NodeTime]
     outputs: dict[str, NodeOutput]
     artifacts: str
     log_file: str
+    tensorboard: str
 
     @property
     def report(self) -> dict[str, Any]:
@@ -61,13 +67,14 @@ class LocalRun:
         return json.loads((Path(uri) / "report.json").read_text(encoding="utf-8"))
 
 
-def run_locally(recipe: Recipe, root: str) -> LocalRun:
+def run_locally(recipe: Recipe, root: str, verbose: bool = False) -> LocalRun:
     """Runs a recipe's pipeline; what an earlier run under the same root did, unchanged, is not done again.
 
     Args:
         recipe: Its relative paths count from the current directory.
-        root: Receives `metadata.sqlite`, `artifacts/`, `logs/`, and `work/` while a Trainer runs: a run that
-            was killed goes on from there.
+        root: Receives `metadata.sqlite`, `artifacts/`, `logs/`, `tensorboard/`, and `work/` while a Trainer runs:
+            a run that was killed goes on from there.
+        verbose: Shows what the libraries print, which otherwise is in the log file alone.
 
     Raises:
         UserError: If a component says that the input is wrong, or another run is using the root.
@@ -80,11 +87,18 @@ def run_locally(recipe: Recipe, root: str) -> LocalRun:
         work_root=str(base / "work"),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(base / "metadata.sqlite")),
     )
-    return run_pipeline(pipeline, base)
+    return run_pipeline(pipeline, base, recipe, verbose)
 
 
-def run_pipeline(pipeline: Pipeline, base: Path) -> LocalRun:
+def run_pipeline(
+    pipeline: Pipeline, base: Path, recipe: Recipe | None = None, verbose: bool = False
+) -> LocalRun:
     """Runs a pipeline that keeps its metadata and `artifacts/` in a directory.
+
+    Args:
+        pipeline: To be run.
+        base: The directory.
+        recipe: That it was built from, for the run's record.
 
     Raises:
         UserError: If a component says that the input is wrong, or another run is using the directory.
@@ -98,22 +112,41 @@ def run_pipeline(pipeline: Pipeline, base: Path) -> LocalRun:
     runtime_parameter_utils.substitute_runtime_parameter(
         ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
-    progress = NodeProgress(len(ir.nodes), _logger.info)
-    with _only_run_in(base), _no_arguments(), captured_output(log_file), _observed_by(progress):
+    progress = NodeProgress(len(ir.nodes), _logger)
+    with (
+        _only_run_in(base),
+        _no_arguments(),
+        captured_output(log_file, verbose),
+        _observed_by(progress),
+        _linked_for_tensorboard(base) as links,
+    ):
+        write_record(
+            base, run_id, pipeline.pipeline_info.pipeline_name, node_graph(pipeline.components), recipe
+        )
         try:
             LocalDagRunner().run_with_ir(ir)
+        except KeyboardInterrupt:
+            _logger.warning(
+                "interrupted in %s; the same command goes on (log: %s)", progress.current, log_file
+            )
+            raise
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
-            if reason := find_user_error(error):
-                raise UserError(f"{progress.current}: {reason} (log: {log_file})") from error
-            first = f"{progress.current}: {type(error).__name__}: {error}"
-            raise RunFailedError(first, log_file) from error
-    outputs = run_outputs(pipeline.metadata_connection_config, run_id)
+            reason = find_user_error(error)
+            text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
+            record_error(base, run_id, text)
+            if reason:
+                raise UserError(f"{text} (log: {log_file})") from error
+            raise RunFailedError(f"{text}; try this: {remedy(error)}", log_file) from error
+        outputs = run_outputs(pipeline.metadata_connection_config, run_id)
+        links.link_outputs(outputs)
     for time in progress.times:
         # A node whose inputs cannot be resolved is logged by TFX and passed over.
         if time.node not in outputs or not outputs[time.node].succeeded:
-            raise RunFailedError(f"{time.node} was passed over: an input of it is missing", log_file)
-    return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file)
+            text = f"{time.node} was passed over: an input of it is missing"
+            record_error(base, run_id, text)
+            raise RunFailedError(text, log_file)
+    return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file, str(base / DIRECTORY))
 
 
 @contextmanager
@@ -138,6 +171,16 @@ def _observed_by(progress: NodeProgress) -> Iterator[None]:
     finally:
         logger.removeHandler(progress)
         absl_logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _linked_for_tensorboard(base: Path) -> Iterator[TensorBoardLinks]:
+    links, logger = TensorBoardLinks(base), logging.getLogger("yt8m")
+    logger.addHandler(links)
+    try:
+        yield links
+    finally:
+        logger.removeHandler(links)
 
 
 @contextmanager

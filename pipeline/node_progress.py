@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 _STARTED = "Component %s is running."
@@ -14,8 +13,17 @@ _DONE_BEFORE = (
 
 
 @dataclass(frozen=True)
+class NodeStart:
+    """A node begins: the `number`th of `total`. Log records carry it as their attribute `progress`."""
+
+    node: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
 class NodeTime:
-    """One node of a run: how long it took, and whether it ran at all."""
+    """One node of a run: how long it took, and whether it ran at all. Log records carry it likewise."""
 
     node: str
     seconds: float
@@ -30,13 +38,13 @@ class NodeProgress(logging.Handler):
 
     Args:
         total: Nodes of the pipeline.
-        say: Receives a line of progress.
+        logger: Receives a line when a node begins and one when it is done.
     """
 
-    def __init__(self, total: int, say: Callable[[str], None]) -> None:
+    def __init__(self, total: int, logger: logging.Logger) -> None:
         super().__init__(logging.INFO)
         self._total = total
-        self._say = say
+        self._logger = logger
         self._started = 0.0
         self._cached = False
         self.current: str | None = None
@@ -47,7 +55,9 @@ class NodeProgress(logging.Handler):
         if record.msg == _STARTED:
             (self.current,) = record.args
             self._started, self._cached = time.monotonic(), False
-            self._say(f"[{len(self.times) + 1:>2}/{self._total}] {self.current} ...")
+            start = NodeStart(str(self.current), len(self.times) + 1, self._total)
+            text = f"[{start.number:>2}/{self._total}] {start.node} ..."
+            self._logger.info("%s", text, extra={"progress": start})
         elif record.msg in (_CACHED, _DONE_BEFORE):
             self._cached = True
         elif record.msg == _FINISHED:
@@ -55,4 +65,5 @@ class NodeProgress(logging.Handler):
             self.times.append(done)
             self.current = None
             spent = "cached" if done.cached else f"{done.seconds:.1f} s"
-            self._say(f"[{len(self.times):>2}/{self._total}] {done.node} done: {spent}")
+            text = f"[{len(self.times):>2}/{self._total}] {done.node} done: {spent}"
+            self._logger.info("%s", text, extra={"progress": done})

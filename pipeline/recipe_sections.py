@@ -40,6 +40,10 @@ class DataSection(Section):
         description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. Other names need another "
         "file name: TFX's cache goes by that.",
     )
+    licence: str = Field(
+        "CC BY 4.0 (YouTube-8M, Google LLC, https://research.google.com/youtube8m/)",
+        description="Of the data; the model card states it.",
+    )
 
     @model_validator(mode="after")
     def _some_eval_videos(self) -> "DataSection":

@@ -1,4 +1,4 @@
-"""What the nodes of a run left behind, as the metadata store has it."""
+"""What the nodes of a run did and left behind, as the metadata store has it."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,7 +7,21 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
-_SUCCEEDED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+_STATES = {
+    mlmd.Execution.COMPLETE: "done",
+    mlmd.Execution.CACHED: "cached",
+    mlmd.Execution.FAILED: "failed",
+    mlmd.Execution.CANCELED: "failed",
+}
+
+
+@dataclass(frozen=True)
+class OutputArtifact:
+    """One artifact: its id in the store, its type, and where it is."""
+
+    id: int
+    type: str
+    uri: str
 
 
 @dataclass(frozen=True)
@@ -15,32 +29,60 @@ class NodeOutput:
     """One node of a run.
 
     Attributes:
-        succeeded: Whether it ran to its end or came from the cache.
-        uris: Output key: URIs of its artifacts.
+        state: done, cached, failed, or running.
+        started: When, in seconds since 1970.
+        last_sign: When its state changed for the last time, likewise.
+        artifacts: Output key: its artifacts.
     """
 
-    succeeded: bool
-    uris: dict[str, list[str]]
+    state: str
+    started: float
+    last_sign: float
+    artifacts: dict[str, list[OutputArtifact]]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ran to its end or came from the cache."""
+        return self.state in ("done", "cached")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.state != "running"
+
+    @property
+    def uris(self) -> dict[str, list[str]]:
+        """Output key: URIs of its artifacts."""
+        return {key: [artifact.uri for artifact in found] for key, found in self.artifacts.items()}
 
 
 def run_outputs(connection: mlmd.ConnectionConfig, run_id: str) -> dict[str, NodeOutput]:
     """The outputs of each node of a run that reached the metadata store, by node id."""
     store = metadata_store.MetadataStore(connection)
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return {}
+    return {} if context is None else context_outputs(store, context)
+
+
+def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) -> dict[str, NodeOutput]:
+    """The same of the run that a context stands for, in the order in which the nodes began."""
     nodes = {}
-    for execution in store.get_executions_by_context(context.id):
-        uris = defaultdict(list)
+    for execution in sorted(store.get_executions_by_context(context.id), key=lambda one: one.id):
+        artifacts = defaultdict(list)
         events = [e for e in store.get_events_by_execution_ids([execution.id]) if e.type in _OUTPUTS]
-        artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+        found = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
         for event in events:
-            uris[event.path.steps[0].key].append(artifacts[event.artifact_id].uri)
+            one = found[event.artifact_id]
+            artifacts[event.path.steps[0].key].append(OutputArtifact(one.id, one.type, one.uri))
         # A node's context is named <pipeline>.<node>, and a node id has no dot.
         (node,) = [
             c.name.rpartition(".")[2]
             for c in store.get_contexts_by_execution(execution.id)
             if c.type == "node"
         ]
-        nodes[node] = NodeOutput(execution.last_known_state in _SUCCEEDED, dict(uris))
+        nodes[node] = NodeOutput(
+            _STATES.get(execution.last_known_state, "running"),
+            execution.create_time_since_epoch / 1000,
+            execution.last_update_time_since_epoch / 1000,
+            dict(artifacts),
+        )
     return nodes

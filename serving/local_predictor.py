@@ -1,14 +1,15 @@
 """Predictions of a SavedModel in this process, without a server."""
 
-import os
+import posixpath
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from serving.model_store import latest_version
+from serving.model_store import saved_model_path
 from serving.predict_request import DEFAULT_SIGNATURE
 from serving.servable import Servable
+from serving.store import GRAPH
 from trainer.errors import UserError
 
 
@@ -23,14 +24,11 @@ class LocalPredictor:
     """
 
     def __init__(self, directory: str) -> None:
-        path = directory
-        if "://" not in directory and not os.path.isfile(os.path.join(directory, "saved_model.pb")):
-            version = latest_version(directory)
-            if version is None:
-                raise UserError(
-                    f"{directory} has no model: give a directory with saved_model.pb, or with versions of one"
-                )
-            path = os.path.join(directory, str(version))
+        path = saved_model_path(directory)
+        if not tf.io.gfile.exists(posixpath.join(path, GRAPH)):
+            raise UserError(
+                f"{directory} has no model: give a directory with saved_model.pb, or with versions of one"
+            )
         try:
             self._servable = Servable(path, "local", 1)
         except (OSError, tf.errors.OpError) as error:

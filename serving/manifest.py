@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from trainer.errors import UserError
 
@@ -32,56 +32,67 @@ def file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(directory: str, digests: dict[str, str]) -> str:
-    """Writes `<directory>/manifest.sha256` durably.
+def encode_manifest(digests: Mapping[str, str]) -> bytes:
+    """The manifest's content; `digests` is the sha256 of each file by its path within the version."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+
+
+def decode_manifest(content: bytes) -> dict[str, str]:
+    """sha256 of each file by its path within the version."""
+    lines = (line.partition("  ") for line in content.decode(errors="replace").splitlines())
+    return {name: digest for digest, _, name in lines}
+
+
+def read_manifest(directory: str) -> dict[str, str] | None:
+    """The version's manifest, None where it has none (a version that was put there by other means)."""
+    try:
+        with open(os.path.join(directory, MANIFEST), "rb") as file:
+            return decode_manifest(file.read())
+    except FileNotFoundError:
+        return None
+
+
+def same_content(left: Mapping[str, str] | None, right: Mapping[str, str], but: Collection[str]) -> bool:
+    """Whether two manifests have equal files, those named in `but` left aside."""
+    if left is None:
+        return False
+    without = [{name: digests[name] for name in digests if name not in but} for digests in (left, right)]
+    return without[0] == without[1]
+
+
+def check_digests(manifest: Mapping[str, str] | None, digests: Mapping[str, str], where: str) -> None:
+    """Compares what there is with the manifest.
 
     Args:
-        directory: Of the version.
-        digests: sha256 of each file by its path relative to `directory`.
-
-    Returns:
-        The digest of the manifest itself: equal for two versions only if all their files are equal.
-    """
-    lines = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
-    path = os.path.join(directory, MANIFEST)
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    return file_digest(path)
-
-
-def manifest_digest(directory: str) -> str | None:
-    """Digest of the version's manifest, None where it has none (a version that was put there by other
-    means)."""
-    path = os.path.join(directory, MANIFEST)
-    return file_digest(path) if os.path.isfile(path) else None
-
-
-def check_manifest(directory: str) -> None:
-    """Compares every file of a version with its manifest.
+        manifest: sha256 of each file as published; None where there is no manifest.
+        digests: sha256 of each file as it is now, the manifest left out.
+        where: The version's address, for the message.
 
     Raises:
-        UserError: If the manifest is missing, or a file is missing, changed or not listed (the first one is
-        named).
+        UserError: If there is no manifest, or a file is missing, changed or not listed (the first one is named).
     """
-    path = os.path.join(directory, MANIFEST)
-    if not os.path.isfile(path):
+    if manifest is None:
         raise UserError(
-            f"{directory} has no {MANIFEST}, so that nobody can tell whether it is whole: publish it again"
+            f"{where} has no {MANIFEST}, so that nobody can tell whether it is whole: publish it again"
         )
-    with open(path, encoding="utf-8") as file:
-        expected = {name: digest for digest, _, name in (line.rstrip("\n").partition("  ") for line in file)}
-    present = set(files_below(directory))
-    for name in sorted(expected.keys() | present):
+    for name in sorted(manifest.keys() | digests.keys()):
         problem = None
-        if name not in present:
+        if name not in digests:
             problem = "is missing"
-        elif name not in expected:
+        elif name not in manifest:
             problem = "is not in the manifest"
-        elif file_digest(os.path.join(directory, name)) != expected[name]:
+        elif digests[name] != manifest[name]:
             problem = "is not what was published"
         if problem:
-            raise UserError(
-                f"{name} in {directory} {problem}: delete this version and publish the model again"
-            )
+            raise UserError(f"{name} in {where} {problem}: delete this version and publish the model again")
+
+
+def check_manifest(directory: str, where: str | None = None) -> None:
+    """Compares every file of a version with its manifest; see `check_digests`.
+
+    Args:
+        directory: Local one of the version.
+        where: What messages call it, where that is not the directory.
+    """
+    digests = {name: file_digest(os.path.join(directory, name)) for name in files_below(directory)}
+    check_digests(read_manifest(directory), digests, where or directory)

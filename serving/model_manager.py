@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from serving.batched_servable import BatchedServable
 from serving.model_config import ModelConfig
-from serving.model_store import list_versions, local_directory, served_version, version_path
+from serving.model_store import local_version, open_store, served_version, version_path
 from serving.servable import Servable
 from trainer.errors import UserError
 
@@ -41,10 +40,13 @@ class VersionState:
 
 
 class ModelManager:
-    """Serves the versions of a model that its policy chooses, and looks for others to come and go.
+    """Serves the versions of a model that its policy chooses and those that have a label, and looks for others to
+    come and go.
 
     A new version is loaded whole before an old one goes; that is unloaded when its last request has finished.
-    What is loaded stays as long as nothing that the policy chooses is.
+    What is loaded stays as long as nothing that the policy chooses is. Labels are the configuration's, which stay,
+    and those of the store (`yt8m models label`), which move when the version that they are to point to is loaded,
+    and not before. A version in a bucket is downloaded, checked and loaded; no copy is kept.
 
     Args:
         config: Of the model.
@@ -61,8 +63,10 @@ class ModelManager:
         load: Callable[[str, str, int], Runner] = Servable,
     ) -> None:
         self.name = config.name
-        self._base = local_directory(config.base_path)
+        self._base = config.base_path
+        self._store = open_store(config.base_path)
         self._policy = config.policy
+        self._fixed_labels = dict(config.labels)
         self._labels = dict(config.labels)
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
@@ -86,12 +90,12 @@ class ModelManager:
             version_path(self._base, version)
         self.refresh()
         if not self._loaded:
-            version = (self._policy.choose(list_versions(self._base)) or [newest])[0]
+            version = (self._policy.choose(self._store.versions()) or [newest])[0]
             error = self._states[version].error if version in self._states else "it went away"
             raise UserError(
                 f"version {version} in {self._base} does not load ({error}): delete it or push another"
             )
-        for label, version in self._labels.items():
+        for label, version in self._fixed_labels.items():
             if version not in self._loaded:
                 raise UserError(
                     f"the label {label} of model {self.name} points to version {version}, which is not served; "
@@ -100,15 +104,19 @@ class ModelManager:
         self._poller.start()
 
     def refresh(self) -> None:
-        """Looks once: loads what is chosen and not loaded, then unloads what is loaded and not chosen."""
-        chosen = self._policy.choose(list_versions(self._base))
+        """Looks once: loads what is chosen and not loaded, moves labels, then unloads what nothing points to."""
+        versions = self._store.versions()
+        wanted = {name: version for name, version in self._store.labels().items() if version in versions}
+        chosen = [*self._policy.choose(versions)]
+        chosen += sorted(set(wanted.values()) - set(chosen))
         for gone in self._failures.keys() - set(chosen):
             del self._failures[gone]
         for version in chosen:
             if version not in self._loaded and not self._must_wait(version):
                 self._try_to_load(version)
+        self._move_labels(wanted)
         if self._loaded.keys() & set(chosen):
-            for version in self._loaded.keys() - set(chosen):
+            for version in self._loaded.keys() - {*chosen, *self._labels.values()}:
                 self._unload(version)
 
     def label(self, name: str) -> int | None:
@@ -155,6 +163,17 @@ class ModelManager:
             except Exception:  # the directory may be out of reach for a while; what is loaded is served on
                 _log.exception("cannot look for versions of %s in %s", self.name, self._base)
 
+    def _move_labels(self, wanted: dict[str, int]) -> None:
+        labels = dict(self._fixed_labels)
+        for name in wanted.keys() - labels.keys():
+            # Where the new one does not load, the label stays at the old one.
+            version = wanted[name] if wanted[name] in self._loaded else self._labels.get(name)
+            if version in self._loaded:
+                labels[name] = version
+                if self._labels.get(name) != version:
+                    _log.info("%s label %s points to version %d", self.name, name, version)
+        self._labels = labels
+
     def _must_wait(self, version: int) -> bool:
         failures, last = self._failures.get(version, (0, 0.0))
         return failures >= ATTEMPTS or (failures > 0 and time.monotonic() < last + self._retry_seconds)
@@ -162,7 +181,8 @@ class ModelManager:
     def _try_to_load(self, version: int) -> None:
         self._set_state(version, ModelVersionStatus.LOADING)
         try:
-            servable = self._load(os.path.join(self._base, str(version)), self.name, version)
+            with local_version(self._store, version) as directory:
+                servable = self._load(directory, self.name, version)
         except Exception as error:
             failures, _ = self._failures.get(version, (0, 0.0))
             self._failures[version] = (failures + 1, time.monotonic())

@@ -1,61 +1,41 @@
 """The versioned directory that TensorFlow Serving and the embedded server read:
 `<base>/<version>/saved_model.pb`.
 
-Both serve the version with the largest number. A version appears in one rename and is never changed after
-that, so that a reader sees either all of it or nothing. Local directories only; an address with a scheme is
-refused.
+Both serve the version with the largest number. A version appears at once and as a whole and is never changed
+after that, so that a reader sees either all of it or nothing. The directory is a local one (`LocalStore`) or lies
+in a bucket (`GcsStore`).
 """
 
-import errno
+import contextlib
 import os
-import shutil
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
-from serving.manifest import check_manifest, manifest_digest, write_manifest
-from serving.staging import copy_tree, remove_leftovers, staging_directory, sync_directory
+from serving.local_store import LocalStore
+from serving.manifest import MANIFEST
+from serving.store import GRAPH, NEEDED, Publication, Store
 from trainer.errors import UserError
 
-_NEEDED = ("saved_model.pb", os.path.join("variables", "variables.index"))
-"""A version without the second loads as available and fails at its first request, so it must not get out."""
 
-_RETIRED = ".retired-"
-"""`.retired-<n>` marks the number of a deleted newest version, which must not come back with other
-content."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Publication:
-    """What a publish did.
-
-    Attributes:
-        version: The newest version, which holds the content given.
-        path: Its directory.
-        created: False when the newest version held the very same content already, and nothing was added.
-    """
-
-    version: int
-    path: str
-    created: bool
-
-
-def local_directory(base: str) -> str:
-    """The path, if it is a local one; UserError for an address with a scheme."""
+def open_store(base: str) -> Store:
+    """The store of a model's versions; UserError for an address that is neither local nor gs://."""
     scheme, found, _ = base.partition("://")
-    if found:
+    if not found:
+        return LocalStore(base)
+    if scheme != "gs":
         raise UserError(
-            f"{base}: model directories with {scheme}:// are not supported. Give a local directory "
-            "(one that is mounted will do)"
+            f"{base}: model directories with {scheme}:// are not supported. Give a local directory (one that is "
+            "mounted will do), or gs://BUCKET/DIRECTORY"
         )
-    return base
+    from serving.gcs_store import GcsStore  # a second, which local directories need not wait for
+
+    return GcsStore(base)
 
 
 def list_versions(base: str) -> list[int]:
     """Versions that hold a SavedModel, ascending; none when the directory does not exist."""
-    return [
-        number
-        for number in _numbers(base)
-        if os.path.isfile(os.path.join(base, str(number), "saved_model.pb"))
-    ]
+    return open_store(base).versions()
 
 
 def latest_version(base: str) -> int | None:
@@ -65,7 +45,7 @@ def latest_version(base: str) -> int | None:
 
 def served_version(base: str) -> int:
     """The version that servers serve; UserError when there is none."""
-    version = latest_version(local_directory(base))
+    version = latest_version(base)
     if version is None:
         raise UserError(
             f"{base} has no model to serve: it needs a directory <version>/saved_model.pb. "
@@ -76,29 +56,64 @@ def served_version(base: str) -> int:
 
 def version_path(base: str, version: int) -> str:
     """Directory of a version; UserError, with the versions there are, when there is no such one."""
-    versions = list_versions(base)
-    if version not in versions:
-        there = f"it has {', '.join(map(str, versions))}" if versions else "it has no version at all"
-        raise UserError(f"{base} has no version {version}: {there}")
-    return os.path.join(base, str(version))
+    store = open_store(base)
+    _check_exists(store, version)
+    return store.path(version)
 
 
-def publish(source: str, base: str) -> Publication:
+def saved_model_path(directory: str) -> str:
+    """The directory itself where it holds a SavedModel or no versions; otherwise the newest version's."""
+    scheme, found, _ = directory.partition("://")
+    if (found and scheme != "gs") or os.path.isfile(os.path.join(directory, GRAPH)):
+        return directory
+    store = open_store(directory)
+    version = max(store.versions(), default=None)
+    return directory if version is None else store.path(version)
+
+
+def read_file(base: str, version: int, name: str) -> bytes | None:
+    """A small file of a version, by its path in it; None when there is none."""
+    return open_store(base).read(version, name)
+
+
+@contextlib.contextmanager
+def local_version(store: Store, version: int) -> Iterator[str]:
+    """A local directory with a version's files: its own, or a copy that lasts as long as the block."""
+    if isinstance(store, LocalStore):
+        yield store.path(version)
+        return
+    with tempfile.TemporaryDirectory(prefix="yt8m-model-") as directory:
+        store.copy(version, directory)
+        yield directory
+
+
+def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingProxyType({})) -> Publication:
     """Makes a SavedModel directory the newest version of a model.
 
-    It is copied into `<base>/.tmp-<id>`, every file synced, a sha256 manifest written beside it, and then
-    renamed to the next integer. A publish that dies at any moment leaves no version, and the next one removes
-    what it left. Two publishers at once get a version each. Content equal to the newest version's is not
-    added again.
+    A publish that dies at any moment leaves no version, and a later one removes what it left. Two publishers at
+    once get a version each. Content equal to the newest version's is not added again.
 
     Args:
-        source: Directory with saved_model.pb and variables/.
-        base: Directory of the model's versions; made when missing.
+        source: Local directory with saved_model.pb and variables/.
+        base: Directory of the model's versions, local or gs://; made when missing.
+        extra_files: Content of further files by their path in the version, in place of the source's where it has
+            them. They do not make the content another: a candidate that differs from the newest version in these
+            alone is not added again.
 
     Raises:
-        UserError: If `source` is not a whole SavedModel, or either address has a scheme.
+        UserError: If `source` is not a whole SavedModel, or `base` cannot be written to.
     """
-    return _publish(source, base, link=False)
+    store = open_store(base)
+    for name in extra_files:
+        if name in (*NEEDED, MANIFEST) or name != os.path.normpath(name) or name.startswith(("/", "..")):
+            raise ValueError(f"an extra file needs a relative path of its own. Received: {name!r}")
+    for name in NEEDED:
+        path = os.path.join(source, name)
+        if not os.path.isfile(path) or not os.path.getsize(path):
+            raise UserError(
+                f"{source} is not a whole SavedModel: it has no {name}. Give the directory of an export"
+            )
+    return store.add(source, extra_files)
 
 
 def rollback(base: str, to: int) -> Publication:
@@ -107,7 +122,7 @@ def rollback(base: str, to: int) -> Publication:
     Servers take the largest number and are told nothing, so the way back is forward: deleting the bad
     versions would lose what was served when, would end where somebody else publishes meanwhile, and a server
     that once failed to load a number never tries that number again. Going back from 7 to 5 makes 8 with the
-    files of 5 (as hard links where possible); another rollback, to 7, undoes it.
+    files of 5 (as hard links, or copied within the bucket); another rollback, to 7, undoes it.
 
     Args:
         base: Directory of the model's versions.
@@ -116,14 +131,13 @@ def rollback(base: str, to: int) -> Publication:
     Raises:
         UserError: If there is no such version, or its files are not those in its manifest.
     """
-    source = version_path(local_directory(base), to)
-    if manifest_digest(source) is not None:
-        check_manifest(source)
-    return _publish(source, base, link=True)
+    store = open_store(base)
+    _check_exists(store, to)
+    return store.add_again(to)
 
 
 def delete(base: str, version: int, force: bool = False) -> None:
-    """Removes a version; a reader sees it go at once and as a whole.
+    """Removes a version; a reader sees it go at once.
 
     Args:
         base: Directory of the model's versions.
@@ -131,61 +145,58 @@ def delete(base: str, version: int, force: bool = False) -> None:
         force: Also when it is the newest, the one that servers serve. Its number is not used again.
 
     Raises:
-        UserError: If there is no such version, or it is the newest and `force` is not given.
+        UserError: If there is no such version, it has a label, or it is the newest and `force` is not given.
     """
-    path = version_path(local_directory(base), version)
-    if version == latest_version(base) and not force:
+    store = open_store(base)
+    versions = _check_exists(store, version)
+    labels = [name for name, labelled in store.labels().items() if labelled == version]
+    if labels:
+        raise UserError(
+            f"version {version} of {base} has the label {labels[0]}: move or remove it first (yt8m models label)"
+        )
+    if version == max(versions) and not force:
         raise UserError(
             f"version {version} of {base} is the one being served: roll back to another first, or force it"
         )
-    if version == max(_numbers(base)):
-        with open(os.path.join(base, f"{_RETIRED}{version}"), "w", encoding="utf-8"):
-            pass
-    with staging_directory(base) as grave:
-        os.rename(path, os.path.join(grave, str(version)))
-        sync_directory(base)
+    store.remove(version)
 
 
-def _publish(source: str, base: str, link: bool) -> Publication:
-    source, base = local_directory(source), local_directory(base)
-    for name in _NEEDED:
-        if not os.path.isfile(os.path.join(source, name)):
-            raise UserError(
-                f"{source} is not a whole SavedModel: it has no {name}. Give the directory of an export"
-            )
-    os.makedirs(base, exist_ok=True)
-    remove_leftovers(base)
-    with staging_directory(base) as stage:
-        digest = write_manifest(stage, copy_tree(source, stage, link))
-        sync_directory(stage)
-        while True:
-            latest = latest_version(base)
-            if latest is not None and manifest_digest(os.path.join(base, str(latest))) == digest:
-                return Publication(version=latest, path=os.path.join(base, str(latest)), created=False)
-            version = max((*_numbers(base), *_numbers(base, _RETIRED)), default=0) + 1
-            target = os.path.join(base, str(version))
-            try:
-                os.rename(stage, target)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                continue  # another publisher took the number meanwhile
-            sync_directory(base)
-            _forget_retired(base, version)
-            return Publication(version=version, path=target, created=True)
+def list_labels(base: str) -> dict[str, int]:
+    """Version by label; servers also serve the versions that have one."""
+    return open_store(base).labels()
 
 
-def _numbers(base: str, prefix: str = "") -> list[int]:
-    """The integers n, ascending, for which `<base>/<prefix><n>` exists."""
-    if not os.path.isdir(base):
-        return []
-    tails = (name.removeprefix(prefix) for name in os.listdir(base) if name.startswith(prefix))
-    return sorted(int(tail) for tail in tails if tail.isascii() and tail.isdigit() and str(int(tail)) == tail)
+def label(base: str, moves: Mapping[str, int], remove: Collection[str] = ()) -> dict[str, int]:
+    """Points labels to versions.
+
+    Args:
+        base: Directory of the model's versions.
+        moves: Version by label, for labels that are new or change.
+        remove: Labels to take away.
+
+    Returns:
+        All labels afterwards.
+
+    Raises:
+        UserError: If a label is to point to no version, or one to be taken away is not there; nothing is changed.
+    """
+    store = open_store(base)
+
+    def change(labels: dict[str, int]) -> dict[str, int]:
+        for version in moves.values():
+            _check_exists(store, version)
+        for name in remove:
+            if name not in labels:
+                known = ", ".join(sorted(labels)) or "none"
+                raise UserError(f"{base} has no label {name} to remove; labels there: {known}")
+        return {name: version for name, version in {**labels, **moves}.items() if name not in remove}
+
+    return store.change_labels(change)
 
 
-def _forget_retired(base: str, newest: int) -> None:
-    """Marks below an existing version say nothing any more."""
-    for number in _numbers(base, _RETIRED):
-        if number < newest:
-            path = os.path.join(base, f"{_RETIRED}{number}")
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+def _check_exists(store: Store, version: int) -> list[int]:
+    versions = store.versions()
+    if version not in versions:
+        there = f"it has {', '.join(map(str, versions))}" if versions else "it has no version at all"
+        raise UserError(f"{store.base} has no version {version}: {there}")
+    return versions

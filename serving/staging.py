@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from serving.manifest import CHUNK, file_digest, files_below
 
@@ -47,26 +48,52 @@ def remove_leftovers(base: str) -> list[str]:
     return removed
 
 
-def copy_tree(source: str, target: str, link: bool = False) -> dict[str, str]:
+@contextlib.contextmanager
+def locked_directory(path: str) -> Iterator[None]:
+    """Waits for and holds the lock of a directory, so that one process at a time changes what it guards."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def copy_tree(
+    source: str, target: str, extra_files: Mapping[str, bytes] = MappingProxyType({}), link: bool = False
+) -> dict[str, str]:
     """Copies all files (but a manifest) below `source` into `target`, and syncs each of them and each
     directory.
 
     Args:
         source: Directory to read.
         target: Existing, empty directory.
+        extra_files: Content of further files by their path, in place of the source's where it has them.
         link: Make hard links where the file system can: only for a source whose files never change.
 
     Returns:
-        sha256 of each file by its path relative to `source`.
+        sha256 of each file by its path relative to `target`.
     """
     digests = {}
-    for name in files_below(source):
+    for name in {*files_below(source), *extra_files}:
         origin, copy = os.path.join(source, name), os.path.join(target, name)
         os.makedirs(os.path.dirname(copy), exist_ok=True)
-        digests[name] = _link(origin, copy) if link else _copy(origin, copy)
+        if name in extra_files:
+            write_file(copy, extra_files[name])
+            digests[name] = hashlib.sha256(extra_files[name]).hexdigest()
+        else:
+            digests[name] = _link(origin, copy) if link else _copy(origin, copy)
     for parent, _, _ in os.walk(target):
         sync_directory(parent)
     return digests
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Writes a file durably."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_directory(path: str) -> None:

@@ -1,15 +1,20 @@
 """Certificates from files, for servers and clients."""
 
+import logging
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
 
 from trainer.errors import UserError
 
+_logger = logging.getLogger("yt8m.serve")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerTls:
-    """PEM files of a server.
+    """PEM files of a server; when they are replaced, connections from then on get the new ones.
 
     Attributes:
         certificate: Its own, with the chain.
@@ -23,11 +28,40 @@ class ServerTls:
 
     def credentials(self) -> grpc.ServerCredentials:
         """For gRPC; UserError when a file cannot be read."""
-        return grpc.ssl_server_credentials(
+        renewal = self._renewal()  # notes the files' times first, so that no replacement is missed
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration(), renewal, require_client_authentication=self.client_ca is not None
+        )
+
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration(
             [(_read(self.key), _read(self.certificate))],
             root_certificates=_read(self.client_ca) if self.client_ca else None,
-            require_client_auth=self.client_ca is not None,
         )
+
+    def _renewal(self) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
+        """Is called for each new connection: the certificates to use from now on, None to keep those in use."""
+        seen = self._times()
+
+        def renewed() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal seen
+            try:
+                times = self._times()
+                if times == seen:
+                    return None
+                configuration = self._configuration()
+            except (OSError, UserError) as error:
+                # A renewal under way, or one that failed: the old certificates are better than none.
+                _logger.warning("the renewed certificates cannot be read yet, the old ones stay: %s", error)
+                return None
+            seen = times
+            return configuration
+
+        return renewed
+
+    def _times(self) -> list[int]:
+        paths = (self.certificate, self.key, self.client_ca)
+        return [os.stat(path).st_mtime_ns for path in paths if path]
 
 
 @dataclass(frozen=True, kw_only=True)

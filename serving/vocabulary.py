@@ -10,6 +10,7 @@ from trainer.errors import UserError
 from trainer.files import is_local
 
 _INDEX, _NAME = "Index", "Name"
+_VERTICALS = ("Vertical1", "Vertical2", "Vertical3")
 
 
 class Vocabulary:
@@ -17,10 +18,14 @@ class Vocabulary:
 
     Args:
         names: Of the classes that have one.
+        verticals: The one to three subjects of each class, such as "Games", of the classes that have one.
     """
 
-    def __init__(self, names: Mapping[int, str]) -> None:
+    def __init__(
+        self, names: Mapping[int, str], verticals: Mapping[int, tuple[str, ...]] | None = None
+    ) -> None:
         self.names = MappingProxyType(dict(names))
+        self.verticals = MappingProxyType(dict(verticals or {}))
 
     def name(self, index: int) -> str:
         """What to show for a class; `class 1234` for one without a name."""
@@ -28,7 +33,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str) -> "Vocabulary":
-        """Reads YT-8M's vocabulary CSV, local or in a bucket, by its Index and Name columns, whatever others there are.
+        """Reads YT-8M's vocabulary CSV, local or in a bucket: Index and Name, and the Vertical columns there are.
 
         Raises:
             UserError: If there is no such file, a column is missing, or an index is not a number or comes
@@ -44,6 +49,7 @@ class Vocabulary:
                             f"{path} has no column {column} ({there}): give YT-8M's vocabulary.csv"
                         )
                 names: dict[int, str] = {}
+                verticals: dict[int, tuple[str, ...]] = {}
                 for row in reader:
                     index = row[_INDEX] or ""
                     if not index.strip().isdecimal():
@@ -55,13 +61,18 @@ class Vocabulary:
                             f"{path}, line {reader.line_num}: class {int(index)} was there before"
                         )
                     names[int(index)] = (row[_NAME] or "").strip()
+                    found = ((row.get(column) or "").strip() for column in _VERTICALS)
+                    verticals[int(index)] = tuple(dict.fromkeys(name for name in found if name))
         except OSError as error:
             raise UserError(f"cannot read the vocabulary {path}: {error.strerror or error}") from None
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(
                 f"{path} is not a CSV file in UTF-8 ({error}): give YT-8M's vocabulary.csv"
             ) from None
-        return cls({index: name for index, name in names.items() if name})
+        return cls(
+            {index: name for index, name in names.items() if name},
+            {index: found for index, found in verticals.items() if found},
+        )
 
 
 def _open(path: str) -> TextIO:

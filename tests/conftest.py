@@ -1,10 +1,13 @@
 """What the tests of all packages share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.gcs_emulator import GcsEmulator
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,3 +26,11 @@ def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("sample")
     write_sample(str(directory), train_videos=120, validate_videos=80, shards=4, min_frames=1, max_frames=4)
     return directory
+
+
+@pytest.fixture
+def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsEmulator]:
+    """A Cloud Storage server with the bucket `bucket`, which the client library of this process talks to."""
+    with GcsEmulator() as emulator:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.host)
+        yield emulator

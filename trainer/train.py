@@ -15,6 +15,7 @@ import tensorflow as tf
 from trainer.config import TrainingConfig
 from trainer.input_pipeline import Position, train_batches
 from trainer.optimizer import learning_rate
+from trainer.progress import TrainingProgress
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import write_snapshot
 from trainer.state import State, read_state, write_state
@@ -144,6 +145,8 @@ class _Log:
     def __init__(self, variant: Variant, config: TrainingConfig, directory: str, done: int) -> None:
         self._variant = variant
         self._config = config
+        self._directory = directory
+        self._gap: float | None = None
         self._writer = tf.summary.create_file_writer(directory)
         self._since = time.monotonic()
         self._done = done
@@ -153,11 +156,12 @@ class _Log:
         now = time.monotonic()
         rate = (done - self._done) / max(now - self._since, 1e-9)
         self._since, self._done = now, done
+        videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
         with self._writer.as_default(step=done):
             tf.summary.scalar("loss", loss)
             tf.summary.scalar("learning_rate", learning_rate(self._config, done - 1))
             tf.summary.scalar("gradient_norm", norm)
-            tf.summary.scalar("examples_per_second", rate * self._config.batch_size)
+            tf.summary.scalar("examples_per_second", videos)
         _logger.info(
             "%s: step %d of %d (%d %%), loss %.3f, %.0f videos/s, %.0f s left",
             self._variant,
@@ -165,14 +169,36 @@ class _Log:
             self._config.steps,
             100 * done // self._config.steps,
             loss,
-            rate * self._config.batch_size,
-            (self._config.steps - done) / rate,
+            videos,
+            left,
+            extra={"progress": self._progress(done, videos, left)},
         )
 
     def evaluation(self, done: int, gap: float, videos: int) -> None:
         with self._writer.as_default(step=done):
             tf.summary.scalar("gap", gap)
-        _logger.info("%s: step %d, GAP %.4f on %d eval videos", self._variant, done, gap, videos)
+        self._gap = gap
+        _logger.info(
+            "%s: step %d, GAP %.4f on %d eval videos",
+            self._variant,
+            done,
+            gap,
+            videos,
+            extra={"progress": self._progress(done)},
+        )
 
     def close(self) -> None:
         self._writer.close()
+
+    def _progress(
+        self, done: int, videos_per_second: float | None = None, seconds_left: float | None = None
+    ) -> TrainingProgress:
+        return TrainingProgress(
+            variant=str(self._variant),
+            step=done,
+            steps=self._config.steps,
+            videos_per_second=videos_per_second,
+            seconds_left=seconds_left,
+            gap=self._gap,
+            logs=self._directory,
+        )

@@ -26,7 +26,7 @@ class Baseline(base_component.BaseComponent):
     """Reads what is served now. Its output has one artifact, or none on the first run.
 
     Args:
-        push_destination: Directory of the served versions.
+        push_destination: Directory of the served versions, local or gs://.
         run_id: Different in every run: what is served is no input that TFX's cache knows of.
     """
 

@@ -3,38 +3,37 @@
 import os
 import shutil
 
-from serving.model_store import latest_version, local_directory
-from serving.staging import copy_tree
+from serving.model_store import open_store
 
 
 def copy_served_model(base: str, target: str) -> int | None:
-    """Copies the served version into a directory of its own, as hard links where possible.
+    """Copies the served version into a directory of its own, as hard links where possible; one in a bucket is
+    downloaded and held against its manifest.
 
     Its own, because whoever reads it later must find it whole when the version has been deleted; links, because
     the files of a version never change.
 
     Args:
-        base: Push destination: directory of the versions.
+        base: Push destination: directory of the versions, local or gs://.
         target: Directory to be created.
 
     Returns:
         The version; None, and no `target`, when nothing is served yet.
 
     Raises:
-        UserError: If `base` is no local directory.
+        UserError: If `base` is neither local nor gs://, or cannot be read.
     """
-    base = local_directory(base)
-    while (version := latest_version(base)) is not None:
-        source = os.path.join(base, str(version))
+    store = open_store(base)
+    while versions := store.versions():
+        version = versions[-1]
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(target)
         try:
-            copy_tree(source, target, link=True)
+            store.copy(version, target)
         except FileNotFoundError:
-            if latest_version(base) == version:
+            if version in store.versions():
                 raise
             continue  # deleted meanwhile: take what is served now
-        if os.path.isdir(source):
-            return version
+        return version
     shutil.rmtree(target, ignore_errors=True)
     return None

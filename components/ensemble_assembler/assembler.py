@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from components.ensemble_assembler.analysis import analyse
 from components.ensemble_assembler.ensemble import Ensemble, ModelEntry
 from components.ensemble_assembler.exact import exact_gaps
 from components.ensemble_assembler.prediction import predict_all
@@ -41,7 +42,8 @@ def assemble(
 
     Returns:
         The report: {videos, limit_bytes, members: [{variant, bytes, gap, inferior_to}], combinations_fitting,
-        ensembles: [{members, weights, bytes, gap}]}, the written ensemble first.
+        ensembles: [{members, weights, bytes, gap}], analysis}, the written ensemble first, and of it the analysis
+        (see `analyse`).
 
     Raises:
         UserError: If the models do not belong together, nothing fits the limit, or there is no video.
@@ -67,9 +69,10 @@ def assemble(
         _logger.info("%d of %d models stay, %d combinations fit", len(kept), len(models), len(local))
         combinations = [tuple(kept[index] for index in members) for members in local]
         ensembles = best_ensembles(data, combinations)
-    written = _write_first_that_fits(
-        model_dirs, cards, models, ensembles, target_dir, limit_bytes, vocabulary
-    )
+        written = _write_first_that_fits(
+            model_dirs, cards, models, ensembles, target_dir, limit_bytes, vocabulary
+        )
+        analysis = analyse(data, written.members, written.weights, vocabulary)
     ordered = [written, *(ensemble for ensemble in ensembles if ensemble is not written)]
     return {
         "videos": data.videos,
@@ -93,6 +96,7 @@ def assemble(
             }
             for ensemble in ordered
         ],
+        "analysis": analysis,
     }
 
 

@@ -13,12 +13,13 @@ def check_anomalies(anomalies: Mapping[str, Anomalies]) -> None:
     Args:
         anomalies: By split.
     """
-    lines = [line for split, found in anomalies.items() for line in _describe(split, found)]
+    lines = [line for split, found in anomalies.items() for line in describe(split, found)]
     if lines:
         raise UserError(f"the data does not fit the schema: {'; '.join(lines)}. Mend the data, or the schema")
 
 
-def _describe(split: str, anomalies: Anomalies) -> list[str]:
+def describe(split: str, anomalies: Anomalies) -> list[str]:
+    """One text for each anomaly of a split: feature, what, and how much."""
     lines = [
         f"{split} split, feature {name}: {info.short_description} ({info.description.rstrip('.')})"
         for name, info in sorted(anomalies.anomaly_info.items())

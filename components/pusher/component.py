@@ -8,20 +8,25 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.artifacts import Report
 from components.pusher.executor import Executor
 
 
 class PusherSpec(ComponentSpec):
-    """A candidate and its two blessings in, what was pushed out."""
+    """A candidate, its two blessings and what its card says of it in, what was pushed out."""
 
     PARAMETERS: ClassVar = {
         "push_destination": ExecutionParameter(type=str),
         "run_id": ExecutionParameter(type=str),
+        "model_name": ExecutionParameter(type=str),
+        "data_licence": ExecutionParameter(type=str),
     }
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
+        "data": ChannelParameter(type=Report, optional=True),
     }
     OUTPUTS: ClassVar = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -36,10 +41,14 @@ class Pusher(base_component.BaseComponent):
         model: The candidate.
         model_blessing: Of the Evaluator.
         infra_blessing: Of the ModelServerValidator.
-        push_destination: Directory of the served versions.
+        push_destination: Directory of the served versions, local or gs://.
         run_id: Different in every run: a cached push would say that a model is served which is there no
         longer.
             Pushing again what is served already adds nothing.
+        model_name: That requests ask for; for the model card, like all that follows.
+        data_licence: Of the data that the candidate was trained on.
+        evaluation: Of the Evaluator.
+        data: Report of the YouTube8MExampleGen.
     """
 
     SPEC_CLASS = PusherSpec
@@ -52,13 +61,22 @@ class Pusher(base_component.BaseComponent):
         infra_blessing: BaseChannel,
         push_destination: str | RuntimeParameter,
         run_id: str | RuntimeParameter,
+        *,
+        model_name: str,
+        data_licence: str,
+        evaluation: BaseChannel | None = None,
+        data: BaseChannel | None = None,
     ) -> None:
         spec = PusherSpec(
             push_destination=push_destination,
             run_id=run_id,
+            model_name=model_name,
+            data_licence=data_licence,
             model=model,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
+            evaluation=evaluation,
+            data=data,
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

@@ -1,1 +1,1 @@
-"""RunReport: what one run measured and did, as one JSON object and one Markdown page."""
+"""RunReport: what one run measured and did, as one JSON object, one HTML page and one Markdown page."""

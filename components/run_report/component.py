@@ -4,35 +4,55 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
-from tfx.types.component_spec import ChannelParameter, ComponentSpec
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import Report
+from components.artifacts import HtmlPage, Metrics, Report
 from components.run_report.executor import Executor
-from components.run_report.inputs import AVERAGING, COMPRESSION
+from components.run_report.inputs import AVERAGING, COMPRESSION, TRAINING
 
 
 class RunReportSpec(ComponentSpec):
     """All that is the same for any number of variants; every input may be missing."""
 
-    PARAMETERS: ClassVar = {}
+    PARAMETERS: ClassVar = {
+        "recipe": ExecutionParameter(type=str),
+        "graph": ExecutionParameter(type=str),
+        "run_id": ExecutionParameter(type=str),
+    }
     INPUTS: ClassVar = {
         "data": ChannelParameter(type=Report, optional=True),
+        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
         "ensemble": ChannelParameter(type=Report, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
         "push": ChannelParameter(type=standard_artifacts.PushedModel, optional=True),
     }
-    OUTPUTS: ClassVar = {"report": ChannelParameter(type=Report)}
+    OUTPUTS: ClassVar = {
+        "report": ChannelParameter(type=Report),
+        "page": ChannelParameter(type=HtmlPage),
+        "metrics": ChannelParameter(type=Metrics),
+    }
 
 
 class RunReport(base_component.BaseComponent):
-    """Puts the reports of a run together: report.json and report.md, with the tables of members and ensembles.
+    """Puts the reports of a run together.
+
+    Outputs: `report` (report.json, report.md, report.html), `page` (the HTML file alone, which Kubeflow Pipelines
+    shows) and `metrics` (GAP and sizes, which it lists).
 
     Args:
-        data: Of the YouTube8MExampleGen.
+        recipe: JSON of the recipe, with at least its `name` and `variants`.
+        graph: JSON of the pipeline's graph, node: [the nodes that it waits for], this one the last.
+        run_id: Of the run.
+        data: Report of the YouTube8MExampleGen.
+        statistics: The StatisticsGen's.
+        anomalies: The ExampleValidator's.
+        training: The Trainers' runs, one a variant of the recipe, in that order.
         averaging: Of the CheckpointAveragers, one a variant.
         compression: Of the Fp16Compressors, one a variant.
         ensemble: Of the EnsembleAssembler.
@@ -48,7 +68,13 @@ class RunReport(base_component.BaseComponent):
     def __init__(
         self,
         *,
+        recipe: str,
+        graph: str,
+        run_id: str | RuntimeParameter,
         data: BaseChannel | None = None,
+        statistics: BaseChannel | None = None,
+        anomalies: BaseChannel | None = None,
+        training: Sequence[BaseChannel] = (),
         averaging: Sequence[BaseChannel] = (),
         compression: Sequence[BaseChannel] = (),
         ensemble: BaseChannel | None = None,
@@ -57,23 +83,33 @@ class RunReport(base_component.BaseComponent):
         infra_blessing: BaseChannel | None = None,
         pushed_model: BaseChannel | None = None,
     ) -> None:
-        each = {
-            f"{prefix}{index:03d}": channel
-            for prefix, channels in ((AVERAGING, averaging), (COMPRESSION, compression))
-            for index, channel in enumerate(channels)
-        }
-        inputs = {**RunReportSpec.INPUTS, **{key: ChannelParameter(type=Report) for key in each}}
+        each, inputs = {}, dict(RunReportSpec.INPUTS)
+        for prefix, kind, channels in (
+            (TRAINING, standard_artifacts.ModelRun, training),
+            (AVERAGING, Report, averaging),
+            (COMPRESSION, Report, compression),
+        ):
+            for index, channel in enumerate(channels):
+                each[f"{prefix}{index:03d}"] = channel
+                inputs[f"{prefix}{index:03d}"] = ChannelParameter(type=kind)
         # TFX takes a node's keys from its specification's class.
         spec_class = type("RunReportSpec", (RunReportSpec,), {"INPUTS": inputs})
         super().__init__(
             spec=spec_class(
+                recipe=recipe,
+                graph=graph,
+                run_id=run_id,
                 data=data,
+                statistics=statistics,
+                anomalies=anomalies,
                 ensemble=ensemble,
                 evaluation=evaluation,
                 blessing=blessing,
                 infra_blessing=infra_blessing,
                 push=pushed_model,
                 report=Channel(type=Report),
+                page=Channel(type=HtmlPage),
+                metrics=Channel(type=Metrics),
                 **each,
             )
         )

@@ -8,60 +8,62 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 
-from components.evaluator.files import REASONS_FILE, RESULTS_FILE
 from components.report_file import write_report
-from components.run_report.inputs import AVERAGING, COMPRESSION
+from components.run_report.inputs import AVERAGING, COMPRESSION, TRAINING
+from components.run_report.metrics import scalar_metrics
+from components.run_report.page import render_page
 from components.run_report.report import assemble_report
+from components.run_report.run_facts import facts_from_inside
+from components.run_report.sources import read_sources
 from components.run_report.tables import markdown
 
-PUSH_FILE = "pushed.json"
-"""In the pushed_model artifact: see `components.pusher.push.push`."""
-
-MARKDOWN_FILE = "report.md"
-
-_FILES = {
-    "data": "report.json",
-    "ensemble": "report.json",
-    "evaluation": RESULTS_FILE,
-    "blessing": REASONS_FILE,
-    "infra_blessing": REASONS_FILE,
-    "push": PUSH_FILE,
-}
+MARKDOWN_FILE, PAGE_FILE = "report.md", "report.html"
 
 _Artifacts = dict[str, list[Artifact]]
 
 
 class Executor(base_executor.BaseExecutor):
-    """See `assemble_report`; writes report.json and report.md."""
+    """See `assemble_report` and `render_page`."""
 
     def Do(  # noqa: N802
         self, input_dict: _Artifacts, output_dict: _Artifacts, exec_properties: dict[str, Any]
     ) -> None:
         """Puts the reports together."""
-        del exec_properties
-        report = assemble_report(
-            **{key: _read(input_dict.get(key), name) for key, name in _FILES.items()},
-            averaging=_read_all(input_dict, AVERAGING),
-            compression=_read_all(input_dict, COMPRESSION),
+        recipe = json.loads(exec_properties["recipe"])
+        graph = json.loads(exec_properties["graph"])
+        uris = {key: found[0].uri for key, found in sorted(input_dict.items()) if found}
+        each = (TRAINING, AVERAGING, COMPRESSION)
+        sources = read_sources(
+            {key: uri for key, uri in uris.items() if not key.startswith(each)},
+            {
+                recipe["variants"][int(key.removeprefix(TRAINING))]: uri
+                for key, uri in uris.items()
+                if key.startswith(TRAINING)
+            },
+            *([uri for key, uri in uris.items() if key.startswith(prefix)] for prefix in each[1:]),
         )
-        uri = artifact_utils.get_single_uri(output_dict["report"])
-        write_report(uri, report)
-        with tf.io.gfile.GFile(posixpath.join(uri, MARKDOWN_FILE), "w") as file:
-            file.write(markdown(report))
+        artifacts = [
+            {"id": None, "node": None, "key": key, "type": input_dict[key][0].type_name, "uri": uri}
+            for key, uri in uris.items()
+        ]
+        run = facts_from_inside(
+            recipe["name"], exec_properties["run_id"], recipe, graph, list(graph)[-1], artifacts
+        )
+        report = assemble_report(run=run, **sources)
+        page = render_page(report)
+        directory = artifact_utils.get_single_uri(output_dict["report"])
+        write_report(directory, report)
+        _write(posixpath.join(directory, MARKDOWN_FILE), markdown(report))
+        _write(posixpath.join(directory, PAGE_FILE), page)
+        address = artifact_utils.get_single_uri(output_dict["page"])
+        if tf.io.gfile.isdir(address):  # TFX makes a directory for every output
+            tf.io.gfile.rmtree(address)
+        _write(address, page)
+        metrics = artifact_utils.get_single_instance(output_dict["metrics"])
+        for name, value in scalar_metrics(report).items():
+            metrics.set_float_custom_property(name, value)
 
 
-def _read_all(input_dict: _Artifacts, prefix: str) -> list[dict[str, Any]]:
-    keys = sorted(key for key in input_dict if key.startswith(prefix))
-    found = (_read(input_dict[key], "report.json") for key in keys)
-    return [report for report in found if report is not None]
-
-
-def _read(artifacts: list[Artifact] | None, name: str) -> dict[str, Any] | None:
-    """The file of the artifact; None where the node was left out, or ended before it wrote one."""
-    if not artifacts:
-        return None
-    path = posixpath.join(artifacts[0].uri, name)
-    if not tf.io.gfile.exists(path):
-        return None
-    with tf.io.gfile.GFile(path) as file:
-        return json.load(file)
+def _write(path: str, text: str) -> None:
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(text)

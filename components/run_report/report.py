@@ -1,6 +1,7 @@
 """All that the nodes of a run reported, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from trainer.variant import MIB
@@ -10,7 +11,11 @@ Report = dict[str, Any]
 
 def assemble_report(
     *,
+    run: Report | None = None,
     data: Report | None = None,
+    statistics: Report | None = None,
+    anomalies: Report | None = None,
+    training: Mapping[str, Report] = MappingProxyType({}),
     averaging: Sequence[Report] = (),
     compression: Sequence[Report] = (),
     ensemble: Report | None = None,
@@ -22,7 +27,11 @@ def assemble_report(
     """One JSON object of the reports of a run, any of which may be missing.
 
     Args:
+        run: What is known of the run itself (see `components.run_report.run_facts`).
         data: Of the YouTube8MExampleGen.
+        statistics: See `read_statistics`.
+        anomalies: See `read_anomalies`.
+        training: Curves of the Trainers, by variant (see `read_curves`).
         averaging: Of the CheckpointAveragers, one a variant.
         compression: Of the Fp16Compressors, one a variant.
         ensemble: Of the EnsembleAssembler.
@@ -50,7 +59,11 @@ def assemble_report(
             }
             for one in (ensemble or {}).get("ensembles", ())
         ],
+        "run": run,
         "data": data,
+        "statistics": statistics,
+        "anomalies": anomalies,
+        "training": dict(training),
         "averaging": averages,
         "compression": compressions,
         "ensemble": ensemble,

@@ -43,28 +43,28 @@ def tables(report: Report) -> list[Table]:
 
 def members_table(report: Report) -> Table:
     """Size and GAP of each member, by decreasing size (paper, Table 1)."""
-    return _table(
+    return make_table(
         "Members",
         report["members"],
         ("member", False, lambda row: row["variant"]),
-        ("float32 MiB", True, lambda row: _number(row["float32_mib"], ".2f")),
-        ("float16 MiB", True, lambda row: _number(row["float16_mib"], ".2f")),
-        ("rate", True, lambda row: _number(row["rate"], ".1%")),
-        ("best averaged GAP", True, lambda row: _number(row["average_gap"], ".4f")),
-        ("best single GAP", True, lambda row: _number(row["single_gap"], ".4f")),
+        ("float32 MiB", True, lambda row: number(row["float32_mib"], ".2f")),
+        ("float16 MiB", True, lambda row: number(row["float16_mib"], ".2f")),
+        ("rate", True, lambda row: number(row["rate"], ".1%")),
+        ("best averaged GAP", True, lambda row: number(row["average_gap"], ".4f")),
+        ("best single GAP", True, lambda row: number(row["single_gap"], ".4f")),
         ("inferior to", False, lambda row: row["inferior_to"] or ""),
     )
 
 
 def ensembles_table(report: Report) -> Table:
     """Members, weights, size and GAP of the best ensembles (paper, Fig. 2)."""
-    return _table(
+    return make_table(
         "Ensembles",
         report["ensembles"],
         ("members", False, lambda row: " + ".join(row["members"])),
         ("weights", False, lambda row: ", ".join(f"{weight:.4g}" for weight in row["weights"])),
-        ("MiB", True, lambda row: _number(row["mib"], ".2f")),
-        ("GAP", True, lambda row: _number(row["gap"], ".4f")),
+        ("MiB", True, lambda row: number(row["mib"], ".2f")),
+        ("GAP", True, lambda row: number(row["gap"], ".4f")),
     )
 
 
@@ -72,17 +72,17 @@ def models_table(evaluation: Report) -> Table:
     """The four metrics of the candidate and of the model that was served."""
     names = {"candidate": "candidate", "baseline": "served before"}
     rows = [{"name": names[key], **evaluation[key]} for key in names if evaluation.get(key)]
-    return _table("Evaluation", rows, ("model", False, lambda row: row["name"]), *_metric_columns())
+    return make_table("Evaluation", rows, ("model", False, lambda row: row["name"]), *_metric_columns())
 
 
 def slices_table(evaluation: Report) -> Table:
     """The candidate's metrics by number of labels and by length."""
     rows = [
-        {"name": f"{one['feature'].replace('num_', '')} {one['bin']}", **one["candidate"]}
-        for one in evaluation["slices"]
+        {"name": f"{one['feature'].removeprefix('num_')} {one['bin']}", **one["candidate"]}
+        for one in evaluation.get("slices", ())
         if one["candidate"]
     ]
-    return _table("Slices", rows, ("videos with", False, lambda row: row["name"]), *_metric_columns())
+    return make_table("Slices", rows, ("videos with", False, lambda row: row["name"]), *_metric_columns())
 
 
 def markdown(report: Report) -> str:
@@ -136,15 +136,18 @@ def _data_line(data: Report) -> str:
 
 def _metric_columns() -> Sequence[tuple[str, bool, Callable[[Report], str]]]:
     return (
-        ("videos", True, lambda row: str(row["videos"])),
-        ("GAP", True, lambda row: _number(row["gap"], ".4f")),
-        ("Hit@1", True, lambda row: _number(row["hit_at_one"], ".4f")),
-        ("PERR", True, lambda row: _number(row["perr"], ".4f")),
-        ("MAP", True, lambda row: _number(row["map"], ".4f")),
+        ("videos", True, lambda row: f"{row['videos']:,}"),
+        ("GAP", True, lambda row: number(row["gap"], ".4f")),
+        ("Hit@1", True, lambda row: number(row["hit_at_one"], ".4f")),
+        ("PERR", True, lambda row: number(row["perr"], ".4f")),
+        ("MAP", True, lambda row: number(row["map"], ".4f")),
     )
 
 
-def _table(title: str, rows: Sequence[Report], *columns: tuple[str, bool, Callable[[Report], str]]) -> Table:
+def make_table(
+    title: str, rows: Sequence[Report], *columns: tuple[str, bool, Callable[[Report], str]]
+) -> Table:
+    """A table of rows; a column is its name, whether it holds numbers, and what makes its text of a row."""
     names, numeric, texts = zip(*columns, strict=True)
     return Table(title, names, numeric, tuple(tuple(text(row) for text in texts) for row in rows))
 
@@ -153,5 +156,6 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _number(value: float | None, form: str) -> str:
+def number(value: float | None, form: str) -> str:
+    """A number in a format, or a dash."""
     return "-" if value is None else format(value, form)

@@ -3,11 +3,14 @@
 import json
 import logging
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Recipe
 
 _logger = logging.getLogger("yt8m.compile")
 
@@ -26,7 +29,8 @@ def compile_(
     """Compiles a recipe's pipeline for open-source Kubeflow Pipelines: the one that yt8m run runs.
 
     The file has two documents, the pipeline and its Kubernetes settings. What the cluster would refuse is refused
-    here, with the reason. Files must be where pods see them: gs://, or below a volume of kubernetes.volumes.
+    here, with the reason. Files must be where pods see them: gs://, or below a volume of kubernetes.volumes; relative
+    paths count from the current directory where that lies on such a volume.
 
     \b
     Example: yt8m compile --recipe yhls --image REGISTRY/yt8m:1.0 --pipeline-root gs://BUCKET/root --out yhls.yaml \\
@@ -40,7 +44,7 @@ def compile_(
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UserError(f"--out {out}: there is no such directory; make it first")
-    loaded = chosen_recipe(recipe, data, train, validate, overrides)
+    loaded = with_mounted_paths(chosen_recipe(recipe, data, train, validate, overrides))
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)
     check_gpus(loaded)
@@ -54,3 +58,11 @@ def compile_(
     tasks = len(compiled.spec["root"]["dag"]["tasks"])
     result = {"file": out, "pipeline": loaded.name, "tasks": tasks, "bytes": len(text.encode())}
     typer.echo(json.dumps(result, indent=2) if as_json else f"{out}: pipeline {loaded.name}, {tasks} tasks")
+
+
+def with_mounted_paths(recipe: "Recipe") -> "Recipe":
+    """Relative paths spelt out, where the current directory lies on a volume that pods see at the same place."""
+    here = f"{os.getcwd()}/"
+    if any(here.startswith(f"{path.rstrip('/')}/") for path in recipe.kubernetes.volumes.values()):
+        return recipe.with_absolute_paths()
+    return recipe

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import logging
-import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,11 +45,12 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
 
     files = expand(patterns)  # before the seconds that TensorFlow takes
 
+    from serving.model_store import saved_model_path
     from serving.scoring import SavedModelScorer, label_rows, score_videos
     from trainer.errors import UserError
     from trainer.metrics import VideoMetrics
 
-    scorer = SavedModelScorer(_saved_model(model))
+    scorer = SavedModelScorer(saved_model_path(model))
     metrics = VideoMetrics(scorer.card.num_classes)
     rejects = _Rejects()
     lines, terminal = _Lines(), Console(stderr=True)
@@ -65,16 +65,6 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
         )
     lines.say(metrics.videos, last=True)
     return {**dataclasses.asdict(metrics.result()), "rejected": rejects.count}
-
-
-def _saved_model(directory: str) -> str:
-    """The directory itself, or the newest of the versions in it."""
-    if "://" in directory or os.path.isfile(os.path.join(directory, "saved_model.pb")):
-        return directory
-    from serving.model_store import latest_version
-
-    version = latest_version(directory) if os.path.isdir(directory) else None
-    return directory if version is None else os.path.join(directory, str(version))
 
 
 class _Rejects:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from trainer.errors import UserError
+from trainer.errors import OutsideError, UserError
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
 
@@ -29,6 +29,8 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
         code = action()
     except UserError as error:
         _leave(2, str(error))
+    except OutsideError as error:
+        _leave(1, str(error))
     except BrokenPipeError:
         # The reader (head, for one) has seen enough; the flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,8 +42,13 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
             _leave(error.exit_code, f"{error.format_message()} (see yt8m --help)")
         if _verbose:
             traceback.print_exc()
-        trace = getattr(error, "log_file", None) or _write_trace(error)
-        _leave(1, f"{type(error).__name__}: {error} (full trace in {trace})")
+        if log_file := getattr(error, "log_file", None):  # the text says what to try
+            _leave(1, f"{error} (full trace in {log_file})")
+        trace = _write_trace(error)
+        _leave(
+            1,
+            f"{type(error).__name__}: {error} (full trace in {trace}; if it happens again, report it with that file)",
+        )
     sys.exit(code or 0)
 
 
@@ -68,6 +75,11 @@ def be_verbose() -> None:
         os.environ.pop(name, None)
     warnings.resetwarnings()
     logging.getLogger().addHandler(logging.StreamHandler())
+
+
+def is_verbose() -> bool:
+    """Whether the user wants to see what the libraries say."""
+    return _verbose
 
 
 def _write_trace(error: BaseException) -> str:

@@ -2,12 +2,17 @@
 
 import json
 import logging
+import os
 import re
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.guard import is_verbose
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+from pipeline.cli.report import write_report_of
 
 if TYPE_CHECKING:
     from pipeline.local_runner import LocalRun
@@ -32,7 +37,8 @@ def run(
     """Runs a recipe's pipeline here, from YT-8M files to a pushed ensemble.
 
     What an earlier run under the same root has done already, from the same input, is taken from its cache; a
-    run that was killed goes on where its training stopped.
+    run that was killed goes on where its training stopped. What the libraries say is in the log file that the last
+    line names; yt8m -v run shows it.
 
     \b
     Examples: yt8m run --recipe demo
@@ -40,11 +46,15 @@ def run(
     """
     loaded = chosen_recipe(recipe, data, train, validate, overrides)
     finished = run_recipe(loaded, root or f"runs/{loaded.name}")
-    typer.echo(json.dumps(finished.report, indent=2) if as_json else summary(finished))
+    if as_json:
+        typer.echo(json.dumps(finished.report, indent=2))
+        _logger.info("log: %s", finished.log_file)
+    else:
+        typer.echo(summary(finished))
 
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
-    """Runs a recipe, after the checks that need no half minute of imports."""
+    """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
     from serving.vocabulary import Vocabulary
     from trainer.errors import UserError
     from trainer.files import expand
@@ -62,12 +72,27 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
     from pipeline.local_runner import run_locally
 
-    return run_locally(recipe, root)
+    _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))
+    try:
+        return run_locally(recipe, root, is_verbose())
+    finally:
+        if page := write_report_of(root):
+            _logger.info("report: %s", page)
+
+
+def tensorboard_command(directory: str) -> str:
+    """What shows the curves of a run, by variant."""
+    return f"tensorboard --logdir {shlex.quote(directory)}"
 
 
 def summary(finished: "LocalRun") -> str:
     """What a person wants to know of a finished run: the tables, the blessing, and where things lie."""
     from components.run_report.tables import render
 
-    places = f"Artifacts: {finished.artifacts}\nLog: {finished.log_file}"
-    return f"{render(finished.report)}\n\n{places}"
+    places = (
+        f"Report: {Path(finished.artifacts).parent / 'report.html'}",
+        f"Artifacts: {finished.artifacts}",
+        f"Training curves: {tensorboard_command(finished.tensorboard)}",
+        f"Log: {finished.log_file}",
+    )
+    return "\n".join((render(finished.report), "", *places))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.models import parse_labels
+
 if TYPE_CHECKING:
     from serving.model_config import ModelConfig
 
@@ -14,7 +16,9 @@ _logger = logging.getLogger("yt8m.serve")
 def serve(
     base_dir: Annotated[
         str | None,
-        typer.Argument(help="Directory of the model's versions: <BASE_DIR>/<version>/saved_model.pb."),
+        typer.Argument(
+            help="Directory of the model's versions, local or gs://: <BASE_DIR>/<version>/saved_model.pb."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="To listen at; 0 takes a free one.")] = 8500,
     host: Annotated[
@@ -32,8 +36,11 @@ def serve(
         typer.Option(help="Several models: TensorFlow Serving's ModelServerConfig, in text form."),
     ] = None,
     poll_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two looks for a new version.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0.01, help="Seconds between two looks for a new version. Default: 1; in a bucket 10."
+        ),
+    ] = None,
     max_batch_size: Annotated[
         int, typer.Option(min=0, help="Videos of different requests that run together; 0: no batching.")
     ] = 0,
@@ -105,6 +112,8 @@ def serve(
         tensorflow_threads=threads,
     )
     models = _models(base_dir, model_name, versions, label or [], model_config_file)
+    if poll_seconds is None:
+        poll_seconds = 10.0 if any("://" in model.base_path for model in models) else 1.0
     server = PredictionServer(models, host=host, port=port, poll_seconds=poll_seconds, options=options)
     with termination() as wait:
         server.start()
@@ -125,14 +134,8 @@ def _models(
 ) -> "list[ModelConfig]":
     from serving.model_config import ModelConfig, read_model_configs
     from serving.version_policy import VersionPolicy
-    from trainer.errors import UserError
 
     if config_file is not None:
         return read_model_configs(config_file)
-    pairs = {}
-    for text in labels:
-        label, _, version = text.partition("=")
-        if not label or not version.isdecimal():
-            raise UserError(f"--label is NAME=VERSION, such as stable=3. Received: {text}")
-        pairs[label] = int(version)
-    return [ModelConfig(name=name, base_path=base_dir, policy=VersionPolicy.parse(versions), labels=pairs)]
+    policy, pairs = VersionPolicy.parse(versions), parse_labels(labels)
+    return [ModelConfig(name=name, base_path=base_dir, policy=policy, labels=pairs)]

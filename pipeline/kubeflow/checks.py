@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline.kubeflow.spec_edits import container
 from pipeline.recipe import Recipe
-from serving.model_store import local_directory
 from trainer.errors import UserError
 
 MAX_TASK_NAME = 121
@@ -36,8 +35,8 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     """Refuses addresses that pods cannot reach.
 
     Raises:
-        UserError: The root or a pattern is a path of this machine, the push directory is of a kind that the model
-            store does not know, or the image has no tag.
+        UserError: The root, a pattern, the vocabulary or the push directory is a path of this machine, or the image has
+            no tag.
     """
     if not re.fullmatch(r"gs://[^/]+/.+", pipeline_root):
         raise UserError(
@@ -52,10 +51,11 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     for key, pattern in (
         *(("data.train", pattern) for pattern in recipe.data.train),
         *(("data.validate", pattern) for pattern in recipe.data.validate_),
+        *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
+        ("push.directory", recipe.push.directory),
     ):
         if not pattern.startswith("gs://"):
             _check_mounted(recipe, key, pattern)
-    _check_mounted(recipe, "push.directory", local_directory(recipe.push.directory))
 
 
 def _check_mounted(recipe: Recipe, key: str, path: str) -> None:
@@ -64,7 +64,7 @@ def _check_mounted(recipe: Recipe, key: str, path: str) -> None:
         known = f" (mounted are {', '.join(mounted)})" if mounted else ""
         raise UserError(
             f"{key}: {path} is a path that a pod does not have{known}; give a path below a volume of "
-            "kubernetes.volumes (CLAIM: /PATH)" + ("" if key == "push.directory" else ", or gs://BUCKET/...")
+            "kubernetes.volumes (CLAIM: /PATH), or gs://BUCKET/..."
         )
 
 
@@ -156,9 +156,8 @@ def _task_refusals(name: str, task: Tree, spec: Tree, roots: Tree) -> Iterator[s
         if value.get("componentInputParameter", "") and value["componentInputParameter"] not in roots:
             yield f"{name}: {key} asks for the pipeline's parameter {value['componentInputParameter']}: there is none"
     for key, value in task.get("inputs", {}).get("artifacts", {}).items():
-        producer = value.get("taskOutputArtifact", {}).get("producerTask")
-        if producer is not None and producer not in spec["root"]["dag"]["tasks"]:
-            yield f"{name}: input {key} comes from {producer}, which is no task"
+        if "taskOutputArtifact" in value:
+            yield from _producer_refusals(f"{name}: input {key}", value["taskOutputArtifact"], task, spec)
     if "container" not in _executor(spec, task):
         return
     size = _argument_bytes(task, spec)
@@ -168,6 +167,19 @@ def _task_refusals(name: str, task: Tree, spec: Tree, roots: Tree) -> Iterator[s
             f"{name}: an argument of its command line takes about {longest:,} bytes, more than "
             f"{MAX_ARGUMENT_BYTES:,}; take fewer variants, or shorter values"
         )
+
+
+def _producer_refusals(where: str, source: Tree, task: Tree, spec: Tree) -> Iterator[str]:
+    producer = source["producerTask"]
+    if producer not in spec["root"]["dag"]["tasks"]:
+        yield f"{where} comes from {producer}, which is no task"
+        return
+    component = spec["components"][spec["root"]["dag"]["tasks"][producer]["componentRef"]["name"]]
+    if source["outputArtifactKey"] not in component.get("outputDefinitions", {}).get("artifacts", {}):
+        yield f"{where} comes from the output {source['outputArtifactKey']} of {producer}, which has none of that name"
+    if producer not in task.get("dependentTasks", ()):
+        # The order is made of dependentTasks alone.
+        yield f"{where} comes from {producer}, for which the task does not wait"
 
 
 def _argument_bytes(task: Tree, spec: Tree) -> int:

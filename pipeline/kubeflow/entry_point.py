@@ -21,7 +21,11 @@ from pipeline.kubeflow.installed import resolve_installed
 from pipeline.kubeflow.wire import Task, from_backend, to_backend
 from pipeline.user_errors import find_user_error
 
-CLASS_PATHS = {"yt8m.Report": "components.artifacts.Report"}
+CLASS_PATHS = {
+    "yt8m.Report": "components.artifacts.Report",
+    "system.HTML": "components.artifacts.HtmlPage",
+    "system.Metrics": "components.artifacts.Metrics",
+}
 """Classes of the artifact types that TFX does not have, by the type's name."""
 
 
@@ -188,4 +192,6 @@ if __name__ == "__main__":
     own_arguments = sys.argv[1:]
     # TFX hands sys.argv to its executors, and Beam reads options from it.
     del sys.argv[1:]
+    # As in the containers of its own components: kfp, whose messages are used, leaves out its client.
+    os.environ["_KFP_RUNTIME"] = "true"
     _leave(main(own_arguments))

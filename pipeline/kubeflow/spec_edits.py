@@ -21,12 +21,17 @@ RUN_ID = "{{$.pipeline_job_uuid}}"
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a failed task starts again, and after how many seconds."""
+    """How often a failed task starts again, and after how many seconds.
+
+    The window, too, counts from the task's first start: Argo, which takes `backoffMaxDuration` for that and not for the
+    longest wait, starts nothing again after it, and ends what is then in its second attempt. So it is longer than any
+    training.
+    """
 
     count: int
     backoff: int = 60
     factor: float = 2
-    longest: int = 3600
+    window: int = 30 * 86_400
 
 
 def with_pipeline_root(spec: Spec, root: str) -> Spec:
@@ -88,7 +93,7 @@ def with_retries(spec: Spec, policies: Mapping[str, RetryPolicy]) -> Spec:
                 "maxRetryCount": policy.count,
                 "backoffDuration": f"{policy.backoff}s",
                 "backoffFactor": float(policy.factor),
-                "backoffMaxDuration": f"{policy.longest}s",
+                "backoffMaxDuration": f"{policy.window}s",
             }
     return spec
 

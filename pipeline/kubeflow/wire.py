@@ -23,7 +23,8 @@ PAYLOAD = "payload_uri"
 ABSENT = "absent"
 """Metadata: the executor gave out no such artifact."""
 
-_LOGS = "executor-logs"
+LOGS = "executor-logs"
+"""An output that the backend adds to every task's."""
 
 Tree = dict[str, Any]
 
@@ -60,7 +61,7 @@ def from_backend(executor_input: Tree, inputs_spec: Tree) -> Task:
                 artifact["uri"] = payload
         entry["artifacts"] = present
     outputs = made.get("outputs", {}).get("artifacts", {})
-    outputs.pop(_LOGS, None)
+    outputs.pop(LOGS, None)
     given = {}
     for key, entry in outputs.items():
         (artifact,) = entry["artifacts"]

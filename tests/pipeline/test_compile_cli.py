@@ -3,7 +3,10 @@ import sys
 
 import pytest
 
+from pipeline.cli.compile import with_mounted_paths
 from pipeline.cli.main import app
+from pipeline.kubeflow.checks import check_places
+from pipeline.recipe_loader import load_recipe
 from trainer.errors import UserError
 
 GOOD = {
@@ -37,6 +40,18 @@ def test_refusals(tmp_path, name, changes, more, reason) -> None:
         app(args=arguments(tmp_path / name, *more, **changes), standalone_mode=False)
     assert reason in str(caught.value)
     assert not (tmp_path / name).exists()
+
+
+def test_relative_paths_count_from_a_directory_that_pods_see_too(tmp_path, monkeypatch) -> None:
+    recipe = load_recipe("demo", [f"kubernetes.volumes.here={tmp_path}", "data.vocabulary=names.csv"])
+    monkeypatch.chdir(tmp_path)
+    mounted = with_mounted_paths(recipe)
+    assert mounted.data.train == (f"{tmp_path}/demo/data/train*.tfrecord",)
+    assert mounted.data.vocabulary == f"{tmp_path}/names.csv"
+    assert mounted.push.directory == f"{tmp_path}/demo/models/yt8m"
+    check_places(mounted, "registry/yt8m:1.0", "gs://bucket/root")
+    monkeypatch.chdir("/")
+    assert with_mounted_paths(recipe) == recipe
 
 
 def test_a_refusal_is_one_line_and_waits_for_no_tfx(tmp_path) -> None:

@@ -83,6 +83,35 @@ def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.Co
     assert sorted(line.split(" done: ")[0] for line in lines if " done: " in line) == sorted(NODES)
 
 
+def test_the_run_is_listed_and_tensorboard_has_each_variant_by_its_name(
+    first: subprocess.CompletedProcess[str], place: Path
+) -> None:
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+
+    from pipeline.local_runs import list_runs
+
+    assert first.returncode == 0, first.stderr
+    (listed,) = list_runs(str(place / "runs"))
+    gap = json.loads(first.stdout)["ensembles"][0]["gap"]
+    assert [listed[key] for key in ("recipe", "state", "nodes", "gap", "pushed_version")] == [
+        "tiny",
+        "succeeded",
+        len(NODES),
+        gap,
+        1,
+    ]
+    assert listed["seconds"] > 1
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(place / "runs/tiny/tensorboard"))
+    multiplexer.Reload()
+    assert set(multiplexer.Runs()) == set(VARIANTS)
+    assert [event.step for event in multiplexer.Tensors(VARIANTS[0], "loss")] == [2, 4, 6]
+
+
+def test_the_last_line_names_the_log(first: subprocess.CompletedProcess[str]) -> None:
+    last = first.stderr.splitlines()[-1]
+    assert "Component Pusher is running." in Path(last.rpartition("log: ")[2]).read_text()
+
+
 def test_served_model_answers_for_a_video_of_the_eval_split(
     first: subprocess.CompletedProcess[str], place: Path
 ) -> None:

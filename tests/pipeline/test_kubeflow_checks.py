@@ -98,6 +98,12 @@ def test_what_is_right_passes() -> None:
             {"model": {"taskOutputArtifact": {"producerTask": "Gone", "outputArtifactKey": "model"}}},
             "input model comes from Gone, which is no task",
         ),
+        (
+            (*TASKS, "Baseline", "inputs", "artifacts"),
+            {"model": {"taskOutputArtifact": {"producerTask": "Baseline", "outputArtifactKey": "model"}}},
+            "input model comes from the output model of Baseline, which has none of that name; "
+            "Baseline: input model comes from Baseline, for which the task does not wait",
+        ),
     ],
 )
 def test_what_the_backend_refuses_is_refused_with_its_reason(path, value, reason) -> None:
@@ -149,6 +155,7 @@ def test_platform_document() -> None:
                                     "(mounted are /models)"),
         ([*MOUNTED, "push.directory=gs://b/m"], IMAGE, ROOT, "gs://b/m: model directories with gs://"),
         ([*MOUNTED, "data.train=[/data/x]"], IMAGE, ROOT, "data.train: /data/x is a path that a pod does not"),
+        ([*MOUNTED, "data.vocabulary=/v.csv"], IMAGE, ROOT, "data.vocabulary: /v.csv is a path that a pod does not"),
         ([*MOUNTED, "data.validate=[/models-2/x]"], IMAGE, ROOT, "data.validate: /models-2/x is a path that"),
     ],
 )  # fmt: skip

@@ -106,7 +106,7 @@ def test_caching_and_retries(pair) -> None:
             "maxRetryCount": count,
             "backoffDuration": "60s",
             "backoffFactor": 2.0,
-            "backoffMaxDuration": "3600s",
+            "backoffMaxDuration": "2592000s",
         }
 
     found = {name: task["retryPolicy"] for name, task in tasks(pair).items() if "retryPolicy" in task}
@@ -242,3 +242,18 @@ def test_all_28_variants_compile_well_within_the_limits() -> None:
         for parameter in task["inputs"].get("parameters", {}).values()
     ]
     assert max(len(str(constant)) for constant in constants) < 4000
+
+
+def test_spans_are_looked_up_by_each_run_and_not_when_compiling() -> None:
+    from pipeline.kubeflow.compile import compile_pipeline
+
+    data = {"train": ["gs://data/{SPAN}/train*"], "validate": ["gs://data/{SPAN}/validate*"]}
+    made = compile_pipeline(load_recipe("yhls", [*PLACES, "variants=[K16-H256]"], **data), IMAGE, ROOT)
+    example_gen = tasks(made)["YouTube8MExampleGen"]
+    given = example_gen["inputs"]["parameters"]
+    assert given["input_base"]["runtimeValue"]["constant"] == "gs://data"
+    splits = json.loads(given["input_config"]["runtimeValue"]["constant"])["splits"]
+    assert [split["pattern"] for split in splits] == ["{SPAN}/train*", "{SPAN}/validate*"]
+    # Neither one span for ever, nor the files of the last run.
+    assert "range_config" not in given
+    assert example_gen["cachingOptions"] == {}

@@ -157,7 +157,7 @@ def test_retries() -> None:
             "maxRetryCount": 3,
             "backoffDuration": "30s",
             "backoffFactor": 2.0,
-            "backoffMaxDuration": "3600s",
+            "backoffMaxDuration": "2592000s",
         },
     )
 

@@ -76,6 +76,7 @@ def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
 
     with pytest.raises(RunFailedError, match=r"^Check: ZeroDivisionError: ") as caught:
         run(tmp_path, mood="break")
+    assert "try this: the same command again keeps all steps that are done" in str(caught.value)
     assert "ZeroDivisionError" in Path(caught.value.log_file).read_text()
     assert run(tmp_path).times[0].cached
 

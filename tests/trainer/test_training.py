@@ -110,6 +110,18 @@ def test_a_run_leaves_snapshots_logs_and_one_state(shards, tmp_path):
     assert tags == {"loss", "learning_rate", "gradient_norm", "examples_per_second", "gap"}
 
 
+def test_a_run_says_how_far_it_is(shards, tmp_path, caplog):
+    caplog.set_level("INFO", logger="yt8m.train")
+    train(VARIANT, CONFIG, shards, shards, str(tmp_path), num_classes=CLASSES)
+    said = [record.progress for record in caplog.records if hasattr(record, "progress")]
+    assert [(one.step, one.gap is not None, one.videos_per_second is not None) for one in said] == [
+        (8, True, False), (10, True, True), (16, True, False), (20, True, True), (24, True, True), (24, True, False),
+    ]  # fmt: skip
+    assert {(one.variant, one.steps, one.logs) for one in said} == {("K2-H6", 24, str(tmp_path / "logs"))}
+    assert said[-2].seconds_left == 0
+    assert said[1].seconds_left > 0
+
+
 def test_a_snapshot_holds_exactly_the_32_tensors(tmp_path):
     step = TrainingStep(VARIANT, CONFIG, num_classes=CLASSES)
     snapshot = write_snapshot(str(tmp_path), 3, step.variables)

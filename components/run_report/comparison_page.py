@@ -1,0 +1,102 @@
+"""The page of several runs side by side: a pure function of their comparison."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from components.run_report.figures.run_scatter import run_scatter
+from components.run_report.page import environment
+from components.run_report.tables import Table, make_table, number
+from components.run_report.units import duration
+
+Comparison = dict[str, Any]
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """One self-contained HTML file, like that of a single run.
+
+    Args:
+        comparison: See `compare`.
+    """
+    names = [run["name"] for run in comparison["runs"]]
+    members = {
+        name: [
+            (row["variant"], row["runs"][place]["float16_mib"], row["runs"][place]["gap"])
+            for row in comparison["members"]
+            if row["runs"][place]
+            and row["runs"][place]["float16_mib"]
+            and row["runs"][place]["gap"] is not None
+        ]
+        for place, name in enumerate(names)
+    }
+    ensembles = {
+        name: [("", one["mib"], one["gap"]) for one in found]
+        for name, found in zip(names, comparison["ensembles"], strict=True)
+    }
+    figures = {
+        "members": run_scatter(members, "compared-members", "Size against GAP of the members of each run"),
+        "ensembles": run_scatter(
+            ensembles, "compared-ensembles", "Size against GAP of each run's best ensembles"
+        ),
+    }
+    tables = {
+        "runs": _runs(comparison),
+        "ensembles": _ensembles(comparison),
+        "gap": _members(comparison, "GAP", lambda row: number(row["gap"], ".4f")),
+        "size": _members(comparison, "MiB", lambda row: number(row["float16_mib"], ".2f")),
+        "time": _members(comparison, "training", _training_time),
+    }
+    return environment().get_template("comparison.html.j2").render(
+        title=f"{len(names)} runs compared",
+        names=names,
+        figures={name: svg and Markup(svg) for name, svg in figures.items()},
+        tables={name: table if table.rows else None for name, table in tables.items()},
+    )  # fmt: skip
+
+
+def _runs(comparison: Comparison) -> Table:
+    best = max((run["gap"] for run in comparison["runs"] if run["gap"] is not None), default=None)
+    return make_table(
+        "Runs",
+        comparison["runs"],
+        ("run", False, lambda run: run["name"]),
+        ("state", False, lambda run: run["state"] or "-"),
+        ("GAP", True, lambda run: number(run["gap"], ".4f")),
+        ("to the best", True, lambda run: "-" if run["gap"] is None else f"{run['gap'] - best:+.4f}"),
+        ("Hit@1", True, lambda run: number(run["hit_at_one"], ".4f")),
+        ("PERR", True, lambda run: number(run["perr"], ".4f")),
+        ("MAP", True, lambda run: number(run["map"], ".4f")),
+        ("MiB", True, lambda run: number(run["mib"], ".2f")),
+        ("limit", True, lambda run: number(run["limit_mib"], ".0f")),
+        ("eval videos", True, lambda run: number(run["eval_videos"], ",")),
+        ("time", True, lambda run: "-" if run["seconds"] is None else duration(run["seconds"])),
+        ("pushed as", True, lambda run: number(run["pushed_version"], "d")),
+        ("code", False, lambda run: (run["commit"] or run["version"] or "-")[:12]),
+    )
+
+
+def _ensembles(comparison: Comparison) -> Table:
+    return make_table(
+        "Ensembles",
+        [run for run in comparison["runs"] if run["members"]],
+        ("run", False, lambda run: run["name"]),
+        ("members", False, lambda run: " + ".join(run["members"])),
+        ("weights", False, lambda run: ", ".join(f"{weight:.4g}" for weight in run["weights"])),
+        ("MiB", True, lambda run: number(run["mib"], ".2f")),
+        ("GAP", True, lambda run: number(run["gap"], ".4f")),
+    )
+
+
+def _members(comparison: Comparison, what: str, text: Any) -> Table:
+    """A row a variant, a column a run."""
+    columns = [
+        (run["name"], True, lambda row, place=place: text(row["runs"][place]) if row["runs"][place] else "-")
+        for place, run in enumerate(comparison["runs"])
+    ]
+    return make_table(
+        f"{what} of members", comparison["members"], ("member", False, lambda row: row["variant"]), *columns
+    )
+
+
+def _training_time(row: Comparison) -> str:
+    return "-" if row["training_seconds"] is None else duration(row["training_seconds"])

@@ -1,0 +1,95 @@
+"""GAP of single snapshots and of averages of ranges of them: why averaging helps."""
+
+from typing import Any
+
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
+from components.run_report.figures.colours import INK, MUTED, variant_names, variant_styles
+
+Report = dict[str, Any]
+
+_COLUMNS, _PANEL = 3, 190
+
+
+def averaging(report: Report) -> str | None:
+    """A panel a variant: single snapshots as points, averages as bars over their range; the best one is named."""
+    found = {name: report["averaging"].get(name) for name in variant_names(report)}
+    found = {name: one for name, one in found.items() if one and one["candidates"]}
+    if not found:
+        return None
+    styles = variant_styles(report)
+    rows = -(-len(found) // _COLUMNS)
+    figure = new_figure(FULL, 60 + _PANEL * rows)
+    margins(
+        figure, left=58, right=16, top=30, bottom=46, wspace=0.2, hspace=44 / (_PANEL - 44)
+    )  # fmt: skip
+    for place, (variant, one) in enumerate(found.items()):
+        axes = new_axes(figure, rows, _COLUMNS, place + 1)
+        _panel(axes, one, styles[variant].colour)
+        axes.set_title(variant, loc="left", weight="bold", pad=8)
+        if place % _COLUMNS == 0:
+            axes.set_ylabel("GAP")
+        if place >= len(found) - _COLUMNS:
+            axes.set_xlabel("training step")
+    gains = [
+        one["best_average"]["gap"] - one["best_single"]["gap"]
+        for one in found.values()
+        if one.get("best_average") and one.get("best_single")
+    ]
+    mean = f" Mean gain of the best average over the best single snapshot: {sum(gains) / len(gains):+.4f}."
+    return to_svg(
+        figure,
+        "averaging",
+        "GAP of single snapshots and of averages over ranges of steps, for each variant",
+        f"{len(found)} variants." + (mean if gains else ""),
+    )
+
+
+def _panel(axes: Any, one: Report, colour: str) -> None:
+    singles = [candidate for candidate in one["candidates"] if candidate["kind"] == "single"]
+    averages = [candidate for candidate in one["candidates"] if candidate["kind"] == "average"]
+    axes.plot(
+        [candidate["last_step"] for candidate in singles],
+        [candidate["gap"] for candidate in singles],
+        marker="o",
+        ms=4,
+        lw=1,
+        color=MUTED,
+    )
+    for candidate in averages:
+        best = candidate == one["best"]
+        axes.plot(
+            [candidate["first_step"], candidate["last_step"]],
+            [candidate["gap"]] * 2,
+            color=colour,
+            lw=4 if best else 2,
+            alpha=1 if best else 0.55,
+            solid_capstyle="butt",
+            zorder=4 if best else 3,
+        )
+    best = one["best"]
+    if best["kind"] == "single":
+        axes.plot(best["last_step"], best["gap"], marker="o", ms=7, color=colour, ls="none", zorder=4)
+    axes.margins(x=0.04)
+    # From the range that was best on: the beginning of the training would flatten what matters.
+    shown = [
+        candidate["gap"] for candidate in one["candidates"] if candidate["last_step"] >= best["first_step"]
+    ]
+    room = max(max(shown) - min(shown), 1e-4)
+    axes.set_ylim(min(shown) - 0.15 * room, max(shown) + 0.35 * room)
+    axes.annotate(
+        f"{best['gap']:.4f}",
+        ((best["first_step"] + best["last_step"]) / 2, best["gap"]),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=SMALL,
+        color=INK,
+        weight="bold",
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter("{x:.3f}")

@@ -1,0 +1,57 @@
+"""Colours of pictures: stand-ins that matplotlib can draw with, and the page's variables that take their places."""
+
+from dataclasses import dataclass
+from typing import Any
+
+INK, MUTED, LINE, SURFACE, ACCENT = "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05"
+"""Text, secondary text, grid lines, the page's ground, and what a picture is about."""
+SERIES = tuple(f"#0b0b{index:02x}" for index in range(8))
+"""Hues of Okabe and Ito (2008), which people of any colour vision tell apart, darker or lighter by the ground."""
+
+VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    LINE: "var(--line)",
+    SURFACE: "var(--surface)",
+    ACCENT: "var(--accent)",
+    **{colour: f"var(--series-{index})" for index, colour in enumerate(SERIES)},
+}
+
+_MARKERS = ("o", "s", "^", "D")
+_DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+
+
+@dataclass(frozen=True)
+class SeriesStyle:
+    """How one variant, or run, looks in every picture.
+
+    Attributes:
+        colour: One of SERIES.
+        marker: Of points, as matplotlib names it.
+        dashes: Of lines, likewise.
+    """
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+def series_styles(names: list[str]) -> dict[str, SeriesStyle]:
+    """A style each; the ninth has the first one's colour with another marker and dash, and so on."""
+    styles = {}
+    for index, name in enumerate(names):
+        turn, colour = divmod(index, len(SERIES))
+        turn %= len(_MARKERS)
+        styles[name] = SeriesStyle(SERIES[colour], _MARKERS[turn], _DASHES[turn])
+    return styles
+
+
+def variant_names(report: dict[str, Any]) -> list[str]:
+    """The variants in the order in which colours are given: members by size, then those that were trained only."""
+    members = [row["variant"] for row in report["members"]]
+    return members + [variant for variant in report["training"] if variant not in members]
+
+
+def variant_styles(report: dict[str, Any]) -> dict[str, SeriesStyle]:
+    """A style for each variant of a run."""
+    return series_styles(variant_names(report))

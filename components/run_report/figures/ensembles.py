@@ -1,0 +1,70 @@
+"""The best ensembles as stacked bars of their members' sizes under the limit (the paper's Fig. 2)."""
+
+from typing import Any
+
+from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
+from components.run_report.figures.colours import INK, SURFACE, variant_styles
+from trainer.variant import MIB
+
+Report = dict[str, Any]
+
+SHOWN = 20
+_ROW, _GAP_COLUMN = 26, 70
+
+
+def ensembles(report: Report) -> str | None:
+    """A bar an ensemble, the best on top; a segment a member, as long as it is big, with its weight."""
+    shown = report["ensembles"][:SHOWN]
+    if not shown:
+        return None
+    sizes = {row["variant"]: row["float16_mib"] for row in report["members"]}
+    limit = report["ensemble"]["limit_bytes"] / MIB
+    styles = variant_styles(report)
+    height = 64 + _ROW * len(shown)
+    figure = new_figure(FULL, height)
+    axes = new_axes(figure)
+    margins(figure, left=36, right=_GAP_COLUMN + 22, top=28, bottom=36)
+    longest = max(limit, *(one["mib"] for one in shown))
+    axes.set_xlim(0, longest * 1.005)
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    pixels = (FULL - 36 - _GAP_COLUMN - 22) / (longest * 1.005)
+    for place, one in enumerate(shown):
+        start = 0.0
+        for variant, weight in sorted(
+            zip(one["members"], one["weights"], strict=True), key=lambda pair: -pair[1]
+        ):
+            size, style = sizes[variant], styles[variant]
+            axes.barh(place, size, left=start, height=0.76, color=style.colour, ec=SURFACE, lw=1.5)
+            text = _fitting(
+                size * pixels - 8,
+                (f"{variant} \N{MULTIPLICATION SIGN} {weight:.2f}", variant, variant.split("-")[0]),
+            )
+            axes.text(
+                start + size / 2, place, text, ha="center", va="center_baseline", fontsize=SMALL, color=SURFACE,
+            )  # fmt: skip
+            start += size
+        axes.text(
+            1.012, place, f"{one['gap']:.4f}", transform=axes.get_yaxis_transform(), va="center_baseline",
+            fontsize=SMALL + 1, color=INK, weight="bold" if place == 0 else "normal",
+        )  # fmt: skip
+    axes.text(1.012, -0.75, "GAP", transform=axes.get_yaxis_transform(), fontsize=SMALL, color=INK)
+    axes.axvline(limit, color=INK, lw=1.4, ls=(0, (4, 2)))
+    axes.text(limit - longest * 0.004, -0.75, f"limit {limit:g} MiB", ha="right", fontsize=SMALL, color=INK)
+    axes.set_yticks(range(len(shown)), [str(place + 1) for place in range(len(shown))])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("size in float16 (MiB)")
+    best = shown[0]
+    return to_svg(
+        figure,
+        "ensembles",
+        "Size, members and GAP of the best ensembles",
+        f"The best of {len(shown)} is {' + '.join(best['members'])}: {best['mib']:.1f} of {limit:g} MiB, "
+        f"GAP {best['gap']:.4f}.",
+    )
+
+
+def _fitting(width: float, texts: tuple[str, ...]) -> str:
+    """The longest of the texts that fits into so many pixels; none where none does."""
+    return next((text for text in texts if len(text) * SMALL * 0.6 <= width), "")

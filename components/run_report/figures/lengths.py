@@ -1,0 +1,45 @@
+"""Lengths of the videos of each split."""
+
+from typing import Any
+
+from matplotlib.ticker import PercentFormatter
+
+from components.run_report.figures.canvas import HALF, margins, new_axes, new_figure, to_svg
+from components.run_report.figures.colours import ACCENT, MUTED
+
+Report = dict[str, Any]
+
+_COLOURS = {"train": MUTED, "eval": ACCENT}
+
+
+def lengths(report: Report) -> str | None:
+    """Histograms of the number of frames, one split over the other, as shares of its videos."""
+    found = {split: one for split, one in (report["statistics"] or {}).items() if one["frames"]["histogram"]}
+    if not found:
+        return None
+    figure = new_figure(HALF, 110 + 110 * len(found))
+    margins(figure, left=60, right=16, top=26, bottom=46, hspace=0.5)
+    first = None
+    for place, (split, one) in enumerate(found.items()):
+        first = axes = new_axes(figure, len(found), 1, place + 1, sharex=first)
+        bins = one["frames"]["histogram"]
+        axes.bar(
+            [bar["start"] for bar in bins],
+            [bar["videos"] / one["videos"] for bar in bins],
+            [(bar["end"] - bar["start"]) * 0.94 for bar in bins],
+            align="edge",
+            color=_COLOURS[split],
+        )
+        axes.set_title(f"{split}: {one['videos']:,} videos", loc="left", weight="bold", pad=6)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_ylabel("videos")
+    axes.set_xlabel("frames (one a second)")
+    return to_svg(
+        figure,
+        "lengths",
+        "Lengths of the videos",
+        "; ".join(
+            f"{split}: {one['frames']['min']:g} to {one['frames']['max']:g} frames, mean {one['frames']['mean']:.1f}"
+            for split, one in found.items()
+        ),
+    )

@@ -1,0 +1,72 @@
+"""Size against GAP of the members: the paper's argument in one picture."""
+
+from typing import Any
+
+from components.run_report.figures.canvas import FULL, margins, new_axes, new_figure, to_svg
+from components.run_report.figures.colours import MUTED, SURFACE, variant_styles
+from components.run_report.figures.labels import label_points
+
+Report = dict[str, Any]
+
+
+def size_gap(report: Report) -> str | None:
+    """Points for members, inferior ones hollow, and the Pareto front: for its size nothing better was trained."""
+    members = [row for row in report["members"] if row["float16_mib"] and row["gap"] is not None]
+    if not members:
+        return None
+    styles = variant_styles(report)
+    figure = new_figure(FULL, 420)
+    axes = new_axes(figure)
+    margins(figure, left=64, right=96, top=16, bottom=48)
+    front = pareto_front(members)
+    axes.plot(
+        [row["float16_mib"] for row in front],
+        [row["gap"] for row in front],
+        drawstyle="steps-post",
+        color=MUTED,
+        lw=1.2,
+        ls=(0, (4, 3)),
+        zorder=1,
+    )
+    for row in members:
+        style, inferior = styles[row["variant"]], row["inferior_to"]
+        axes.plot(
+            row["float16_mib"],
+            row["gap"],
+            marker=style.marker,
+            ms=8,
+            mec=style.colour,
+            mew=1.8,
+            mfc=SURFACE if inferior else style.colour,
+            ls="none",
+            zorder=3,
+        )
+    axes.set_xlabel("size in float16 (MiB)")
+    axes.set_ylabel("GAP on the eval split")
+    axes.margins(x=0.04, y=0.1)
+    label_points(
+        axes,
+        {row["variant"]: (row["float16_mib"], row["gap"]) for row in members},
+        {row["variant"]: f"{row['variant']} (inferior)" for row in members if row["inferior_to"]},
+    )
+    inferior = [row["variant"] for row in members if row["inferior_to"]]
+    return to_svg(
+        figure,
+        "size-gap",
+        "Size against GAP of all members",
+        f"{len(members)} members from {_place(front[0])} to {_place(front[-1])} along the Pareto front of "
+        f"{len(front)}. Inferior: {', '.join(inferior) or 'none'}.",
+    )
+
+
+def pareto_front(members: list[Report]) -> list[Report]:
+    """The members than which no smaller one, and none as small, has at least their GAP; by size."""
+    front: list[Report] = []
+    for row in sorted(members, key=lambda row: (row["float16_mib"], -row["gap"])):
+        if not front or row["gap"] > front[-1]["gap"]:
+            front.append(row)
+    return front
+
+
+def _place(row: Report) -> str:
+    return f"{row['variant']} ({row['float16_mib']:.0f} MiB, {row['gap']:.4f})"

@@ -1,0 +1,39 @@
+"""Which code runs: the version of this project, its commit, and the lock file that its libraries come from."""
+
+import hashlib
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+_LOCK = "requirements.lock"
+
+
+def code_version() -> dict[str, str | None]:
+    """{version, commit, lock_sha256}.
+
+    The commit is that of the git checkout the code runs from, with `+` where files of it were changed; None outside
+    of one. The lock file lies in the checkout, and in the image beside the installed packages.
+    """
+    lock = next((path for path in (_ROOT / _LOCK, Path(sys.prefix) / _LOCK) if path.is_file()), None)
+    return {
+        "version": metadata.version("yt8m"),
+        "commit": _commit(),
+        "lock_sha256": lock and hashlib.sha256(lock.read_bytes()).hexdigest(),
+    }
+
+
+def _commit() -> str | None:
+    if not (_ROOT / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

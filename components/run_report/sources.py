@@ -1,0 +1,65 @@
+"""From the artifacts of a run to the arguments of `assemble_report`."""
+
+import glob
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.evaluator.files import REASONS_FILE, RESULTS_FILE
+from components.pusher.files import RESULT_FILE
+from components.run_report.curves import read_curves
+from components.run_report.files import read_json
+from components.run_report.statistics import read_anomalies, read_statistics
+from trainer.files import is_local
+
+_REPORT = "report.json"
+_FILES = {
+    "data": _REPORT,
+    "ensemble": _REPORT,
+    "evaluation": RESULTS_FILE,
+    "blessing": REASONS_FILE,
+    "infra_blessing": REASONS_FILE,
+    "push": RESULT_FILE,
+}
+"""Artifacts of which there is one a run: name of the JSON file in it."""
+
+
+def read_sources(
+    single: Mapping[str, str],
+    training: Mapping[str, str],
+    averaging: Sequence[str],
+    compression: Sequence[str],
+) -> dict[str, Any]:
+    """What the steps of a run reported; an artifact that is missing, or not whole, reports nothing.
+
+    Args:
+        single: Addresses of the artifacts data, statistics, anomalies, ensemble, evaluation, blessing,
+            infra_blessing and push, as far as there are.
+        training: Of the Trainers' runs, by variant.
+        averaging: Of the CheckpointAveragers' reports.
+        compression: Of the Fp16Compressors' reports.
+    """
+    return {
+        **{
+            key: read_json(posixpath.join(single[key], name)) for key, name in _FILES.items() if key in single
+        },
+        "statistics": read_statistics(single["statistics"]) if "statistics" in single else None,
+        "anomalies": read_anomalies(single["anomalies"]) if "anomalies" in single else None,
+        "training": {variant: read_curves(_event_files(uri)) for variant, uri in training.items()},
+        "averaging": _reports(averaging),
+        "compression": _reports(compression),
+    }
+
+
+def _reports(uris: Sequence[str]) -> list[dict[str, Any]]:
+    found = (read_json(posixpath.join(uri, _REPORT)) for uri in uris)
+    return [report for report in found if report is not None]
+
+
+def _event_files(model_run: str) -> list[str]:
+    pattern = posixpath.join(model_run, "logs", "events.out.tfevents.*")
+    if is_local(model_run):
+        return sorted(glob.glob(pattern))
+    import tensorflow as tf
+
+    return sorted(tf.io.gfile.glob(pattern))

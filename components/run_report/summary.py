@@ -1,0 +1,68 @@
+"""What a report says first: what became of the run, and its few main numbers."""
+
+from typing import Any, NamedTuple
+
+from components.run_report.units import duration
+from trainer.variant import MIB
+
+Report = dict[str, Any]
+
+
+class Headline(NamedTuple):
+    """One sentence, and whether it is good, bad or neutral news."""
+
+    text: str
+    mood: str
+
+
+class Tile(NamedTuple):
+    """A number with what it is, and what to hold it against."""
+
+    label: str
+    value: str
+    note: str
+
+
+def headline(report: Report) -> Headline:
+    """What became of the run."""
+    run, push = report["run"], report["push"]
+    if run and run["state"] == "failed":
+        return Headline(f"Failed: {run['error'] or 'the log says why'}", "bad")
+    if run and run["state"] == "stopped":
+        return Headline("Stopped before its end; started again, it goes on from there", "bad")
+    if push and push["pushed"]:
+        text = push["reason"][0].upper() + push["reason"][1:]
+        return Headline(text, "good")
+    if push:
+        return Headline(f"Not pushed: {push['reason']}", "bad")
+    return Headline("Still running", "neutral")
+
+
+def tiles(report: Report) -> list[Tile]:
+    """The main numbers that the run has come to."""
+    made = []
+    evaluation = report["evaluation"] or {}
+    if candidate := evaluation.get("candidate"):
+        served = evaluation.get("baseline")
+        note = (
+            f"{candidate['gap'] - served['gap']:+.4f} against the served model" if served else "first version"
+        )
+        made.append(Tile("GAP", f"{candidate['gap']:.4f}", note))
+        made.append(Tile("Hit@1", f"{candidate['hit_at_one']:.4f}", f"PERR {candidate['perr']:.4f}"))
+    if report["ensembles"]:
+        best = report["ensembles"][0]
+        limit = report["ensemble"]["limit_bytes"] / MIB
+        made.append(Tile("Size", f"{best['mib']:.1f} MiB", f"of {limit:g} MiB allowed"))
+        trained = len(report["members"])
+        made.append(Tile("Members", str(len(best["members"])), f"of {trained} trained"))
+    if data := report["data"]:
+        videos = {name: split["videos"] for name, split in data["splits"].items()}
+        note = ", ".join(f"{count:,} {name}" for name, count in videos.items())
+        made.append(Tile("Videos", f"{sum(videos.values()):,}", note))
+    if report["run"] and report["run"]["seconds"] is not None:
+        cached = sum(node["state"] == "cached" for node in report["run"]["nodes"])
+        note = (
+            f"{cached} of {len(report['run']['nodes'])} steps from the cache" if cached else "all steps run"
+        )
+        made.append(Tile("Time", duration(report["run"]["seconds"]), note))
+    return made

@@ -1,0 +1,127 @@
+"""``yt8m report``: the page of a run, or of several side by side."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_logger = logging.getLogger("yt8m.report")
+
+
+def report(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Directory of a run (its newest one), DIRECTORY/RUN-ID, or a report.json; several are compared."
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="The page. Default: report.html in the directory of the run, or comparison.html here."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The page's numbers as one JSON document on standard output.")
+    ] = False,
+) -> None:
+    """Writes what a run did and measured as one HTML page, and the same numbers as JSON beside it.
+
+    The page needs no network and no server. A run that failed, or is still on, has one, too.
+
+    \b
+    Examples: yt8m report runs/demo
+              yt8m report runs/demo runs/yhls/2026-01-02T03:04:05.678901 --out comparison.html
+    """
+    found = {name: _load(run) for name, run in _named(runs).items()}
+    if len(found) == 1:
+        from components.run_report.page import render_page
+
+        (content,) = found.values()
+        page = render_page(content)
+    else:
+        from components.run_report.comparison import compare
+        from components.run_report.comparison_page import render_comparison
+
+        content = compare(found)
+        page = render_comparison(content)
+    target = Path(out) if out else _default(runs)
+    write_page(target, page, content)
+    typer.echo(json.dumps(content, indent=2) if as_json else f"Report: {target}")
+
+
+def write_page(target: Path, page: str, content: dict[str, Any]) -> None:
+    """Writes a page, and its numbers beside it.
+
+    Raises:
+        UserError: If they cannot be written there.
+    """
+    from trainer.errors import UserError
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+        target.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror}; give another --out") from error
+
+
+def write_report_of(root: str) -> Path | None:
+    """Writes report.html and report.json of the newest run in a directory.
+
+    Returns:
+        The page; None, and a warning, when there is none to be had: a run's own outcome must not depend on it.
+    """
+    from components.run_report.page import render_page
+    from pipeline.local_report import find_run, local_report
+
+    target = Path(root) / "report.html"
+    try:
+        content = local_report(find_run(root))
+        write_page(target, render_page(content), content)
+    except Exception as error:
+        _logger.warning("there is no report: %s: %s", type(error).__name__, error)
+        return None
+    return target
+
+
+def _load(run: str) -> dict[str, Any]:
+    if not run.endswith(".json"):
+        from pipeline.local_report import find_run, local_report
+
+        return local_report(find_run(run))
+    from components.run_report.report import assemble_report
+    from trainer.errors import UserError
+
+    try:
+        content = json.loads(Path(run).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run} cannot be read as the report of a run: {error}") from error
+    if not isinstance(content, dict) or content.keys() != assemble_report().keys():
+        raise UserError(
+            f"{run} is not the report of a run: give the report.json of a RunReport or of yt8m report"
+        )
+    return content
+
+
+def _named(runs: list[str]) -> dict[str, str]:
+    """The runs by what they are called; one that is given twice is numbered."""
+    named: dict[str, str] = {}
+    for run in runs:
+        name, number = run.rstrip("/"), 2
+        while name in named:
+            name, number = f"{run.rstrip('/')} ({number})", number + 1
+        named[name] = run
+    return named
+
+
+def _default(runs: list[str]) -> Path:
+    if len(runs) > 1:
+        return Path("comparison.html")
+    if runs[0].endswith(".json"):
+        return Path(runs[0]).with_suffix(".html")
+    from pipeline.local_report import find_run
+
+    return find_run(runs[0]).base / "report.html"

@@ -1,0 +1,152 @@
+"""``yt8m schedule``: runs that a cluster starts by the clock."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.cluster_options import (
+    CaFile,
+    Experiment,
+    Host,
+    IapClientId,
+    Namespace,
+    Parameters,
+    PipelineRoot,
+    ServiceAccount,
+    Timeout,
+    TokenFile,
+    check_root,
+    target_of,
+)
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.target import Target
+
+
+def schedule(
+    file: Annotated[str | None, typer.Argument(help="What yt8m compile wrote.", metavar="FILE")] = None,
+    host: Host = None,
+    cron: Annotated[
+        str | None,
+        typer.Option(
+            help="Minute, hour, day of month, month, day of week; UTC unless the cluster says otherwise."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the schedule. Default: the pipeline's.")] = None,
+    max_concurrency: Annotated[
+        int, typer.Option(min=1, max=10, help="Runs of it that may be there at once.")
+    ] = 1,
+    no_catchup: Annotated[
+        bool, typer.Option("--no-catchup", help="After a pause, no run for each start that was missed.")
+    ] = False,
+    experiment: Experiment = None,
+    parameters: Parameters = None,
+    pipeline_root: PipelineRoot = None,
+    service_account: ServiceAccount = None,
+    list_: Annotated[bool, typer.Option("--list", help="Lists the schedules.")] = False,
+    pause: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Lets a schedule start no more runs.")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(metavar="NAME", help="Lets it start runs again.")] = None,
+    delete: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Deletes a schedule; its runs stay.")
+    ] = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    iap_client_id: IapClientId = None,
+    ca_file: CaFile = None,
+    timeout: Timeout = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Lets Kubeflow Pipelines run a compiled pipeline by the clock; or lists, pauses, resumes, deletes schedules.
+
+    A schedule of the same name is replaced, and kept if the cluster refuses the new one. Each run reads the newest
+    {SPAN} that there is when it starts, and is pushed when it is good enough against what is served then.
+
+    \b
+    Examples: yt8m schedule yhls.yaml --host URL --cron '0 3 * * 1' --max-concurrency 1 --no-catchup
+              yt8m schedule --host URL --pause yhls
+    """
+    from trainer.errors import UserError
+
+    check_root(pipeline_root)
+    if sum((file is not None, list_, pause is not None, resume is not None, delete is not None)) != 1:
+        raise UserError(
+            "give one of FILE, with --cron, --list, --pause NAME, --resume NAME and --delete NAME"
+        )
+    target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
+    if list_:
+        _list(target, as_json)
+        return
+    if file is None:
+        _change(target, pause, resume, delete, as_json)
+        return
+    if cron is None:
+        raise UserError("--cron: when? Such as --cron '0 3 * * 1' for Mondays at 3:00")
+    from pipeline.kubeflow.cron import six_fields
+    from pipeline.kubeflow.package import parse_parameters, read_package
+
+    fields = six_fields(cron)
+    package = read_package(file)
+    values = parse_parameters(package, parameters or [])
+    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.schedules import Timing, set_schedule
+    from pipeline.kubeflow.submission import RunSettings, upload
+
+    settings = RunSettings(
+        experiment=experiment,
+        parameters=values,
+        pipeline_root=pipeline_root,
+        service_account=service_account,
+    )
+    timing = Timing(cron=fields, max_concurrency=max_concurrency, no_catchup=no_catchup)
+    with connected(target) as client:
+        version = upload(client, package)
+        made = set_schedule(client, package, version, settings, timing, name or package.name)
+    if as_json:
+        typer.echo(json.dumps(made, indent=2))
+        return
+    replaced = f", instead of {', '.join(made['replaced'])}" if made["replaced"] else ""
+    state = "" if made["state"] == "enabled" else f"; it is paused, as before: --resume {made['name']}"
+    typer.echo(f"{made['name']} runs at '{cron}'{replaced}{state}: {made['link']}")
+
+
+def _list(target: "Target", as_json: bool) -> None:
+    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.schedules import list_schedules
+
+    with connected(target) as client:
+        found = list_schedules(client)
+    if as_json:
+        typer.echo(json.dumps({"schedules": found}, indent=2))
+        return
+    if not found:
+        typer.echo("there is no schedule")
+    for one in found:
+        typer.echo(_line(one))
+
+
+def _line(one: dict[str, Any]) -> str:
+    cron = one["cron"] or "not by cron"
+    return f"{one['state']:<9} {cron.removeprefix('0 '):<18} {one['name']}  {one['link']}"
+
+
+def _change(
+    target: "Target", pause: str | None, resume: str | None, delete: str | None, as_json: bool
+) -> None:
+    from pipeline.kubeflow import schedules
+    from pipeline.kubeflow.api_client import connected
+
+    name, action, word = next(
+        (name, action, word)
+        for name, action, word in (
+            (pause, schedules.pause, "paused"),
+            (resume, schedules.resume, "resumed"),
+            (delete, schedules.delete, "deleted"),
+        )
+        if name is not None
+    )
+    with connected(target) as client:
+        ids = action(client, name)
+    typer.echo(json.dumps({word: ids}, indent=2) if as_json else f"{name} is {word}")

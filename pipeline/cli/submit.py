@@ -1,0 +1,70 @@
+"""``yt8m submit``: a compiled pipeline to a cluster, and a run of it."""
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.cluster_options import (
+    CaFile,
+    Experiment,
+    Host,
+    IapClientId,
+    Namespace,
+    Parameters,
+    PipelineRoot,
+    ServiceAccount,
+    Timeout,
+    TokenFile,
+    check_root,
+    target_of,
+)
+
+
+def submit(
+    file: Annotated[str, typer.Argument(help="What yt8m compile wrote.", metavar="FILE")],
+    host: Host = None,
+    run_name: Annotated[str | None, typer.Option(help="Default: the pipeline's name and the time.")] = None,
+    experiment: Experiment = None,
+    parameters: Parameters = None,
+    pipeline_root: PipelineRoot = None,
+    service_account: ServiceAccount = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    iap_client_id: IapClientId = None,
+    ca_file: CaFile = None,
+    timeout: Timeout = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it.
+
+    A file is uploaded once: its version of the pipeline is named after its digest.
+
+    \b
+    Examples: yt8m submit yhls.yaml --host http://localhost:8080 --service-account yt8m-pipeline
+              yt8m submit yhls.yaml --host https://HOST --token-file FILE --namespace yt8m --param limit_bytes=943718400
+    """
+    check_root(pipeline_root)
+    target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
+    from pipeline.kubeflow.package import parse_parameters, read_package
+
+    package = read_package(file)
+    values = parse_parameters(package, parameters or [])
+    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.submission import RunSettings, start_run, upload
+
+    settings = RunSettings(
+        experiment=experiment,
+        parameters=values,
+        pipeline_root=pipeline_root,
+        service_account=service_account,
+    )
+    with connected(target) as client:
+        version = upload(client, package)
+        run = start_run(client, package, version, settings, run_name)
+    if as_json:
+        typer.echo(json.dumps({"pipeline": package.name, **dataclasses.asdict(version), **run}, indent=2))
+    else:
+        typer.echo(f"{run['name']} is started: {run['link']}")
+        typer.echo(f"Follow it: yt8m runs --host {host} --watch {run['run_id']}")

@@ -1,0 +1,114 @@
+"""The runs of a Kubeflow Pipelines installation, and one followed to its end."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.api_errors import ClusterError, plain_errors
+from trainer.errors import OutsideError, UserError
+
+NEWEST = "newest"
+"""Instead of a run's id."""
+
+_ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
+"""kfp.Client's own wait does not know CANCELED, and waits for ever."""
+
+_PATIENCE = 20
+"""Times in a row that a run may be asked for in vain while it is followed."""
+
+Run = dict[str, Any]
+
+
+class RunEndedError(OutsideError):
+    """A run that was followed did not succeed."""
+
+
+def list_runs(client: ApiClient, limit: int) -> list[Run]:
+    """The newest runs of the namespace, as `describe` gives them."""
+    found = pages(client.list_runs, "runs", namespace=client.namespace, sort_by="created_at desc")
+    return [describe(client, run) for run in itertools.islice(found, limit)]
+
+
+def follow(client: ApiClient, run_id: str, say: Callable[[str], None], seconds: float) -> Run:
+    """Follows a run until it has ended.
+
+    Args:
+        client: Connected.
+        run_id: Or `NEWEST`.
+        say: Receives a line for each task that changes its state.
+        seconds: Between two questions.
+
+    Raises:
+        RunEndedError: If it failed or was cancelled; the text has the tasks that failed.
+        UserError: If there is no such run.
+        ClusterError: If the cluster does not answer for many questions in a row.
+    """
+    if run_id == NEWEST:
+        newest = list_runs(client, 1)
+        if not newest:
+            raise UserError("there is no run to watch; yt8m submit starts one")
+        run_id = newest[0]["run_id"]
+    known: dict[str, str] = {}
+    failures = 0
+    while True:
+        try:
+            with plain_errors(client.host):
+                answer = client.get_run(run_id)
+            failures = 0
+        except ClusterError as error:
+            # A run takes days, and an API server is restarted now and then.
+            failures += 1
+            if failures == _PATIENCE:
+                raise
+            say(f"{error} (asking again)")
+        else:
+            run, states = describe(client, answer), _task_states(answer)
+            for task, state in {**states, run["name"]: run["state"]}.items():
+                if known.get(task) != state:
+                    known[task] = state
+                    say(f"{task}: {state}")
+            if (answer.state or "").upper() in _ENDED:
+                return _succeeded(run, answer, states)
+        time.sleep(seconds)
+
+
+def describe(client: ApiClient, run: Any) -> Run:
+    """The JSON form: run_id, name, state (lower case), created and finished (ISO 8601, null while it runs), seconds,
+    recurring_run_id (null where nobody's schedule started it) and link.
+    """
+    finished = run.finished_at if run.finished_at and run.finished_at.year > 1970 else None
+    return {
+        "run_id": run.run_id,
+        "name": run.display_name,
+        "state": (run.state or "pending").lower(),
+        "created": run.created_at.isoformat() if run.created_at else None,
+        "finished": finished.isoformat() if finished else None,
+        "seconds": (finished - run.created_at).total_seconds() if finished and run.created_at else None,
+        "recurring_run_id": run.recurring_run_id or None,
+        "link": client.link("runs", run.run_id),
+    }
+
+
+def _task_states(run: Any) -> dict[str, str]:
+    """State of each of our tasks; the backend lists its own drivers among them."""
+    details = run.run_details.task_details if run.run_details else None
+    return {
+        task.display_name: (task.state or "pending").lower()
+        for task in details or ()
+        if task.display_name
+        and task.display_name not in ("root", "executor")
+        and not task.display_name.endswith("-driver")
+    }
+
+
+def _succeeded(run: Run, answer: Any, states: dict[str, str]) -> Run:
+    if run["state"] == "succeeded":
+        return run
+    failed = ", ".join(task for task, state in states.items() if state in ("failed", "error"))
+    reason = f": {answer.error.message}" if answer.error and answer.error.message else ""
+    raise RunEndedError(
+        f"{run['name']} {run['state']}{reason}; failed tasks: {failed or 'none'}; the last line of a failed step's log "
+        f"says what to do: {run['link']}"
+    )

@@ -1,0 +1,142 @@
+"""The file that `yt8m compile` wrote, as `yt8m submit` and `yt8m schedule` take it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES, check_spec
+from pipeline.recipe_errors import nearest
+from trainer.errors import UserError
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A compiled pipeline that the backend's own rules allow.
+
+    Attributes:
+        path: Of the file.
+        digest: SHA-256 of its bytes, in hexadecimal.
+        spec: Its first document, a PipelineSpec.
+    """
+
+    path: str
+    digest: str
+    spec: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The pipeline's."""
+        return self.spec["pipelineInfo"]["name"]
+
+    @property
+    def pipeline_root(self) -> str | None:
+        """Where runs that name no other place keep their artifacts; the backend does not look for it here."""
+        return self.spec.get("defaultPipelineRoot")
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, sorted."""
+        return sorted(self.spec["root"]["dag"]["tasks"])
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Type and default of each parameter that a run may set."""
+        return self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+
+
+def read_package(path: str) -> Package:
+    """Reads and checks a compiled pipeline.
+
+    Everything is checked that `yt8m compile` checks: of a recurring run the backend looks at task names and the like
+    only when it starts a run, at night.
+
+    Raises:
+        UserError: If there is no such file, it is no compiled pipeline, or the backend would refuse it.
+    """
+    if not path.endswith((".yaml", ".yml")):
+        raise UserError(f"{path}: a compiled pipeline is a .yaml file; yt8m compile writes one")
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: there is no such file; yt8m compile writes one")
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        documents = [*yaml.safe_load_all(content)]
+        spec, platform = documents if len(documents) == 2 else (*documents, {})
+        spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
+        check_spec(spec, platform)
+    except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path} is no pipeline as yt8m compile writes it ({type(error).__name__}: {error}); compile it again"
+        ) from error
+    return Package(path, hashlib.sha256(content).hexdigest(), spec)
+
+
+def parse_parameters(package: Package, assignments: Sequence[str]) -> dict[str, Any]:
+    """What a run sets otherwise than the compiled file, as values of the parameters' types.
+
+    Args:
+        package: Compiled.
+        assignments: `name=value` each.
+
+    Raises:
+        UserError: If the pipeline has no such parameter, the value is not of its type, or all together are too long.
+    """
+    values = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--param is NAME=VALUE. Received: {text!r}")
+        if name not in package.parameters:
+            known = nearest(name, sorted(package.parameters)) or ": it has none"
+            raise UserError(f"--param {name}: {package.path} has no such parameter{known}")
+        kind = package.parameters[name]["parameterType"]
+        try:
+            values[name] = _PARSERS[kind](value)
+        except ValueError:
+            raise UserError(f"--param {name}: {value!r} is no {kind}") from None
+    _check_size(package, values)
+    return values
+
+
+def _check_size(package: Package, values: Mapping[str, Any]) -> None:
+    defaults = {name: definition.get("defaultValue") for name, definition in package.parameters.items()}
+    size = len(json.dumps({**defaults, **values}).encode())
+    if size >= MAX_PARAMETERS_BYTES:
+        raise UserError(
+            f"--param: the parameters of a run take {size:,} bytes, and the backend stores fewer than "
+            f"{MAX_PARAMETERS_BYTES:,}; make them shorter"
+        )
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return _BOOLEANS[text.lower()]
+    except KeyError:
+        raise ValueError from None
+
+
+def _json_of(kind: type) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = json.loads(text)
+        if not isinstance(value, kind):
+            raise ValueError
+        return value
+
+    return parse
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "STRING": str,
+    "NUMBER_INTEGER": int,
+    "NUMBER_DOUBLE": float,
+    "BOOLEAN": _boolean,
+    "LIST": _json_of(list),
+    "STRUCT": _json_of(dict),
+}

@@ -1,0 +1,138 @@
+"""Puts a compiled pipeline into Kubeflow Pipelines, and starts a run of it."""
+
+import datetime
+import json
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from kfp_server_api import ApiException, V2beta1Pipeline
+from urllib3.exceptions import HTTPError
+
+from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.package import Package
+from trainer.errors import UserError
+
+_logger = logging.getLogger("yt8m.submit")
+
+_EQUALS = 1
+"""Of the API's filters."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a pipeline, as the cluster has it.
+
+    Attributes:
+        pipeline_id: Of the pipeline.
+        version_id: Of the version.
+        name: Of the version: the beginning of the file's digest.
+        uploaded: Whether it was not there before.
+    """
+
+    pipeline_id: str
+    version_id: str
+    name: str
+    uploaded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What a run, or each run of a schedule, is given beside the pipeline.
+
+    Attributes:
+        experiment: Its name; it is made where there is none. None for the pipeline's name.
+        parameters: What differs from the compiled file.
+        pipeline_root: gs:// directory of the artifacts; None for the one compiled in.
+        service_account: Kubernetes' name; None for the installation's own.
+    """
+
+    experiment: str | None
+    parameters: dict[str, Any]
+    pipeline_root: str | None = None
+    service_account: str | None = None
+
+
+def upload(client: ApiClient, package: Package) -> Version:
+    """The version of the pipeline that is this file, uploaded unless it is there.
+
+    Versions are named after the file's digest: the same file twice is one version, and each run says which file it
+    ran. The pipeline is made when there is none of the name.
+
+    Raises:
+        UserError: If several pipelines have the name.
+    """
+    name = f"sha256-{package.digest[:16]}"
+    pipeline_id, made = _pipeline_id(client, package.name)
+    versions = pages(
+        client.list_pipeline_versions,
+        "pipeline_versions",
+        pipeline_id=pipeline_id,
+        filter=named(name),
+    )
+    if found := next(versions, None):
+        _logger.info("%s: version %s is there already", package.name, name)
+        return Version(pipeline_id, found.pipeline_version_id, name, uploaded=False)
+    try:
+        version = client.upload_pipeline_version(package.path, name, pipeline_id=pipeline_id)
+    except ApiException:
+        if made:
+            # Nothing half-made stays behind.
+            with suppress(ApiException, HTTPError):
+                client.delete_pipeline(pipeline_id)
+        raise
+    _logger.info("%s: version %s uploaded", package.name, name)
+    return Version(pipeline_id, version.pipeline_version_id, name, uploaded=True)
+
+
+def start_run(
+    client: ApiClient, package: Package, version: Version, settings: RunSettings, run_name: str | None = None
+) -> dict[str, Any]:
+    """Starts a run.
+
+    Returns:
+        Its JSON form: run_id, name and link.
+    """
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    run = client.run_pipeline(
+        experiment_id(client, package, settings),
+        run_name or f"{package.name} {stamp}",
+        pipeline_id=version.pipeline_id,
+        version_id=version.version_id,
+        params=settings.parameters,
+        pipeline_root=settings.pipeline_root or package.pipeline_root,
+        service_account=settings.service_account,
+    )
+    return {"run_id": run.run_id, "name": run.display_name, "link": client.link("runs", run.run_id)}
+
+
+def experiment_id(client: ApiClient, package: Package, settings: RunSettings) -> str:
+    """Id of the experiment, which is made where there is none of the name."""
+    name = settings.experiment or package.name
+    return client.create_experiment(name, namespace=client.namespace).experiment_id
+
+
+def named(name: str) -> str:
+    """The API's filter for things of a name."""
+    return json.dumps({"predicates": [{"operation": _EQUALS, "key": "display_name", "stringValue": name}]})
+
+
+def _pipeline_id(client: ApiClient, name: str) -> tuple[str, bool]:
+    """Id of the pipeline of a name, and whether it was made just now."""
+    found = _ids(pages(client.list_pipelines, "pipelines", filter=named(name), namespace=client.namespace))
+    if len(found) > 1:
+        raise UserError(
+            f"there are {len(found)} pipelines named {name} ({', '.join(found)}); delete all but one"
+        )
+    if found:
+        return found[0], False
+    pipeline = V2beta1Pipeline(display_name=name, namespace=client.namespace)
+    made = client.pipelines.pipeline_service_create_pipeline(body=pipeline)
+    _logger.info("pipeline %s made", name)
+    return made.pipeline_id, True
+
+
+def _ids(pipelines: Iterable[V2beta1Pipeline]) -> list[str]:
+    return [pipeline.pipeline_id for pipeline in pipelines]

@@ -1,0 +1,102 @@
+"""The tasks of a pipeline, and which waits for which."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipeline.rehearsal.compiled_file import CompiledFile
+from pipeline.rehearsal.conditions import Condition
+from trainer.errors import UserError
+
+WHOLE_INPUT = "{{$}}"
+"""In a command, stands for the ExecutorInput as JSON."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the backend makes of one task.
+
+    Attributes:
+        name: Its id.
+        spec: Its inputs and retry policy.
+        component: The types of its parameters and artifacts.
+        command: What its container runs, with placeholders.
+        upstream: The tasks that must have succeeded before.
+        condition: Whether it is to run at all; None for always.
+    """
+
+    name: str
+    spec: pipeline_spec_pb2.PipelineTaskSpec
+    component: pipeline_spec_pb2.ComponentSpec
+    command: tuple[str, ...]
+    upstream: frozenset[str]
+    condition: Condition | None
+
+
+def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
+    """The tasks in an order in which they could run one after the other.
+
+    Raises:
+        UserError: If there is something that this project's pipelines do not have and a rehearsal does not know:
+            loops, pipelines in pipelines, importers, exit handlers, placeholders other than {{$}} in commands.
+    """
+    tasks = {name: _task(name, spec, compiled) for name, spec in compiled.spec.root.dag.tasks.items()}
+    try:
+        order = [
+            *TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
+        ]
+    except CycleError as error:
+        raise UserError(
+            f"tasks wait for each other: {' <- '.join(error.args[1])}; compile it anew"
+        ) from error
+    if unknown := [name for name in order if name not in tasks]:
+        raise UserError(f"a task waits for {unknown[0]}, which is no task; compile it anew")
+    return {name: tasks[name] for name in order}
+
+
+def _task(name: str, spec: pipeline_spec_pb2.PipelineTaskSpec, compiled: CompiledFile) -> Task:
+    component = compiled.spec.components[spec.component_ref.name]
+    container = compiled.executors[component.executor_label].container
+    if unknown := [*_unknown(spec, component, container)]:
+        raise UserError(f"{name}: a rehearsal does not know {unknown[0]}")
+    producers = {given.task_output_artifact.producer_task for given in spec.inputs.artifacts.values()}
+    condition = spec.trigger_policy.condition
+    return Task(
+        name,
+        spec,
+        component,
+        (*container.command, *container.args),
+        frozenset({*spec.dependent_tasks, *producers}),
+        Condition(condition) if condition else None,
+    )
+
+
+def _unknown(
+    spec: pipeline_spec_pb2.PipelineTaskSpec,
+    component: pipeline_spec_pb2.ComponentSpec,
+    container: pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec,
+) -> Iterator[str]:
+    if component.WhichOneof("implementation") != "executor_label" or not container.command:
+        yield "tasks that run no container"
+    if spec.WhichOneof("iterator"):
+        yield "loops"
+    if spec.trigger_policy.strategy not in (
+        pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.TRIGGER_STRATEGY_UNSPECIFIED,
+        pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_SUCCEEDED,
+    ):
+        yield "tasks that run whatever happened to others"
+    for given in spec.inputs.parameters.values():
+        if given.WhichOneof("kind") not in ("runtime_value", "component_input_parameter"):
+            yield f"parameters of the kind {given.WhichOneof('kind')}"
+        if given.parameter_expression_selector:
+            yield "parts of parameters"
+    for given in spec.inputs.artifacts.values():
+        if given.WhichOneof("kind") != "task_output_artifact":
+            yield f"artifacts of the kind {given.WhichOneof('kind')}"
+    if component.output_definitions.parameters:
+        yield "output parameters"
+    for word in (*container.command, *container.args):
+        if "{{$" in word.replace(WHOLE_INPUT, ""):
+            yield f"the placeholder in {word:.100}"

@@ -1,0 +1,148 @@
+"""Parameters: those of a run, and what each task gets of them."""
+
+import datetime
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Value
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES
+from pipeline.rehearsal.graph import Task
+from trainer.errors import UserError
+
+_Definition = pipeline_spec_pb2.ComponentInputsSpec.ParameterSpec
+_Type = pipeline_spec_pb2.ParameterType
+
+_KINDS = {
+    _Type.STRING: "string_value",
+    _Type.NUMBER_INTEGER: "number_value",
+    _Type.NUMBER_DOUBLE: "number_value",
+    _Type.BOOLEAN: "bool_value",
+    _Type.LIST: "list_value",
+    _Type.STRUCT: "struct_value",
+}
+"""What a parameter of each type is."""
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a pipeline.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        parameters: Of the pipeline, by name.
+        id: New for every run.
+        created: RFC 3339, UTC.
+    """
+
+    pipeline: str
+    parameters: Mapping[str, Value]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created: str = field(default_factory=_now)
+
+
+def run_parameters(definitions: Mapping[str, _Definition], settings: Sequence[str]) -> dict[str, Value]:
+    """The pipeline's parameters: their defaults, and what a run says otherwise.
+
+    Args:
+        definitions: The pipeline's.
+        settings: `name=value` each; lists and structures as JSON.
+
+    Raises:
+        UserError: If there is no such parameter, a value is of another type, or all together take too many bytes.
+    """
+    values = {name: definition.default_value for name, definition in definitions.items()}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write it as name=value")
+        if name not in definitions:
+            known = ", ".join(sorted(definitions)) or "none"
+            raise UserError(f"--set {name}: the pipeline has no such parameter (it has {known})")
+        values[name] = _read(name, text, definitions[name].parameter_type)
+    size = len(json.dumps({name: json_format.MessageToDict(value) for name, value in values.items()}))
+    if size >= MAX_PARAMETERS_BYTES:
+        raise UserError(f"--set: the parameters take {size:,} bytes, and a run has {MAX_PARAMETERS_BYTES:,}")
+    return values
+
+
+def task_parameters(task: Task, run: Run) -> dict[str, Value]:
+    """What a task's container gets.
+
+    Raises:
+        UserError: If a value is of another type than its parameter, a placeholder is not known, or one is missing.
+    """
+    definitions = task.component.input_definitions.parameters
+    values = {}
+    for name, given in task.spec.inputs.parameters.items():
+        if given.WhichOneof("kind") == "component_input_parameter":
+            value = run.parameters[given.component_input_parameter]
+        else:
+            value = _constant(given.runtime_value.constant, task, run)
+        values[name] = _typed(f"{task.name}: {name}", value, definitions[name].parameter_type)
+    for name, definition in definitions.items():
+        if name in values:
+            continue
+        if definition.HasField("default_value"):
+            values[name] = definition.default_value
+        elif not definition.is_optional:
+            raise UserError(f"{task.name}: the parameter {name} has neither a value nor a default")
+    return values
+
+
+def _constant(value: Value, task: Task, run: Run) -> Value:
+    """The value, or what it stands for where it is a placeholder and nothing else."""
+    placeholders = {
+        "{{$.pipeline_job_name}}": run.pipeline,
+        "{{$.pipeline_job_resource_name}}": f"{run.pipeline}-{run.id[:5]}",
+        "{{$.pipeline_job_uuid}}": run.id,
+        "{{$.pipeline_task_name}}": task.name,
+        "{{$.pipeline_job_create_time_utc}}": run.created,
+        "{{$.pipeline_job_schedule_time_utc}}": run.created,
+    }
+    if value.string_value in placeholders:
+        return Value(string_value=placeholders[value.string_value])
+    if "{{$." in value.string_value:
+        raise UserError(
+            f"{task.name}: the backend would leave {value.string_value:.200} as it is; of placeholders a value is one "
+            f"alone, and a rehearsal knows {', '.join(placeholders)}"
+        )
+    return value
+
+
+def _typed(where: str, value: Value, kind: int) -> Value:
+    if value.WhichOneof("kind") == _KINDS[kind]:
+        return value
+    if kind == _Type.STRING and value.WhichOneof("kind") not in (None, "null_value"):
+        plain = json_format.MessageToDict(value)
+        return Value(string_value=json.dumps(int(plain) if _is_whole(plain) else plain))
+    raise UserError(f"{where} must be a {_Type.ParameterTypeEnum.Name(kind)}. Received: {_shown(value)}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
+
+
+def _shown(value: Value) -> str:
+    return json.dumps(json_format.MessageToDict(value))
+
+
+def _read(name: str, text: str, kind: int) -> Value:
+    if kind == _Type.STRING:
+        return Value(string_value=text)
+    try:
+        value = json_format.ParseDict(json.loads(text), Value())
+    except ValueError:
+        value = Value()
+    whole = kind != _Type.NUMBER_INTEGER or value.number_value.is_integer()
+    if value.WhichOneof("kind") != _KINDS[kind] or not whole:
+        raise UserError(f"--set {name}: must be a {_Type.ParameterTypeEnum.Name(kind)}. Received: {text!r}")
+    return value

@@ -1,0 +1,127 @@
+"""Runs the tasks of a compiled pipeline in their order, some at the same time."""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from google.protobuf.struct_pb2 import Value
+
+from pipeline.rehearsal.artifacts import ArtifactStore
+from pipeline.rehearsal.compiled_file import CompiledFile
+from pipeline.rehearsal.graph import Task, read_tasks
+from pipeline.rehearsal.launcher import Launcher
+from pipeline.rehearsal.outcome import Outcome, Rehearsal
+from pipeline.rehearsal.parameters import Run, task_parameters
+from pipeline.rehearsal.processes import Processes
+from trainer.errors import UserError
+from trainer.files import is_local
+
+_logger = logging.getLogger("yt8m.rehearse")
+
+
+def rehearse(
+    compiled: CompiledFile,
+    root: str,
+    parameters: Mapping[str, Value],
+    *,
+    max_parallel: int = 2,
+    retry: bool = True,
+    longest_wait: float = 5,
+) -> Rehearsal:
+    """Runs a compiled pipeline here. There is no cache: every run does everything.
+
+    Args:
+        compiled: The pipeline.
+        root: Local directory in the place of the pipeline's root; a run gets a directory of its own in it.
+        parameters: Of the pipeline, by name; see `run_parameters`.
+        max_parallel: Tasks at the same time.
+        retry: Whether failed tasks start again, as their policies say.
+        longest_wait: Seconds that a retry waits at most, whatever its policy says.
+
+    Returns:
+        What became of the tasks. After the first failure no further one is started.
+
+    Raises:
+        UserError: If the pipeline cannot be run here.
+    """
+    if not is_local(root):
+        raise UserError(f"--root {root} is not on this machine, and a rehearsal is; name a local directory")
+    tasks = read_tasks(compiled)
+    run = Run(compiled.spec.pipeline_info.name, parameters)
+    for task in tasks.values():
+        _check_runs_here(task, run, compiled.mounts)
+    directory = os.path.join(os.path.abspath(root), run.pipeline, run.id)
+    try:
+        os.makedirs(directory)
+    except OSError as error:
+        raise UserError(f"--root {root}: {error.strerror}; name a directory of this machine") from error
+    processes = Processes()
+    launcher = Launcher(run, directory, ArtifactStore(), processes, retry, longest_wait)
+    _logger.info("run %s of %s: %d tasks", run.id, run.pipeline, len(tasks))
+    with ThreadPoolExecutor(max_parallel) as pool:
+        try:
+            outcomes = _in_order(tasks, lambda task: pool.submit(launcher.perform, task), max_parallel)
+        except BaseException:
+            # An interruption, too: nothing goes on without this process.
+            _logger.info("ending the tasks that are running; their logs stay in %s", directory)
+            processes.stop()
+            raise
+    return Rehearsal(run.pipeline, run.id, directory, {name: outcomes[name] for name in tasks})
+
+
+def _in_order(
+    tasks: Mapping[str, Task], start: Callable[[Task], Future[Outcome]], max_parallel: int
+) -> dict[str, Outcome]:
+    """Starts tasks when those before them have succeeded, and none after one has failed (Argo's failFast)."""
+    outcomes: dict[str, Outcome] = {}
+    running: dict[Future[Outcome], str] = {}
+    waiting = dict(tasks)
+    while True:
+        for name, task in [*waiting.items()]:
+            before = [outcomes[other].state for other in task.upstream if other in outcomes]
+            if "skipped" in before:
+                outcomes[name] = Outcome("skipped")
+            elif before == ["succeeded"] * len(task.upstream) and len(running) < max_parallel:
+                _logger.info("[%2d/%d] %s ...", len(outcomes) + len(running) + 1, len(tasks), name)
+                running[start(task)] = name
+            else:
+                continue
+            del waiting[name]
+        if not running:
+            return outcomes | dict.fromkeys(waiting, Outcome("not run"))
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            name = running.pop(future)
+            outcomes[name] = outcome = future.result()
+            _logger.info("[%2d/%d] %s", len(outcomes), len(tasks), _line(name, outcome))
+            if outcome.state == "failed":
+                max_parallel = 0
+
+
+def _line(name: str, outcome: Outcome) -> str:
+    if outcome.state == "succeeded":
+        return f"{name} done: {outcome.seconds:.1f} s, {outcome.bytes_downloaded:,} bytes downloaded"
+    return f"{name} {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
+
+
+def _check_runs_here(task: Task, run: Run, mounts: Mapping[str, str]) -> None:
+    """Refuses at once what would fail hours later: places that only the cluster has.
+
+    Raises:
+        UserError: If a path lies on a volume that this machine does not have, or a step's workers are Dataflow's.
+    """
+    if "--runner=DataflowRunner" in task.command:
+        raise UserError(
+            f"{task.name} runs on Dataflow, whose workers do not see this machine's --root; compile with "
+            "--set beam.runner=DirectRunner"
+        )
+    for name, value in task_parameters(task, run).items():
+        for path, claim in mounts.items():
+            on_it = re.search(rf"(?<![\w./-]){re.escape(path.rstrip('/'))}/", value.string_value)
+            if on_it and not os.path.isdir(path):
+                raise UserError(
+                    f"{task.name}: {name} lies on the volume {claim}, which pods see at {path}; here is no such "
+                    f"directory. Make it, compile with kubernetes.volumes.{claim} set to a directory of this machine"
+                    + (f", or say --set {name}=..." if name in run.parameters else "")
+                )

@@ -1,0 +1,131 @@
+"""Pictures of reports, whole and thin: well-formed, of the page's colours, with words, and true to the numbers."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.run_report.figures.averaging import averaging
+from components.run_report.figures.calibration import calibration
+from components.run_report.figures.colours import series_styles, variant_styles
+from components.run_report.figures.dag import dag
+from components.run_report.figures.ensembles import ensembles
+from components.run_report.figures.labels import spread
+from components.run_report.figures.lengths import lengths
+from components.run_report.figures.size_gap import pareto_front, size_gap
+from components.run_report.figures.slices import slices
+from components.run_report.figures.training_curves import training_curve
+from components.run_report.report import assemble_report
+from tests.components.report_samples import INFERIOR, TABLE_1, big_report, facts
+
+DRAW = {
+    "size_gap": size_gap,
+    "ensembles": ensembles,
+    "calibration": calibration,
+    "lengths": lengths,
+    "loss": lambda report: training_curve(report, "loss"),
+    "learning_rate": lambda report: training_curve(report, "learning_rate"),
+    "dag": lambda report: dag(report["run"]),
+    "slices": lambda report: slices(
+        (report["evaluation"] or {"slices": []})["slices"], report["evaluation"], "num_labels", "labels"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def report():
+    return big_report()
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_a_picture_is_a_part_of_the_page(report, name):
+    svg = DRAW[name](report)
+    root = ET.fromstring(svg)
+    assert root.get("role") == "img"
+    title, description = root[0], root[1]
+    assert (title.tag[-5:], description.tag[-4:]) == ("title", "desc")
+    assert title.text
+    assert description.text
+    assert root.get("aria-labelledby").split() == [title.get("id"), description.get("id")]
+    assert texts(svg), "text is text, and not shapes"
+    # No colour of its own but through the page's variables, and no font.
+    assert not re.findall(r"#[0-9a-fA-F]{6}\b", svg)
+    assert "DejaVu" not in svg
+    used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)
+    ids = re.findall(r' id="([^"]+)"', svg)
+    assert len(ids) == len(set(ids))
+    assert {first or second for first, second in used} <= set(ids)
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_nothing_to_draw_is_no_picture(name):
+    assert DRAW[name](assemble_report()) is None
+    assert averaging(assemble_report()) is None
+
+
+def test_every_member_is_named_at_its_point_and_the_inferior_are_marked(report):
+    named = [text for text in texts(size_gap(report)) if text.startswith("K")]
+    assert sorted(named) == sorted([*TABLE_1, *(f"{name} (inferior)" for name in INFERIOR)])
+
+
+def test_averaging_has_a_panel_a_variant_with_its_best_gap():
+    report = big_report()
+    few = [row for row in report["members"] if row["variant"] in ("K24-H1440", "K16-H256")]
+    found = texts(averaging({**report, "members": few, "training": {}}))
+    assert {"K24-H1440", "0.8744", "K16-H256", "0.8594"} <= set(found)
+
+
+def test_every_ensemble_has_its_gap_and_its_members(report):
+    found = texts(ensembles(report))
+    assert [text for text in found if re.fullmatch(r"0\.88\d\d|0\.87\d\d", text)] == [
+        f"{one['gap']:.4f}" for one in report["ensembles"]
+    ]
+    assert "limit 1024 MiB" in found
+    assert sum(text.startswith("K24-H1440") for text in found) == 4
+
+
+def test_learning_rates_that_are_all_the_same_are_named_once(report):
+    assert [text for text in texts(DRAW["learning_rate"](report)) if "variants" in text] == [
+        "all 20 variants"
+    ]
+
+
+def test_the_graph_names_every_step_with_its_state():
+    run = facts(["K2-H4", "K4-H4"], "failed", "Trainer-K4-H4: no")
+    svg = dag(run)
+    assert re.findall(r'data-state="([^"]+)"', svg) == [node["state"] for node in run["nodes"]]
+    assert "<title>CheckpointAverager-K4-H4: not begun</title>" in svg
+    assert svg.count('class="edge"') == sum(len(node["upstream"]) for node in run["nodes"])
+
+
+def test_colours_are_those_of_the_variant_in_every_picture(report):
+    styles = variant_styles(report)
+    assert len({(one.colour, one.marker) for one in styles.values()}) == 20
+    only_trained = {**report, "members": [], "ensembles": []}
+    assert set(variant_styles(only_trained)) == set(report["training"])
+    assert (
+        len({(one.colour, one.marker) for one in series_styles([str(n) for n in range(28)]).values()}) == 28
+    )
+
+
+def test_pareto_front():
+    rows = [(1, 0.5), (2, 0.4), (2, 0.6), (3, 0.6), (4, 0.7)]
+    members = [{"float16_mib": mib, "gap": gap} for mib, gap in rows]
+    assert pareto_front(members) == [members[0], members[2], members[4]]
+
+
+@given(st.lists(st.floats(-50, 150), max_size=12), st.floats(0.1, 30))
+def test_labels_keep_their_distance_their_order_and_within_bounds(wanted, gap):
+    places = spread(wanted, gap, 0, 100)
+    least = min(gap, 100 / max(1, len(wanted) - 1))
+    assert all(-1e-6 <= place <= 100 + 1e-6 for place in places)
+    ordered = sorted(zip(wanted, places, strict=True))
+    for (one, lower), (other, higher) in zip(ordered, ordered[1:], strict=False):
+        assert abs(higher - lower) >= least - 1e-6
+        assert one == other or lower < higher

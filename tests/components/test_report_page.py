@@ -1,0 +1,173 @@
+"""The page of a run and of several: self-contained, complete, and in words where something is missing."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from components.run_report.comparison import compare
+from components.run_report.comparison_page import render_comparison
+from components.run_report.markdown_html import markdown_html
+from components.run_report.metrics import scalar_metrics
+from components.run_report.page import render_page
+from components.run_report.report import assemble_report
+from components.run_report.summary import headline
+from tests.components.report_samples import averaging, big_report, curves, facts
+
+
+class Outline(HTMLParser):
+    """What a page refers to, and which tags are left open."""
+
+    _VOID = frozenset({"meta", "link", "br", "hr", "img", "path", "rect", "use"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self._open: list[str] = []
+        self.feed(page)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        for name, value in attributes:
+            if name in ("href", "src", "xlink:href", "action", "data"):
+                self.addresses.append(value)
+            if name == "id":
+                self.ids.append(value)
+        if tag not in self._VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self._VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in self._VOID:
+            assert self._open.pop() == tag
+
+
+def self_contained(page: str) -> Outline:
+    """Checks what is true of every page."""
+    outline = Outline(page)
+    assert len(page.encode()) < 5_000_000
+    assert "script" not in outline.tags
+    assert all(address.startswith(("#", "data:")) for address in outline.addresses)
+    assert not re.search(r"@import|url\((?!#)", page)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {address[1:] for address in outline.addresses if address.startswith("#")} <= set(outline.ids)
+    assert page.startswith("<!doctype html>")
+    return outline
+
+
+@pytest.fixture(scope="module")
+def report():
+    """As it comes out of a file."""
+    return json.loads(json.dumps(big_report(), allow_nan=False))
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return render_page(report)
+
+
+def test_the_page_of_twenty_members(page):
+    outline = self_contained(page)
+    sections = (
+        "run",
+        "verdict",
+        "ensembles",
+        "members",
+        "slices",
+        "classes",
+        "training",
+        "data",
+        "card",
+        "lineage",
+    )
+    assert set(sections) <= set(outline.ids)
+    assert 'class="empty"' not in page
+    assert page.count("<svg") == 13
+    for text in (
+        "Pushed as version 3",
+        "1019.7 MiB",
+        "14,224 combinations",
+        "crc mismatch",
+        "commit <code>0123",
+    ):
+        assert text in page
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+
+
+def test_what_others_wrote_is_shown_and_not_run(page):
+    assert "A class with &lt;a name&gt; &amp; number 3000" in page
+    assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in page, "in the model card's Markdown"
+    assert "<a name" not in page
+
+
+def test_what_is_missing_is_said_in_words():
+    outline = self_contained(empty := render_page(assemble_report()))
+    assert "svg" not in outline.tags
+    assert empty.count('class="empty"') >= 9
+    assert "None" not in re.sub(r"<style>.*?</style>", "", empty, flags=re.DOTALL)
+
+
+def test_a_run_that_failed_in_its_second_trainer_has_a_page():
+    variants = ["K2-H4", "K4-H4"]
+    error = "Trainer-K4-H4: ValueError: no <good>"
+    report = assemble_report(
+        run=facts(variants, "failed", error),
+        training={"K2-H4": curves("K2-H4", [10, 200], 0.5, 0), "K4-H4": {}},
+        averaging=[averaging("K2-H4", 0.5, 0.4)],
+    )
+    page = render_page(report)
+    self_contained(page)
+    assert headline(report) == (f"Failed: {error}", "bad")
+    assert "no &lt;good&gt;" in page
+    assert 'data-state="failed"' in page
+    assert "No ensemble was assembled in this run." in page
+
+
+def test_the_cards_markdown():
+    html = markdown_html("# A\n\n| x |\n| ---: |\n| 1 |\n\n<script>alert(1)</script>\n")
+    assert html.startswith("<h3>A</h3>")
+    assert '<div class="scroll" tabindex="0"><table>' in html
+    assert "<script" not in html
+
+
+def test_metrics_of_a_run_and_of_none(report):
+    found = scalar_metrics(report)
+    assert found["gap"] == 0.8821
+    assert found["served_gap"] == 0.8785
+    assert found["ensemble_mib"] == pytest.approx(1019.7, abs=0.05)
+    assert found["pushed_version"] == 3
+    assert found["gap_K24-H1440"] == 0.8744
+    assert found["mib_K24-H1440"] == pytest.approx(381.40, abs=0.01)
+    assert scalar_metrics(assemble_report()) == {}
+
+
+def test_runs_side_by_side(report):
+    members = [row for row in report["members"] if row["variant"] in ("K24-H1440", "K16-H512")]
+    smaller = {**report, "members": members, "ensembles": report["ensembles"][3:], "push": None}
+    comparison = compare({"runs/a": report, "runs/<b>": smaller, "empty": assemble_report()})
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+    assert [run["gap"] for run in comparison["runs"]] == [0.8821, 0.8821, None]
+    assert [run["pushed_version"] for run in comparison["runs"]] == [3, None, None]
+    first = comparison["members"][0]
+    assert (first["variant"], first["runs"][0], first["runs"][2]) == ("K24-H1440", first["runs"][1], None)
+    assert first["runs"][0]["training_seconds"] == 61.5 * 5
+    assert comparison["members"][1]["runs"][1] is None
+    page = render_comparison(comparison)
+    self_contained(page)
+    assert page.count("<svg") == 2
+    assert "runs/&lt;b&gt;" in page
+
+
+def test_runs_that_measured_nothing_can_be_compared():
+    page = render_comparison(compare({"a": assemble_report(), "b": assemble_report()}))
+    self_contained(page)
+    assert "None of the runs has measured a member." in page

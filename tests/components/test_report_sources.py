@@ -1,0 +1,133 @@
+"""What a report is made from: curves of event files, statistics, anomalies, provenance."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tensorflow_metadata.proto.v0.anomalies_pb2 import Anomalies, AnomalyInfo
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, Histogram
+
+from components.run_report.curves import POINTS, read_curves
+from components.run_report.provenance import code_version
+from components.run_report.sources import read_sources
+from components.run_report.statistics import read_anomalies, read_statistics
+
+
+def log(directory: Path, steps: range, offset: float = 0.0) -> None:
+    """What a Trainer's log writes for these steps."""
+    writer = tf.summary.create_file_writer(str(directory / "logs"))
+    for step in steps:
+        with writer.as_default(step=step):
+            tf.summary.scalar("loss", step + offset)
+            tf.summary.scalar("gradient_norm", 1.0)
+    writer.close()
+
+
+def event_files(directory: Path) -> list[str]:
+    return sorted(map(str, (directory / "logs").iterdir()))
+
+
+def test_a_run_that_went_on_counts_its_later_values(tmp_path):
+    log(tmp_path, range(1, 7))
+    log(tmp_path, range(5, 9), offset=0.5)
+    assert len(event_files(tmp_path)) == 2
+    curves = read_curves(reversed(event_files(tmp_path)))
+    assert curves == {"loss": {"steps": [*range(1, 9)], "values": [1, 2, 3, 4, 5.5, 6.5, 7.5, 8.5]}}
+
+
+def test_an_event_file_may_end_anywhere(tmp_path):
+    log(tmp_path, range(1, 7))
+    (path,) = event_files(tmp_path)
+    whole = Path(path).read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 3):
+        Path(path).write_bytes(whole[:length])
+        steps = read_curves([path]).get("loss", {"steps": []})["steps"]
+        assert steps == [*range(1, len(steps) + 1)]
+        assert len(steps) < 7
+
+
+def test_long_curves_are_thinned_and_keep_their_end(tmp_path):
+    log(tmp_path, range(1, 2 * POINTS + 4))
+    loss = read_curves(event_files(tmp_path))["loss"]
+    assert len(loss["steps"]) <= POINTS
+    assert loss["steps"][-1] == 2 * POINTS + 3
+    assert (loss["steps"][0], loss["values"][0]) == (3, 2)  # of the first three
+
+
+def write_statistics(directory: Path) -> None:
+    made = DatasetFeatureStatisticsList()
+    dataset = made.datasets.add(num_examples=10)
+    frames = dataset.features.add()
+    frames.path.step.append("num_frames")
+    frames.num_stats.min, frames.num_stats.mean, frames.num_stats.median, frames.num_stats.max = 1, 4, 3, 9
+    for kind, high in ((Histogram.QUANTILES, 9), (Histogram.STANDARD, 5)):
+        histogram = frames.num_stats.histograms.add(type=kind)
+        histogram.buckets.add(low_value=1, high_value=high, sample_count=10)
+    labels = dataset.features.add()
+    labels.path.step.append("labels")
+    common = labels.num_stats.common_stats
+    common.min_num_values, common.avg_num_values, common.max_num_values = 1, 2.5, 6
+    path = directory / "Split-eval" / "FeatureStats.pb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(made.SerializeToString())
+
+
+def test_statistics_of_the_splits_there_are(tmp_path):
+    write_statistics(tmp_path)
+    assert read_statistics(str(tmp_path)) == {
+        "eval": {
+            "videos": 10,
+            "frames": {
+                "min": 1,
+                "mean": 4,
+                "median": 3,
+                "max": 9,
+                "histogram": [{"start": 1, "end": 5, "videos": 10}],
+            },
+            "labels": {"min": 1, "mean": 2.5, "max": 6},
+        }
+    }
+
+
+def test_anomalies_as_texts(tmp_path):
+    info = AnomalyInfo(short_description="Out of range", description="value 9 > 5.")
+    for split, found in (("train", {}), ("eval", {"num_frames": info})):
+        path = tmp_path / f"Split-{split}" / "SchemaDiff.pb"
+        path.parent.mkdir()
+        path.write_bytes(Anomalies(anomaly_info=found).SerializeToString())
+    assert read_anomalies(str(tmp_path)) == {
+        "train": [],
+        "eval": ["eval split, feature num_frames: Out of range (value 9 > 5)"],
+    }
+
+
+def test_what_is_missing_reports_nothing(tmp_path):
+    nowhere = str(tmp_path / "nowhere")
+    single = dict.fromkeys(("data", "statistics", "anomalies", "push"), nowhere)
+    assert read_sources(single, {"K2-H4": nowhere}, [nowhere], [nowhere]) == {
+        "data": None,
+        "push": None,
+        "statistics": {},
+        "anomalies": {},
+        "training": {"K2-H4": {}},
+        "averaging": [],
+        "compression": [],
+    }
+
+
+def test_code_is_known_by_version_commit_and_lock():
+    found = code_version()
+    lock = Path(__file__).parents[2] / "requirements.lock"
+    assert found["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
+    assert found["version"]
+
+
+@pytest.mark.parametrize("tags", [("loss", "gap")])
+def test_the_trainers_tags_are_those_that_are_read(tags):
+    from components.run_report.curves import TAGS
+    from components.run_report.figures.training_curves import CURVES
+
+    source = (Path(__file__).parents[2] / "trainer" / "train.py").read_text(encoding="utf-8")
+    assert set(tags) <= set(TAGS) == set(CURVES)
+    assert all(f'tf.summary.scalar("{tag}"' in source for tag in TAGS)

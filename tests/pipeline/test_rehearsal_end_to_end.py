@@ -1,0 +1,156 @@
+"""A recipe, compiled, on this machine as on the cluster: the same result as of `yt8m run`."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from pipeline.recipe import Recipe
+from pipeline.recipe_loader import load_recipe
+from tests.pipeline.rehearsed import READ, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
+
+VARIANTS = ["K2-H4", "K2-H6"]
+KILLED = "Trainer-K2-H6"
+
+
+class Place(NamedTuple):
+    """Where the recipe's pipeline runs."""
+
+    directory: Path
+    recipe: Recipe
+    compiled: Path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
+    from pipeline.kubeflow.compile import compile_pipeline
+
+    directory = tmp_path_factory.mktemp("rehearsal")
+    (directory / "tiny.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "tiny",
+                "data": {
+                    "train": [f"{tiny_sample}/train*.tfrecord"],
+                    "validate": [f"{tiny_sample}/validate*.tfrecord"],
+                    "eval_share": 0.5,
+                },
+                "variants": VARIANTS,
+                "training": {
+                    "steps": 6,
+                    "batch_size": 16,
+                    "frames_per_video": 2,
+                    "learning_rate": 0.003,
+                    "batch_norm_decay": 0.8,
+                    "snapshot_every": 2,
+                    "state_every": 4,
+                    "log_every": 2,
+                    "eval_slice": 0,
+                },
+                "push": {"directory": f"{directory}/served"},
+                "beam": {"workers": 1},
+                # As if it were mounted: it has the sample, too.
+                "kubernetes": {"volumes": {"here": str(tmp_path_factory.getbasetemp())}},
+            }
+        )
+    )
+    recipe = load_recipe(f"{directory}/tiny.yaml")
+    compiled = directory / "compiled.yaml"
+    compiled.write_text(compile_pipeline(recipe, "registry/yt8m:1.0", "gs://bucket/root").to_yaml())
+    return Place(directory, recipe, compiled)
+
+
+@pytest.fixture(scope="module")
+def first(place: Place) -> Any:
+    """A rehearsal in which one Trainer is killed when it has written its first state."""
+    root = place.directory / "root"
+    killer = threading.Thread(target=_kill_after_the_first_state, args=(root,), daemon=True)
+    killer.start()
+    return run(place.compiled, root)
+
+
+def _kill_after_the_first_state(root: Path) -> None:
+    while not any(root.glob(f"tiny/*/{KILLED}/*/_payload/model_run/state/state-*.index")):
+        time.sleep(0.005)
+    (log,) = root.glob(f"tiny/*/_logs/{KILLED}.log")
+    os.kill(int(re.findall(r"--- process (\d+)", log.read_text())[-1]), signal.SIGKILL)
+
+
+def report_of(finished: Any) -> dict[str, Any]:
+    return json.loads(Path(finished.tasks["RunReport"].outputs["report"], "report.json").read_text())
+
+
+def test_everything_succeeds_and_an_ensemble_is_pushed(first: Any, place: Place) -> None:
+    assert {outcome.state for outcome in first.tasks.values()} == {"succeeded"}, first.table()
+    assert len(first.tasks) == 9 + 3 * len(VARIANTS)
+    assert report_of(first)["push"]["version"] == 1
+    assert (place.directory / "served/1/saved_model.pb").is_file()
+    assert first.tasks["Baseline"].outputs == {}
+
+
+def test_a_killed_trainer_goes_on_from_its_state(first: Any) -> None:
+    killed = first.tasks[KILLED]
+    assert {name: outcome.attempts for name, outcome in first.tasks.items() if outcome.attempts != 1} == {
+        KILLED: 2
+    }
+    one, other = Path(killed.log).read_text().split("--- process ")[1:]
+    assert "going on from step" not in one
+    assert int(re.search(r"going on from step (\d+)", other)[1]) >= 4
+
+
+def test_no_task_downloads_the_examples(first: Any) -> None:
+    examples = Path(first.tasks["YouTube8MExampleGen"].outputs["examples"])
+    size = sum(path.stat().st_size for path in examples.rglob("*") if path.is_file())
+    assert size > 100_000
+    assert first.bytes_downloaded < size / 100
+
+
+def test_the_result_is_that_of_a_local_run(first: Any, place: Place) -> None:
+    from pipeline.local_runner import run_locally
+
+    elsewhere = place.recipe.push.model_copy(update={"directory": f"{place.directory}/local"})
+    local = run_locally(place.recipe.model_copy(update={"push": elsewhere}), f"{place.directory}/run").report
+    rehearsed = report_of(first)
+    assert local["ensembles"]
+    for key in ("ensembles", "members"):
+        assert rehearsed[key] == local[key]
+    assert rehearsed["evaluation"]["candidate"]["gap"] == local["evaluation"]["candidate"]["gap"]
+
+
+def test_the_next_rehearsal_finds_the_served_model(first: Any, place: Place) -> None:
+    """Of it, only what knows of the served model runs; the other tasks hand out what they made before."""
+    spec, platform = yaml.safe_load_all(place.compiled.read_text())
+    for task in spec["root"]["dag"]["tasks"]:
+        if task not in ("Baseline", "Evaluator"):
+            container = spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
+            container["command"] = ["python", "-c", _stand_in(first.tasks[task].outputs)]
+            container["args"] = ["{{$}}"]
+    again = place.directory / "again.yaml"
+    again.write_text(yaml.safe_dump_all([spec, platform]))
+    second = run(again, place.directory / "root")
+    assert {outcome.state for outcome in second.tasks.values()} == {"succeeded"}, second.table()
+    assert second.run_id != first.run_id
+    assert Path(second.tasks["Baseline"].outputs["model"]).is_dir()
+    results = json.loads(Path(second.tasks["Evaluator"].outputs["evaluation"], "results.json").read_text())
+    assert results["baseline"]["gap"] == results["candidate"]["gap"] > 0
+
+
+def _stand_in(outputs: dict[str, str]) -> str:
+    """A script that hands out artifacts which lie elsewhere already."""
+    metadata = {
+        key: {"payload_uri": place, "split_names": '["train", "eval"]'} for key, place in outputs.items()
+    }
+    return (
+        f"{READ}metadata = {metadata!r}\n"
+        "made = {key: {'artifacts': [{'metadata': metadata[key]}]} for key in metadata}\n"
+        "open(outputs['outputFile'], 'w').write(json.dumps({'artifacts': made}))\n"
+    )
