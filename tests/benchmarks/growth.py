@@ -4,7 +4,8 @@
 
 Each is measured in a process of its own: seconds of the work, and the most memory that the process ever held,
 libraries included. Writes the table `build/growth.md` and the plot `docs/growth.svg`. Linear and flat mean: from 4 to
-16 times the data the time grows by no more than 4 x 1.15, and the memory by no more than 15 %.
+16 times the data the processor's time, which other work on the machine hardly touches, grows by no more than 4 x 1.15,
+and the memory by no more than 15 %.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -32,15 +33,19 @@ _VARIANT = Variant(4, 64)
 _MORE = 1.15
 
 
+Work = Callable[[], object]
+
+
 class Taken(NamedTuple):
-    """What a step took."""
+    """What a step took: seconds by the clock, seconds of the processor, most memory."""
 
     seconds: float
+    processor: float
     peak_bytes: int
 
 
-def example_gen(files: Sequence[str], videos: int, place: str) -> float:
-    """Seconds of the Beam steps of YouTube8MExampleGen."""
+def example_gen(files: Sequence[str], videos: int, place: str) -> Work:
+    """The Beam steps of YouTube8MExampleGen."""
     import apache_beam as beam
 
     from components.example_gen.beam_steps import add_steps, read_results
@@ -53,16 +58,17 @@ def example_gen(files: Sequence[str], videos: int, place: str) -> float:
         for index, path in enumerate(files)
     ]
     options = beam.options.pipeline_options.PipelineOptions(load_recipe("demo").beam.pipeline_args)
-    begin = time.perf_counter()
-    with beam.Pipeline(options=options) as pipeline:
-        add_steps(pipeline, tasks, f"{place}/results.json")
-    seconds = time.perf_counter() - begin
-    assert sum(result.videos for result in read_results(f"{place}/results.json")) == videos
-    return seconds
+
+    def work() -> None:
+        with beam.Pipeline(options=options) as pipeline:
+            add_steps(pipeline, tasks, f"{place}/results.json")
+        assert sum(result.videos for result in read_results(f"{place}/results.json")) == videos
+
+    return work
 
 
-def training(files: Sequence[str], videos: int, place: str) -> float:
-    """Seconds of an epoch."""
+def training(files: Sequence[str], videos: int, place: str) -> Work:
+    """An epoch, with building the graph, a snapshot and a state."""
     from trainer.config import TrainingConfig
     from trainer.train import train
 
@@ -77,35 +83,30 @@ def training(files: Sequence[str], videos: int, place: str) -> float:
         state_every=steps,
         eval_slice=0,
     )
-    begin = time.perf_counter()
-    train(_VARIANT, config, files, [], place, num_classes=_CLASSES)
-    return time.perf_counter() - begin
+    return lambda: train(_VARIANT, config, files, [], place, num_classes=_CLASSES)
 
 
-def evaluation(files: Sequence[str], videos: int, place: str) -> float:
-    """Seconds of scoring all videos and of their metrics."""
+def evaluation(files: Sequence[str], videos: int, place: str) -> Work:
+    """Scores of all videos, and their metrics."""
     from trainer.scorer import Scorer, evaluate
     from trainer.weights import initial_weights
 
     scorer = Scorer(_VARIANT, _CLASSES)
     scorer.load(initial_weights(_VARIANT, 0, _CLASSES))
-    begin = time.perf_counter()
-    assert evaluate(scorer, files).videos == videos
-    return time.perf_counter() - begin
+    return lambda: evaluate(scorer, files)
 
 
-def assembling(files: Sequence[str], videos: int, place: str) -> float:
-    """Seconds of the search over all combinations of some members."""
+def assembling(files: Sequence[str], videos: int, place: str) -> Work:
+    """The search over all combinations of some members."""
     from components.ensemble_assembler.search import best_ensembles
     from components.ensemble_assembler.selection import fitting_combinations
     from tests.benchmarks.synthetic_scores import write_scores
 
     data = write_scores(place, _MEMBERS, videos)
-    begin = time.perf_counter()
-    best_ensembles(data, fitting_combinations([1] * _MEMBERS, _MEMBERS))
-    return time.perf_counter() - begin
+    return lambda: best_ensembles(data, fitting_combinations([1] * _MEMBERS, _MEMBERS))
 
 
+# Each prepares and returns what is to be timed.
 _STEPS = {step.__name__: step for step in (example_gen, training, evaluation, assembling)}
 
 
@@ -113,8 +114,11 @@ def measure(step: str, files: Sequence[str], videos: int) -> Taken:
     """Does a step in this process, which should have done nothing before."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryDirectory() as place:
-        seconds = _STEPS[step](files, videos, place)
-    return Taken(seconds, most_memory())
+        work = _STEPS[step](files, videos, place)
+        begin, processor = time.perf_counter(), time.process_time()
+        work()
+        taken = time.perf_counter() - begin, time.process_time() - processor
+    return Taken(*taken, most_memory())
 
 
 def measure_all(videos: int, place: str) -> dict[str, list[Taken]]:
@@ -138,7 +142,9 @@ def measure_all(videos: int, place: str) -> dict[str, list[Taken]]:
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                 one = process.submit(measure, step, paths, times * videos).result()
             taken.setdefault(step, []).append(one)
-            sys.stderr.write(f"{step}, {times}x: {one.seconds:.1f} s, {one.peak_bytes / MIB:.0f} MiB\n")
+            sys.stderr.write(
+                f"{step}, {times}x: {one.seconds:.1f} s, {one.processor:.1f} s CPU, {one.peak_bytes / MIB:.0f} MiB\n"
+            )
     return taken
 
 
@@ -151,7 +157,7 @@ def table(taken: Mapping[str, Sequence[Taken]], videos: int) -> str:
         f"|---|{'---:|' * len(amounts)}---|{'---:|' * len(amounts)}---|",
     ]
     for step, each in taken.items():
-        slower = each[2].seconds / each[1].seconds / (_TIMES[2] / _TIMES[1])
+        slower = each[2].processor / each[1].processor / (_TIMES[2] / _TIMES[1])
         larger = each[2].peak_bytes / each[1].peak_bytes
         seconds = " | ".join(f"{one.seconds:.1f}" for one in each)
         sizes = " | ".join(f"{one.peak_bytes / MIB:,.0f}" for one in each)

@@ -29,7 +29,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
         commands: dict[str, tuple[list[str], float | None]] = {
             "yt8m --help": ([*_YT8M, "--help"], 1),
             "yt8m sizes": ([*_YT8M, "sizes"], 1),
-            **{f"yt8m {verb} --help": ([*_YT8M, verb, "--help"], 3) for verb in VERBS if verb != "sizes"},
+            **{f"yt8m {verb} --help": ([*_YT8M, verb, "--help"], 1) for verb in VERBS if verb != "sizes"},
             "yt8m data sample, 4 videos": ([*_YT8M, "data", "sample", f"{place}/sample", *videos], 3),
             "yt8m data check, 4 videos": ([*_YT8M, "data", "check", f"{place}/sample/*"], 3),
             "yt8m models list": ([*_YT8M, "models", "list", f"{place}/versions"], 3),
