@@ -43,6 +43,13 @@ def test_a_blessed_model_is_pushed_once(tmp_path, model):
     assert list_versions(base) == [1]
 
 
-def test_destinations_that_cannot_be_are_named(model):
-    with pytest.raises(UserError, match="gs://"):
-        push(model, "gs://bucket/yt8m", {"A": True})
+def test_a_bucket_is_pushed_to_like_a_directory(gcs, model):
+    result = push(model, "gs://bucket/yt8m", {"A": True})
+    assert (result["version"], result["destination"]) == (1, "gs://bucket/yt8m/1")
+    assert list_versions("gs://bucket/yt8m") == [1]
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/yt8m", "gs://nowhere/yt8m"])
+def test_destinations_that_cannot_be_are_named(gcs, model, address):
+    with pytest.raises(UserError, match=address):
+        push(model, address, {"A": True})

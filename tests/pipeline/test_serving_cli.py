@@ -114,10 +114,16 @@ def test_predict_says_what_is_wrong(base: str, records: tuple[str, list[bytes]],
         run("predict", path, "--model", str(tmp_path / "other"))
 
 
-def test_models(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["local", "gs"])
+def test_models(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> None:
     base = str(tmp_path / "served")
     with pytest.raises(UserError, match="no directory"):
         run("models", "list", base)
+    if place == "gs":
+        request.getfixturevalue("gcs")
+        base = "gs://bucket/served"
+        with pytest.raises(UserError, match="there is no bucket nowhere"):
+            run("models", "list", "gs://nowhere/served")
     card = {"gap": 0.875, "bytes": 3 * 2**20, "members": [{"variant": "K8-H256"}, {"variant": "K16-H512"}]}
     source = Path(write_model(tmp_path / "a", b"a"))
     (source / "assets.extra" / "card.json").write_text(json.dumps(card))
@@ -132,6 +138,7 @@ def test_models(tmp_path: Path) -> None:
         "version": 1,
         "path": f"{base}/1",
         "served": False,
+        "labels": [],
         "gap": 0.875,
         "bytes": 3 * 2**20,
         "members": ["K8-H256", "K16-H512"],
@@ -145,6 +152,36 @@ def test_models(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="being served"):
         run("models", "delete", base, "3")
     assert json.loads(run("models", "delete", base, "3", "--force", "--json")) == {"deleted": 3, "served": 1}
+
+
+@pytest.mark.parametrize("place", ["local", "gs"])
+def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> None:
+    base = str(tmp_path / "served")
+    if place == "gs":
+        request.getfixturevalue("gcs")
+        base = "gs://bucket/served"
+    for content in (b"a", b"b"):
+        model_store.publish(write_model(tmp_path / content.decode(), content), base)
+    assert run("models", "label", base, "stable=1", "canary=2", "old=1").splitlines() == [
+        "canary -> version 2",
+        "old -> version 1",
+        "stable -> version 1",
+        "in k8s/settings/settings.env: STABLE_VERSION=1 CANARY_VERSION=2",
+    ]
+    assert [line.split("<-")[1:] for line in run("models", "list", base).splitlines()[1:]] == [
+        [" old, stable"],
+        [" served, canary"],
+    ]
+    changed = json.loads(run("models", "label", base, "stable=2", "--remove", "canary", "--json"))
+    assert (
+        changed == {"labels": {"old": 1, "stable": 2}} == json.loads(run("models", "label", base, "--json"))
+    )
+    with pytest.raises(UserError, match="has the label old"):
+        run("models", "delete", base, "1")
+    with pytest.raises(UserError, match="a label is NAME=VERSION"):
+        run("models", "label", base, "stable=two")
+    with pytest.raises(UserError, match="has no version 7"):
+        run("models", "label", base, "stable=7")
 
 
 def test_listing_and_help_need_no_tensorflow(tmp_path: Path) -> None:
@@ -195,7 +232,7 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         (["--model-config-file", "{base}/none"], "cannot read the model configuration"),
         (["{base}", "--tls-key", "x"], "TLS needs --tls-certificate and --tls-key"),
         (["{base}", "--versions", "newest"], "versions are latest"),
-        (["{base}", "--label", "stable"], "--label is NAME=VERSION"),
+        (["{base}", "--label", "stable"], "a label is NAME=VERSION"),
         (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),
     ],
 )
