@@ -63,7 +63,9 @@ class ReferenceStep:
         self.weights = dict(weights)
         self._config = config
         trained = [name for name in weights if not name.endswith(("moving_mean", "moving_variance"))]
-        self._moments = {name: (np.zeros_like(weights[name]), np.zeros_like(weights[name])) for name in trained}
+        self._moments = {
+            name: (np.zeros_like(weights[name]), np.zeros_like(weights[name])) for name in trained
+        }
 
     def run(self, batch: Mapping[str, tf.Tensor], step: int) -> float:
         """The loss before the update; `step` counts from 0."""
