@@ -1,7 +1,8 @@
-"""Files of long videos for benchmarks, and what one step, batch or read takes."""
+"""Files of random videos, and times that were taken in turns."""
 
 import os
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -21,6 +22,18 @@ def write_videos(directory: str, shards: int, videos: int, frames: int, suffix: 
 
     paths = [os.path.join(directory, f"shard{shard:02d}.tfrecord{suffix}") for shard in range(shards)]
     for shard, path in enumerate(paths):
-        Path(directory).mkdir(parents=True, exist_ok=True)
         write_tfrecords(path, (example(shard * videos + index) for index in range(videos)))
     return paths
+
+
+def in_turns(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each in each round, after one that does not count; what else the machine does falls on all."""
+    for work in works.values():
+        work()
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            begin = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - begin)
+    return times
