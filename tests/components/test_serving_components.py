@@ -12,6 +12,8 @@ from tests.serving.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.slow
 
+_PUSH = {"run_id": "1", "model_name": "yt8m", "data_licence": "CC BY 4.0"}
+
 
 @pytest.fixture(scope="module")
 def artifacts():
@@ -87,7 +89,7 @@ def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, eva
         "model_blessing": [blessing(artifacts.ModelBlessing, tmp_path / "evaluated", evaluated)],
         "infra_blessing": [blessing(artifacts.InfraBlessing, tmp_path / "infra", served)],
     }
-    Executor().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": base, "run_id": "1"})
+    Executor().Do(inputs, {"pushed_model": [pushed]}, _PUSH | {"push_destination": base})
     result = json.loads((tmp_path / "pushed" / "pushed.json").read_text())
     good = bool(evaluated and served)
     assert result["pushed"] is good
