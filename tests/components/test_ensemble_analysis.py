@@ -35,7 +35,8 @@ def data(truth, tmp_path_factory):
     directory = tmp_path_factory.mktemp("scores")
     scores, labels = truth
     files = tuple(
-        ScoreFile.write(str(directory / str(place)), [one], CLASSES, np.float32) for place, one in enumerate(scores)
+        ScoreFile.write(str(directory / str(place)), [one], CLASSES, np.float32)
+        for place, one in enumerate(scores)
     )
     return EvalScores(files, ScoreFile.write(str(directory / "labels"), [labels], CLASSES, np.bool_))
 

@@ -92,7 +92,10 @@ def test_every_ensemble_has_its_gap_and_its_members(report):
 
 
 def test_a_limit_far_away_is_told_in_words(report):
-    small = {**report, "ensemble": {**report["ensemble"], "limit_bytes": 10 * report["ensemble"]["limit_bytes"]}}
+    small = {
+        **report,
+        "ensemble": {**report["ensemble"], "limit_bytes": 10 * report["ensemble"]["limit_bytes"]},
+    }
     assert "limit 10240 MiB, 10 times as long as the longest bar" in texts(ensembles(small))
 
 
