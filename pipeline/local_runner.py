@@ -105,9 +105,11 @@ def run_pipeline(pipeline: Pipeline, base: Path, recipe: Recipe | None = None) -
     runtime_parameter_utils.substitute_runtime_parameter(
         ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
-    write_record(base, run_id, pipeline.pipeline_info.pipeline_name, node_graph(pipeline.components), recipe)
     progress = NodeProgress(len(ir.nodes), _logger.info)
     with _only_run_in(base), _no_arguments(), captured_output(log_file), _observed_by(progress):
+        write_record(
+            base, run_id, pipeline.pipeline_info.pipeline_name, node_graph(pipeline.components), recipe
+        )
         try:
             LocalDagRunner().run_with_ir(ir)
         except Exception as error:
