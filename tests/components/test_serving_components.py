@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from serving import model_store
+from serving.card import ModelCard
 from tests.records import write_shards
 from tests.serving.test_model_store import write_model
 from tests.serving.tiny_model import write_tiny_model
@@ -32,7 +33,8 @@ def make(kind, uri):
 @pytest.fixture
 def candidate(artifacts, tmp_path):
     model = make(artifacts.Model, tmp_path / "candidate")
-    write_tiny_model(str(tmp_path / "candidate" / "Format-Serving"))
+    directory = write_tiny_model(str(tmp_path / "candidate" / "Format-Serving"))
+    ModelCard(num_classes=30, num_mixtures=1, bytes=4, gap=None, members=()).save(directory)
     return model
 
 
