@@ -65,6 +65,8 @@ def test_the_real_vocabulary():
     names = Vocabulary.load(REAL)
     assert len(names.names) == 3862 - 56
     assert (names.name(0), names.name(3)) == ("Game", "Concert")
+    assert names.verticals[0] == ("Games",)
+    assert len({name for found in names.verticals.values() for name in found}) == 25
     assert sum("," in name for name in names.names.values()) > 0
     assert sum(names.name(index) == f"class {index}" for index in range(3862)) == 56
 
