@@ -133,7 +133,12 @@ def test_a_run_that_failed_in_its_second_trainer_has_a_page():
 
 
 def test_the_headline_is_what_became_of_the_run(report):
-    refused = {"pushed": False, "reason": "not blessed by the Evaluator", "version": None, "destination": None}
+    refused = {
+        "pushed": False,
+        "reason": "not blessed by the Evaluator",
+        "version": None,
+        "destination": None,
+    }
     assert headline(report) == ("Pushed as version 3", "good")
     assert headline({**report, "push": refused}) == ("Not pushed: not blessed by the Evaluator", "bad")
     assert headline(assemble_report()) == ("Nothing was pushed", "neutral")
