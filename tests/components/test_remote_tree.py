@@ -58,6 +58,7 @@ def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path) -> None:
 
     from components.baseline.executor import Executor as Baseline
     from components.pusher.executor import Executor as Pusher
+    from serving.card import ModelCard
 
     root, served = f"ram://{uuid.uuid4().hex}", str(tmp_path / "models")
 
@@ -68,13 +69,17 @@ def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path) -> None:
 
     candidate = artifact(standard_artifacts.Model, "candidate")
     fill(f"{candidate.uri}/Format-Serving")
+    ModelCard(num_classes=2, num_mixtures=1, bytes=1, gap=None, members=()).save(
+        f"{candidate.uri}/Format-Serving"
+    )
     blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
     blessing.set_int_custom_property("blessed", 1)
     infra = artifact(standard_artifacts.InfraBlessing, "infra")
     infra.set_int_custom_property("blessed", 1)
     inputs = {"model": [candidate], "model_blessing": [blessing], "infra_blessing": [infra]}
     pushed = artifact(standard_artifacts.PushedModel, "pushed")
-    Pusher().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": served})
+    properties = {"push_destination": served, "model_name": "yt8m", "data_licence": "CC BY 4.0"}
+    Pusher().Do(inputs, {"pushed_model": [pushed]}, properties)
     assert pushed.get_string_custom_property("pushed_version") == "1"
     assert EXPECTED.items() <= content(f"{served}/1").items()
 
