@@ -79,6 +79,12 @@ class LiveView(logging.Handler):
             self._console.print(Text(self.format(record)), soft_wrap=True)
 
 
+def can_show(terminal: TextIO) -> bool:
+    """Whether a stream is a terminal that can redraw lines."""
+    console = Console(file=terminal)
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def clock(seconds: float) -> str:
     """Hours, minutes and seconds.
 
