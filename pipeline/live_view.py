@@ -16,7 +16,7 @@ from pipeline.node_progress import NodeStart, NodeTime
 from trainer.progress import TrainingProgress
 
 _BAR_WIDTH = 30
-_REFRESHES_PER_SECOND = 4
+_REFRESHES_PER_SECOND = 2
 
 
 class LiveView(logging.Handler):
