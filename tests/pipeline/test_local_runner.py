@@ -85,6 +85,14 @@ def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
     assert run(tmp_path).times[0].cached
 
 
+def test_an_interrupted_run_says_where_and_what_next(tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, mood="interrupt")
+    (log,) = (tmp_path / "logs").iterdir()
+    assert f"interrupted in Check; the same command goes on (log: {log})" in log.read_text()
+    assert run(tmp_path).times[0].cached
+
+
 def test_two_runs_in_one_directory_are_refused(tmp_path) -> None:
     with open(tmp_path / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
