@@ -1,6 +1,6 @@
-"""What training and averaging do with files, in any directory that TensorFlow can write to: `exercise`.
+"""A program that does what training and averaging do with files, below the address that is its argument.
 
-As a program it does so in the directory of its argument, for a process of an environment of its own.
+A program, since TensorFlow reads the environment that leads it to a test's bucket only once.
 """
 
 import os
@@ -15,13 +15,6 @@ from trainer.averaging import Range, average_snapshots
 from trainer.input_pipeline import Position
 from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.state import State, read_state, write_state
-
-
-def exercise(root: str) -> None:
-    """Snapshots, averages, training states and whole directories below `root`; raises where one goes wrong."""
-    _snapshots(f"{root}/snapshots")
-    _states(f"{root}/state")
-    _trees(f"{root}/model")
 
 
 def _snapshots(directory: str) -> None:
@@ -66,4 +59,6 @@ def _trees(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    exercise(sys.argv[1])
+    _snapshots(f"{sys.argv[1]}/snapshots")
+    _states(f"{sys.argv[1]}/state")
+    _trees(f"{sys.argv[1]}/model")
