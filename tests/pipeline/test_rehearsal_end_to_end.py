@@ -107,7 +107,7 @@ def report_of(finished: Any) -> dict[str, Any]:
 
 def test_everything_succeeds_and_an_ensemble_is_pushed(first: Any, place: Place) -> None:
     assert {outcome.state for outcome in first.tasks.values()} == {"succeeded"}, first.table()
-    assert len(first.tasks) == 9 + 3 * len(VARIANTS)
+    assert len(first.tasks) == 10 + 3 * len(VARIANTS)
     assert report_of(first)["push"]["version"] == 1
     assert (place.directory / "served/1/saved_model.pb").is_file()
     assert first.tasks["Baseline"].outputs == {}
