@@ -107,6 +107,9 @@ def _average_tensor(
     """
     size = next(iter(tensors.values())).size
     starts = {one.first for one in ranges}
+    ending = {index: [one for one in ranges if one.last == index] for index in tensors}
+    # Where no range goes on from the snapshot before, nobody needs what came before.
+    anew = {index for index in tensors if not any(one.first < index <= one.last for one in ranges)}
     with ExitStack() as stack:
         readers = {index: stack.enter_context(PieceReader(tensor)) for index, tensor in tensors.items()}
         for start in range(0, size, _PIECE):
@@ -114,17 +117,16 @@ def _average_tensor(
             mean, total = np.empty_like(value), np.zeros(len(value))
             difference, bases = np.empty_like(total), {}
             for index, reader in readers.items():
-                if not any(one.first < index <= one.last for one in ranges):
-                    total[:] = 0  # nobody needs what came before
+                if index in anew:
+                    total[:] = 0
                 if index in starts:
                     bases[index] = total.copy()
                 reader.read(value)
                 total += value
-                for one in ranges:
-                    if one.last == index:
-                        np.subtract(total, bases[one.first], out=difference)
-                        np.divide(difference, one.count, out=mean, casting="same_kind")
-                        _write(files[one], mean, place + 4 * start)
+                for one in ending[index]:
+                    np.subtract(total, bases[one.first], out=difference)
+                    np.divide(difference, one.count, out=mean, casting="same_kind")
+                    _write(files[one], mean, place + 4 * start)
 
 
 def _common_shapes(tensors: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, tuple[int, ...]]:
