@@ -30,6 +30,10 @@ test: setup ## The whole test suite, an end-to-end pipeline run included (under 
 test-fast: setup ## The tests that take seconds and import no TFX
 	$(PYTHON) -m pytest -m 'not slow'
 
+.PHONY: load
+load: setup ## The demo's served ensemble under load (after make demo; 3 minutes)
+	@$(PYTHON) -m tests.load
+
 .PHONY: lint
 lint: setup ## ruff and the import rule
 	.venv/bin/ruff check .
