@@ -1,4 +1,4 @@
-"""YT-8M SequenceExamples to tensors, a batch at a time. The same code reads for training, evaluation and serving.
+"""YT-8M SequenceExamples to tensors, a batch at a time, for training and evaluation.
 
 Legend: B videos, T frames, D bytes of a frame, V classes.
 """
