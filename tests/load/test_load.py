@@ -81,6 +81,7 @@ def test_a_failure_ends_the_closed_loop():
         closed_loop(ask, 2, 10.0)
 
 
+@pytest.mark.slow
 def test_load_and_swaps_of_a_small_server(tmp_path):
     base = str(tmp_path / "base")
     model_store.publish(write_tiny_model(str(tmp_path / "model")), base)
