@@ -1,4 +1,4 @@
-"""YT-8M SequenceExamples to tensors. The same code reads for training, evaluation and serving.
+"""YT-8M SequenceExamples to tensors, for training and evaluation; their frames' decoding for serving, too.
 
 Legend: B videos, T frames, D bytes of a frame, V classes.
 """
