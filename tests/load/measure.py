@@ -6,6 +6,8 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future
+from itertools import takewhile
 from typing import Any
 
 from serving import model_store
@@ -64,7 +66,8 @@ def measure_swaps(
         model_name: As the server calls the model.
         examples: Of each request.
         rate: Requests a second.
-        seconds: Of all; the pushes are at a quarter and at half of it.
+        seconds: The pushes are at a quarter and at half of it; requests go on until the second has answered one, at
+            most ten times as long.
         clients: Connections.
 
     Returns:
@@ -73,9 +76,18 @@ def measure_swaps(
     source = model_store.version_path(base, model_store.served_version(base))
     pushes = [threading.Timer(seconds * part, _push_again, (source, base, str(part))) for part in (0.25, 0.5)]
     with Clients(target, model_name, list(examples), clients) as crowd:
+        seen: set[int] = set()
+
+        def send(number: int) -> "Future[Any]":
+            future = crowd.send(number)
+            future.add_done_callback(lambda done: done.exception() or seen.add(version_of(done.result())))
+            return future
+
+        newest = model_store.served_version(base) + len(pushes)
         for push in pushes:
             push.start()
-        outcomes = open_loop(crowd.send, poisson_times(rate, seconds))
+        times = poisson_times(rate, 10 * seconds)
+        outcomes = open_loop(send, takewhile(lambda due: due < seconds or newest not in seen, times))
         for push in pushes:
             push.join()
     versions = Counter(version_of(outcome.answer) for outcome in outcomes if not outcome.error)

@@ -5,11 +5,12 @@ requests that would have waited: coordinated omission (Gil Tene, "How NOT to Mea
 counts from the time at which it was due.
 """
 
+import functools
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -39,15 +40,14 @@ class Outcome:
         return self.done - self.due
 
 
-def poisson_times(rate: float, seconds: float, seed: int = 0) -> list[float]:
+def poisson_times(rate: float, seconds: float, seed: int = 0) -> Iterator[float]:
     """When requests arrive that know nothing of each other: `rate` a second on average, ascending, below `seconds`."""
-    generator, now, times = random.Random(seed), 0.0, []
+    generator, now = random.Random(seed), 0.0
     while (now := now + generator.expovariate(rate)) < seconds:
-        times.append(now)
-    return times
+        yield now
 
 
-def open_loop(send: Callable[[int], "Future[Any]"], times: Sequence[float]) -> list[Outcome]:
+def open_loop(send: Callable[[int], "Future[Any]"], times: Iterable[float]) -> list[Outcome]:
     """Sends request after request, each at its time, and waits for all answers.
 
     Args:
@@ -57,26 +57,28 @@ def open_loop(send: Callable[[int], "Future[Any]"], times: Sequence[float]) -> l
     Returns:
         One a request, in the order of `times`.
     """
-    outcomes: list[Outcome | None] = [None] * len(times)
+    outcomes: dict[int, Outcome] = {}
     answered = threading.Semaphore(0)
     begin = time.perf_counter()
 
-    def finish(number: int, future: "Future[Any]") -> None:
+    def finish(number: int, due: float, future: "Future[Any]") -> None:
         done, error = time.perf_counter() - begin, future.exception()
         outcomes[number] = Outcome(
-            due=times[number],
+            due=due,
             done=done,
             error="" if error is None else error.code().name,
             answer=None if error else future.result(),
         )
         answered.release()
 
+    sent = 0
     for number, due in enumerate(times):
         time.sleep(max(0.0, begin + due - time.perf_counter()))
-        send(number).add_done_callback(lambda future, number=number: finish(number, future))
-    for _ in times:
+        send(number).add_done_callback(functools.partial(finish, number, due))
+        sent += 1
+    for _ in range(sent):
         answered.acquire()
-    return outcomes
+    return [outcomes[number] for number in range(sent)]
 
 
 def closed_loop(ask: Callable[[int], object], clients: int, seconds: float) -> float:
