@@ -119,7 +119,14 @@ def test_code_is_known_by_version_commit_and_lock():
     found = code_version()
     lock = Path(__file__).parents[2] / "requirements.lock"
     assert found["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
-    assert found["version"]
+
+
+def test_sources_that_are_not_installed_have_no_version(monkeypatch):
+    def unknown(name):
+        raise provenance.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(provenance.metadata, "version", unknown)
+    assert code_version()["version"] is None
 
 
 def test_outside_of_a_checkout_the_image_tells_its_revision(tmp_path, monkeypatch):
