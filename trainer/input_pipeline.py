@@ -127,14 +127,11 @@ def train_batches(
             _open, cycle_length=_PARALLEL_FILES, block_length=4, num_parallel_calls=2, deterministic=True
         )
         records = records.shuffle(shuffle_buffer, seed=shuffle_seed, reshuffle_each_iteration=False)
-        return (
-            records.enumerate()
-            .skip(offset)
-            .map(lambda index, record: (tf.stack([epoch, group, index]), record))
-        )
+        place = tf.data.Dataset.from_tensors(tf.stack([epoch, group])).repeat()
+        return tf.data.Dataset.zip(place, records.enumerate().skip(offset))
 
-    def decode(count: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        position, record = item
+    def decode(count: tf.Tensor, item: tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]) -> dict[str, tf.Tensor]:
+        place, (index, record) = item
         video = decode_video(record, num_classes)
         real = tf.cast(tf.shape(video.rgb)[0], tf.float64)
         draws = tf.random.stateless_uniform([frames_per_video], seed=[seed, count], dtype=tf.float64)
@@ -142,7 +139,7 @@ def train_batches(
         return {
             "labels": video.labels,
             "frames": tf.concat([tf.gather(video.rgb, chosen), tf.gather(video.audio, chosen)], axis=1),
-            "position": position,
+            "position": tf.concat([place, index[tf.newaxis]], axis=0),
         }
 
     signature = (
