@@ -109,7 +109,7 @@ def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingPr
             raise ValueError(f"an extra file needs a relative path of its own. Received: {name!r}")
     for name in NEEDED:
         path = os.path.join(source, name)
-        if not os.path.isfile(path) or not os.path.getsize(path):
+        if not os.path.isfile(path) or (name == GRAPH and not os.path.getsize(path)):
             raise UserError(
                 f"{source} is not a whole SavedModel: it has no {name}. Give the directory of an export"
             )

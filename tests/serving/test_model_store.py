@@ -148,8 +148,14 @@ def test_extra_files_have_names_of_their_own(tmp_path, base, name):
         publish(tmp_path, base, b"a", extra_files={name: b""})
 
 
-@pytest.mark.parametrize("missing", ["saved_model.pb", "variables/variables.index"])
-@pytest.mark.parametrize("how", [Path.unlink, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    ("missing", "how"),
+    [
+        ("saved_model.pb", Path.unlink),
+        ("saved_model.pb", lambda path: path.write_bytes(b"")),
+        ("variables/variables.index", Path.unlink),
+    ],
+)
 def test_half_a_model_is_refused(tmp_path, files, base, missing, how):
     source = Path(write_model(tmp_path / "source"))
     how(source / missing)
