@@ -1,6 +1,7 @@
 """Predictions of a SavedModel in this process, without a server."""
 
 import posixpath
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,9 +32,10 @@ class LocalPredictor:
         except (OSError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} does not load ({reason}): export or push the model again") from None
+        self._close = weakref.finalize(self, self._servable.close)
         signature = self._servable.signatures.get(DEFAULT_SIGNATURE)
         if signature is None or set(signature.inputs) != {"examples"} or "classes" not in signature.outputs:
-            self._servable.close()
+            self.close()
             raise UserError(f"{path} is not a YT-8M model: its {DEFAULT_SIGNATURE} does not take examples")
         self.path = path
         """Of the SavedModel itself."""
@@ -56,8 +58,8 @@ class LocalPredictor:
         return classes, scores, names[0] if names else None
 
     def close(self) -> None:
-        """Frees the model's memory."""
-        self._servable.close()
+        """Frees the model's memory; otherwise the end of this object does, or of the process."""
+        self._close()
 
     def _run(self, examples: Sequence[bytes], fetches: Sequence[str]) -> list[np.ndarray]:
         try:

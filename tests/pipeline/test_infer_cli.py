@@ -1,6 +1,8 @@
 """``yt8m infer``, with and without Beam."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +66,13 @@ def test_infer_by_beam_writes_the_same(base: str, records: tuple[str, list[bytes
     here, there = str(tmp_path / "here.csv"), str(tmp_path / "there.csv")
     arguments = ["infer", "--model", base, "--data", path, "--model-version", "1", "--out"]
     run(*arguments, here)
-    said = run(*arguments, there, "--beam", "runner=DirectRunner", "--beam", "workers=1")
-    assert said.startswith(f"{there}: 40 videos of 1 files in ")
+    beam = ["--beam", "runner=DirectRunner", "--beam", "workers=1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", *arguments, there, *beam], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{there}: 40 videos of 1 files in ")
+    assert "Traceback" not in done.stderr
     for suffix in ("", ".rejects.jsonl"):
         assert Path(here + suffix).read_bytes() == Path(there + suffix).read_bytes()
 
