@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trainer.input_pipeline import eval_batches
 from trainer.layers import Moments
+from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics, VideoMetrics
 from trainer.network import dequantize, gated_net_vlad
 from trainer.prefetch import prefetch
@@ -102,6 +103,7 @@ class Scorer:
 
 def evaluate(scorer: Scorer, files: Sequence[str], batch_size: int = 64, limit: int | None = None) -> Metrics:
     """GAP and friends of the scorer's weights on the videos of TFRecord files (`limit`: on the first so many)."""
+    keep_freed_memory()
     metrics = VideoMetrics(scorer.num_classes)
     batches = eval_batches(files, batch_size, scorer.num_classes, limit)
     # Each batch is measured while the next one is scored, and the one after that is read.

@@ -77,17 +77,11 @@ class _Training:
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
-    matrix = tf.random.normal([_PEAK_SIZE, _PEAK_SIZE])
-    product = tf.function(lambda: tf.matmul(matrix, matrix))
     name = f"{arguments.variant}, batch {arguments.batch} x {arguments.frames} frames, from files"
     work = operations(arguments.variant, arguments.batch, arguments.frames)
     with tempfile.TemporaryDirectory() as place:
         files = write_videos(place, 4, arguments.batch, arguments.frames)
-        training = _Training(arguments, files, "float32")
-        turns = {"peak": lambda: product()[0, 0].numpy(), "steps": training.steps}
-        times = {key: statistics.median(values) for key, values in in_turns(turns, arguments.rounds).items()}
-        peak = 2 * _PEAK_SIZE**3 / times["peak"]
-        one = times["steps"] / _STEPS_A_TURN
+        one, waiting, peak = _measured(arguments, files, "float32", arguments.rounds)
         yield Figure(
             name=f"training, {name}",
             value=arguments.batch / one,
@@ -96,26 +90,35 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
             yardstick=f"4096-cubed float32 product, {peak / 1e9:.0f} GFLOP/s ({work / 1e9:.1f} GFLOP a step)",
             goal=0.5,
         )
-        waits = training.waits[_STEPS_A_TURN:]  # the first turn starts the pipeline
         yield Figure(
             name=f"of that, waiting for data, {name}",
-            value=100 * statistics.mean(waits) / one,
+            value=100 * waiting,
             unit="%",
             goal=2.0,
             at="most",
         )
-        del training
-        half = _Training(arguments, files, "bfloat16")
-        turn = in_turns({"steps": half.steps}, 1)["steps"][0] / _STEPS_A_TURN
+        half, _, _ = _measured(arguments, files, "bfloat16", 1)
         yield Figure(
             name=f"training in bfloat16, {name}",
-            value=arguments.batch / turn,
+            value=arguments.batch / half,
             unit="videos/s",
-            ratio=one / turn,
+            ratio=one / half,
             yardstick="the same in float32",
         )
-        del half
         yield _compared(arguments, files)
+
+
+def _measured(
+    arguments: argparse.Namespace, files: list[str], precision: str, rounds: int
+) -> tuple[float, float, float]:
+    """Seconds a step, the share of them that is waiting, and the operations a second of the yardstick."""
+    matrix = tf.random.normal([_PEAK_SIZE, _PEAK_SIZE])
+    product = tf.function(lambda: tf.matmul(matrix, matrix))
+    training = _Training(arguments, files, precision)
+    times = in_turns({"peak": lambda: product()[0, 0].numpy(), "steps": training.steps}, rounds)
+    waits = training.waits[_STEPS_A_TURN:]  # the first turn starts the pipeline
+    peak = 2 * _PEAK_SIZE**3 / statistics.median(times["peak"])
+    return statistics.median(times["steps"]) / _STEPS_A_TURN, sum(waits) / sum(times["steps"]), peak
 
 
 def _compared(arguments: argparse.Namespace, files: list[str]) -> Figure:
