@@ -54,6 +54,8 @@ RUN apt-get update \
     && mkdir -m 1777 /home/yt8m
 COPY --from=beam /opt/apache/beam /opt/apache/beam
 COPY --from=build /opt/venv /opt/venv
+# Reports of runs state its hash, and the revision below.
+COPY requirements.lock /opt/venv/requirements.lock
 COPY --chmod=755 scripts/container.sh /usr/local/bin/container.sh
 # NVIDIA's libraries lie in packages of their own, of which the loader is told; the CPU image has none.
 RUN find /opt/venv/lib/python3.11/site-packages/nvidia -type d -name lib 2>/dev/null > /etc/ld.so.conf.d/nvidia.conf; \
@@ -62,6 +64,7 @@ ENV PATH=/opt/venv/bin:/opt/venv/lib/python3.11/site-packages/nvidia/cuda_nvcc/b
     HOME=/home/yt8m \
     PYTHONUNBUFFERED=1 \
     TF_CPP_MIN_LOG_LEVEL=2 \
+    YT8M_REVISION=${REVISION} \
     # Where NVIDIA's container runtime looks.
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility

@@ -38,6 +38,10 @@ bench: setup ## All benchmarks, to build/benchmarks.json and .md (under 15 minut
 growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (5 minutes)
 	@$(PYTHON) -m tests.benchmarks.growth
 
+.PHONY: load
+load: setup ## The demo's served ensemble under load (after make demo; 3 minutes)
+	@$(PYTHON) -m tests.load
+
 .PHONY: lint
 lint: setup ## ruff and the import rule
 	.venv/bin/ruff check .

@@ -5,10 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TextIO
 
-from pipeline.live_view import LiveView
+from pipeline.live_view import LiveView, can_show
 
 _SECONDS_FOR_TEE = 5
 
@@ -38,10 +38,7 @@ def captured_output(log_file: str, verbose: bool = False) -> Iterator[None]:
         logger.addHandler(to_file)
     tee = _redirect(log_file, saved[1] if verbose else None)
     try:
-        if terminal.isatty() and not verbose:
-            with _live(progress, terminal):
-                yield
-        else:
+        with nullcontext() if verbose else _live(progress, terminal):
             yield
     finally:
         sys.stdout.flush()
@@ -89,7 +86,10 @@ def _wait_for(tee: subprocess.Popen[bytes] | None) -> None:
 
 @contextmanager
 def _live(progress: logging.Logger, terminal: TextIO) -> Iterator[None]:
-    """A live view in the place of the plain lines."""
+    """A live view in the place of the plain lines, on a terminal that can show one."""
+    if not can_show(terminal):
+        yield
+        return
     plain = [handler for handler in progress.handlers if _is_plain(handler)]
     view = LiveView()
     view.setFormatter(plain[0].formatter if plain else None)

@@ -16,7 +16,7 @@ from pipeline.node_progress import NodeStart, NodeTime
 from trainer.progress import TrainingProgress
 
 _BAR_WIDTH = 30
-_REFRESHES_PER_SECOND = 4
+_REFRESHES_PER_SECOND = 2
 
 
 class LiveView(logging.Handler):
@@ -77,6 +77,12 @@ class LiveView(logging.Handler):
     def _print(self, record: logging.LogRecord) -> None:
         if self._console:
             self._console.print(Text(self.format(record)), soft_wrap=True)
+
+
+def can_show(terminal: TextIO) -> bool:
+    """Whether a stream is a terminal that can redraw lines."""
+    console = Console(file=terminal)
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def clock(seconds: float) -> str:

@@ -30,7 +30,7 @@ def list_runs(root: str) -> list[Run]:
     """All runs below a directory, the newest first.
 
     Args:
-        root: Of the runs: `<root>/<recipe>/metadata.sqlite`.
+        root: Of the runs, `<root>/<recipe>/metadata.sqlite`; or of those of one recipe.
 
     Returns:
         One JSON object a run: run_id, recipe (name of the directory), started (ISO 8601, local time), state
@@ -44,7 +44,8 @@ def list_runs(root: str) -> list[Run]:
     if not os.path.isdir(root):
         raise UserError(f"{root}: there is no such directory; --root is where yt8m run keeps its runs")
     found: list[Run] = []
-    for database in sorted(Path(root).glob("*/metadata.sqlite")):
+    databases = Path(root, "metadata.sqlite"), *sorted(Path(root).glob("*/metadata.sqlite"))
+    for database in filter(Path.exists, databases):
         attempts = Retrying(
             retry=retry_if_exception_type((RuntimeError, errors.StatusError)),
             wait=wait_fixed(_SECONDS_BETWEEN_ATTEMPTS),

@@ -35,7 +35,12 @@ class KubernetesSection(BaseModel):
     )
     trainer_retries: int = Field(5, ge=0, description="How often a failed Trainer starts again.")
     beam_retries: int = Field(2, ge=0, description="How often a failed Beam step starts again.")
-    beam_cpus: int = Field(4, ge=1, description="Cores of a Beam step with the DirectRunner.")
+    beam_cpus: int = Field(
+        3,
+        ge=1,
+        description="Cores of a Beam step with the DirectRunner. Each of the Evaluator's takes 7 GB: three fit on a "
+        "machine of 32 GB.",
+    )
 
     def pool_of(self, variant: Variant) -> Pool | None:
         """The pool of a variant's Trainer; None for CPUs."""

@@ -46,7 +46,7 @@ def load_recipe(
         if patterns is not None:
             tree["data"] = {**(tree.get("data") or {}), key: list(patterns)}
     for override in overrides:
-        _apply(tree, override)
+        apply_override(tree, override)
     return parse_recipe(tree, where=f"recipe {name_or_path}")
 
 
@@ -94,21 +94,34 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
-    """Sets one ``a.b.0=value`` in a tree of dicts and lists, making missing dicts on the way."""
+def apply_override(
+    tree: dict[str, Any],
+    override: str,
+    option: str = "--set",
+    form: str = "section.key=value, for example training.steps=500",
+) -> None:
+    """Sets one ``a.b.0=value`` in a tree of dicts and lists, making missing dicts on the way.
+
+    Args:
+        tree: Changed in place.
+        override: The text.
+        option: Of the command line, for what is said of a wrong one.
+        form: What it takes.
+
+    Raises:
+        UserError: If it has another form, its value is no YAML, or its place cannot be.
+    """
     place, equals, text = override.partition("=")
     keys = [key.strip() for key in place.split(".")]
     if not equals or not all(keys):
-        raise UserError(
-            f"--set takes section.key=value, for example training.steps=500. Received: {override!r}"
-        )
+        raise UserError(f"{option} takes {form}. Received: {override!r}")
     try:
         value = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {place}: the value is not YAML: {error}") from None
+        raise UserError(f"{option} {place}: the value is not YAML: {error}") from None
     node: Any = tree
     for depth, key in enumerate(keys):
-        step = _step(node, key, f"--set {place}: {'.'.join(keys[:depth])}")
+        step = _step(node, key, f"{option} {place}: {'.'.join(keys[:depth])}")
         if depth == len(keys) - 1:
             node[step] = value
         else:

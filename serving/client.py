@@ -48,6 +48,8 @@ class PredictClient:
         tls: How to trust the server, and be trusted; None for plain text.
         attempts: Of a request while the server is UNAVAILABLE, and of no other failure: that one says that the
             request was not worked on. Between two lies a random time that grows.
+        version: Number of the version to ask; None for the newest, or the one with the label.
+        version_label: What the server knows that version by; not with a number.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class PredictClient:
         timeout: float = 60.0,
         tls: ClientTls | None = None,
         attempts: int = 4,
+        version: int | None = None,
+        version_label: str | None = None,
     ) -> None:
         self._target = target
-        self._model_name = model_name
+        self._model = wire.ModelChoice(name=model_name, version=version, label=version_label)
         self._timeout = timeout
         # 4 MiB, gRPC's default for answers, is little; and the server has its own opinion of requests.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -95,16 +99,12 @@ class PredictClient:
             TryAgainError: If the server cannot be reached or is too slow.
             ServingError: If the server failed.
         """
-        request = wire.string_request(self._model_name, "examples", list(examples))
-        try:
-            # A copy: it counts the attempts of one call, and there may be many at once.
-            response = self._retrying.copy()(self._attempt, request, time.monotonic() + self._timeout)
-        except grpc.RpcError as error:
-            raise self._explained(error.code(), error.details()) from None
-        try:
-            return wire.output_array(response, "classes"), wire.output_array(response, "scores")
-        except ValueError as error:
-            raise ServingError(f"the answer of {self._target} is not one of a YT-8M model: {error}") from None
+        classes, scores, _ = self._answer(examples, ("classes", "scores"))
+        return classes, scores
+
+    def predict_named(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """As `predict`, and with the names of the classes, bytes objects [B, k]: None where the model has none."""
+        return self._answer(examples, ())
 
     def close(self) -> None:
         """Closes the channel."""
@@ -116,12 +116,28 @@ class PredictClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _answer(
+        self, examples: Sequence[bytes], outputs: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        request = wire.string_request(self._model, "examples", list(examples), outputs)
+        try:
+            # A copy: it counts the attempts of one call, and there may be many at once.
+            response = self._retrying.copy()(self._attempt, request, time.monotonic() + self._timeout)
+        except grpc.RpcError as error:
+            raise self._explained(error.code(), error.details()) from None
+        try:
+            classes, scores = (wire.output_array(response, alias) for alias in ("classes", "scores"))
+            has_names = any(entry.key == "labels" for entry in response.outputs)
+            return classes, scores, wire.output_array(response, "labels") if has_names else None
+        except ValueError as error:
+            raise ServingError(f"the answer of {self._target} is not one of a YT-8M model: {error}") from None
+
     def _attempt(self, request: wire.PredictRequest, deadline: float) -> wire.PredictResponse:
         return self._predict(request, timeout=max(deadline - time.monotonic(), 0.001))
 
     def _explained(self, code: grpc.StatusCode, details: str | None) -> Exception:
         reason = " ".join((details or "").split())
-        where = f"{self._target}, model {self._model_name}: {code.name}"
+        where = f"{self._target}, model {self._model.name}: {code.name}"
         if code in _INPUT_IS_WRONG:
             return UserError(f"{where}: {_INPUT_IS_WRONG[code]} ({reason})")
         if code in _TRY_AGAIN:

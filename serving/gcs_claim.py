@@ -32,6 +32,7 @@ class Claim:
     Attributes:
         version: The number.
         taken: The server's time when it was taken.
+        crc32c: Of the graph, as the server has it.
     """
 
     def __init__(self, objects: GcsObjects, version: int, lease_seconds: float, owner: str) -> None:
@@ -41,6 +42,7 @@ class Claim:
         self._blob = objects.find(f"{PREFIX}{version}")
         self.version = version
         self.taken = self._blob and self._blob.updated
+        self.crc32c = self._blob and self._blob.crc32c
 
     @classmethod
     def take(

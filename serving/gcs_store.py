@@ -5,22 +5,16 @@ There is no rename of a directory there, so a version is written in this order: 
 directory without saved_model.pb is no version.
 """
 
-import base64
 import contextlib
-import hashlib
-import io
 import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
 
-import google_crc32c
-
+from serving.checksums import Checksums, checksums, digests
 from serving.gcs_claim import LEASE_SECONDS, PREFIX, Claim, retire
 from serving.gcs_objects import Blob, GcsObjects
 from serving.labels import decode_labels, encode_labels
 from serving.manifest import (
-    CHUNK,
     MANIFEST,
     check_digests,
     check_manifest,
@@ -77,7 +71,7 @@ class GcsStore:
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
         """See `serving.model_store.publish`."""
         contents = {name: os.path.join(source, name) for name in files_below(source)} | dict(extra_files)
-        sums = {name: _checksums(content) for name, content in contents.items()}
+        sums = {name: checksums(content) for name, content in contents.items()}
 
         def write(name: str, target: str) -> None:
             self._objects.put(target, contents[name], metadata={_SHA256: sums[name].sha256})
@@ -88,14 +82,14 @@ class GcsStore:
         """See `serving.model_store.rollback`; nothing but the graph goes through this machine."""
         blobs = self._files(version)
         sums = {
-            name: _Checksums((blob.metadata or {}).get(_SHA256, ""), blob.crc32c)
+            name: Checksums((blob.metadata or {}).get(_SHA256, ""), blob.crc32c)
             for name, blob in blobs.items()
         }
         if not all(each.sha256 for each in sums.values()):  # put there by other means
             with tempfile.TemporaryDirectory(prefix="yt8m-model-") as directory:
                 self.copy(version, directory)
                 return self.add(directory, {})
-        check_digests(self._manifest(version), _digests(sums), self.path(version))
+        check_digests(self._manifest(version), digests(sums), self.path(version))
 
         def write(name: str, target: str) -> None:
             self._objects.copy(blobs[name], target, {_SHA256: sums[name].sha256})
@@ -125,7 +119,7 @@ class GcsStore:
     def _add(
         self,
         graph: bytes | str,
-        sums: Mapping[str, "_Checksums"],
+        sums: Mapping[str, Checksums],
         extra: Collection[str],
         write: Callable[[str, str], None],
     ) -> Publication:
@@ -135,10 +129,10 @@ class GcsStore:
             try:
                 with claim.kept():
                     latest = self._tidy(claim, objects)
-                    if latest is not None and same_content(self._manifest(latest), _digests(sums), extra):
+                    if latest is not None and same_content(self._manifest(latest), digests(sums), extra):
                         claim.release()
                         return Publication(version=latest, path=self.path(latest), created=False)
-                    wrong = self._write(claim.version, sums, write)
+                    wrong = self._write(claim, sums, write)
                     if wrong is not None and claim.held():
                         raise RuntimeError(
                             f"{self.path(claim.version)}/{wrong} is not what was sent: did the model change meanwhile?"
@@ -156,18 +150,19 @@ class GcsStore:
             self._clear(claim.version)  # taken for dead: this machine slept, or was cut off; once more
 
     def _write(
-        self, version: int, sums: Mapping[str, "_Checksums"], write: Callable[[str, str], None]
+        self, claim: Claim, sums: Mapping[str, Checksums], write: Callable[[str, str], None]
     ) -> str | None:
         """All but the graph; the name of a file that is not in the bucket as it was meant to be, or None."""
         for name in sorted(sums.keys() - {GRAPH}):
-            write(name, f"{version}/{name}")
-        manifest = encode_manifest(_digests(sums))
-        self._objects.put(f"{version}/{MANIFEST}", manifest)
-        expected = {name: each.crc32c for name, each in sums.items() if name != GRAPH}
-        expected[MANIFEST] = _checksums(manifest).crc32c
-        there = {
-            name.partition("/")[2]: blob.crc32c for name, blob in self._objects.list(f"{version}/").items()
-        }
+            write(name, f"{claim.version}/{name}")
+        manifest = encode_manifest(digests(sums))
+        expected = {**sums, MANIFEST: checksums(manifest)}
+        self._objects.put(
+            f"{claim.version}/{MANIFEST}", manifest, metadata={_SHA256: expected[MANIFEST].sha256}
+        )
+        expected = {name: each.crc32c for name, each in expected.items()}
+        blobs = self._objects.list(f"{claim.version}/")
+        there = {GRAPH: claim.crc32c, **{name.partition("/")[2]: blob.crc32c for name, blob in blobs.items()}}
         wrong = (
             name for name in sorted(expected.keys() | there.keys()) if there.get(name) != expected.get(name)
         )
@@ -199,10 +194,22 @@ class GcsStore:
                 retire(self._objects, version)
                 self._clear(version)
         for version in set(_numbers(objects)) - claims.keys() - set(versions):
-            # Its claim is removed only after saved_model.pb is there, so in this order there is no mistake.
-            if self._objects.find(f"{PREFIX}{version}") is None:
-                self._clear(version)
+            self._tidy_unclaimed(version, own)
         return max(versions, default=None)
+
+    def _tidy_unclaimed(self, version: int, own: Claim) -> None:
+        """What a deletion that was killed left, or a publisher that woke up after it was taken for dead."""
+        left = [
+            blob
+            for blob in self._objects.list(f"{version}/").values()
+            # Not what somebody brings here by other means.
+            if _SHA256 in (blob.metadata or {})
+            and (own.taken - blob.updated).total_seconds() > self._lease_seconds
+        ]
+        # A claim is removed only after saved_model.pb is there, so asked in this order there is no mistake.
+        if not any(self._objects.find(name) for name in (f"{PREFIX}{version}", f"{version}/{GRAPH}")):
+            for blob in left:
+                self._objects.remove(blob)
 
     def _forget(self, newest: int) -> None:
         """Tombstones below an existing version say nothing any more."""
@@ -231,27 +238,6 @@ class GcsStore:
             for name, blob in objects.items()
             if not name.endswith(f"/{MANIFEST}")
         }
-
-
-class _Checksums(NamedTuple):
-    """Of a file: hexadecimal, as in the manifest, and base64 of the big-endian bytes, as GCS gives it."""
-
-    sha256: str
-    crc32c: str
-
-
-def _checksums(content: bytes | str) -> _Checksums:
-    """Of a content, or of the file at a path."""
-    sha256, crc32c = hashlib.sha256(), google_crc32c.Checksum()
-    with io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb") as file:
-        while chunk := file.read(CHUNK):
-            sha256.update(chunk)
-            crc32c.update(chunk)
-    return _Checksums(sha256.hexdigest(), base64.b64encode(crc32c.digest()).decode())
-
-
-def _digests(sums: Mapping[str, _Checksums]) -> dict[str, str]:
-    return {name: each.sha256 for name, each in sums.items()}
 
 
 def _claims(objects: Mapping[str, Blob]) -> dict[int, Blob]:

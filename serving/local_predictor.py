@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from serving.model_store import saved_model_path
+from serving.model_store import saved_model_path, version_path
 from serving.predict_request import DEFAULT_SIGNATURE
 from serving.servable import Servable
 from serving.store import GRAPH
@@ -17,18 +17,15 @@ class LocalPredictor:
     """A model loaded as a server loads it, with the interface of `PredictClient`.
 
     Args:
-        directory: Of a SavedModel, or of its versions, of which the newest is taken.
+        directory: Of a SavedModel, or of its versions.
+        version: Of those; None for the newest.
 
     Raises:
         UserError: If there is no SavedModel of ours that loads.
     """
 
-    def __init__(self, directory: str) -> None:
-        path = saved_model_path(directory)
-        if not tf.io.gfile.exists(posixpath.join(path, GRAPH)):
-            raise UserError(
-                f"{directory} has no model: give a directory with saved_model.pb, or with versions of one"
-            )
+    def __init__(self, directory: str, version: int | None = None) -> None:
+        path = whole_model_path(directory, version)
         try:
             self._servable = Servable(path, "local", 1)
         except (OSError, tf.errors.OpError) as error:
@@ -42,6 +39,7 @@ class LocalPredictor:
         """Of the SavedModel itself."""
         self._feed = signature.inputs["examples"].name
         self._fetches = [signature.outputs[alias].name for alias in ("classes", "scores")]
+        self._names = [signature.outputs["labels"].name] if "labels" in signature.outputs else []
 
     def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """The best classes of each video: int64 [B, k] and their scores, float32 [B, k], descending.
@@ -49,12 +47,34 @@ class LocalPredictor:
         Raises:
             UserError: If the model refuses a video.
         """
-        try:
-            classes, scores = self._servable.run({self._feed: np.array(examples, object)}, self._fetches)
-        except tf.errors.InvalidArgumentError as error:
-            raise UserError(f"the model refuses the request ({' '.join(error.message.split())})") from None
+        classes, scores = self._run(examples, self._fetches)
         return classes, scores
+
+    def predict_named(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """As `predict`, and with the names of the classes, bytes objects [B, k]: None where the model has none."""
+        classes, scores, *names = self._run(examples, self._fetches + self._names)
+        return classes, scores, names[0] if names else None
 
     def close(self) -> None:
         """Frees the model's memory."""
         self._servable.close()
+
+    def _run(self, examples: Sequence[bytes], fetches: Sequence[str]) -> list[np.ndarray]:
+        try:
+            return self._servable.run({self._feed: np.array(examples, object)}, fetches)
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(f"the model refuses the request ({' '.join(error.message.split())})") from None
+
+
+def whole_model_path(directory: str, version: int | None = None) -> str:
+    """The SavedModel in a directory: the directory itself, or one of the versions in it, the newest unless said.
+
+    Raises:
+        UserError: If there is none.
+    """
+    path = saved_model_path(directory) if version is None else version_path(directory, version)
+    if not tf.io.gfile.exists(posixpath.join(path, GRAPH)):
+        raise UserError(
+            f"{directory} has no model: give a directory with saved_model.pb, or with versions of one"
+        )
+    return path

@@ -1,6 +1,7 @@
 """The checks of a PredictRequest against a signature, in TensorFlow Serving's order and words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import grpc
 import numpy as np
@@ -9,9 +10,24 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from serving.status import StatusError, invalid_argument
-from serving.tensors import dtype_name, to_array
+from serving.tensors import MAX_BYTES, dtype_name, to_array
 
 DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestLimits:
+    """What a single request may ask for: a few bytes can declare tensors of any size, and a video of one frame takes as
+    much memory in a model as the longest.
+
+    Attributes:
+        max_bytes: Of one tensor.
+        max_videos: Rows of tensors whose number of rows the signature leaves open.
+    """
+
+    max_bytes: int = MAX_BYTES
+    max_videos: int = 1024
+
 
 _METHODS = [f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")]
 
@@ -33,12 +49,15 @@ def find_signature(signatures: dict[str, SignatureDef], name: str) -> SignatureD
     return signatures[name]
 
 
-def read_inputs(signature: SignatureDef, request: PredictRequest) -> dict[str, np.ndarray]:
+def read_inputs(
+    signature: SignatureDef, request: PredictRequest, limits: RequestLimits | None = None
+) -> dict[str, np.ndarray]:
     """The request's arrays by tensor name.
 
     Raises:
-        StatusError: If there are too many or too few, or one is malformed or of the wrong type.
+        StatusError: If there are too many or too few, or one is malformed, too large or of the wrong type.
     """
+    limits = limits or RequestLimits()
     sent, needed = set(request.inputs), set(signature.inputs)
     if len(sent) != len(needed):
         raise invalid_argument(
@@ -52,13 +71,17 @@ def read_inputs(signature: SignatureDef, request: PredictRequest) -> dict[str, n
             "request and no default value provided. Inputs expected to be in the request "
             f"{_set(sent)}, or default input alias set: "
         )
-    arrays = {signature.inputs[alias].name: _parse(alias, request.inputs[alias]) for alias in sorted(needed)}
+    arrays = {
+        signature.inputs[alias].name: _parse(alias, request.inputs[alias], limits.max_bytes)
+        for alias in sorted(needed)
+    }
     _check_types(signature, request)
+    _check_rows(signature, arrays, limits.max_videos)
     return arrays
 
 
 def wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[str]:
-    """Aliases of the outputs to be answered with: the request's filter, or all.
+    """Aliases of the outputs to be answered with, sorted: the request's filter, or all.
 
     Raises:
         StatusError: If the filter has an unknown or a repeated one.
@@ -73,12 +96,12 @@ def wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[str
         if alias in seen:
             raise invalid_argument(f"duplicate output tensor alias: {alias}")
         seen.append(alias)
-    return seen or sorted(signature.outputs)
+    return sorted(seen or signature.outputs)
 
 
-def _parse(alias: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
+def _parse(alias: str, proto: tensor_pb2.TensorProto, max_bytes: int) -> np.ndarray:
     try:
-        return to_array(proto)
+        return to_array(proto, max_bytes)
     except ValueError:
         raise invalid_argument(f"tensor parsing error: {alias}") from None
 
@@ -91,6 +114,15 @@ def _check_types(signature: SignatureDef, request: PredictRequest) -> None:
         if wanted != given:
             raise invalid_argument(
                 f"Expects arg[{place}] to be {dtype_name(wanted)} but {dtype_name(given)} is provided"
+            )
+
+
+def _check_rows(signature: SignatureDef, arrays: Mapping[str, np.ndarray], most: int) -> None:
+    for info in signature.inputs.values():
+        sizes, array = [dim.size for dim in info.tensor_shape.dim], arrays[info.name]
+        if sizes[:1] == [-1] and array.ndim and array.shape[0] > most:
+            raise invalid_argument(
+                f"Task size {array.shape[0]} is larger than maximum input batch size {most}"
             )
 
 

@@ -23,7 +23,13 @@ from serving.batched_servable import BatchedServable
 from serving.metrics import ServerMetrics
 from serving.model_lookup import lease, require_model_spec
 from serving.model_manager import ModelManager, Runner
-from serving.predict_request import DEFAULT_SIGNATURE, find_signature, read_inputs, wanted_outputs
+from serving.predict_request import (
+    DEFAULT_SIGNATURE,
+    RequestLimits,
+    find_signature,
+    read_inputs,
+    wanted_outputs,
+)
 from serving.status import StatusError, answers_with_status, invalid_argument
 from serving.tensors import to_proto
 
@@ -39,11 +45,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     Args:
         models: By name.
         metrics: Where requests are counted.
+        limits: Of what one Predict may ask for.
     """
 
-    def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ModelManager],
+        metrics: ServerMetrics | None = None,
+        limits: RequestLimits | None = None,
+    ) -> None:
         self._models = models
         self.metrics = metrics
+        self._limits = limits
 
     @answers_with_status
     def Predict(  # noqa: N802 (the API's name)
@@ -53,7 +66,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         with lease(self._models, require_model_spec(request)) as servable:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
             signature = find_signature(servable.signatures, name)
-            feeds = read_inputs(signature, request)
+            feeds = read_inputs(signature, request, self._limits)
             outputs = wanted_outputs(signature, request)
             arrays = _run(servable, feeds, [signature.outputs[alias].name for alias in outputs], context)
             response = predict_pb2.PredictResponse()

@@ -6,12 +6,15 @@ Source of the CSV: paper, Submission file.
 import csv
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainer.errors import UserError
+from trainer.files import is_local, open_file, whole_file
 
 _SCHEMA = pa.schema(
     [
@@ -26,8 +29,6 @@ _ENDINGS = (".csv", ".parquet")
 
 def check_ending(path: str) -> None:
     """UserError for a file of a kind that cannot be written."""
-    if "://" in path:
-        raise UserError(f"{path}: predictions are written to a local file; copy it from there")
     if os.path.splitext(path)[1] not in _ENDINGS:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
 
@@ -40,12 +41,12 @@ class PartWriter:
             part.add([b"id"], classes, scores)
 
     Args:
-        path: Of the file.
+        path: Of the file, local or in a bucket.
     """
 
     def __init__(self, path: str) -> None:
-        self._path, self._unfinished = path, f"{path}.unfinished"
-        self._writer = pq.ParquetWriter(self._unfinished, _SCHEMA)
+        self._path = path
+        self._open = ExitStack()
 
     def add(self, ids: Sequence[bytes], classes: np.ndarray, scores: np.ndarray) -> None:
         """Adds B videos: their ids, classes int64 [B, k] and scores float32 [B, k]."""
@@ -57,25 +58,32 @@ class PartWriter:
         self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
 
     def __enter__(self) -> "PartWriter":
+        unfinished = self._open.enter_context(whole_file(self._path))
+        self._writer = self._open.enter_context(pq.ParquetWriter(unfinished, _SCHEMA))
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._writer.close()
-        if kind is None:
-            os.replace(self._unfinished, self._path)
+    def __exit__(self, *raised: Any) -> None:
+        self._open.__exit__(*raised)
 
 
 def count_videos(part: str) -> int:
     """Videos in a part."""
-    return pq.read_metadata(part).num_rows
+    return pq.read_metadata(_source(part)).num_rows
 
 
 def join_parts(parts: Iterable[str], path: str) -> None:
     """Writes the videos of all parts, in order, to a .csv or .parquet file, which appears when it is whole."""
-    unfinished = f"{path}.unfinished"
     write = _write_csv if path.endswith(".csv") else _write_parquet
-    write(parts, unfinished)
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        write(parts, unfinished)
+
+
+def _source(part: str) -> Any:
+    """What pyarrow reads a part from."""
+    if is_local(part):
+        return part
+    with open_file(part, "rb") as file:
+        return pa.BufferReader(file.read())
 
 
 def _write_csv(parts: Iterable[str], path: str) -> None:
@@ -83,7 +91,7 @@ def _write_csv(parts: Iterable[str], path: str) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("VideoId", "LabelConfidencePairs"))
         for part in parts:
-            for video in pq.read_table(part).to_pylist():
+            for video in pq.read_table(_source(part)).to_pylist():
                 pairs = zip(video["classes"], video["scores"], strict=True)
                 text = " ".join(f"{index} {score:.6g}" for index, score in pairs)
                 writer.writerow((video["VideoId"], text))
@@ -92,4 +100,4 @@ def _write_csv(parts: Iterable[str], path: str) -> None:
 def _write_parquet(parts: Iterable[str], path: str) -> None:
     with pq.ParquetWriter(path, _SCHEMA) as writer:
         for part in parts:
-            writer.write_table(pq.read_table(part))
+            writer.write_table(pq.read_table(_source(part)))

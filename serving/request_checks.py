@@ -6,13 +6,40 @@ with the error of some inner kernel. A failed check is an INVALID_ARGUMENT on ev
 Legend: B videos, T frames.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
-from trainer.parsing import ParsedExamples
 from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, RGB_SIZE
 
 
-def check_examples(parsed: ParsedExamples) -> list[tf.Operation]:
+class RequestedVideos(NamedTuple):
+    """Records of a request whose frames are still byte strings."""
+
+    rgb: tf.Tensor
+    """string [B, T], at most the first 300 frames; empty where a video has fewer."""
+    audio: tf.Tensor
+    """The same."""
+    rgb_frames: tf.Tensor
+    """int64 [B]: frames of each video, all of them."""
+    audio_frames: tf.Tensor
+    """int64 [B]."""
+
+
+def parse_request(examples: tf.Tensor) -> RequestedVideos:
+    """Parses serialised SequenceExamples from anybody, string [B], into memory in proportion to their bytes.
+
+    `trainer.parsing.parse_examples`, for records that were validated, is a little faster, but pads all videos to the
+    longest: a record of a million empty frames, 4 MB, would make gigabytes of a batch.
+    """
+    _, lists, _ = tf.io.parse_sequence_example(
+        examples, sequence_features={name: tf.io.RaggedFeature(tf.string) for name in ("rgb", "audio")}
+    )
+    (rgb, rgb_frames), (audio, audio_frames) = (_first_frames(lists[name], name) for name in ("rgb", "audio"))
+    return RequestedVideos(rgb, audio, rgb_frames, audio_frames)
+
+
+def check_examples(parsed: RequestedVideos) -> list[tf.Operation]:
     """Assertions that every row has frames, as many of rgb as of audio, each of the right length."""
     return [
         _check(parsed.rgb_frames > 0, "the video has no frames (feature list rgb)"),
@@ -50,9 +77,18 @@ def check_frames(rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> lis
     return [alike, sizes, _check(in_range, "num_frames must be between 1 and the frames given")]
 
 
+def _first_frames(values: tf.RaggedTensor, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """string [B, T] and int64 [B] of string [B, (frames), (values of a frame)]."""
+    is_one = values.with_values(tf.equal(values.values.row_lengths(), 1))
+    with tf.control_dependencies(
+        [_check(tf.reduce_all(is_one, axis=1), f"a frame of {name} is not one byte string")]
+    ):
+        frames = values.with_values(tf.identity(values.flat_values))
+    return frames[:, :MAX_FRAMES].to_tensor(""), frames.row_lengths()
+
+
 def _lengths_are(frames: tf.Tensor, count: tf.Tensor, size: int) -> tf.Tensor:
     """bool [B]: whether each used frame of the row, string [B, T], has so many bytes."""
-    frames = frames[:, :MAX_FRAMES]
     used = tf.sequence_mask(count, tf.shape(frames)[1])
     return tf.reduce_all(tf.equal(tf.strings.length(frames), size) | ~used, axis=1)
 

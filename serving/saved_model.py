@@ -17,10 +17,10 @@ import tensorflow as tf
 from serving.card import MemberCard, ModelCard, TensorCard
 from serving.class_names import ASSET, ClassNames, vocabulary_csv
 from serving.decoded_tensor import DecodedTensor
-from serving.request_checks import check_examples, check_frames
+from serving.request_checks import check_examples, check_frames, parse_request
 from serving.vocabulary import Vocabulary
 from trainer.network import dequantize, gated_net_vlad
-from trainer.parsing import decode_frames, parse_examples
+from trainer.parsing import decode_frames
 from trainer.variant import Variant
 from trainer.weights import Arrays, check_weights
 from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, NUM_MIXTURES, RGB_SIZE, TOP_K
@@ -199,12 +199,12 @@ class _Ensemble(tf.Module):
         )
 
     def _score_examples(self, examples: tf.Tensor) -> tf.Tensor:
-        parsed = parse_examples(examples)
+        parsed = parse_request(examples)
         # All that follows waits for the checks: decoding would fail on its own, less clearly.
         with tf.control_dependencies(check_examples(parsed)):
             num_frames = tf.cast(tf.minimum(parsed.rgb_frames, MAX_FRAMES), tf.int32)
-            rgb, audio = parsed.rgb[:, :MAX_FRAMES], parsed.audio[:, :MAX_FRAMES]
-        return self._probabilities(decode_frames(rgb, audio), num_frames)
+            frames = decode_frames(parsed.rgb, parsed.audio)
+        return self._probabilities(frames, num_frames)
 
     def _top(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         scores, classes = tf.math.top_k(probabilities, self._top_k)

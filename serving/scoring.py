@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.card import ModelCard
+from trainer.prefetch import prefetch
 from trainer.records import Reject, Video, read_videos
 
 
@@ -40,24 +41,38 @@ def score_videos(
 ) -> Iterator[tuple[list[Video], np.ndarray]]:
     """Batches of videos with their scores, float32 [B, V], in the order of the files.
 
+    The next batch is read while one is scored.
+
     Args:
         scorer: Of the model.
         files: TFRecord files, plain or gzip.
         batch_size: B; the last batch may be smaller.
         on_reject: Receives each record that cannot be scored; the others are.
     """
-    batch: list[Video] = []
+    batches = prefetch(_batches(files, scorer.card.num_classes, batch_size))
+    for videos, rejects in batches:
+        for reject in rejects:
+            on_reject(reject)
+        if videos:
+            yield videos, scorer.scores([video.sequence_example for video in videos])
+
+
+def _batches(
+    files: Iterable[str], num_classes: int, batch_size: int
+) -> Iterator[tuple[list[Video], list[Reject]]]:
+    """Videos, B at a time, and what was rejected before the last of them."""
+    videos: list[Video] = []
+    rejects: list[Reject] = []
     for path in files:
-        for item in read_videos(path, scorer.card.num_classes):
+        for item in read_videos(path, num_classes):
             if isinstance(item, Reject):
-                on_reject(item)
+                rejects.append(item)
                 continue
-            batch.append(item)
-            if len(batch) == batch_size:
-                yield batch, scorer.scores([video.sequence_example for video in batch])
-                batch = []
-    if batch:
-        yield batch, scorer.scores([video.sequence_example for video in batch])
+            videos.append(item)
+            if len(videos) == batch_size:
+                yield videos, rejects
+                videos, rejects = [], []
+    yield videos, rejects
 
 
 def label_rows(videos: Sequence[Video], num_classes: int) -> np.ndarray:

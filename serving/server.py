@@ -19,17 +19,17 @@ from serving.metrics import ServerMetrics
 from serving.model_config import ModelConfig
 from serving.model_manager import ModelManager, Runner
 from serving.model_service import ModelService
+from serving.predict_request import RequestLimits
 from serving.prediction_service import PredictionService
 from serving.servable import Servable
 from serving.status_page import StatusPage
+from serving.tensors import MAX_BYTES
 from serving.tls import ServerTls
+from serving.unparsable import UnparsableRequests
 from serving.warmup import run_warmup
 from trainer.errors import UserError
 
 _SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
-
-MAX_REQUEST_BYTES = 256 * 2**20
-"""About 700 videos of 300 frames. gRPC's default of 4 MiB would be 12."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,10 @@ class ServerOptions:
     Attributes:
         workers: Requests that are worked on at once, or wait for a batch; more wait for one of these to end.
         max_requests: Requests that are there at once; one more is answered RESOURCE_EXHAUSTED. None: no limit.
-        max_request_bytes: Of one request; a larger one is answered RESOURCE_EXHAUSTED.
+        max_request_bytes: Of one request, and of one tensor in it; a larger request is answered RESOURCE_EXHAUSTED.
+            (gRPC's default of 4 MiB is 12 videos of 300 frames.) Made of the shortest strings, a request takes
+            16 times its bytes.
+        max_videos: Of one request; more are INVALID_ARGUMENT. They bound the memory that a model takes.
         batching: None: every request runs alone.
         tls: None: plain text.
         http_port: Of /metrics, /healthz and /readyz; 0 takes a free one, None has none.
@@ -48,7 +51,8 @@ class ServerOptions:
 
     workers: int = 8
     max_requests: int | None = None
-    max_request_bytes: int = MAX_REQUEST_BYTES
+    max_request_bytes: int = MAX_BYTES
+    max_videos: int = 1024
     batching: BatchingConfig | None = None
     tls: ServerTls | None = None
     http_port: int | None = None
@@ -161,6 +165,7 @@ class PredictionServer:
     def _listen(self, credentials: grpc.ServerCredentials | None) -> grpc.Server:
         server = grpc.server(
             futures.ThreadPoolExecutor(self._options.workers, thread_name_prefix="request"),
+            interceptors=[UnparsableRequests()],
             maximum_concurrent_rpcs=self._options.max_requests,
             options=[
                 ("grpc.max_receive_message_length", self._options.max_request_bytes),
@@ -169,8 +174,9 @@ class PredictionServer:
                 ("grpc.so_reuseport", 0),
             ],
         )
+        limits = RequestLimits(max_bytes=self._options.max_request_bytes, max_videos=self._options.max_videos)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._models, self.metrics), server
+            PredictionService(self._models, self.metrics, limits), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self._models, self.metrics), server

@@ -16,8 +16,7 @@ import tensorflow as tf
 _log = logging.getLogger("yt8m.serving")
 
 _LIMIT = 1024
-"""Characters of a message: the original cuts there too, since a status travels in a header of limited
-size."""
+"""Bytes of a message: the original cuts there too, since a status travels in a header of limited size."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -70,4 +69,7 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:
-    context.abort(code, message if len(message) <= _LIMIT else f"{message[:_LIMIT]}...TRUNCATED")
+    data = message.encode(errors="replace")
+    if len(data) > _LIMIT:
+        message = data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
+    context.abort(code, message)

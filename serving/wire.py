@@ -6,6 +6,9 @@ tensorflow_serving/apis/predict.proto, model.proto), with the same numbers, in a
 so that both may live in one process. Fields that are not described are kept and ignored, as protobuf does.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -37,7 +40,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "name": (1, _STRING, False),
         "version": (2, "Int64Value", False),
         "signature_name": (3, _STRING, False),
-        "version_label": (4, _STRING, False),
+        "version_label": (4, _STRING, False),  # of the oneof version_choice, like version: only one is set
     },
     "NamedTensor": {"key": (1, _STRING, False), "value": (2, "TensorProto", False)},
     "PredictRequest": {
@@ -74,10 +77,31 @@ PredictRequest = _CLASSES["PredictRequest"]
 PredictResponse = _CLASSES["PredictResponse"]
 
 
-def string_request(model: str, alias: str, values: list[bytes]) -> "PredictRequest":
-    """A PredictRequest for the latest version with one string tensor of shape [len(values)]."""
-    request = PredictRequest()
-    request.model_spec.name = model
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Which model, and which version of it, a request is for.
+
+    Attributes:
+        name: As the server calls the model.
+        version: Its number; None for the latest, or the one with the label.
+        label: That the server knows a version by; not with a number.
+    """
+
+    name: str = "yt8m"
+    version: int | None = None
+    label: str | None = None
+
+
+def string_request(
+    model: ModelChoice, alias: str, values: list[bytes], outputs: Sequence[str] = ()
+) -> "PredictRequest":
+    """A PredictRequest with one string tensor of shape [len(values)], answered with these outputs, or all."""
+    request = PredictRequest(output_filter=outputs)
+    request.model_spec.name = model.name
+    if model.version is not None:
+        request.model_spec.version.value = model.version
+    if model.label is not None:
+        request.model_spec.version_label = model.label
     tensor = request.inputs.add(key=alias).value
     tensor.dtype = DT_STRING
     tensor.tensor_shape.dim.add(size=len(values))
@@ -86,7 +110,8 @@ def string_request(model: str, alias: str, values: list[bytes]) -> "PredictReque
 
 
 def output_array(response: "PredictResponse", alias: str) -> np.ndarray:
-    """An int64 or float32 output of a PredictResponse, in either of the two forms that servers send.
+    """An int64, float32 or string output of a PredictResponse, in either of the two forms that servers send; strings
+    are bytes objects.
 
     Raises:
         ValueError: If the response has no such output, or it is of another type or malformed.
@@ -95,14 +120,19 @@ def output_array(response: "PredictResponse", alias: str) -> np.ndarray:
     if alias not in tensors:
         raise ValueError(f"it has no output {alias!r}, only {sorted(tensors)}")
     tensor = tensors[alias]
-    if tensor.dtype not in (DT_FLOAT, DT_INT64):
-        raise ValueError(f"its output {alias!r} has the type number {tensor.dtype}, not float or int64")
-    dtype, values = (
-        (np.float32, tensor.float_val) if tensor.dtype == DT_FLOAT else (np.int64, tensor.int64_val)
-    )
+    kinds = {
+        DT_FLOAT: (np.float32, tensor.float_val),
+        DT_INT64: (np.int64, tensor.int64_val),
+        DT_STRING: (object, tensor.string_val),
+    }
+    if tensor.dtype not in kinds:
+        raise ValueError(
+            f"its output {alias!r} has the type number {tensor.dtype}, not float, int64 or string"
+        )
+    dtype, values = kinds[tensor.dtype]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.tensor_content:
+    if tensor.tensor_content and tensor.dtype != DT_STRING:
         return np.frombuffer(tensor.tensor_content, np.dtype(dtype).newbyteorder("<")).reshape(shape)
-    array = np.array(values, dtype)
+    array = np.array(list(values), dtype)
     # A tensor whose values are all the same may come as one value.
     return np.full(shape, array[0]) if array.size == 1 else array.reshape(shape)

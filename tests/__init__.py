@@ -1,0 +1,1 @@
+import trainer  # noqa: F401  Before TensorFlow: it chooses the kernels.

@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gcp_storage_emulator.handlers.buckets import create_bucket
-from gcp_storage_emulator.server import Router
+from gcp_storage_emulator.handlers.objects import _checksums, _make_object_resource
+from gcp_storage_emulator.server import Response, Router
 from gcp_storage_emulator.storage import Storage
 
 BUCKET = "bucket"
@@ -51,7 +52,7 @@ class GcsEmulator:
         self.after_change: Callable[[], None] = lambda: None
         self.before: Callable[[str, str], HTTPStatus | None] = lambda method, path: None
         self.loses: Callable[[str, str], bool] = lambda method, path: False
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, self))
         self._http.daemon_threads = True
         self._faults: list[BaseException] = []
         self._http.handle_error = self._note
@@ -100,7 +101,9 @@ class GcsEmulator:
             }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request out of an emulator."""
+
     def __init__(self, emulator: GcsEmulator, *args: Any) -> None:
         self._emulator = emulator
         self.storage = emulator.storage
@@ -115,9 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
     def _answer(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
-        if len(body) < size:
+        body = self._body()
+        if body is None:
             return
         status = self._emulator.before(self.command, self.path)
         client, self.rfile, self.wfile = self.wfile, io.BytesIO(body), io.BytesIO()
@@ -125,7 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
             if status is None and not self._allowed(body):
                 status = HTTPStatus.PRECONDITION_FAILED
             if status is None:
-                Router(self).handle(self.command)
+                if body or "uploadType=media" not in self.path:
+                    Router(self).handle(self.command)
+                else:
+                    self._make_empty()
                 self._complete(body)
                 if self.command != "GET":
                     self._emulator.after_change()
@@ -135,12 +140,42 @@ class _Handler(BaseHTTPRequestHandler):
                 self.end_headers()
         answer, self.wfile = self.wfile.getvalue(), client
         if not self._emulator.loses(self.command, self.path):
-            client.write(answer)
+            self.answer(answer)
+
+    def _body(self) -> bytes | None:
+        """Of the request; None when it did not arrive whole."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
+            return body if len(body) == size else None
+        body = b""
+        while size := int(self.rfile.readline().strip() or b"0", 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        # TensorFlow gives the length as well, which the emulator would take for that of the chunks.
+        del self.headers["Transfer-Encoding"], self.headers["Content-Length"]
+        self.headers["Content-Length"] = str(len(body))
+        return body
+
+    def answer(self, content: bytes) -> None:
+        """Sends the bytes of an answer."""
+        self.wfile.write(content)
+
+    def _make_empty(self) -> None:
+        """What TensorFlow marks a directory with, and the emulator fails at."""
+        name = self._names(b"")[0]
+        made = _make_object_resource("", BUCKET, name, "application/octet-stream", "0")
+        self.storage.create_file(BUCKET, name, b"", _checksums(b"", made))
+        answer = Response(self)
+        answer.json(made)
+        answer.close()
 
     def _names(self, body: bytes) -> tuple[str | None, str | None]:
         """The object that a request writes, and the one it copies from."""
         address = urlsplit(self.path)
         query = parse_qs(address.query)
+        if "name" in query:
+            return query["name"][0], None
         if "upload_id" in query:
             return self._emulator.storage.resumable[query["upload_id"][0]]["name"], None
         _, _, names = address.path.partition(f"/b/{BUCKET}/o")

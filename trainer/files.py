@@ -6,7 +6,12 @@ Everything else goes through tf.io.gfile.
 
 import glob
 import os
-from collections.abc import Iterable
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError
@@ -39,6 +44,15 @@ def open_file(path: str, mode: str) -> Any:
     return tf.io.gfile.GFile(path, mode)
 
 
+def exists(path: str) -> bool:
+    """Whether there is a file or directory of that name."""
+    if is_local(path):
+        return os.path.exists(path)
+    import tensorflow as tf
+
+    return tf.io.gfile.exists(path)
+
+
 def file_size(path: str) -> int:
     """Bytes of the file at `path`."""
     if is_local(path):
@@ -66,6 +80,51 @@ def make_dirs(path: str) -> None:
     import tensorflow as tf
 
     tf.io.gfile.makedirs(path)
+
+
+def remove_file(path: str) -> None:
+    """Removes a file, if there is one."""
+    if is_local(path):
+        Path(path).unlink(missing_ok=True)
+        return
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.remove(path)
+
+
+def remove_tree(path: str) -> None:
+    """Removes the directory `path` with all that is in it, if there is one."""
+    if is_local(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.rmtree(path)
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[str]:
+    """A local path to write to: what is there when the block ends without an error appears at `path`, all at once.
+
+    Two who write the same file at the same time do not disturb each other: the last one's stays.
+    """
+    if is_local(path):
+        unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
+        try:
+            yield unfinished
+            os.replace(unfinished, path)
+        finally:
+            if os.path.exists(unfinished):
+                os.unlink(unfinished)
+        return
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as scratch:
+        unfinished = os.path.join(scratch, "unfinished")
+        yield unfinished
+        tf.io.gfile.copy(unfinished, path, overwrite=True)
 
 
 def expand(patterns: Iterable[str]) -> list[str]:

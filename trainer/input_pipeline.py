@@ -1,7 +1,8 @@
 """tf.data pipelines over the frame-level SequenceExamples that ExampleGen writes.
 
-Frames stay bytes until they have been chosen: a batch of 80 videos holds 300 drawn frames each as uint8, a quarter of
-what float32 would take, and nothing is decoded that is not used.
+Frames stay uint8, a quarter of what float32 would take, up to the device. Videos are decoded one by one and then
+batched: the byte strings of a batch's 24,000 frames at once would be fresh memory for each batch, and the page faults
+take as long as all the rest.
 
 Legend: B videos, T frames, D = 1152 bytes of a frame, V classes.
 """
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from trainer.parsing import decode_frames, label_matrix, parse_examples
-from trainer.yt8m import MAX_FRAMES, NUM_CLASSES
+from trainer.parsing import decode_video
+from trainer.yt8m import NUM_CLASSES
 
 _PARALLEL_FILES = 16
 
@@ -45,19 +46,20 @@ def eval_batches(
         longest video of the batch and at most 300.
     """
 
-    def parse(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = parse_examples(examples)
+    def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        video = decode_video(record, num_classes)
         return {
-            "id": parsed.ids,
-            "labels": label_matrix(parsed.labels, tf.shape(examples)[0], num_classes),
-            "frames": decode_frames(parsed.rgb[:, :MAX_FRAMES], parsed.audio[:, :MAX_FRAMES]),
-            "num_frames": tf.cast(tf.minimum(parsed.rgb_frames, MAX_FRAMES), tf.int32),
+            "id": video.id,
+            "labels": video.labels,
+            "frames": tf.concat([video.rgb, video.audio], axis=1),
+            "num_frames": tf.shape(video.rgb)[0],
         }
 
     records = _records(list(files))
     if limit is not None:
         records = records.take(limit)
-    return records.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    videos = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return videos.padded_batch(batch_size).prefetch(2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def train_batches(
         files_per_group: Files that are mixed with each other.
         num_classes: V.
         start: The `position` of the last record that was used, plus one.
-        start_step: Steps done so far; frames are drawn by (seed, step).
+        start_step: Steps done so far; frames are drawn by (seed, number of the video in the stream).
 
     Returns:
         Dataset of {labels: bool [B, V], frames: uint8 [B, T, D], position: int64 [B, 3] (epoch, group, index of the
@@ -125,26 +127,19 @@ def train_batches(
             _open, cycle_length=_PARALLEL_FILES, block_length=4, num_parallel_calls=2, deterministic=True
         )
         records = records.shuffle(shuffle_buffer, seed=shuffle_seed, reshuffle_each_iteration=False)
-        return (
-            records.enumerate()
-            .skip(offset)
-            .map(lambda index, record: (tf.stack([epoch, group, index]), record))
-        )
+        place = tf.data.Dataset.from_tensors(tf.stack([epoch, group])).repeat()
+        return tf.data.Dataset.zip(place, records.enumerate().skip(offset))
 
-    def parse(step: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        position, examples = item
-        parsed = parse_examples(examples)
-        real = tf.minimum(parsed.rgb_frames, MAX_FRAMES)
-        draws = tf.random.stateless_uniform(
-            [batch_size, frames_per_video], seed=[seed, step], dtype=tf.float64
-        )
-        chosen = tf.cast(draws * tf.cast(real, tf.float64)[:, tf.newaxis], tf.int64)
+    def decode(count: tf.Tensor, item: tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]) -> dict[str, tf.Tensor]:
+        place, (index, record) = item
+        video = decode_video(record, num_classes)
+        real = tf.cast(tf.shape(video.rgb)[0], tf.float64)
+        draws = tf.random.stateless_uniform([frames_per_video], seed=[seed, count], dtype=tf.float64)
+        chosen = tf.cast(draws * real, tf.int32)
         return {
-            "labels": label_matrix(parsed.labels, tf.constant(batch_size), num_classes),
-            "frames": decode_frames(
-                tf.gather(parsed.rgb, chosen, batch_dims=1), tf.gather(parsed.audio, chosen, batch_dims=1)
-            ),
-            "position": position,
+            "labels": video.labels,
+            "frames": tf.concat([tf.gather(video.rgb, chosen), tf.gather(video.audio, chosen)], axis=1),
+            "position": tf.concat([place, index[tf.newaxis]], axis=0),
         }
 
     signature = (
@@ -156,8 +151,8 @@ def train_batches(
     )
     stream = tf.data.Dataset.from_generator(groups, output_signature=signature).flat_map(read_group)
     return (
-        stream.batch(batch_size, drop_remainder=True)
-        .enumerate(start_step)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        stream.enumerate(start_step * batch_size)
+        .map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
         .prefetch(2)
     )

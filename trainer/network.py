@@ -3,6 +3,8 @@
 Legend: B videos, T frames, D features of a frame, K clusters, H hidden size, V classes.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from trainer.layers import Moments, Weights, matmul
@@ -13,17 +15,40 @@ from trainer.layers.net_vlad import net_vlad
 from trainer.yt8m import RGB_SIZE
 
 
-def dequantize(frames: tf.Tensor) -> tf.Tensor:
-    """uint8 [..., D] -> float32 [..., D] in about [-2, 2], each frame of L2 norm 1 over all D values.
+class Frames(NamedTuple):
+    """Frames of videos before their normalisation, which is carried along as a factor a frame.
 
-    x * (4 / 255) + (4 / 512 - 2) is the code that YouTube-8M's features are stored in.
+    The frames are by far the largest tensors of the network, and every pass over them counts: the factor goes into
+    the small results of the products with them.
     """
-    values = tf.cast(frames, tf.float32) * (4.0 / 255.0) + (4.0 / 512.0 - 2.0)
-    return tf.math.l2_normalize(values, axis=-1, epsilon=1e-12)
+
+    rgb: tf.Tensor
+    """float32 [B, T, 1024]."""
+    audio: tf.Tensor
+    """float32 [B, T, 128]."""
+    scale: tf.Tensor
+    """float32 [B, T]: what makes the L2 norm of a frame, rgb and audio together, 1."""
+
+
+_ORIGIN = (4.0 / 512.0 - 2.0) * (255.0 / 4.0)
+"""Of the code that YouTube-8M's features are stored in: q stands for (q + _ORIGIN) * (4 / 255)."""
+
+
+def dequantize(frames: tf.Tensor) -> Frames:
+    """uint8 [B, T, D], rgb before audio, as numbers: q * (4 / 255) + (4 / 512 - 2), each frame scaled to norm 1."""
+    # Split while a value is one byte. The factor 4 / 255 falls out of the norm, so it is left out from the start.
+    rgb, audio = frames[:, :, :RGB_SIZE], frames[:, :, RGB_SIZE:]
+    return normalized(tf.cast(rgb, tf.float32) + _ORIGIN, tf.cast(audio, tf.float32) + _ORIGIN)
+
+
+def normalized(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:
+    """Frames of float32 [B, T, 1024] and [B, T, 128]; one of zeros stays zeros."""
+    squares = sum(tf.square(tf.math.reduce_euclidean_norm(part, axis=-1)) for part in (rgb, audio))
+    return Frames(rgb, audio, tf.math.rsqrt(tf.maximum(squares, 1e-12)))
 
 
 def gated_net_vlad(
-    frames: tf.Tensor,
+    frames: Frames,
     mask: tf.Tensor | None,
     weights: Weights,
     moments: Moments | None = None,
@@ -33,7 +58,7 @@ def gated_net_vlad(
     """Probabilities of the V classes for each video.
 
     Args:
-        frames: float32 [B, T, D], as `dequantize` gives them, rgb before audio.
+        frames: As `dequantize` gives them.
         mask: float32 [B, T], 1 for a real frame and 0 for padding; None when every frame is real. A padding
             frame contributes nothing, and a video's row depends on no other row (in inference).
         weights: The 32 tensors of `Variant.tensor_specs`.
@@ -46,8 +71,8 @@ def gated_net_vlad(
 
     Reference: the paper, section 2.1; Miech, Laptev & Sivic 2017, https://arxiv.org/abs/1706.06905.
     """
-    video = net_vlad(frames[:, :, :RGB_SIZE], mask, weights, "video_vlad", moments, dtype)
-    audio = net_vlad(frames[:, :, RGB_SIZE:], mask, weights, "audio_vlad", moments, dtype)
+    video = net_vlad(frames.rgb, frames.scale, mask, weights, "video_vlad", moments, dtype)
+    audio = net_vlad(frames.audio, frames.scale, mask, weights, "audio_vlad", moments, dtype)
     vlad = tf.concat([video, audio], axis=1)  # [B, 1024 * K + 128 * (K // 2)]
     hidden = matmul(vlad, weights["hidden1/weights"], dtype)
     # The paper says ReLU; the released code, whose checkpoints we load, clips at 6.

@@ -1,4 +1,4 @@
-"""YT-8M SequenceExamples to tensors, a batch at a time. The same code reads for training, evaluation and serving.
+"""YT-8M SequenceExamples to tensors, for training and evaluation; their frames' decoding for serving, too.
 
 Legend: B videos, T frames, D bytes of a frame, V classes.
 """
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.yt8m import AUDIO_SIZE, RGB_SIZE
+from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, RGB_SIZE
 
 
 class ParsedExamples(NamedTuple):
@@ -61,8 +61,28 @@ def decode_frames(rgb: tf.Tensor, audio: tf.Tensor) -> tf.Tensor:
     )
 
 
-def label_matrix(labels: tf.SparseTensor, batch_size: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Label lists to bool [B, V]. A label named twice counts once."""
-    indices = tf.stack([labels.indices[:, 0], labels.values], axis=1)
-    empty = tf.zeros([tf.cast(batch_size, tf.int64), num_classes], tf.bool)
-    return tf.tensor_scatter_nd_update(empty, indices, tf.ones_like(labels.values, tf.bool))
+class DecodedVideo(NamedTuple):
+    """One video, cut to its first 300 frames."""
+
+    id: tf.Tensor
+    """string, scalar."""
+    labels: tf.Tensor
+    """bool [V]."""
+    rgb: tf.Tensor
+    """uint8 [T, 1024]."""
+    audio: tf.Tensor
+    """uint8 [T, 128]."""
+
+
+def decode_video(record: tf.Tensor, num_classes: int) -> DecodedVideo:
+    """A valid serialised SequenceExample, string scalar."""
+    parsed = parse_examples(record[tf.newaxis])
+    labels = tf.scatter_nd(
+        parsed.labels.values[:, tf.newaxis], tf.ones_like(parsed.labels.values), [num_classes]
+    )
+    return DecodedVideo(
+        id=parsed.ids[0],
+        labels=labels > 0,  # one that is named twice counts once
+        rgb=tf.io.decode_raw(parsed.rgb[0, :MAX_FRAMES], tf.uint8, fixed_length=RGB_SIZE),
+        audio=tf.io.decode_raw(parsed.audio[0, :MAX_FRAMES], tf.uint8, fixed_length=AUDIO_SIZE),
+    )

@@ -12,6 +12,7 @@ from trainer.input_pipeline import eval_batches
 from trainer.layers import Moments
 from trainer.metrics import Metrics, VideoMetrics
 from trainer.network import dequantize, gated_net_vlad
+from trainer.prefetch import prefetch
 from trainer.variant import Variant
 from trainer.weights import Arrays, check_weights
 from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
@@ -99,11 +100,11 @@ class Scorer:
         return result
 
 
-def evaluate(
-    scorer: Scorer, files: Sequence[str], batch_size: int = 128, limit: int | None = None
-) -> Metrics:
+def evaluate(scorer: Scorer, files: Sequence[str], batch_size: int = 64, limit: int | None = None) -> Metrics:
     """GAP and friends of the scorer's weights on the videos of TFRecord files (`limit`: on the first so many)."""
     metrics = VideoMetrics(scorer.num_classes)
-    for batch in eval_batches(files, batch_size, scorer.num_classes, limit):
-        metrics.update(scorer.scores(batch), batch["labels"].numpy())
+    batches = eval_batches(files, batch_size, scorer.num_classes, limit)
+    # Each batch is measured while the next one is scored, and the one after that is read.
+    for scores, labels in prefetch((scorer.scores(batch), batch["labels"].numpy()) for batch in batches):
+        metrics.update(scores, labels)
     return metrics.result()

@@ -36,6 +36,7 @@ def model_card(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         autoescape=False,  # Markdown
     )
     slices = [

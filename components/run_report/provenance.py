@@ -1,6 +1,7 @@
 """Which code runs: the version of this project, its commit, and the lock file that its libraries come from."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -13,20 +14,29 @@ _LOCK = "requirements.lock"
 def code_version() -> dict[str, str | None]:
     """{version, commit, lock_sha256}.
 
-    The commit is that of the git checkout the code runs from, with `+` where files of it were changed; None outside
-    of one. The lock file lies in the checkout, and in the image beside the installed packages.
+    The version is None where the project is not installed. The commit is that of the git checkout the code runs from,
+    with `+` where files of it were changed; elsewhere what the image was built of, if it was told. The lock file lies
+    in the checkout, and in the image beside the packages.
     """
     lock = next((path for path in (_ROOT / _LOCK, Path(sys.prefix) / _LOCK) if path.is_file()), None)
     return {
-        "version": metadata.version("yt8m"),
+        "version": _version(),
         "commit": _commit(),
         "lock_sha256": lock and hashlib.sha256(lock.read_bytes()).hexdigest(),
     }
 
 
+def _version() -> str | None:
+    try:
+        return metadata.version("yt8m")
+    except metadata.PackageNotFoundError:  # run from its sources
+        return None
+
+
 def _commit() -> str | None:
     if not (_ROOT / ".git").exists():
-        return None
+        revision = os.environ.get("YT8M_REVISION", "unknown")
+        return None if revision == "unknown" else revision
 
     def git(*arguments: str) -> str:
         return subprocess.run(

@@ -7,9 +7,6 @@ from components.run_report.provenance import code_version
 
 Facts = dict[str, Any]
 
-STATES = ("done", "cached", "running", "failed", "stopped", "not begun")
-"""Of a node. `stopped` is one that began, never ended, and whose run is over."""
-
 
 def run_facts(
     *,
@@ -30,8 +27,9 @@ def run_facts(
         pipeline: Its name, which is the recipe's.
         run_id: As the metadata store, or the cluster, has it.
         recipe: Of the run, without what has its default value.
-        nodes: [{id, upstream, state, started, seconds}], in an order in which they can run; `state` is one of STATES,
-            `started` ISO 8601; the last two are None where nobody knows.
+        nodes: [{id, upstream, state, started, seconds}], in an order in which they can run. The state is done, cached,
+            running, failed, not begun, or stopped (it never ended, and its run is over); `started` is ISO 8601; the
+            last two are None where nobody knows.
         artifacts: [{id, node, key, type, uri}]; id and node are None where nobody knows.
         code: See `code_version`; None for the code that runs now.
         started: ISO 8601.

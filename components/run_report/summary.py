@@ -35,7 +35,9 @@ def headline(report: Report) -> Headline:
         return Headline(text, "good")
     if push:
         return Headline(f"Not pushed: {push['reason']}", "bad")
-    return Headline("Still running", "neutral")
+    if run and run["state"] == "running":
+        return Headline("Still running", "neutral")
+    return Headline("Nothing was pushed", "neutral")
 
 
 def tiles(report: Report) -> list[Tile]:

@@ -35,7 +35,7 @@ def compile_(
     \b
     Example: yt8m compile --recipe yhls --image REGISTRY/yt8m:1.0 --pipeline-root gs://BUCKET/root --out yhls.yaml \\
                --train 'gs://BUCKET/frame/train*.tfrecord' --validate 'gs://BUCKET/frame/validate*.tfrecord' \\
-               --set kubernetes.volumes.models=/models --set push.directory=/models/yt8m
+               --set push.directory=gs://BUCKET/models/yt8m
     """
     from pipeline.kubeflow.checks import check_gpus, check_places
     from trainer.errors import UserError

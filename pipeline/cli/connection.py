@@ -1,4 +1,4 @@
-"""What verbs that predict have in common: the options of TLS, and where predictions come from."""
+"""What verbs that predict have in common: the options of versions and of TLS, and where predictions come from."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +16,20 @@ CertificateFile = Annotated[
     str | None, typer.Option(help="PEM file of this client's certificate, where the server wants one.")
 ]
 KeyFile = Annotated[str | None, typer.Option(help="PEM file of its key.")]
+ModelVersion = Annotated[
+    int | None, typer.Option(min=0, help="Number of the version to ask. Default: the newest.")
+]
+VersionLabel = Annotated[
+    str | None, typer.Option(help="The version that the server has under this label, instead of a number.")
+]
 
 
 def predictor_of(
     model: str | None,
     target: str,
     model_name: str,
+    version: int | None,
+    label: str | None,
     timeout: float,
     tls: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> "LocalPredictor | PredictClient":
@@ -31,16 +39,27 @@ def predictor_of(
         model: Directory of a SavedModel or of its versions.
         target: HOST:PORT.
         model_name: What the server calls it.
+        version: Number of the version; None for the newest.
+        label: Of the server's version; not with a number.
         timeout: Seconds that a request gets.
         tls: Files of the authority, the client's certificate and its key.
+
+    Raises:
+        UserError: If there is no such model, or the options contradict each other.
     """
+    from trainer.errors import UserError
+
+    if label is not None and (model or version is not None):
+        raise UserError(
+            "--version-label is what a server knows a version by: not with --model or --model-version"
+        )
     if model:
         from serving.local_predictor import LocalPredictor
 
-        return LocalPredictor(model)
+        return LocalPredictor(model, version)
     from serving.client import PredictClient
     from serving.tls import ClientTls
 
     ca, certificate, key = tls
     credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None
-    return PredictClient(target, model_name, timeout, credentials)
+    return PredictClient(target, model_name, timeout, credentials, version=version, version_label=label)

@@ -48,14 +48,18 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
     from serving.model_store import saved_model_path
     from serving.scoring import SavedModelScorer, label_rows, score_videos
     from trainer.errors import UserError
+    from trainer.memory import keep_freed_memory
     from trainer.metrics import VideoMetrics
+    from trainer.prefetch import prefetch
 
+    keep_freed_memory()
     scorer = SavedModelScorer(saved_model_path(model))
     metrics = VideoMetrics(scorer.card.num_classes)
     rejects = _Rejects()
     lines, terminal = _Lines(), Console(stderr=True)
     watched = track(files, "evaluating", console=terminal, disable=not terminal.is_terminal)
-    for videos, scores in score_videos(scorer, watched, batch_size, rejects.add):
+    # Each batch is measured while the next one is scored.
+    for videos, scores in prefetch(score_videos(scorer, watched, batch_size, rejects.add)):
         metrics.update(scores, label_rows(videos, scorer.card.num_classes))
         lines.say(metrics.videos)
     if not metrics.videos:

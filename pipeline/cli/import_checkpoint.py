@@ -35,10 +35,12 @@ def import_checkpoint(
         raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
 
     from serving.saved_model import Member, write_saved_model
+    from serving.warmup import write_warmup
     from trainer.tf1_checkpoint import read_tf1_checkpoint
 
     weights = read_tf1_checkpoint(prefix, chosen, member, num_classes)
     card = write_saved_model(out, [Member(variant=chosen, weights=weights)], num_classes)
+    write_warmup(out)
     result = {"model": out, "variant": str(chosen), "tensors": len(weights), "bytes": card.bytes}
     typer.echo(
         json.dumps(result, indent=2)

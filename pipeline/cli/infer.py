@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, predictor_of
+from pipeline.cli.beam_options import BeamSettings, beam_section
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from trainer.errors import UserError
 
 if TYPE_CHECKING:
     from serving.batch_inference import Inference, Progress
@@ -25,46 +27,82 @@ def infer(
     data: Annotated[
         list[str], typer.Option(help="File or quoted glob, frame level or video level; may be repeated.")
     ],
-    out: Annotated[str, typer.Option(help="FILE.csv, the submission format, or FILE.parquet.")],
+    out: Annotated[
+        str, typer.Option(help="FILE.csv, the submission format, or FILE.parquet; local or gs://.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
     ] = None,
     target: Annotated[str | None, typer.Option(help="HOST:PORT of a server, instead of --model.")] = None,
     model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    model_version: ModelVersion = None,
+    version_label: VersionLabel = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Videos asked for at once.")] = 32,
     concurrency: Annotated[int, typer.Option(min=1, help="Batches on their way at once.")] = 2,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
+    beam: BeamSettings = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Predicts all videos of many files: the 20 best classes of each, in the order of the input.
 
     An interrupted one goes on, when it is called again, with the first file that was not done. Records that are no
-    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out.
+    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out. With --beam many processes or
+    machines share the files; the output is the same.
 
     \b
     Examples: yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv
               yt8m infer --target localhost:8500 --data 'test/*.tfrecord' --out predictions.parquet
+              yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv --beam workers=4
     """
-    from serving.batch_inference import directory_identity
     from serving.batch_inference import infer as infer_files
+    from serving.inference_parts import directory_identity
     from serving.predictions_file import check_ending
-    from trainer.errors import UserError
     from trainer.files import expand
 
     if (model is None) == (target is None):
         raise UserError("give --model, a directory, or --target, a server")
     check_ending(out)
+    if beam:
+        if model is None or version_label is not None:
+            raise UserError("with --beam every worker loads the model: give --model, a directory")
+        result = _infer_with_beam(model, model_version, data, out, batch_size, beam)
+        typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
+        return
     files = expand(data)
     lines, rejects = _Lines(), _Rejects()
     tls = (tls_ca, tls_certificate, tls_key)
-    with closing(predictor_of(model, target or "", model_name, timeout, tls)) as predictor:
-        identity = f"{target} {model_name}" if target else directory_identity(predictor.path)
+    chosen = predictor_of(model, target or "", model_name, model_version, version_label, timeout, tls)
+    with closing(chosen) as predictor:
+        version = model_version if version_label is None else version_label
+        identity = f"{target} {model_name} {version}" if target else directory_identity(predictor.path)
         result = infer_files(predictor, identity, files, out, batch_size, concurrency, rejects.add, lines.say)
     typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
+
+
+def _infer_with_beam(
+    model: str, version: int | None, data: list[str], out: str, batch_size: int, settings: list[str]
+) -> "Inference":
+    section = beam_section(settings)
+    arguments = section.pipeline_args
+    if section.runner == "DataflowRunner":
+        for path in (model, out, *data):
+            if not path.startswith("gs://"):
+                raise UserError(
+                    f"Dataflow's workers read and write gs:// only, not {path}: copy it to a bucket"
+                )
+    from trainer.files import expand
+
+    files = expand(data)  # before the seconds that TensorFlow and Beam take
+    from components.batch_inference.run import infer_with_beam
+    from serving.local_predictor import whole_model_path
+
+    path = whole_model_path(model, version)
+    _logger.info("infer: %d files, by Beam's %s", len(files), section.runner)
+    return infer_with_beam(path, files, out, arguments, batch_size)
 
 
 class _Lines:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, predictor_of
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from serving.vocabulary import Vocabulary
     from trainer.records import Video
 
@@ -32,7 +34,11 @@ def predict(
         typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
     ] = None,
     model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
-    vocabulary: Annotated[str | None, typer.Option(help="YT-8M's vocabulary.csv, for names.")] = None,
+    model_version: ModelVersion = None,
+    version_label: VersionLabel = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="YT-8M's vocabulary.csv, for names instead of the model's own.")
+    ] = None,
     video_id: Annotated[str | None, typer.Option("--id", help="Only the video with this id.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos. Default: all.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Videos of one request.")] = _BATCH_SIZE,
@@ -54,23 +60,31 @@ def predict(
     from serving.ordered_map import ordered_map
     from serving.vocabulary import Vocabulary
     from trainer.errors import UserError
+    from trainer.files import open_file
 
     if target and model:
         raise UserError("--target asks a server and --model does without one: give one of them")
-    names = Vocabulary.load(vocabulary) if vocabulary else Vocabulary({})
+    names = Vocabulary.load(vocabulary) if vocabulary else None
+    for path in files:  # before the seconds that a model takes
+        with open_file(path, "rb"):
+            pass
     rejected: list[str] = []
     videos = itertools.islice(_wanted(files, video_id, rejected.append), limit)
     answers = []
     tls = (tls_ca, tls_certificate, tls_key)
-    with closing(predictor_of(model, target or "localhost:8500", model_name, timeout, tls)) as predictor:
+    chosen = predictor_of(
+        model, target or "localhost:8500", model_name, model_version, version_label, timeout, tls
+    )
+    with closing(chosen) as predictor:
         answered = ordered_map(
-            lambda batch: predictor.predict([video.sequence_example for video in batch]),
+            lambda batch: predictor.predict_named([video.sequence_example for video in batch]),
             _batches(videos, batch_size),
             concurrency,
         )
-        for batch, (classes, scores) in answered:
-            for video, row, values in zip(batch, classes.tolist(), scores.tolist(), strict=True):
-                answer = _answer(video, row, values, names)
+        for batch, (classes, scores, labels) in answered:
+            shown = _names(classes, labels, names)
+            for video, *row in zip(batch, classes.tolist(), shown, scores.tolist(), strict=True):
+                answer = _answer(video, *row)
                 answers.append(answer)
                 if not as_json:
                     typer.echo(_text(answer))
@@ -102,16 +116,28 @@ def _batches(videos: "Iterable[Video]", size: int) -> "Iterator[list[Video]]":
         yield batch
 
 
+def _names(
+    classes: "np.ndarray", labels: "np.ndarray | None", vocabulary: "Vocabulary | None"
+) -> list[list[str]]:
+    """What to show for classes [B, k]: the vocabulary's names, or else the model's own."""
+    from serving.vocabulary import Vocabulary
+
+    if vocabulary is None and labels is not None:
+        return [[name.decode(errors="backslashreplace") for name in row] for row in labels.tolist()]
+    vocabulary = vocabulary or Vocabulary({})
+    return [[vocabulary.name(index) for index in row] for row in classes.tolist()]
+
+
 def _answer(
-    video: "Video", classes: Sequence[int], scores: Sequence[float], names: "Vocabulary"
+    video: "Video", classes: Sequence[int], names: Sequence[str], scores: Sequence[float]
 ) -> dict[str, Any]:
     return {
         "id": video.id.decode(errors="backslashreplace"),
         "frames": video.num_frames,
         "labels": list(video.labels),
         "classes": [
-            {"class": index, "name": names.name(index), "score": score}
-            for index, score in zip(classes, scores, strict=True)
+            {"class": index, "name": name, "score": score}
+            for index, name, score in zip(classes, names, scores, strict=True)
         ],
     }
 

@@ -18,7 +18,7 @@ def runs(
     host: Host = None,
     root: Annotated[
         str | None,
-        typer.Option(help="Directory of the local runs, when no cluster is asked. Default: runs."),
+        typer.Option(help="Directory of this machine's runs, instead of a cluster's. Default: runs."),
     ] = None,
     watch: Annotated[
         str | None,

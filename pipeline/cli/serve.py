@@ -60,6 +60,9 @@ def serve(
         int | None, typer.Option(min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED.")
     ] = None,
     max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,
+    max_request_videos: Annotated[
+        int, typer.Option(min=1, help="Most videos of one request; they bound the memory that a model takes.")
+    ] = 1024,
     http_port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="For /metrics, /healthz and /readyz. Default: none."),
@@ -106,6 +109,7 @@ def serve(
         workers=workers or max(8, 2 * max_batch_size),
         max_requests=max_requests,
         max_request_bytes=max_request_mib * 2**20,
+        max_videos=max_request_videos,
         batching=batching if max_batch_size else None,
         tls=ServerTls(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca) if tls_key else None,
         http_port=http_port,

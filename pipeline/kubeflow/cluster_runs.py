@@ -1,6 +1,7 @@
 """The runs of a Kubeflow Pipelines installation, and one followed to its end."""
 
 import itertools
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,9 @@ _ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
 
 _PATIENCE = 20
 """Times in a row that a run may be asked for in vain while it is followed."""
+
+_BACKENDS_OWN = re.compile(r"root|(.*-driver|executor)(\(\d+\))?")
+"""Nodes of the workflow, which are listed among our tasks; a number stands behind those that may start again."""
 
 Run = dict[str, Any]
 
@@ -92,14 +96,12 @@ def describe(client: ApiClient, run: Any) -> Run:
 
 
 def _task_states(run: Any) -> dict[str, str]:
-    """State of each of our tasks; the backend lists its own drivers among them."""
+    """State of each of our tasks."""
     details = run.run_details.task_details if run.run_details else None
     return {
         task.display_name: (task.state or "pending").lower()
         for task in details or ()
-        if task.display_name
-        and task.display_name not in ("root", "executor")
-        and not task.display_name.endswith("-driver")
+        if task.display_name and not _BACKENDS_OWN.fullmatch(task.display_name)
     }
 
 

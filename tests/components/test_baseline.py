@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from components.baseline import served
 from components.baseline.served import copy_served_model
 from serving import model_store
+from serving.gcs_store import GcsStore
+from serving.local_store import LocalStore
 from tests.serving.test_model_store import write_model
 from trainer.errors import UserError
 
@@ -29,25 +30,30 @@ def test_the_copy_is_the_newest_version_and_outlives_it(tmp_path):
     assert (copy / "variables" / "variables.data-00000-of-00001").read_bytes() == b"b"
 
 
-def test_a_version_deleted_while_it_is_copied_is_not_handed_out(tmp_path, monkeypatch):
-    base = str(tmp_path / "served")
+@pytest.mark.parametrize("place", ["local", "gs"])
+def test_a_version_deleted_while_it_is_copied_is_not_handed_out(tmp_path, request, monkeypatch, place):
+    if place == "local":
+        base, kind = str(tmp_path / "served"), LocalStore
+    else:
+        request.getfixturevalue("gcs")
+        base, kind = "gs://bucket/served", GcsStore
     for content in (b"a", b"b"):
         model_store.publish(write_model(tmp_path / content.decode(), content), base)
-    copy_tree = served.copy_tree
+    copy = kind.copy
 
-    def delete_meanwhile(source, target, link):
-        if source.endswith("2"):
-            os.unlink(os.path.join(source, "saved_model.pb"))
+    def delete_meanwhile(self, version, target):
+        if version == 2:
+            model_store.delete(base, 2, force=True)
             (Path(target) / "half").write_bytes(b"")
-            raise FileNotFoundError(source)
-        return copy_tree(source, target, link)
+        copy(self, version, target)
 
-    monkeypatch.setattr(served, "copy_tree", delete_meanwhile)
+    monkeypatch.setattr(kind, "copy", delete_meanwhile)
     assert copy_served_model(base, str(tmp_path / "copy")) == 1
-    assert (tmp_path / "copy" / "saved_model.pb").read_bytes() == b"graph of a"
     assert not (tmp_path / "copy" / "half").exists()
+    assert not (tmp_path / "copy" / "manifest.sha256").exists()
+    assert (tmp_path / "copy" / "saved_model.pb").read_bytes() == b"graph of a"
 
 
-def test_addresses_with_a_scheme_are_refused(tmp_path):
-    with pytest.raises(UserError, match="gs://"):
-        copy_served_model("gs://bucket/yt8m", str(tmp_path / "copy"))
+def test_addresses_with_other_schemes_are_refused(tmp_path):
+    with pytest.raises(UserError, match="s3://"):
+        copy_served_model("s3://bucket/yt8m", str(tmp_path / "copy"))

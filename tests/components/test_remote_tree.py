@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.remote_tree import copy_remote_tree, local_tree
+from serving.model_store import list_versions
 
 
 @pytest.fixture
@@ -53,13 +54,16 @@ def test_the_way_back(bucket, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path) -> None:
+@pytest.mark.parametrize("place", ["local", "gs"])
+def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path, gcs, place) -> None:
     from tfx.types import standard_artifacts
 
     from components.baseline.executor import Executor as Baseline
     from components.pusher.executor import Executor as Pusher
+    from serving.card import ModelCard
 
-    root, served = f"ram://{uuid.uuid4().hex}", str(tmp_path / "models")
+    root = f"ram://{uuid.uuid4().hex}"
+    served = str(tmp_path / "models") if place == "local" else "gs://bucket/models"
 
     def artifact(kind, name: str):
         made = kind()
@@ -68,15 +72,20 @@ def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path) -> None:
 
     candidate = artifact(standard_artifacts.Model, "candidate")
     fill(f"{candidate.uri}/Format-Serving")
+    ModelCard(num_classes=2, num_mixtures=1, bytes=1, gap=None, members=()).save(
+        f"{candidate.uri}/Format-Serving"
+    )
     blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
     blessing.set_int_custom_property("blessed", 1)
     infra = artifact(standard_artifacts.InfraBlessing, "infra")
     infra.set_int_custom_property("blessed", 1)
     inputs = {"model": [candidate], "model_blessing": [blessing], "infra_blessing": [infra]}
     pushed = artifact(standard_artifacts.PushedModel, "pushed")
-    Pusher().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": served})
+    properties = {"push_destination": served, "model_name": "yt8m", "data_licence": "CC BY 4.0"}
+    Pusher().Do(inputs, {"pushed_model": [pushed]}, properties)
     assert pushed.get_string_custom_property("pushed_version") == "1"
-    assert EXPECTED.items() <= content(f"{served}/1").items()
+    assert pushed.get_string_custom_property("pushed_destination") == f"{served}/1"
+    assert list_versions(served) == [1]
 
     baseline = artifact(standard_artifacts.Model, "baseline")
     Baseline().Do({}, {"model": [baseline]}, {"push_destination": served})

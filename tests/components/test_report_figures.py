@@ -1,5 +1,6 @@
 """Pictures of reports, whole and thin: well-formed, of the page's colours, with words, and true to the numbers."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 
@@ -90,6 +91,14 @@ def test_every_ensemble_has_its_gap_and_its_members(report):
     assert sum(text.startswith("K24-H1440") for text in found) == 4
 
 
+def test_a_limit_far_away_is_told_in_words(report):
+    small = {
+        **report,
+        "ensemble": {**report["ensemble"], "limit_bytes": 10 * report["ensemble"]["limit_bytes"]},
+    }
+    assert "limit 10240 MiB, 10 times as long as the longest bar" in texts(ensembles(small))
+
+
 def test_learning_rates_that_are_all_the_same_are_named_once(report):
     assert [text for text in texts(DRAW["learning_rate"](report)) if "variants" in text] == [
         "all 20 variants"
@@ -126,6 +135,6 @@ def test_labels_keep_their_distance_their_order_and_within_bounds(wanted, gap):
     least = min(gap, 100 / max(1, len(wanted) - 1))
     assert all(-1e-6 <= place <= 100 + 1e-6 for place in places)
     ordered = sorted(zip(wanted, places, strict=True))
-    for (one, lower), (other, higher) in zip(ordered, ordered[1:], strict=False):
+    for (one, lower), (other, higher) in itertools.pairwise(ordered):
         assert abs(higher - lower) >= least - 1e-6
         assert one == other or lower < higher

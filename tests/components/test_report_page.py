@@ -132,6 +132,23 @@ def test_a_run_that_failed_in_its_second_trainer_has_a_page():
     assert "No ensemble was assembled in this run." in page
 
 
+def test_the_headline_is_what_became_of_the_run(report):
+    refused = {
+        "pushed": False,
+        "reason": "not blessed by the Evaluator",
+        "version": None,
+        "destination": None,
+    }
+    assert headline(report) == ("Pushed as version 3", "good")
+    assert headline({**report, "push": refused}) == ("Not pushed: not blessed by the Evaluator", "bad")
+    assert headline(assemble_report()) == ("Nothing was pushed", "neutral")
+    for state, text, mood in (
+        ("running", "Still running", "neutral"),
+        ("stopped", "Stopped before its end; started again, it goes on from there", "bad"),
+    ):
+        assert headline(assemble_report(run=facts(["K2-H4"], state))) == (text, mood)
+
+
 def test_the_cards_markdown():
     html = markdown_html("# A\n\n| x |\n| ---: |\n| 1 |\n\n<script>alert(1)</script>\n")
     assert html.startswith("<h3>A</h3>")

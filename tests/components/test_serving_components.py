@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from serving import model_store
+from serving.card import ModelCard
 from tests.records import write_shards
 from tests.serving.test_model_store import write_model
 from tests.serving.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.slow
+
+_PUSH = {"run_id": "1", "model_name": "yt8m", "data_licence": "CC BY 4.0"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,8 @@ def make(kind, uri):
 @pytest.fixture
 def candidate(artifacts, tmp_path):
     model = make(artifacts.Model, tmp_path / "candidate")
-    write_tiny_model(str(tmp_path / "candidate" / "Format-Serving"))
+    directory = write_tiny_model(str(tmp_path / "candidate" / "Format-Serving"))
+    ModelCard(num_classes=30, num_mixtures=1, bytes=4, gap=None, members=()).save(directory)
     return model
 
 
@@ -78,6 +82,7 @@ def test_the_validator_takes_no_broken_model(artifacts, candidate, examples, tmp
 
 @pytest.mark.parametrize(("evaluated", "served"), [(1, 1), (0, 1), (1, 0)])
 def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, evaluated, served):
+    from components.artifacts import Report
     from components.pusher.executor import Executor
 
     base = str(tmp_path / "served")
@@ -86,11 +91,19 @@ def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, eva
         "model": [candidate],
         "model_blessing": [blessing(artifacts.ModelBlessing, tmp_path / "evaluated", evaluated)],
         "infra_blessing": [blessing(artifacts.InfraBlessing, tmp_path / "infra", served)],
+        "evaluation": [make(artifacts.ModelEvaluation, tmp_path / "evaluation")],
+        "data": [make(Report, tmp_path / "data")],
     }
-    Executor().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": base, "run_id": "1"})
+    measured = {"gap": 0.5, "hit_at_one": 0.5, "perr": 0.5, "map": 0.5, "videos": 6}
+    results = {"candidate": measured, "baseline": None, "slices": []}
+    (tmp_path / "evaluation" / "results.json").write_text(json.dumps(results))
+    (tmp_path / "data" / "report.json").write_text(json.dumps({"splits": {}, "rejected_videos": 3}))
+    Executor().Do(inputs, {"pushed_model": [pushed]}, _PUSH | {"push_destination": base})
     result = json.loads((tmp_path / "pushed" / "pushed.json").read_text())
     good = bool(evaluated and served)
     assert result["pushed"] is good
+    assert "| all | 6 | 0.5000 |" in result["model_card"]
+    assert "- 3 records could not be used." in result["model_card"]
     assert pushed.get_int_custom_property("pushed") == int(good)
     assert model_store.list_versions(base) == ([1] if good else [])
     if good:

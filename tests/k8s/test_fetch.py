@@ -11,6 +11,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving import model_store
 from serving.manifest import MANIFEST
+from tests.gcs_emulator import BUCKET
 from tests.k8s.overlays import K8S
 
 SERVING = K8S / "serving"
@@ -25,8 +26,8 @@ rm -rf "$6" && cp -R "${5#gs://}" "$6"
 
 
 @pytest.fixture
-def base(tmp_path):
-    """A model directory with versions 1 and 2, as the project publishes them."""
+def base(tmp_path, gcs):
+    """What lies in a bucket when versions 1 and 2 have been pushed there."""
     directory = tmp_path / "bucket" / "yt8m"
     for content in (b"one", b"two"):
         source = tmp_path / content.decode()
@@ -36,7 +37,11 @@ def base(tmp_path):
         (source / "variables" / "variables.index").write_bytes(b"index")
         (source / "variables" / "variables.data-00000-of-00001").write_bytes(content * 1000)
         (source / "assets.extra" / "a name with spaces.json").write_bytes(b"{}")
-        model_store.publish(str(source), str(directory))
+        model_store.publish(str(source), f"gs://{BUCKET}/yt8m")
+    model_store.label(f"gs://{BUCKET}/yt8m", {"stable": 1})
+    for name, object_ in gcs.contents("yt8m/").items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(object_)
     return directory
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -91,6 +92,8 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
         "model": ensemble,
         "model_blessing": {"Evaluator"},
         "infra_blessing": {"ModelServerValidator"},
+        "evaluation": {"Evaluator"},
+        "data": examples,
     }
 
 
@@ -103,6 +106,9 @@ def test_evaluator_runs_without_a_baseline(nodes) -> None:
 def test_report_hears_of_everything(nodes) -> None:
     assert set(nodes["RunReport"].upstream_nodes) == {
         "YouTube8MExampleGen",
+        "StatisticsGen",
+        "ExampleValidator",
+        *per_variant("Trainer"),
         *per_variant("CheckpointAverager"),
         *per_variant("Fp16Compressor"),
         "EnsembleAssembler",
@@ -110,6 +116,16 @@ def test_report_hears_of_everything(nodes) -> None:
         "ModelServerValidator",
         "Pusher",
     }
+
+
+def test_report_gets_the_graph_without_what_follows_from_it(nodes) -> None:
+    graph = json.loads(nodes["RunReport"].parameters.parameters["graph"].field_value.string_value)
+    assert list(graph)[-1] == "RunReport"
+    assert set(graph) == set(nodes)
+    assert graph["Trainer-K24-H1440"] == ["ExampleValidator"]
+    assert graph["CheckpointAverager-K24-H1440"] == ["Trainer-K24-H1440"]
+    assert graph["EnsembleAssembler"] == sorted(per_variant("Fp16Compressor"))
+    assert (graph["Pusher"], graph["RunReport"]) == (["Evaluator", "ModelServerValidator"], ["Pusher"])
 
 
 def test_what_is_served_is_looked_up_in_every_run(nodes) -> None:
@@ -128,8 +144,8 @@ def test_training_settings_reach_each_trainer(nodes) -> None:
     assert parameters["run_fn"].field_value.string_value == "components.trainer.run_fn.run_fn"
 
 
-def test_exec_properties_are_small(nodes) -> None:
-    for node in nodes.values():
+def test_exec_properties_are_small() -> None:
+    for node in compiled("grid28").values():
         assert sum(len(str(value)) for value in node.parameters.parameters.values()) < 10_000
 
 

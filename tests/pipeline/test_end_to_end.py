@@ -77,6 +77,25 @@ def test_first_run_pushes_an_ensemble_that_fits(first: subprocess.CompletedProce
     assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
 
 
+def test_first_run_leaves_a_page_and_a_model_card(
+    first: subprocess.CompletedProcess[str], place: Path
+) -> None:
+    assert first.returncode == 0, first.stderr
+    assert (place / "runs/tiny/report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    report = json.loads((place / "runs/tiny/report.json").read_text(encoding="utf-8"))
+    assert {node["id"]: node["state"] for node in report["run"]["nodes"]} == dict.fromkeys(NODES, "done")
+    assert report["run"]["recipe"]["variants"] == VARIANTS
+    assert set(report["training"]) == set(VARIANTS)
+    assert all(set(curves) >= {"loss", "learning_rate"} for curves in report["training"].values())
+    assert report["ensemble"]["analysis"]["calibration"]["pairs"] > 0
+    assert {split: found["videos"] for split, found in report["statistics"].items()} == {
+        split: counts["videos"] for split, counts in report["data"]["splits"].items()
+    }
+    assert report["anomalies"] == {"train": [], "eval": []}
+    card = (place / "served/yt8m/1/assets.extra/MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card == report["push"]["model_card"]
+
+
 def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.CompletedProcess[str]) -> None:
     lines = [line.split("] ", 1)[1] for line in first.stderr.splitlines() if "] " in line]
     assert sorted(line.removesuffix(" ...") for line in lines if line.endswith(" ...")) == sorted(NODES)

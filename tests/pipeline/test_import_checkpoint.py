@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from serving.saved_model import Member, write_saved_model
+from serving.servable import Servable
+from serving.warmup import run_warmup
 from tests.records import random_example
 from trainer.errors import UserError
 from trainer.snapshots import write_tensors
@@ -46,6 +48,10 @@ def test_answers_as_the_same_weights(tmp_path):
         for path in (out, tmp_path / "direct")
     ]
     np.testing.assert_array_equal(*predictions)
+
+    servable = Servable(str(out), "m", 1)
+    assert run_warmup(servable, str(out)) == 2
+    servable.close()
 
 
 def test_leaves_an_existing_directory_alone(tmp_path):

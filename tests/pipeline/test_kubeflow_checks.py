@@ -153,7 +153,7 @@ def test_platform_document() -> None:
         (["push.directory=models"], IMAGE, ROOT, "push.directory: models is a path that a pod does not have"),
         (MOUNTED[:1], IMAGE, ROOT, "push.directory: models/yhls/yt8m is a path that a pod does not have "
                                     "(mounted are /models)"),
-        ([*MOUNTED, "push.directory=gs://b/m"], IMAGE, ROOT, "gs://b/m: model directories with gs://"),
+        (["push.directory=s3://b/m"], IMAGE, ROOT, "push.directory: s3://b/m is a path that a pod does not have"),
         ([*MOUNTED, "data.train=[/data/x]"], IMAGE, ROOT, "data.train: /data/x is a path that a pod does not"),
         ([*MOUNTED, "data.vocabulary=/v.csv"], IMAGE, ROOT, "data.vocabulary: /v.csv is a path that a pod does not"),
         ([*MOUNTED, "data.validate=[/models-2/x]"], IMAGE, ROOT, "data.validate: /models-2/x is a path that"),
@@ -168,6 +168,11 @@ def test_places_that_pods_do_not_reach(overrides: list[str], image: str, root: s
     with pytest.raises(UserError) as caught:
         checks.check_places(load_recipe("yhls", overrides, **data), image, root)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("overrides", [["push.directory=gs://b/m"], MOUNTED])
+def test_models_go_to_a_bucket_or_a_volume(overrides: list[str]) -> None:
+    checks.check_places(load_recipe("yhls", overrides, **BUCKET), IMAGE, ROOT)
 
 
 def test_k80_needs_an_image_of_its_own() -> None:

@@ -248,6 +248,41 @@ def test_baseline_hands_out_nothing_on_the_first_run_and_the_consumer_gets_none(
     assert seen["inputs"] == {"baseline_model": []}
 
 
+def test_the_page_of_a_run_is_one_file_at_its_address_and_metrics_are_metadata(backend) -> None:
+    data = backend.root / "compression"
+    data.mkdir()
+    content = {
+        "variant": "K2-H4",
+        "float32_bytes": 2**21,
+        "float16_bytes": 2**20,
+        "rate": 0.5,
+        "gap_float16": 0.25,
+    }
+    (data / "report.json").write_text(json.dumps(content), encoding="utf-8")
+    given = {"name": "7", "uri": "/never/read", "metadata": {"payload_uri": str(data)}}
+    arguments = backend.arguments(
+        "RunReport",
+        "components.run_report.executor.Executor",
+        parameters={
+            "recipe": ("STRING", json.dumps({"name": "tiny", "variants": ["K2-H4"]})),
+            "graph": ("STRING", json.dumps({"Pusher": [], "RunReport": ["Pusher"]})),
+            "run_id": ("STRING", "run-1"),
+        },
+        inputs={"compression_000": ("yt8m.Report", given)},
+        outputs={"report": "yt8m.Report", "page": "system.HTML", "metrics": "system.Metrics"},
+    )
+    assert main(arguments) == 0
+    made = backend.output("RunReport")
+    assert made["page"]["uri"] == backend.uri("RunReport", "page")
+    assert "payload_uri" not in made["page"]["metadata"]
+    page = Path(made["page"]["uri"]).read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "K2-H4" in page
+    numbers = made["metrics"]["metadata"]
+    assert (numbers["gap_K2-H4"], numbers["mib_K2-H4"]) == (0.25, 1.0)
+    assert main(arguments) == 0, "a second attempt writes over the first one's page"
+
+
 def test_wrong_input_leaves_one_last_line_and_exit_code_2(backend) -> None:
     """As a process of its own, which is how a container runs it."""
     arguments = example_gen(backend, backend.root / "nowhere")

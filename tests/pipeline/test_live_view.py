@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.live_view import LiveView, clock
+from pipeline.live_view import LiveView, can_show, clock
 from pipeline.node_progress import NodeStart, NodeTime
 from trainer.progress import TrainingProgress
 
@@ -65,6 +65,17 @@ def test_a_long_text_takes_one_line() -> None:
     tell(view, "", NodeStart("Pusher", 6, 19))
     tell(view, "words " * 100)
     assert len(drawn(view, width=60).splitlines()) == 2
+
+
+def test_pipes_and_dumb_terminals_get_lines(monkeypatch) -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        monkeypatch.setenv("TERM", "xterm")
+        assert can_show(terminal)
+        monkeypatch.setenv("TERM", "dumb")
+        assert not can_show(terminal)
+        assert not can_show(io.StringIO())
+    os.close(master)
 
 
 def test_clock() -> None:

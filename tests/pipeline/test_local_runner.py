@@ -1,4 +1,5 @@
 import fcntl
+import json
 import logging
 import os
 from pathlib import Path
@@ -66,9 +67,12 @@ def test_progress_reaches_the_terminal_and_chatter_the_log(tmp_path, capfd) -> N
 def test_refusal_of_a_component_is_a_user_error_that_names_it(tmp_path) -> None:
     with pytest.raises(UserError, match=r"^Check: the text is wrong, in the model; write another") as caught:
         run(tmp_path, mood="refuse")
-    (log,) = (tmp_path / "logs").iterdir()
+    (log,) = (tmp_path / "logs").glob("*.log")
     assert str(log) in str(caught.value)
     assert "Traceback" in log.read_text()
+    record = json.loads(log.with_suffix(".json").read_text())
+    assert record["error"] == "Check: the text is wrong, in the model; write another"
+    assert (record["pipeline"], record["graph"]) == ("tiny", {"Write": [], "Check": ["Write"]})
 
 
 def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
@@ -78,6 +82,14 @@ def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
         run(tmp_path, mood="break")
     assert "try this: the same command again keeps all steps that are done" in str(caught.value)
     assert "ZeroDivisionError" in Path(caught.value.log_file).read_text()
+    assert run(tmp_path).times[0].cached
+
+
+def test_an_interrupted_run_says_where_and_what_next(tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, mood="interrupt")
+    (log,) = (tmp_path / "logs").iterdir()
+    assert f"interrupted in Check; the same command goes on (log: {log})" in log.read_text()
     assert run(tmp_path).times[0].cached
 
 

@@ -4,8 +4,8 @@ import json
 import os
 import re
 import signal
-import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,17 +70,33 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
 
 
 @pytest.fixture(scope="module")
-def first(place: Place) -> Any:
-    """A rehearsal in which one Trainer is killed when it has written its first state."""
+def both(place: Place) -> tuple[Any, dict[str, Any]]:
+    """A rehearsal, in which one Trainer is killed when it has written its first state, and a local run's report.
+
+    At the same time, since the rehearsal's tasks spend theirs importing TFX one after the other.
+    """
+    from pipeline.local_runner import run_locally
+
     root = place.directory / "root"
-    killer = threading.Thread(target=_kill_after_the_first_state, args=(root,), daemon=True)
-    killer.start()
-    return run(place.compiled, root)
+    elsewhere = place.recipe.push.model_copy(update={"directory": f"{place.directory}/local"})
+    with ThreadPoolExecutor() as pool:
+        rehearsed = pool.submit(run, place.compiled, root)
+        pool.submit(_kill_after_the_first_state, root, rehearsed)
+        local = run_locally(place.recipe.model_copy(update={"push": elsewhere}), f"{place.directory}/run")
+        return rehearsed.result(), local.report
 
 
-def _kill_after_the_first_state(root: Path) -> None:
+@pytest.fixture(scope="module")
+def first(both: tuple[Any, dict[str, Any]]) -> Any:
+    """The rehearsal."""
+    return both[0]
+
+
+def _kill_after_the_first_state(root: Path, rehearsed: Future) -> None:
     while not any(root.glob(f"tiny/*/{KILLED}/*/_payload/model_run/state/state-*.index")):
-        time.sleep(0.005)
+        if rehearsed.done():
+            return
+        time.sleep(0.02)
     (log,) = root.glob(f"tiny/*/_logs/{KILLED}.log")
     os.kill(int(re.findall(r"--- process (\d+)", log.read_text())[-1]), signal.SIGKILL)
 
@@ -91,7 +107,7 @@ def report_of(finished: Any) -> dict[str, Any]:
 
 def test_everything_succeeds_and_an_ensemble_is_pushed(first: Any, place: Place) -> None:
     assert {outcome.state for outcome in first.tasks.values()} == {"succeeded"}, first.table()
-    assert len(first.tasks) == 9 + 3 * len(VARIANTS)
+    assert len(first.tasks) == 10 + 3 * len(VARIANTS)
     assert report_of(first)["push"]["version"] == 1
     assert (place.directory / "served/1/saved_model.pb").is_file()
     assert first.tasks["Baseline"].outputs == {}
@@ -114,12 +130,8 @@ def test_no_task_downloads_the_examples(first: Any) -> None:
     assert first.bytes_downloaded < size / 100
 
 
-def test_the_result_is_that_of_a_local_run(first: Any, place: Place) -> None:
-    from pipeline.local_runner import run_locally
-
-    elsewhere = place.recipe.push.model_copy(update={"directory": f"{place.directory}/local"})
-    local = run_locally(place.recipe.model_copy(update={"push": elsewhere}), f"{place.directory}/run").report
-    rehearsed = report_of(first)
+def test_the_result_is_that_of_a_local_run(both: tuple[Any, dict[str, Any]]) -> None:
+    rehearsed, local = report_of(both[0]), both[1]
     assert local["ensembles"]
     for key in ("ensembles", "members"):
         assert rehearsed[key] == local[key]

@@ -75,7 +75,7 @@ def test_watch_says_what_changes_and_ends_with_the_run(cluster, yt8m, monkeypatc
         cluster,
         monkeypatch,
         ("PENDING", {}),
-        ("RUNNING", {"root": "RUNNING", "A-driver": "SUCCEEDED", "A": "RUNNING"}),
+        ("RUNNING", {"root": "RUNNING", "A-driver": "SUCCEEDED", "A": "RUNNING", "executor(0)": "FAILED"}),
         ("RUNNING", {"root": "RUNNING", "A": "SUCCEEDED", "B": "RUNNING"}),
         ("SUCCEEDED", {"root": "SUCCEEDED", "A": "SUCCEEDED", "B": "SUCCEEDED"}),
     )
@@ -214,7 +214,8 @@ def test_a_database_that_cannot_be_read_hides_no_other(tmp_path, capsys, caplog)
     record(tmp_path / "a", "2026-11-23T10:00:00.000001", RunReport=("COMPLETE", {}))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/metadata.sqlite").write_text("nonsense" * 1000)
-    assert [run["recipe"] for run in json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]] == ["a"]
+    for root in (tmp_path, tmp_path / "a"):
+        assert [run["recipe"] for run in json.loads(local(capsys, "--root", root, "--json"))["runs"]] == ["a"]
     assert "broken/metadata.sqlite cannot be read: " in caplog.text
 
 

@@ -20,5 +20,7 @@ def Check(mood: Parameter[str], model: InputArtifact[Model]) -> None:  # noqa: N
             raise KeyError("inner")
         except KeyError as error:
             raise UserError("the text is wrong, in the model; write another") from error
+    if mood == "interrupt":
+        raise KeyboardInterrupt
     if mood == "break":
         raise ZeroDivisionError(model.uri)

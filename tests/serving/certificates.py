@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -20,11 +21,12 @@ class Authority:
         own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), True)
         self.ca = self._write(f"{name}.pem", own)
 
-    def issue(self, name: str) -> tuple[str, str]:
-        """Files of a certificate for 127.0.0.1, and of its key."""
+    def issue(self, name: str, hosts: Sequence[str] = ()) -> tuple[str, str]:
+        """Files of a certificate for 127.0.0.1 and the hosts, and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
+        address = x509.SubjectAlternativeName(names)
         certificate = self._write(f"{name}.pem", self._builder(subject, key).add_extension(address, False))
         path = self._directory / f"{name}.key"
         path.write_bytes(

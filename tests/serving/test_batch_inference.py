@@ -117,9 +117,8 @@ def test_parts_of_something_else_are_not_used(files, tmp_path, change):
 
 
 def test_what_cannot_be_done(files, tmp_path):
-    for name, problem in (("s.txt", "written as .csv or .parquet"), ("gs://b/s.csv", "to a local file")):
-        with pytest.raises(UserError, match=problem):
-            infer(Predictor(), "m", files, name)
+    with pytest.raises(UserError, match=r"written as .csv or .parquet"):
+        infer(Predictor(), "m", files, "s.txt")
     with pytest.raises(UserError, match="cannot write"):
         infer(Predictor(), "m", files, f"{files[0]}/s.csv")
     bad = str(tmp_path / "bad.tfrecord")

@@ -63,11 +63,12 @@ def test_a_large_file_goes_in_parts_and_is_checked(gcs, tmp_path):
     assert blob.metadata.keys() == {"sha256"}
 
 
-def test_what_is_damaged_on_its_way_is_not_published(gcs, source, monkeypatch):
+@pytest.mark.parametrize("damaged", [DATA, ".claim-1", "manifest.sha256"])
+def test_what_is_damaged_on_its_way_is_not_published(gcs, source, monkeypatch, damaged):
     put = GcsObjects.put
 
     def damaging(self, name, content, *args, **kwargs):
-        return put(self, name, b"b" if name.endswith(DATA) else content, *args, **kwargs)
+        return put(self, name, b"b" if name.endswith(damaged) and content else content, *args, **kwargs)
 
     monkeypatch.setattr(GcsObjects, "put", damaging)
     with pytest.raises(RuntimeError, match="is not what was sent"):
@@ -110,10 +111,11 @@ def test_a_live_publisher_is_left_alone_and_a_dead_one_is_cleaned_up(gcs, source
     assert model_store.publish(other, BASE).version == 3
     assert names(gcs) == {"2", "3"}
     # It was only asleep, and goes on where it was: what it writes is no version, and goes with the next publish.
-    objects.put(f"1/{DATA}", b"a")
+    objects.put(f"1/{DATA}", b"a", metadata={"sha256": "of a"})
     assert not claim.held()
     assert not claim.commit({})
     assert model_store.list_versions(BASE) == [2, 3]
+    gcs.age(301)
     assert model_store.publish(source, BASE).version == 4
     assert names(gcs) == {"2", "3", "4"}
 

@@ -99,6 +99,7 @@ def test_versions_are_the_next_integers(tmp_path, files, base):
     assert [publish(tmp_path, base, content).version for content in (b"a", b"b", b"c")] == [1, 2, 3]
     files.write("7/note", b"somebody's directory without a model: its number is taken all the same")
     assert publish(tmp_path, base, b"d").version == 8
+    assert "7/note" in files.all()
     for name in ("0012/saved_model.pb", "-3/saved_model.pb", "x/saved_model.pb"):
         files.write(name, b"no version")
     assert model_store.list_versions(base) == [1, 2, 3, 8]

@@ -27,6 +27,13 @@ def test_names_are_found_by_index_and_not_by_line(tmp_path):
     assert dict(names.names) == {7: 'Dance, "modern"', 0: "Été"}
 
 
+def test_verticals_are_those_that_are_named(tmp_path):
+    text = "Index,Name,Vertical1,Vertical2,Vertical3\n0,a,Games,,\n1,b,Sports,Games,Sports\n2,c,,,\n"
+    found = Vocabulary.load(write(tmp_path, text))
+    assert dict(found.verticals) == {0: ("Games",), 1: ("Sports", "Games")}
+    assert dict(Vocabulary.load(write(tmp_path, "Index,Name\n1,x\n")).verticals) == {}
+
+
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
     assert Vocabulary.load(write(tmp_path, "Index,Name\n1,x\n", "utf-8-sig")).name(1) == "x"
 
@@ -58,6 +65,8 @@ def test_the_real_vocabulary():
     names = Vocabulary.load(REAL)
     assert len(names.names) == 3862 - 56
     assert (names.name(0), names.name(3)) == ("Game", "Concert")
+    assert names.verticals[0] == ("Games",)
+    assert len({name for found in names.verticals.values() for name in found}) == 25
     assert sum("," in name for name in names.names.values()) > 0
     assert sum(names.name(index) == f"class {index}" for index in range(3862)) == 56
 

@@ -12,11 +12,25 @@ from serving import wire
 
 def test_requests_are_those_of_the_api():
     request = predict_pb2.PredictRequest.FromString(
-        wire.string_request("yt8m", "examples", [b"a", b"", b"\xff\x00"]).SerializeToString()
+        wire.string_request(wire.ModelChoice(), "examples", [b"a", b"", b"\xff\x00"]).SerializeToString()
     )
     assert request.model_spec == predict_pb2.PredictRequest(model_spec={"name": "yt8m"}).model_spec
     assert set(request.inputs) == {"examples"}
     assert tf.make_ndarray(request.inputs["examples"]).tolist() == [b"a", b"", b"\xff\x00"]
+
+
+def test_a_version_a_label_and_outputs_can_be_asked_for():
+    for choice, outputs in (
+        (wire.ModelChoice(name="m", version=0), ["scores"]),
+        (wire.ModelChoice(name="m", label="stable"), []),
+    ):
+        request = predict_pb2.PredictRequest.FromString(
+            wire.string_request(choice, "examples", [], outputs).SerializeToString()
+        )
+        spec = request.model_spec
+        assert spec.WhichOneof("version_choice") == ("version_label" if choice.label else "version")
+        assert (spec.version.value, spec.version_label) == (0, choice.label or "")
+        assert request.output_filter == outputs
 
 
 def response(**tensors):
@@ -45,6 +59,12 @@ def test_outputs_are_read_in_both_forms(array):
         read = wire.output_array(response(z=tensor), "z")
         np.testing.assert_array_equal(read, array)
         assert (read.dtype, read.shape) == (array.dtype, array.shape)
+
+
+def test_strings_are_read_as_bytes():
+    array = np.array([[b"Game", b"\xff"], [b"", b"Car"]], object)
+    read = wire.output_array(response(z=tf.make_tensor_proto(array)), "z")
+    assert read.tolist() == array.tolist()
 
 
 def test_one_value_fills_a_tensor():

@@ -37,7 +37,8 @@ def test_batch_norm_in_training_uses_the_batch_and_reports_it():
 
 def test_net_vlad_of_two_frames_and_two_clusters():
     # Assignment by x @ W = [[ln 3, 0], [0, 0]]: softmax [3/4, 1/4] and [1/2, 1/2].
-    frames = tf.constant([[[np.log(3.0), 0.0], [0.0, 1.0]]], tf.float32)
+    frames = tf.constant([[[2 * np.log(3.0), 0.0], [0.0, 4.0]]], tf.float32)
+    scale = tf.constant([[0.5, 0.25]])
     weights = {
         "v/cluster_weights": tf.constant([[1.0, 0.0], [0.0, 0.0]]),
         "v/cluster_centers": tf.constant([[[0.0, 1.0], [0.0, 0.0]]]),
@@ -49,7 +50,7 @@ def test_net_vlad_of_two_frames_and_two_clusters():
     second = np.array([0.25 * (ln3 - 1) + 0.5 * (0 - 1), 0.5])
     first, second = first / np.linalg.norm(first), second / np.linalg.norm(second)
     expected = np.stack([first, second], axis=1).ravel() / np.sqrt(2)  # K fastest
-    assert net_vlad(frames, None, weights, "v").numpy()[0] == pytest.approx(expected, abs=1e-6)
+    assert net_vlad(frames, scale, None, weights, "v").numpy()[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_context_gating_scales_each_value_by_its_gate():

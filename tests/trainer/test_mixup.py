@@ -4,12 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.mixup import mixup
+from trainer.network import normalized
 
 
 def test_a_blend_lies_between_its_two_videos_and_nearer_to_its_own():
-    frames = tf.eye(4)[:, tf.newaxis, :]  # four videos of one frame, all at right angles
-    labels = tf.eye(4)
-    blended, soft = mixup(frames, labels, 1.0, tf.constant([1, 2], tf.int64))
+    frames, labels = _videos()
+    mixed, soft = mixup(frames, labels, 1.0, tf.constant([1, 2], tf.int64))
+    blended = (tf.concat([mixed.rgb, mixed.audio], axis=-1) * mixed.scale[:, :, tf.newaxis]).numpy()
     np.testing.assert_allclose(np.linalg.norm(blended, axis=-1), 1, rtol=1e-6)
     for row in range(4):
         own, other = soft[row, row], soft[row, 3 - row]
@@ -22,7 +23,13 @@ def test_a_blend_lies_between_its_two_videos_and_nearer_to_its_own():
 
 
 def test_blends_are_a_function_of_the_seed():
-    frames, labels = tf.eye(4)[:, tf.newaxis, :], tf.eye(4)
+    frames, labels = _videos()
     first, same, other = (mixup(frames, labels, 0.5, tf.constant([1, s], tf.int64))[1] for s in (2, 2, 3))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
+
+
+def _videos():
+    """Four videos of one frame, all at right angles, two of them sound alone."""
+    rows = tf.eye(4)[:, tf.newaxis, :] * tf.reshape([1.0, 2.0, 3.0, 4.0], [4, 1, 1])
+    return normalized(rows[:, :, :2], rows[:, :, 2:]), tf.eye(4)

@@ -38,7 +38,8 @@ def test_dequantize_is_the_code_of_the_data_set():
     frames[0, 0, 0] = 255
     low, high = 4 / 512 - 2, 4 + 4 / 512 - 2
     norm = np.sqrt(high**2 + 1151 * low**2)
-    values = dequantize(frames).numpy()[0, 0]
+    rgb, audio, scale = (tensor.numpy()[0, 0] for tensor in dequantize(frames))
+    values = np.concatenate([rgb, audio]) * scale
     assert values[0] == pytest.approx(high / norm)
     assert values[1] == pytest.approx(low / norm)
     assert np.linalg.norm(values) == pytest.approx(1.0)

@@ -37,7 +37,8 @@ def test_statistics_are_those_of_all_frames_in_one_batch(scorer, shards):
     frames = dequantize(batch["frames"][:, :1])
     single = {"frames": batch["frames"][:, :1], "num_frames": np.ones(18, np.int32)}
     halves = [{key: value[part] for key, value in single.items()} for part in (slice(5), slice(5, 18))]
-    activation = frames.numpy()[:, 0, :1024] @ weights["video_vlad/cluster_weights"]
+    unit = (frames.rgb * frames.scale[:, :, np.newaxis]).numpy()[:, 0]
+    activation = unit @ weights["video_vlad/cluster_weights"]
     for batches in ([single], halves):
         result = scorer.statistics(batches)
         np.testing.assert_allclose(result["video_vlad/bn/moving_mean"], activation.mean(axis=0), atol=1e-5)

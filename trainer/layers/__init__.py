@@ -17,8 +17,13 @@ Moments = dict[str, tf.Tensor]
 """Batch mean and variance by the name of the moving statistic that they update."""
 
 
-def matmul(x: tf.Tensor, weights: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """float32 x @ weights, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
-    if dtype == tf.float32:
-        return tf.matmul(x, weights)
-    return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(weights, dtype)), tf.float32)
+def matmul(
+    x: tf.Tensor,
+    y: tf.Tensor,
+    dtype: tf.DType = tf.float32,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+) -> tf.Tensor:
+    """float32 x @ y, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
+    product = tf.matmul(tf.cast(x, dtype), tf.cast(y, dtype), transpose_a, transpose_b)
+    return tf.cast(product, tf.float32)

@@ -29,5 +29,6 @@ def mixture_of_experts(x: tf.Tensor, weights: Weights, dtype: tf.DType = tf.floa
     gates = matmul(x, weights["gates/weights"], dtype)
     gates = tf.nn.softmax(tf.reshape(gates, [-1, num_classes, mixtures + 1]))
     experts = tf.sigmoid(matmul(x, weights["experts/weights"], dtype) + weights["experts/biases"])
-    experts = tf.reshape(experts, [-1, num_classes, mixtures])
-    return tf.reduce_sum(gates[:, :, :mixtures] * experts, axis=-1)
+    # The dummy's 0 is written out: the gradient of a slice of the gates in its place is 2 % of a training step.
+    experts = tf.pad(tf.reshape(experts, [-1, num_classes, mixtures]), [[0, 0], [0, 0], [0, 1]])
+    return tf.reduce_sum(gates * experts, axis=-1)

@@ -14,6 +14,7 @@ _EPSILON = 1e-12
 
 def net_vlad(
     frames: tf.Tensor,
+    scale: tf.Tensor,
     mask: tf.Tensor | None,
     weights: Weights,
     scope: str,
@@ -27,6 +28,7 @@ def net_vlad(
 
     Args:
         frames: float32 [B, T, D].
+        scale: float32 [B, T]: x[t] is scale[t] * frames[t].
         mask: float32 [B, T], 1 for a real frame and 0 for padding; None when every frame is real.
         weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [1, D, K].
         scope: `video_vlad` or `audio_vlad`.
@@ -40,15 +42,19 @@ def net_vlad(
     """
     feature_size, clusters = frames.shape[-1], weights[f"{scope}/cluster_weights"].shape[-1]
     batch, length = tf.shape(frames)[0], tf.shape(frames)[1]
-    # One product of [B * T, D]: a batched matmul with a shared right side would run as B small ones.
+    # One product of [B * T, D]: a batched matmul with a shared right side would run as B small ones. In this and the
+    # second product it is the small side that is transposed, also in their gradients: several times faster on CPUs.
+    frames = tf.cast(frames, dtype)
     flat = tf.reshape(frames, [-1, feature_size])
-    activation = matmul(flat, weights[f"{scope}/cluster_weights"], dtype)  # [B * T, K]
+    cluster_weights = tf.transpose(weights[f"{scope}/cluster_weights"])  # [K, D]
+    activation = matmul(flat, cluster_weights, dtype, transpose_b=True)  # [B * T, K]
+    activation *= tf.reshape(scale, [-1, 1])
     assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", moments))
     assignment = tf.reshape(assignment, [batch, length, clusters])
     if mask is not None:
         assignment *= mask[:, :, tf.newaxis]
-    weighted = tf.matmul(tf.cast(frames, dtype), tf.cast(assignment, dtype), transpose_a=True)  # [B, D, K]
-    total = tf.reduce_sum(assignment, axis=1, keepdims=True)  # [B, 1, K]
-    vlad = tf.cast(weighted, tf.float32) - total * weights[f"{scope}/cluster_centers"]
-    vlad = tf.math.l2_normalize(vlad, axis=1, epsilon=_EPSILON)
+    weighted = matmul(assignment * scale[:, :, tf.newaxis], frames, dtype, transpose_a=True)  # [B, K, D]
+    total = tf.reduce_sum(assignment, axis=1)[:, :, tf.newaxis]  # [B, K, 1]
+    vlad = weighted - total * tf.transpose(weights[f"{scope}/cluster_centers"], [0, 2, 1])
+    vlad = tf.transpose(tf.math.l2_normalize(vlad, axis=2, epsilon=_EPSILON), [0, 2, 1])  # [B, D, K]
     return tf.math.l2_normalize(tf.reshape(vlad, [-1, feature_size * clusters]), axis=1, epsilon=_EPSILON)

@@ -97,7 +97,7 @@ def _two_lines(kind: str) -> list[str]:
 
 
 def _boxes(nodes: list[Facts]) -> dict[str, _Box]:
-    """Where each node stands; a column's nodes are around the middle, in their order."""
+    """Where each node stands; a column's nodes are in their order from the top, where a small window shows them."""
     depth: dict[str, int] = {}
     for node in nodes:
         depth[node["id"]] = 1 + max((depth[before] for before in node["upstream"]), default=-1)
@@ -110,10 +110,9 @@ def _boxes(nodes: list[Facts]) -> dict[str, _Box]:
     for node in nodes:
         height = _VARIANT_HEIGHT if _parts(node["id"])[1] else _HEIGHT
         columns.setdefault(depth[node["id"]], {})[node["id"]] = height
-    tall = {column: sum(found.values()) + _DOWN * (len(found) - 1) for column, found in columns.items()}
     boxes = {}
     for column, found in columns.items():
-        y = _EDGE + _HEAD + (max(tall.values()) - tall[column]) / 2
+        y = _EDGE + _HEAD
         for name, height in found.items():
             boxes[name] = _Box(_EDGE + column * (_WIDTH + _ACROSS), y, height)
             y += height + _DOWN

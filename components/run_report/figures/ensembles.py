@@ -10,6 +10,8 @@ Report = dict[str, Any]
 
 SHOWN = 20
 _ROW, _GAP_COLUMN = 26, 70
+_FAR = 3
+"""A limit so many times as long as the longest bar is told in words."""
 
 
 def ensembles(report: Report) -> str | None:
@@ -24,7 +26,10 @@ def ensembles(report: Report) -> str | None:
     figure = new_figure(FULL, height)
     axes = new_axes(figure)
     margins(figure, left=36, right=_GAP_COLUMN + 22, top=28, bottom=36)
-    longest = max(limit, *(one["mib"] for one in shown))
+    biggest = max(one["mib"] for one in shown)
+    # Small models would be slivers beside a limit that they are far from.
+    far = biggest < limit / _FAR
+    longest = biggest * 1.25 if far else max(limit, biggest)
     axes.set_xlim(0, longest * 1.005)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     pixels = (FULL - 36 - _GAP_COLUMN - 22) / (longest * 1.005)
@@ -48,8 +53,12 @@ def ensembles(report: Report) -> str | None:
             fontsize=SMALL + 1, color=INK, weight="bold" if place == 0 else "normal",
         )  # fmt: skip
     axes.text(1.012, -0.75, "GAP", transform=axes.get_yaxis_transform(), fontsize=SMALL, color=INK)
-    axes.axvline(limit, color=INK, lw=1.4, ls=(0, (4, 2)))
-    axes.text(limit - longest * 0.004, -0.75, f"limit {limit:g} MiB", ha="right", fontsize=SMALL, color=INK)
+    told = f"limit {limit:g} MiB"
+    if far:
+        told += f", {limit / biggest:.0f} times as long as the longest bar"
+    else:
+        axes.axvline(limit, color=INK, lw=1.4, ls=(0, (4, 2)))
+    axes.text(longest * 0.997, -0.75, told, ha="right", fontsize=SMALL, color=INK)
     axes.set_yticks(range(len(shown)), [str(place + 1) for place in range(len(shown))])
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")

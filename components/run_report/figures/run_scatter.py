@@ -39,9 +39,10 @@ def run_scatter(points: dict[str, list[tuple[str, float, float]]], name: str, ti
     axes.set_xlabel("size in float16 (MiB)")
     axes.set_ylabel("GAP on the eval split")
     axes.margins(x=0.04, y=0.1)
-    named = {(run, label): (mib, gap) for run, found in shown.items() for label, mib, gap in found if label}
+    # A member that runs share, from the cache, is one point and one name.
+    named = {point: point[1:] for found in shown.values() for point in found if point[0]}
     if len(named) <= _MANY:
-        label_points(axes, named, {key: key[1] for key in named})
+        label_points(axes, named, {point: point[0] for point in named})
     best = {run: max(gap for *_, gap in found) for run, found in shown.items()}
     told = ", ".join(f"{run} {gap:.4f}" for run, gap in best.items())
     return to_svg(figure, name, title, f"Highest GAP: {told}.")

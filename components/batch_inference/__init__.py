@@ -1,0 +1,1 @@
+"""Predictions for whole data sets, made by many machines through Beam."""

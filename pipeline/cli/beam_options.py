@@ -1,0 +1,36 @@
+"""The option that gives work to Beam: a recipe's section `beam`, key by key."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.recipe_beam import BeamSection
+
+BeamSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--beam",
+        help="KEY=VALUE of a recipe's section beam, such as runner=DirectRunner: Beam does the work, in many "
+        "processes or on many machines. May be repeated.",
+    ),
+]
+
+
+def beam_section(settings: Sequence[str]) -> "BeamSection":
+    """The section that the settings make; UserError where one is unknown, wrong or missing."""
+    from pydantic import ValidationError
+
+    from pipeline.recipe_beam import BeamSection
+    from pipeline.recipe_errors import complaints
+    from pipeline.recipe_loader import apply_override
+    from trainer.errors import UserError
+
+    tree: dict[str, object] = {}
+    for setting in settings:
+        apply_override(tree, setting, "--beam", "KEY=VALUE, for example runner=DirectRunner")
+    try:
+        return BeamSection.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"--beam: {'; '.join(complaints(error, BeamSection))}") from None

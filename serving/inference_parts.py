@@ -1,0 +1,168 @@
+"""Predictions on their way: one part an input file, which anybody may make, and which are joined in the input's order.
+
+Beside the output lies, until it is whole, a directory of parts: `plan.json` says of what, and one Parquet file holds
+the predictions of one input file. Only with the same plan are parts that are there used.
+"""
+
+import dataclasses
+import hashlib
+import json
+import posixpath
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from serving.ordered_map import ordered_map
+from serving.predictions_file import PartWriter, check_ending, count_videos, join_parts
+from trainer.errors import UserError
+from trainer.files import exists, file_size, make_dirs, open_file, remove_file, remove_tree
+from trainer.records import Reject, Video, read_videos
+
+_PLAN = "plan.json"
+
+
+class Predictor(Protocol):
+    """A `LocalPredictor` or a `PredictClient`."""
+
+    def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        """classes int64 [B, k] and scores float32 [B, k] of B serialised SequenceExamples."""
+
+
+class InferenceParts:
+    """The parts of one output. Making this leaves their directory with parts of this very plan, or with none.
+
+    Args:
+        out: The file of predictions, .csv or .parquet, local or in a bucket.
+        model_identity: Parts of another model's are not used.
+        files: TFRecord files, plain or gzip, frame level or video level.
+
+    Raises:
+        UserError: If `out` cannot be written.
+    """
+
+    def __init__(self, out: str, model_identity: str, files: Sequence[str]) -> None:
+        check_ending(out)
+        self.out, self.files = out, files
+        self.sizes = [file_size(path) for path in files]
+        self.directory = f"{out}.parts"
+        self.paths = [posixpath.join(self.directory, f"{index:06d}.parquet") for index in range(len(files))]
+        self._prepare({"model": model_identity, "files": list(zip(files, self.sizes, strict=True))})
+        self.resumed = [exists(path) for path in self.paths]
+        """Which of them an earlier run has made."""
+
+    def videos(self) -> int:
+        """In all parts that there are."""
+        return sum(count_videos(path) for path in self.paths if exists(path))
+
+    def join(self) -> tuple[str | None, int]:
+        """Writes the output, and the rejects to `OUT.rejects.jsonl`; removes the parts.
+
+        Returns:
+            The rejects file, None when there is none, and the number of rejected records.
+
+        Raises:
+            UserError: If there is no valid video.
+        """
+        if not self.videos():
+            remove_tree(self.directory)
+            raise UserError(
+                f"there is no valid video in {len(self.files)} files, {self.files[0]} ...: see yt8m data check"
+            )
+        join_parts(self.paths, self.out)
+        rejects = self._join_rejects(f"{self.out}.rejects.jsonl")
+        remove_tree(self.directory)
+        return rejects
+
+    def _prepare(self, plan: dict[str, object]) -> None:
+        text = json.dumps(plan).encode()
+        path = posixpath.join(self.directory, _PLAN)
+        if exists(path):
+            with open_file(path, "rb") as file:
+                if file.read() == text:
+                    return
+        try:
+            remove_tree(self.directory)
+            make_dirs(self.directory)
+            with open_file(path, "wb") as file:
+                file.write(text)
+        except OSError as error:
+            raise UserError(f"cannot write {self.directory}: {error.strerror}; give another --out") from None
+
+    def _join_rejects(self, target: str) -> tuple[str | None, int]:
+        lines: list[bytes] = []
+        for path in self.paths:
+            with open_file(_rejects_of(path), "rb") as file:
+                lines += file.read().splitlines()
+        # One of an earlier output must not be taken for this one's.
+        remove_file(target)
+        if not lines:
+            return None, 0
+        with open_file(target, "wb") as file:
+            file.write(b"".join(line + b"\n" for line in lines))
+        return target, sum(json.loads(line)["lost_records"] for line in lines)
+
+
+def predict_part(
+    predictor: Predictor,
+    path: str,
+    part: str,
+    batch_size: int,
+    concurrency: int = 1,
+    on_batch: Callable[[Sequence[Video]], None] = lambda videos: None,
+) -> list[Reject]:
+    """Makes one part. It appears when it is whole; made again, or twice at once, it is the same.
+
+    Args:
+        predictor: Of the model; is asked from so many threads as `concurrency` says.
+        path: The input file.
+        part: To be written, with its rejects beside it.
+        batch_size: Videos asked for at once.
+        concurrency: Batches on their way at once.
+        on_batch: Told of the videos after each batch.
+
+    Returns:
+        The records that are no valid video.
+    """
+    rejects: list[Reject] = []
+    with PartWriter(part) as writer:
+        for videos, (classes, scores) in ordered_map(
+            lambda videos: predictor.predict([video.sequence_example for video in videos]),
+            _batches(path, batch_size, rejects),
+            concurrency,
+        ):
+            writer.add([video.id for video in videos], classes, scores)
+            on_batch(videos)
+        # Before the part gets its name: a part that is done has told of its rejects.
+        with open_file(_rejects_of(part), "wb") as file:
+            file.write(
+                b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects)
+            )
+    return rejects
+
+
+def directory_identity(directory: str) -> str:
+    """Of a SavedModel: its graph, and the checksums of its weights, which stand in the index."""
+    digest = hashlib.sha256()
+    for name in ("saved_model.pb", "variables/variables.index"):
+        with open_file(posixpath.join(directory, name), "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _rejects_of(part: str) -> str:
+    return f"{part}.rejects"
+
+
+def _batches(path: str, batch_size: int, rejects: list[Reject]) -> Iterator[list[Video]]:
+    batch: list[Video] = []
+    for item in read_videos(path):
+        if isinstance(item, Reject):
+            rejects.append(item)
+            continue
+        batch.append(item)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

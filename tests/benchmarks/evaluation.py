@@ -1,0 +1,106 @@
+"""From TFRecord files to GAP in one process, against the bare forward pass; and the memory of `yt8m evaluate`.
+
+    python -m tests.benchmarks.evaluation --variant K16-H512 --rounds 3
+
+The yardstick is the network on a batch of frames that lies in memory. Both ways are measured: weights in a Scorer, as
+the averager and the Trainer evaluate, and a SavedModel, as `yt8m evaluate` does.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from serving.saved_model import Member, write_saved_model
+from serving.scoring import SavedModelScorer, label_rows, score_videos
+from tests.benchmarks.figures import Figure, main
+from tests.benchmarks.videos import in_turns, write_videos
+from trainer.input_pipeline import eval_batches
+from trainer.memory import keep_freed_memory
+from trainer.metrics import VideoMetrics
+from trainer.prefetch import prefetch
+from trainer.scorer import Scorer, evaluate
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+from trainer.yt8m import NUM_CLASSES
+
+_SHARDS = 4
+
+
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    keep_freed_memory()  # as `yt8m evaluate` does
+    weights = initial_weights(arguments.variant, 0)
+    scorer = Scorer(arguments.variant)
+    scorer.load(weights)
+    with tempfile.TemporaryDirectory() as place:
+        files = write_videos(place, _SHARDS, arguments.videos // _SHARDS, arguments.frames)
+        model = os.path.join(place, "model")
+        write_saved_model(model, [Member(variant=arguments.variant, weights=weights)])
+        del weights
+        saved = SavedModelScorer(model)
+        batch = next(iter(eval_batches(files, arguments.batch)))
+        turns = {
+            "forward": lambda: [scorer.scores(batch) for _ in range(arguments.videos // arguments.batch)],
+            "weights": lambda: evaluate(scorer, files, arguments.batch),
+            "a SavedModel": lambda: _measure(saved, files, arguments.batch),
+        }
+        times = {name: statistics.median(each) for name, each in in_turns(turns, arguments.rounds).items()}
+        forward = times.pop("forward")
+        for name, taken in times.items():
+            yield Figure(
+                name=f"evaluation of {name}, {arguments.variant}, {arguments.frames} frames, files to GAP",
+                value=arguments.videos / taken,
+                unit="videos/s",
+                ratio=forward / taken,
+                yardstick=f"the bare forward pass, {arguments.videos / forward:,.0f} videos/s",
+                goal=0.7,
+            )
+        yield Figure(
+            name=f"peak memory of yt8m evaluate, {arguments.variant}",
+            value=_peak_mebibytes(model, files),
+            unit="MiB",
+            goal=2048,
+            at="most",
+        )
+
+
+def _measure(scorer: SavedModelScorer, files: list[str], batch: int) -> None:
+    metrics = VideoMetrics(NUM_CLASSES)
+    for videos, scores in prefetch(score_videos(scorer, files, batch)):
+        metrics.update(scores, label_rows(videos, NUM_CLASSES))
+    metrics.result()
+
+
+def _peak_mebibytes(model: str, files: list[str]) -> float:
+    """Of `yt8m evaluate`, from the system's own high-water mark."""
+    command = [sys.executable, "-m", "pipeline.cli.main", "evaluate", "--model", model]
+    for path in files:
+        command += ["--data", path]
+    peak = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            # Not getrusage: its mark also holds this process as it was when it forked.
+            match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+            peak = max(peak, int(match[1]) if match else 0)
+            time.sleep(0.02)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return peak / 1024
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
+    parser.add_argument("--videos", type=int, default=640)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+
+
+if __name__ == "__main__":
+    main(__doc__, figures, _options)

@@ -1,0 +1,84 @@
+"""From TFRecord files to batches on the host, against reading the records alone.
+
+    python -m tests.benchmarks.input_pipeline --rounds 5
+
+The yardstick is tf.data.TFRecordDataset over the same files, plain or gzip.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tests.benchmarks.figures import Figure, main
+from tests.benchmarks.videos import write_videos
+from trainer.input_pipeline import eval_batches, train_batches
+
+_SHARDS = 8
+_READ_AHEAD = 4
+"""Batches; more than a pipeline holds."""
+
+
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as place:
+        for kind, suffix in (("plain", ""), ("gzip", ".gz")):
+            directory = os.path.join(place, kind)
+            os.mkdir(directory)
+            files = write_videos(directory, _SHARDS, arguments.videos // _SHARDS, arguments.frames, suffix)
+            yield from _figures(arguments, files, kind)
+
+
+def _figures(arguments: argparse.Namespace, files: list[str], kind: str) -> Iterator[Figure]:
+    batches = arguments.videos // arguments.batch
+    raw = tf.data.TFRecordDataset(files, compression_type="GZIP" if kind == "gzip" else "")
+    training = train_batches(
+        files,
+        batch_size=arguments.batch,
+        frames_per_video=arguments.frames,
+        seed=0,
+        shuffle_buffer=2 * arguments.batch,
+        files_per_group=_SHARDS,
+    )
+    evaluation = eval_batches(files * 2, arguments.batch)
+    each: dict[str, list[float]] = {"records alone": [], "training": [], "evaluation": []}
+    for _ in range(arguments.rounds):
+        each["records alone"].append(_seconds(raw, 0, len(files) * (arguments.videos // _SHARDS)))
+        each["training"].append(_seconds(training, _READ_AHEAD, batches))
+        each["evaluation"].append(_seconds(evaluation, _READ_AHEAD, batches))
+    times = {name: statistics.median(taken) for name, taken in each.items()}
+    alone, videos = times.pop("records alone"), arguments.videos
+    for name, taken in times.items():
+        yield Figure(
+            name=f"{name} batches of {arguments.batch} x {arguments.frames} frames, uint8, {kind}",
+            value=videos / taken,
+            unit="videos/s",
+            ratio=alone / taken,
+            yardstick=f"reading the records alone, {videos / alone:,.0f} videos/s",
+            goal=0.6,
+        )
+
+
+def _seconds(dataset: tf.data.Dataset, skipped: int, count: int) -> float:
+    """Of `count` elements in a row, after those that were made while the pipeline started."""
+    iterator = iter(dataset)
+    for _ in range(skipped):
+        next(iterator)
+    begin = time.perf_counter()
+    for _ in range(count):
+        next(iterator)
+    return time.perf_counter() - begin
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--videos", type=int, default=640)
+    parser.add_argument("--batch", type=int, default=80)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=5)
+
+
+if __name__ == "__main__":
+    main(__doc__, figures, _options)

@@ -1,0 +1,124 @@
+"""What serving costs: videos a second of an ensemble asked over gRPC, against a bare loop over the same loaded model.
+
+    python -m tests.benchmarks.serving --variants K16-H512 K8-H256 --batches 1 8 32
+
+The ensemble has the sizes of the paper's best one (YHLS), stored in float16, with random weights. The server and the
+loop share a process, a session and its threads; the client is a process of its own, and its time counts: making the
+request and reading the answer, too. Both take turns, so that what else the machine does falls on both.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from serving.compression import to_float16
+from serving.saved_model import Member, write_saved_model
+from serving.server import PredictionServer, ServerOptions
+from tests.benchmarks.figures import Figure, main
+from tests.records import random_example
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+from trainer.yt8m import MAX_FRAMES
+
+YHLS = ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512")
+GOAL, GOAL_BATCH = 0.9, 8
+
+
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    processes = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as place:
+        # In a process of its own: what it takes to write a model must not weigh on the one that is measured.
+        writer = processes.Process(target=_write, args=(place, arguments.variants))
+        writer.start()
+        writer.join()
+        options = ServerOptions(tensorflow_threads=arguments.threads)
+        with PredictionServer(f"{place}/base", port=0, options=options) as server:
+            here, there = processes.Pipe()
+            client = processes.Process(target=_client, args=(there, server.port, arguments.frames))
+            client.start()
+            try:
+                for batch in arguments.batches:
+                    bare, served = _in_turns(server, here, batch, arguments.frames, arguments.rounds)
+                    yield from _both(batch, bare, served, arguments)
+            finally:
+                here.send(None)
+                client.join()
+
+
+def _both(batch: int, bare: float, served: float, arguments: argparse.Namespace) -> Iterator[Figure]:
+    what = f"ensemble of {len(arguments.variants)} over gRPC, batch {batch}"
+    yield Figure(
+        name=what,
+        value=batch / served,
+        unit="videos/s",
+        ratio=bare / served,
+        yardstick=f"bare loop, {batch / bare:,.4g} videos/s",
+        goal=GOAL if batch == GOAL_BATCH else None,
+    )
+    yield Figure(
+        name=f"{what}, p50", value=served * 1e3, unit="ms", yardstick=f"bare loop, {bare * 1e3:,.4g} ms"
+    )
+
+
+def _in_turns(
+    server: PredictionServer, client: Connection, batch: int, frames: int, rounds: int
+) -> tuple[float, float]:
+    """Median seconds of a batch in the bare loop and over gRPC."""
+    with server._models["yt8m"].lease() as servable:
+        signature = servable.signatures["serving_default"]
+        feeds = {signature.inputs["examples"].name: np.array(_videos(batch, frames), object)}
+        fetches = [signature.outputs[alias].name for alias in ("classes", "scores")]
+        bare, served = [], []
+        for turn in range(rounds + 1):
+            bare.append(_timed(lambda: servable.run(feeds, fetches)))
+            client.send(batch)
+            served.append(client.recv())
+            if turn == 0:  # sets things up
+                bare.clear()
+                served.clear()
+    return statistics.median(bare), statistics.median(served)
+
+
+def _write(place: str, variants: list[Variant]) -> None:
+    members = [
+        Member(variant=variant, weights=to_float16(variant, initial_weights(variant, index)), weight=0.25)
+        for index, variant in enumerate(variants)
+    ]
+    write_saved_model(f"{place}/base/1", members)
+
+
+def _client(orders: Connection, port: int, frames: int) -> None:
+    from serving.client import PredictClient
+
+    with PredictClient(f"127.0.0.1:{port}", timeout=600) as client:
+        while (batch := orders.recv()) is not None:
+            videos = _videos(batch, frames)
+            orders.send(_timed(lambda videos=videos: client.predict(videos)))
+
+
+def _videos(count: int, frames: int) -> list[bytes]:
+    return [random_example(np.random.default_rng(number), frames) for number in range(count)]
+
+
+def _timed(action: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variants", type=Variant.parse, nargs="+", default=list(map(Variant.parse, YHLS)))
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--frames", type=int, default=MAX_FRAMES)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=0, help="Of TensorFlow's pools; 0 lets it choose.")
+
+
+if __name__ == "__main__":
+    main(__doc__, figures, options)

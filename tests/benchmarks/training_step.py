@@ -1,0 +1,156 @@
+"""Training from TFRecord files, against what the machine's matrix products reach at best.
+
+    python -m tests.benchmarks.training_step --variant K16-H512 --rounds 8
+
+The yardstick is tf.matmul of two 4096 x 4096 float32 matrices. The operations of a step are counted from its
+products alone. Equal mathematics: the losses of 20 steps on batches of `--compared-batch` videos against those of
+`tests.trainer.reference_step`.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tests.benchmarks.figures import Figure, main
+from tests.benchmarks.videos import in_turns, write_videos
+from tests.trainer.reference_step import ReferenceStep
+from trainer.config import TrainingConfig
+from trainer.input_pipeline import train_batches
+from trainer.training_step import TrainingStep
+from trainer.variant import Variant
+
+_PEAK_SIZE = 4096
+_STEPS_A_TURN = 3
+_COMPARED_STEPS = 20
+
+
+def operations(variant: Variant, batch: int, frames: int) -> int:
+    """Floating-point operations of a step's matrix products, forward and backward."""
+    dense = batch * sum(
+        spec.shape[0] * spec.shape[1]
+        for spec in variant.tensor_specs()
+        if len(spec.shape) == 2 and "cluster" not in spec.name
+    )
+    clusters = (
+        batch
+        * frames
+        * sum(
+            spec.shape[0] * spec.shape[1]
+            for spec in variant.tensor_specs()
+            if spec.name.endswith("cluster_weights")
+        )
+    )
+    # A dense product has two in its gradient. The frames have none, so each of the two with them has one.
+    return 2 * (3 * dense + 4 * clusters)
+
+
+class _Training:
+    """Training in a precision, its steps timed apart from the waits for their batches."""
+
+    def __init__(self, arguments: argparse.Namespace, files: list[str], precision: str) -> None:
+        config = TrainingConfig(batch_size=arguments.batch, precision=precision)
+        self._step = TrainingStep(arguments.variant, config)
+        batches = train_batches(
+            files,
+            batch_size=arguments.batch,
+            frames_per_video=arguments.frames,
+            seed=0,
+            shuffle_buffer=2 * arguments.batch,
+            files_per_group=len(files),
+        )
+        self._batches = iter(batches)
+        self._count = itertools.count()
+        self.waits: list[float] = []
+
+    def steps(self) -> None:
+        for _ in range(_STEPS_A_TURN):
+            begin = time.perf_counter()
+            batch = next(self._batches)
+            self.waits.append(time.perf_counter() - begin)
+            batch.pop("position")
+            self._step.run(batch, next(self._count)).loss.numpy()
+
+
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    matrix = tf.random.normal([_PEAK_SIZE, _PEAK_SIZE])
+    product = tf.function(lambda: tf.matmul(matrix, matrix))
+    name = f"{arguments.variant}, batch {arguments.batch} x {arguments.frames} frames, from files"
+    work = operations(arguments.variant, arguments.batch, arguments.frames)
+    with tempfile.TemporaryDirectory() as place:
+        files = write_videos(place, 4, arguments.batch, arguments.frames)
+        training = _Training(arguments, files, "float32")
+        turns = {"peak": lambda: product()[0, 0].numpy(), "steps": training.steps}
+        times = {key: statistics.median(values) for key, values in in_turns(turns, arguments.rounds).items()}
+        peak = 2 * _PEAK_SIZE**3 / times["peak"]
+        one = times["steps"] / _STEPS_A_TURN
+        yield Figure(
+            name=f"training, {name}",
+            value=arguments.batch / one,
+            unit="videos/s",
+            ratio=work / one / peak,
+            yardstick=f"4096-cubed float32 product, {peak / 1e9:.0f} GFLOP/s ({work / 1e9:.1f} GFLOP a step)",
+            goal=0.5,
+        )
+        waits = training.waits[_STEPS_A_TURN:]  # the first turn starts the pipeline
+        yield Figure(
+            name=f"of that, waiting for data, {name}",
+            value=100 * statistics.mean(waits) / one,
+            unit="%",
+            goal=2.0,
+            at="most",
+        )
+        del training
+        half = _Training(arguments, files, "bfloat16")
+        turn = in_turns({"steps": half.steps}, 1)["steps"][0] / _STEPS_A_TURN
+        yield Figure(
+            name=f"training in bfloat16, {name}",
+            value=arguments.batch / turn,
+            unit="videos/s",
+            ratio=one / turn,
+            yardstick="the same in float32",
+        )
+        del half
+        yield _compared(arguments, files)
+
+
+def _compared(arguments: argparse.Namespace, files: list[str]) -> Figure:
+    config = TrainingConfig(batch_size=arguments.compared_batch)
+    fast = TrainingStep(arguments.variant, config)
+    literal = ReferenceStep(fast.weights(), config)
+    batches = train_batches(
+        files,
+        batch_size=arguments.compared_batch,
+        frames_per_video=arguments.frames,
+        seed=1,
+        shuffle_buffer=arguments.batch,
+        files_per_group=len(files),
+    )
+    largest = 0.0
+    for step, batch in enumerate(batches.take(_COMPARED_STEPS)):
+        batch.pop("position")
+        expected = literal.run(batch, step)
+        largest = max(largest, abs(float(fast.run(batch, step).loss) / expected - 1.0))
+    return Figure(
+        name=f"loss of {_COMPARED_STEPS} steps of {arguments.variant}, batch {config.batch_size}: largest difference",
+        value=largest,
+        unit="of the loss of the literal step",
+        goal=1e-4,
+        at="most",
+    )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
+    parser.add_argument("--batch", type=int, default=80)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--compared-batch", type=int, default=4)
+
+
+if __name__ == "__main__":
+    main(__doc__, figures, _options)

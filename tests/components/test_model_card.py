@@ -1,0 +1,94 @@
+"""The model card of a version, and that it goes with it."""
+
+import json
+
+from components.pusher.model_card import model_card
+from components.pusher.push import push
+from serving.card import MemberCard, ModelCard
+from serving.manifest import check_manifest
+from tests.serving.test_model_store import write_model
+
+MEMBERS = (
+    MemberCard(
+        variant="K8-H64", weight=0.25, gap=0.5, first_step=100, last_step=2000, snapshots=20, bytes=2**20, tensors=()
+    ),
+    MemberCard(variant="K4-H64", weight=0.75, gap=None, first_step=None, last_step=None, snapshots=None, bytes=2**21,
+               tensors=()),
+)  # fmt: skip
+METRICS = {"gap": 0.81, "hit_at_one": 0.9, "perr": 0.7, "map": 0.4, "videos": 1234}
+EVALUATION = {
+    "candidate": METRICS,
+    "baseline": METRICS,
+    "slices": [
+        {"feature": "num_frames", "bin": "61-120", "candidate": {**METRICS, "gap": 0.75}, "baseline": None},
+        {"feature": "num_labels", "bin": "6+", "candidate": None, "baseline": METRICS},
+    ],
+}
+DATA = {
+    "splits": {"train": {"files": 3, "videos": 1000, "frames": 230_000, "labels": 3000}},
+    "rejected_videos": 7,
+}
+
+
+def card(members=MEMBERS):
+    size = sum(member.bytes for member in members)
+    return ModelCard(num_classes=3862, num_mixtures=5, bytes=size, gap=0.81, members=members)
+
+
+def written(**changes):
+    return model_card(
+        changes.pop("card", card()), model_name="yt8m", data_licence="CC BY 4.0", **changes
+    ).splitlines()
+
+
+def test_what_it_says():
+    lines = written(evaluation=EVALUATION, data=DATA)
+    for line in (
+        "# Model card: yt8m",
+        "| K8-H64 | 0.25 | 1.00 | 0.5000 | average of 20 snapshots, 100 to 2,000 |",
+        "| K4-H64 | 0.75 | 2.00 | - | - |",
+        "- Split `train`: 1,000 videos, 230,000 frames, 3,000 labels, from 3 files.",
+        "- 7 records could not be used.",
+        "- Licence of the data: CC BY 4.0.",
+        "| all | 1,234 | 0.8100 | 0.9000 | 0.7000 | 0.4000 |",
+        "| frames 61-120 | 1,234 | 0.7500 | 0.9000 | 0.7000 | 0.4000 |",
+        "    yt8m predict FILE.tfrecord --target localhost:8500 --model-name yt8m",
+    ):
+        assert line in lines
+    assert any(line.startswith("3,145,728 bytes (3.00 MiB)") for line in lines)
+    assert [line for line in lines if line.startswith("## ")] == [
+        f"## {part}" for part in ("What it is", "Data", "How good it is", "Size", "Limits", "How to call it")
+    ]
+    assert "\n".join(lines).count("\n\n\n") == 0
+
+
+def test_what_is_not_known_is_said():
+    lines = written(card=card(MEMBERS[:1]))
+    assert "A Gated NetVLAD model" in lines
+    assert "It was not evaluated." in lines
+    assert "- How much data it was trained on is not recorded." in lines
+
+
+def test_it_does_not_depend_on_what_was_served_before():
+    assert written(evaluation=EVALUATION) == written(evaluation={**EVALUATION, "baseline": None})
+
+
+def test_the_examples_call_is_one_that_the_command_line_has(capsys):
+    from typer.testing import CliRunner
+
+    from pipeline.cli.main import app
+
+    shown = CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "200"}).output
+    assert "--target" in shown
+    assert "--model-name" in shown
+
+
+def test_it_goes_with_the_version_and_is_in_its_manifest(tmp_path):
+    source = write_model(tmp_path / "model")
+    text = "# Model card: \N{SNOWMAN}\n"
+    result = push(source, str(tmp_path / "served"), {"A": True}, text)
+    pushed = tmp_path / "served" / "1"
+    assert (pushed / "assets.extra" / "MODEL_CARD.md").read_text(encoding="utf-8") == text
+    check_manifest(str(pushed))
+    assert json.loads(json.dumps(result))["model_card"] == text
+    assert not (tmp_path / "model" / "assets.extra" / "MODEL_CARD.md").exists()

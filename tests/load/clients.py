@@ -1,0 +1,60 @@
+"""Clients of one server, each with a connection of its own, which all send the same request."""
+
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from serving import wire
+
+TIMEOUT = 60.0
+
+
+class Clients:
+    """So many of them; a request's number says whose it is.
+
+    The request is serialised once and answers are not parsed: the clients share the machine with the server.
+
+    Args:
+        target: HOST:PORT.
+        model_name: As the server calls the model.
+        examples: Serialised SequenceExamples of one request.
+        count: Clients.
+    """
+
+    def __init__(self, target: str, model_name: str, examples: list[bytes], count: int) -> None:
+        self._request = wire.string_request(
+            wire.ModelChoice(name=model_name), "examples", examples
+        ).SerializeToString()
+        options = [
+            # Else all channels to one address share a connection.
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_send_message_length", -1),
+        ]
+        self._channels = [grpc.insecure_channel(target, options) for _ in range(count)]
+        self._methods = [channel.unary_unary(wire.PREDICT) for channel in self._channels]
+
+    def ask(self, number: int) -> bytes:
+        """The serialised answer; grpc.RpcError instead of one."""
+        return self._methods[number % len(self._methods)](self._request, timeout=TIMEOUT)
+
+    def send(self, number: int) -> "Future[Any]":
+        """The same later."""
+        return self._methods[number % len(self._methods)].future(self._request, timeout=TIMEOUT)
+
+    def __enter__(self) -> "Clients":
+        for number in range(len(self._methods)):
+            self.ask(number)  # connected, before anything is timed
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for channel in self._channels:
+            channel.close()
+
+
+def version_of(answer: bytes) -> int:
+    """The model's version that gave an answer."""
+    return wire.PredictResponse.FromString(answer).model_spec.version.value

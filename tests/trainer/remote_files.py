@@ -1,0 +1,64 @@
+"""A program that does what training and averaging do with files, below the address that is its argument.
+
+A program, since TensorFlow reads the environment that leads it to a test's bucket only once.
+"""
+
+import os
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from components.remote_tree import copy_remote_tree, local_tree
+from trainer.averaging import Range, average_snapshots
+from trainer.input_pipeline import Position
+from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
+from trainer.state import State, read_state, write_state
+
+
+def _snapshots(directory: str) -> None:
+    assert list_snapshots(directory) == []
+    weights = [{"b": np.full(3, n, np.float32), "w": np.eye(4, dtype=np.float32) * n} for n in (1, 2, 6)]
+    for step, values in zip((10, 20, 30), weights, strict=True):
+        write_snapshot(directory, step, values)
+    snapshots = list_snapshots(directory)
+    assert [snapshot.step for snapshot in snapshots] == [10, 20, 30]
+    np.testing.assert_array_equal(read_snapshot(snapshots[1].prefix)["w"], weights[1]["w"])
+    with tempfile.TemporaryDirectory() as scratch:
+        average, last = average_snapshots(snapshots, [Range(0, 2), Range(1, 2)], scratch)
+        np.testing.assert_array_equal(average["w"], np.eye(4) * 3)
+        np.testing.assert_array_equal(last["b"], np.full(3, 4))
+
+
+def _states(directory: str) -> None:
+    assert read_state(directory, "same") is None
+    for step in (1, 2):
+        weights = {"w": np.full(2, step, np.float32)}
+        position = Position(epoch=0, group=step, offset=7)
+        write_state(directory, State(step, position, weights, {"m/w": weights["w"] * 10}), "same")
+    state = read_state(directory, "same")
+    assert (state.step, state.position) == (2, Position(epoch=0, group=2, offset=7))
+    assert (state.weights["w"].tolist(), state.slots["m/w"].tolist()) == ([2, 2], [20, 20])
+    names = [name for name in tf.io.gfile.listdir(directory) if name]
+    assert {name.partition(".")[0] for name in names} == {"state-00000002"}
+
+
+def _trees(directory: str) -> None:
+    with tempfile.TemporaryDirectory() as source:
+        os.makedirs(os.path.join(source, "variables"))
+        for name in ("saved_model.pb", "variables/variables.index"):
+            with open(os.path.join(source, name), "w", encoding="utf-8") as file:
+                file.write(name * 1000)
+        copy_remote_tree(source, directory)
+    with local_tree(directory) as copy:
+        for name in ("saved_model.pb", "variables/variables.index"):
+            with open(os.path.join(copy, name), encoding="utf-8") as file:
+                assert file.read() == name * 1000
+        assert sorted(os.listdir(copy)) == ["saved_model.pb", "variables"]
+
+
+if __name__ == "__main__":
+    _snapshots(f"{sys.argv[1]}/snapshots")
+    _states(f"{sys.argv[1]}/state")
+    _trees(f"{sys.argv[1]}/model")

@@ -1,0 +1,30 @@
+"""The fast training step and the literal one are the same mathematics."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.reference_step import ReferenceStep
+from trainer.config import TrainingConfig
+from trainer.training_step import TrainingStep
+from trainer.variant import Variant
+
+CLASSES = 30
+
+
+@pytest.mark.parametrize(("clip", "l2"), [(1.0, 1e-6), (0.01, 0.1)])
+def test_twenty_steps_have_the_losses_of_the_literal_step(clip, l2):
+    config = TrainingConfig(batch_size=8, learning_rate=1e-3, gradient_clip_norm=clip, l2_penalty=l2)
+    fast = TrainingStep(Variant(4, 8), config, num_classes=CLASSES)
+    literal = ReferenceStep(fast.weights(), config)
+    generator = np.random.default_rng(0)
+    for step in range(20):
+        batch = {
+            "frames": tf.constant(generator.integers(0, 256, (8, 5, 1152), np.uint8)),
+            "labels": tf.constant(generator.random((8, CLASSES)) < 0.1),
+        }
+        assert float(fast.run(batch, step).loss) == pytest.approx(literal.run(batch, step), rel=1e-4), step
+    moved = fast.weights()
+    for name, value in literal.weights.items():
+        if "moving" not in name:
+            np.testing.assert_allclose(moved[name], value, atol=3e-4, err_msg=name)
