@@ -27,20 +27,23 @@ _DROPPED_BITS = np.uint32(13)
 """Of the 23 fraction bits of a float32."""
 _LOWEST_BIN = np.float32(2.0**-24).view(np.uint32) >> _DROPPED_BITS
 """Smaller confidences are one bin."""
+_HIGHEST_BIN = np.float32(1).view(np.uint32) >> _DROPPED_BITS
+"""Probabilities end here."""
+_BINS = int(_HIGHEST_BIN - _LOWEST_BIN) + 1
 
 
 class ReducedScores:
     """Scores of the kept classes.
 
     Args:
-        scores: float32 [m, N, C], not negative.
+        scores: float32 [m, N, C], from 0 to 1.
         hits: bool [N, C], whether the class is a label.
         positives: int [N], the number of labels of each video, those left out included.
     """
 
     def __init__(self, scores: np.ndarray, hits: np.ndarray, positives: np.ndarray) -> None:
         self.scores = scores
-        self.hits = hits.astype(np.uint32)
+        self.hits = hits
         self.positives = positives
         self._kept_pairs = min(TOP_K, scores.shape[2])
 
@@ -103,24 +106,28 @@ class ReducedScores:
         if not num_positives:
             return 0.0
         shares = np.asarray(weights, np.float32) / np.float32(np.sum(weights))
-        pairs = np.empty((count, self._kept_pairs), np.uint32)
+        counts = np.zeros(2 * _BINS, np.int64)
         for start in range(0, count, _CACHED_VIDEOS):
             block = slice(start, min(start + _CACHED_VIDEOS, count))
             keys = mixed([self.scores[member, block] for member in members], shares).view(np.uint32)
             keys &= np.uint32(0xFFFFFFFE)
             keys |= self.hits[block]
             keys.partition(keys.shape[1] - self._kept_pairs, axis=1)
-            pairs[block] = keys[:, -self._kept_pairs :]
-        return _histogram_precision(pairs) / num_positives
+            counts += _histogram(keys[:, -self._kept_pairs :])
+        return _precision_sum(counts) / num_positives
 
 
-def _histogram_precision(keys: np.ndarray) -> float:
-    """The sum of the precision at each hit over all pairs, given as score bits with the hit in the lowest bit."""
-    bins = np.maximum(keys >> _DROPPED_BITS, _LOWEST_BIN) - _LOWEST_BIN
+def _histogram(keys: np.ndarray) -> np.ndarray:
+    """int64 [2 * bins]: misses and hits of each bin, of score bits with the hit in the lowest bit."""
+    bins = np.clip(keys >> _DROPPED_BITS, _LOWEST_BIN, _HIGHEST_BIN) - _LOWEST_BIN
     bins <<= np.uint32(1)
     bins |= keys & np.uint32(1)
-    counts = np.bincount(bins.ravel().astype(np.int64))
-    counts = np.append(counts, [0] * (len(counts) % 2)).reshape(-1, 2)[::-1]  # misses, hits
+    return np.bincount(bins.ravel(), minlength=2 * _BINS)
+
+
+def _precision_sum(counts: np.ndarray) -> float:
+    """The sum of the precision at each hit over all pairs of a histogram."""
+    counts = counts.reshape(-1, 2)[::-1]  # misses, hits; best first
     pairs, hits = counts.sum(axis=1), counts[:, 1]
     filled = np.flatnonzero(hits)
     pairs_before = np.cumsum(pairs)[filled] - pairs[filled]
