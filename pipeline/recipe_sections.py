@@ -87,7 +87,9 @@ class BlessingSection(Section):
 class PushSection(Section):
     """Where a blessed model goes."""
 
-    directory: str = Field(description="Base directory of the versions, as TensorFlow Serving watches it.")
+    directory: str = Field(
+        description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
+    )
 
 
 class ServingSection(Section):
