@@ -45,12 +45,12 @@ class ServerTls:
 
         def renewed() -> grpc.ServerCertificateConfiguration | None:
             nonlocal seen
+            times = self._times()
+            if times == seen:
+                return None
             try:
-                times = self._times()
-                if times == seen:
-                    return None
                 configuration = self._configuration()
-            except (OSError, UserError) as error:
+            except UserError as error:
                 # A renewal under way, or one that failed: the old certificates are better than none.
                 _logger.warning("the renewed certificates cannot be read yet, the old ones stay: %s", error)
                 return None
@@ -59,9 +59,9 @@ class ServerTls:
 
         return renewed
 
-    def _times(self) -> list[int]:
+    def _times(self) -> list[int | None]:
         paths = (self.certificate, self.key, self.client_ca)
-        return [os.stat(path).st_mtime_ns for path in paths if path]
+        return [os.stat(path).st_mtime_ns if os.path.exists(path) else None for path in paths if path]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,8 +99,8 @@ def test_what_steps_ask_for() -> None:
     found = step_resources(load_recipe("yhls", overrides))
     small = Resources(cpus=1, memory_gb=3)
     assert found == {
-        "YouTube8MExampleGen": Resources(cpus=4, memory_gb=15),
-        "StatisticsGen": Resources(cpus=4, memory_gb=15),
+        "YouTube8MExampleGen": Resources(cpus=3, memory_gb=12),
+        "StatisticsGen": Resources(cpus=3, memory_gb=12),
         "ImportSchemaGen": small,
         "ExampleValidator": small,
         "Trainer-K24-H1440": Resources(cpus=11, memory_gb=9, gpus=1, gpu_resource="nvidia.com/gpu"),
@@ -114,7 +114,7 @@ def test_what_steps_ask_for() -> None:
         },
         "EnsembleAssembler": Resources(cpus=4, memory_gb=8),
         "Baseline": small,
-        "Evaluator": Resources(cpus=4, memory_gb=33),
+        "Evaluator": Resources(cpus=3, memory_gb=25),
         "ModelServerValidator": Resources(cpus=4, memory_gb=8),
         "Pusher": small,
         "RunReport": small,

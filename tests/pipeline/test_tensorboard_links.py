@@ -9,7 +9,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from pipeline.node_progress import NodeTime
-from pipeline.run_outputs import NodeOutput
+from pipeline.run_outputs import NodeOutput, OutputArtifact
 from pipeline.tensorboard_links import TensorBoardLinks
 from trainer.progress import TrainingProgress
 
@@ -73,8 +73,9 @@ def test_after_a_run_the_links_are_those_of_its_artifacts(tmp_path: Path) -> Non
     links = TensorBoardLinks(tmp_path)
     tell(links, NodeTime("Trainer-K2-H4", 0.1, cached=True))
     assert shown(tmp_path) == {}
-    node = NodeOutput(succeeded=True, ended=True, last_sign=0, uris={"model_run": [str(mine.parent)]})
-    failed = NodeOutput(succeeded=False, ended=True, last_sign=0, uris={})
+    run = OutputArtifact(id=1, type="ModelRun", uri=str(mine.parent))
+    node = NodeOutput(state="done", started=0, last_sign=0, artifacts={"model_run": [run]})
+    failed = NodeOutput(state="failed", started=0, last_sign=0, artifacts={})
     links.link_outputs({"Trainer-K2-H4": node, "Trainer-K4-H4": failed, "Pusher": node})
     assert shown(tmp_path) == {"K2-H4": [3.0]}
     assert later.is_dir()
