@@ -7,10 +7,10 @@ import numpy as np
 
 from trainer.errors import UserError
 
-_BLOCKS = 192
-_ROWS = 32
-# Measured for V = 3862 and k = 20: 16 to 64 rows at once, which fit the second-level cache, and 96 to 256
-# blocks are within 10 % of each other; np.partition takes 4 times as long and np.argpartition 10 times.
+_BLOCKS = 128
+_ROWS = 256
+# Measured for V = 3862 and k = 20, in seconds of the processor: 128 to 512 rows at once are within 10 % of each other
+# and a fifth faster than 32, 96 to 192 blocks within 10 %. np.partition takes 4 times as long, np.argpartition 10 times.
 
 
 def top_k_classes(scores: np.ndarray, k: int) -> np.ndarray:

@@ -96,10 +96,10 @@ def test_equal_to_the_literal_formulas_at_many_classes(seed, num_classes):
     )
 
 
-@pytest.mark.parametrize("columns", [1, 5, 191, 767, 768, 790, 3862])
+@pytest.mark.parametrize("columns", [1, 5, 127, 511, 512, 534, 3862])
 def test_top_k_is_the_stable_sort(columns):
     rng = np.random.default_rng(columns)
-    scores = rng.integers(-9, 9, (70, columns)).astype(np.float32)
+    scores = rng.integers(-9, 9, (300, columns)).astype(np.float32)
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :20]
     np.testing.assert_array_equal(top_k_classes(scores, 20), expected)
 
