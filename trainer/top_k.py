@@ -10,7 +10,7 @@ from trainer.errors import UserError
 _BLOCKS = 128
 _ROWS = 256
 # Measured for V = 3862 and k = 20, in seconds of the processor: 128 to 512 rows at once are within 10 % of each other
-# and a fifth faster than 32, 96 to 192 blocks within 10 %. np.partition takes 4 times as long, np.argpartition 10 times.
+# and a fifth faster than 32, 96 to 192 blocks within 10 %. np.partition takes 4 times as long, np.argpartition 10.
 
 
 def top_k_classes(scores: np.ndarray, k: int) -> np.ndarray:

@@ -58,7 +58,7 @@ def rehearse(
     from pipeline.rehearsal.rehearse import rehearse as run_here
 
     compiled = CompiledFile.read(pipeline)
-    parameters = run_parameters(compiled.spec.root.input_definitions.parameters, settings or ())
+    parameters = run_parameters(compiled.package, settings or ())
     # Whoever ends this process ends the tasks' processes with it.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -1,10 +1,10 @@
-"""The file that `yt8m compile` wrote, as `yt8m submit` and `yt8m schedule` take it."""
+"""The file that `yt8m compile` wrote, as `yt8m rehearse`, `submit` and `schedule` take it."""
 
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -24,11 +24,13 @@ class Package:
         path: Of the file.
         digest: SHA-256 of its bytes, in hexadecimal.
         spec: Its first document, a PipelineSpec.
+        platform: Its second one, a PlatformSpec; empty where there is none.
     """
 
     path: str
     digest: str
     spec: dict[str, Any]
+    platform: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -75,15 +77,16 @@ def read_package(path: str) -> Package:
         raise UserError(
             f"{path} is no pipeline as yt8m compile writes it ({type(error).__name__}: {error}); compile it again"
         ) from error
-    return Package(path, hashlib.sha256(content).hexdigest(), spec)
+    return Package(path, hashlib.sha256(content).hexdigest(), spec, platform)
 
 
-def parse_parameters(package: Package, assignments: Sequence[str]) -> dict[str, Any]:
+def parse_parameters(package: Package, assignments: Sequence[str], option: str = "--param") -> dict[str, Any]:
     """What a run sets otherwise than the compiled file, as values of the parameters' types.
 
     Args:
         package: Compiled.
         assignments: `name=value` each.
+        option: That they were given with, for messages.
 
     Raises:
         UserError: If the pipeline has no such parameter, the value is not of its type, or all together are too long.
@@ -92,25 +95,25 @@ def parse_parameters(package: Package, assignments: Sequence[str]) -> dict[str, 
     for text in assignments:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UserError(f"--param is NAME=VALUE. Received: {text!r}")
+            raise UserError(f"{option} is NAME=VALUE. Received: {text!r}")
         if name not in package.parameters:
             known = nearest(name, sorted(package.parameters)) or ": it has none"
-            raise UserError(f"--param {name}: {package.path} has no such parameter{known}")
+            raise UserError(f"{option} {name}: {package.path} has no such parameter{known}")
         kind = package.parameters[name]["parameterType"]
         try:
             values[name] = _PARSERS[kind](value)
         except ValueError:
-            raise UserError(f"--param {name}: {value!r} is no {kind}") from None
-    _check_size(package, values)
+            raise UserError(f"{option} {name}: {value!r} is no {kind}") from None
+    _check_size(package, values, option)
     return values
 
 
-def _check_size(package: Package, values: Mapping[str, Any]) -> None:
+def _check_size(package: Package, values: Mapping[str, Any], option: str) -> None:
     defaults = {name: definition.get("defaultValue") for name, definition in package.parameters.items()}
     size = len(json.dumps({**defaults, **values}).encode())
     if size >= MAX_PARAMETERS_BYTES:
         raise UserError(
-            f"--param: the parameters of a run take {size:,} bytes, and the backend stores fewer than "
+            f"{option}: the parameters of a run take {size:,} bytes, and the backend stores fewer than "
             f"{MAX_PARAMETERS_BYTES:,}; make them shorter"
         )
 

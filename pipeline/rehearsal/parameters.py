@@ -10,11 +10,10 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES
+from pipeline.kubeflow.package import Package, parse_parameters
 from pipeline.rehearsal.graph import Task
 from trainer.errors import UserError
 
-_Definition = pipeline_spec_pb2.ComponentInputsSpec.ParameterSpec
 _Type = pipeline_spec_pb2.ParameterType
 
 _KINDS = {
@@ -49,29 +48,19 @@ class Run:
     created: str = field(default_factory=_now)
 
 
-def run_parameters(definitions: Mapping[str, _Definition], settings: Sequence[str]) -> dict[str, Value]:
+def run_parameters(package: Package, settings: Sequence[str]) -> dict[str, Value]:
     """The pipeline's parameters: their defaults, and what a run says otherwise.
 
     Args:
-        definitions: The pipeline's.
+        package: The compiled pipeline.
         settings: `name=value` each; lists and structures as JSON.
 
     Raises:
         UserError: If there is no such parameter, a value is of another type, or all together take too many bytes.
     """
-    values = {name: definition.default_value for name, definition in definitions.items()}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set {setting}: write it as name=value")
-        if name not in definitions:
-            known = ", ".join(sorted(definitions)) or "none"
-            raise UserError(f"--set {name}: the pipeline has no such parameter (it has {known})")
-        values[name] = _read(name, text, definitions[name].parameter_type)
-    size = len(json.dumps({name: json_format.MessageToDict(value) for name, value in values.items()}))
-    if size >= MAX_PARAMETERS_BYTES:
-        raise UserError(f"--set: the parameters take {size:,} bytes, and a run has {MAX_PARAMETERS_BYTES:,}")
-    return values
+    defaults = {name: definition.get("defaultValue") for name, definition in package.parameters.items()}
+    values = defaults | parse_parameters(package, settings, "--set")
+    return {name: json_format.ParseDict(value, Value()) for name, value in values.items()}
 
 
 def task_parameters(task: Task, run: Run) -> dict[str, Value]:
@@ -133,16 +122,3 @@ def _is_whole(value: object) -> bool:
 
 def _shown(value: Value) -> str:
     return json.dumps(json_format.MessageToDict(value))
-
-
-def _read(name: str, text: str, kind: int) -> Value:
-    if kind == _Type.STRING:
-        return Value(string_value=text)
-    try:
-        value = json_format.ParseDict(json.loads(text), Value())
-    except ValueError:
-        value = Value()
-    whole = kind != _Type.NUMBER_INTEGER or value.number_value.is_integer()
-    if value.WhichOneof("kind") != _KINDS[kind] or not whole:
-        raise UserError(f"--set {name}: must be a {_Type.ParameterTypeEnum.Name(kind)}. Received: {text!r}")
-    return value

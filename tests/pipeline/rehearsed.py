@@ -130,7 +130,7 @@ def run(path: str | Path, root: str | Path, settings: Sequence[str] = (), **opti
     from pipeline.rehearsal.rehearse import rehearse
 
     compiled = CompiledFile.read(str(path))
-    parameters = run_parameters(compiled.spec.root.input_definitions.parameters, settings)
+    parameters = run_parameters(compiled.package, settings)
     return rehearse(compiled, str(root), parameters, **{"longest_wait": 0, **options})
 
 

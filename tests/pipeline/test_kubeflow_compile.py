@@ -14,7 +14,7 @@ VARIANTS = ("K24-H1440", "K16-H256")
 POOLS = ["kubernetes.trainer_pool=t4", "kubernetes.variant_pools.K24-H1440=v100"]
 DIRECT = [
     "--runner=DirectRunner",
-    "--direct_num_workers=4",
+    "--direct_num_workers=3",
     "--direct_running_mode=multi_processing",
     "--sdk_container_image=this-installation",
 ]

@@ -88,7 +88,7 @@ def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
 def test_an_interrupted_run_says_where_and_what_next(tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, mood="interrupt")
-    (log,) = (tmp_path / "logs").iterdir()
+    (log,) = (tmp_path / "logs").glob("*.log")
     assert f"interrupted in Check; the same command goes on (log: {log})" in log.read_text()
     assert run(tmp_path).times[0].cached
 

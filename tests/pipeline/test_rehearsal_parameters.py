@@ -4,6 +4,7 @@ import pytest
 from google.protobuf import json_format
 
 from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES
+from pipeline.kubeflow.package import Package, read_package
 from pipeline.rehearsal.compiled_file import CompiledFile
 from pipeline.rehearsal.graph import read_tasks
 from pipeline.rehearsal.parameters import Run, run_parameters, task_parameters
@@ -13,9 +14,9 @@ from trainer.errors import UserError
 DEFAULTS = {"destination": "/models", "limit": 1024, "share": 0.01}
 
 
-def definitions(tmp_path):
+def package(tmp_path) -> Package:
     spec, _ = documents({"One": step("")}, DEFAULTS)
-    return CompiledFile.read(write(tmp_path, spec)).spec.root.input_definitions.parameters
+    return read_package(write(tmp_path, spec))
 
 
 def plain(values) -> dict:
@@ -23,7 +24,7 @@ def plain(values) -> dict:
 
 
 def test_a_run_says_what_differs_from_the_defaults(tmp_path) -> None:
-    known = definitions(tmp_path)
+    known = package(tmp_path)
     assert plain(run_parameters(known, [])) == DEFAULTS
     changed = run_parameters(known, ["limit=7", "destination=/a=b", "share=1e-3"])
     assert plain(changed) == {"destination": "/a=b", "limit": 7.0, "share": 0.001}
@@ -32,18 +33,18 @@ def test_a_run_says_what_differs_from_the_defaults(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ("limit", "--set limit: write it as name=value"),
-        ("limits=1", r"no such parameter \(it has destination, limit, share\)"),
-        ("limit=1.5", "--set limit: must be a NUMBER_INTEGER. Received: '1.5'"),
-        ("limit=many", "must be a NUMBER_INTEGER. Received: 'many'"),
-        ("share=true", "must be a NUMBER_DOUBLE. Received: 'true'"),
-        ("share=", "must be a NUMBER_DOUBLE. Received: ''"),
-        (f"destination={'x' * MAX_PARAMETERS_BYTES}", "and a run has 10,000"),
+        ("limit", "--set is NAME=VALUE. Received: 'limit'"),
+        ("limits=1", "no such parameter, did you mean limit"),
+        ("limit=1.5", "--set limit: '1.5' is no NUMBER_INTEGER"),
+        ("limit=many", "'many' is no NUMBER_INTEGER"),
+        ("share=true", "'true' is no NUMBER_DOUBLE"),
+        ("share=", "'' is no NUMBER_DOUBLE"),
+        (f"destination={'x' * MAX_PARAMETERS_BYTES}", "fewer than 10,000"),
     ],
 )
 def test_wrong_settings(tmp_path, setting: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
-        run_parameters(definitions(tmp_path), [setting])
+        run_parameters(package(tmp_path), [setting])
 
 
 def task_of(tmp_path, component: dict, parameters: dict):
@@ -51,7 +52,7 @@ def task_of(tmp_path, component: dict, parameters: dict):
     spec["components"]["One"]["inputDefinitions"] = {"parameters": component}
     spec["root"]["dag"]["tasks"]["One"]["inputs"] = {"parameters": parameters}
     compiled = CompiledFile.read(write(tmp_path, spec))
-    return read_tasks(compiled)["One"], compiled.spec.root.input_definitions.parameters
+    return read_tasks(compiled)["One"], compiled.package
 
 
 def constant(value) -> dict:

@@ -25,8 +25,8 @@ def _snapshots(directory: str) -> None:
     snapshots = list_snapshots(directory)
     assert [snapshot.step for snapshot in snapshots] == [10, 20, 30]
     np.testing.assert_array_equal(read_snapshot(snapshots[1].prefix)["w"], weights[1]["w"])
-    with tempfile.TemporaryDirectory() as scratch:
-        average, last = average_snapshots(snapshots, [Range(0, 2), Range(1, 2)], scratch)
+    with tempfile.TemporaryDirectory() as scratch, local_tree(directory) as copy:
+        average, last = average_snapshots(list_snapshots(copy), [Range(0, 2), Range(1, 2)], scratch)
         np.testing.assert_array_equal(average["w"], np.eye(4) * 3)
         np.testing.assert_array_equal(last["b"], np.full(3, 4))
 
