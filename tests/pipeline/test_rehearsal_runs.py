@@ -178,7 +178,10 @@ def test_tasks_run_at_the_same_time_but_not_more_than_asked(tmp_path) -> None:
 
 def test_running_tasks_end_after_a_failure_and_no_other_begins(tmp_path) -> None:
     steps = {
-        "Slow": step(f"import time\nwhile not os.path.exists('{tmp_path}/failed'): time.sleep(0.01)"),
+        # Ends well after the failure has been seen.
+        "Slow": step(
+            f"import time\nwhile not os.path.exists('{tmp_path}/failed'): time.sleep(0.01)\ntime.sleep(2)"
+        ),
         "Fail": step(f"open('{tmp_path}/failed', 'w'); sys.exit(1)"),
         "Later": step("", after=["Slow"]),
     }

@@ -27,7 +27,7 @@ PATIENCE = 300.0
 """Seconds after which a request counts as lost, on however busy a machine."""
 SENDERS = 4
 MAX_REQUEST_MIB = 128
-MEMORY = 1_500 * MEGABYTE
+MEMORY = 2_000 * MEGABYTE
 """That the server may take above what it takes when it has loaded its models: twelve times its largest request."""
 
 CODE = grpc.StatusCode
