@@ -27,8 +27,8 @@ PATIENCE = 300.0
 """Seconds after which a request counts as lost, on however busy a machine."""
 SENDERS = 4
 MAX_REQUEST_MIB = 128
-MEMORY = 2_000 * MEGABYTE
-"""That the server may take above what it takes when it has loaded its models: twelve times its largest request."""
+MEMORY = 2_100 * MEGABYTE
+"""That the server may take above what it takes when it has loaded its models: sixteen times its largest request."""
 
 CODE = grpc.StatusCode
 PROPER = {
