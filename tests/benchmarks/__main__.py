@@ -75,6 +75,7 @@ def main() -> None:
     if unknown := set(arguments.names).difference(known):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
     complete = run_all(arguments.names or known, arguments.out)
     sys.stdout.write((arguments.out / "benchmarks.md").read_text(encoding="utf-8"))
     sys.exit(not complete)
