@@ -62,7 +62,7 @@ def _medians(commands: Sequence[Sequence[str]], rounds: int) -> list[float]:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
     parser.add_argument("--batch", type=int, default=80)
     parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--compared-batch", type=int, default=4)
 
 
