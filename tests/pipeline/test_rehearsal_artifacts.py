@@ -8,7 +8,7 @@ from pipeline.rehearsal.compiled_file import CompiledFile
 from pipeline.rehearsal.graph import read_tasks
 from tests.pipeline.rehearsed import documents, step, write
 
-ROOT = "/root/small/run"
+ROOT = "/place/small/run"
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_container_that_says_nothing_has_its_outputs_where_they_were_to_be(tas
         ("[]", "not an ExecutorOutput"),
         ('{"artefacts": {}}', 'no field named "artefacts"'),
         (output(uri=f"{ROOT}-2/model"), "is not below the run's root"),
-        (output(uri="gs://elsewhere/model"), "gs://elsewhere/model, is not below the run's root /root/small/run"),
+        (output(uri="gs://elsewhere/model"), "gs://elsewhere/model, is not below the run's root /place/small/run"),
     ],
 )  # fmt: skip
 def test_outputs_that_the_launcher_refuses(tasks, said: str, reason: str) -> None:

@@ -8,8 +8,8 @@ ROUNDS = "inputs.artifacts['model'].artifacts[0].metadata['rounds']"
 MISSING = "inputs.artifacts['model'].artifacts[0].metadata['no']"
 URI = "inputs.artifacts['model'].artifacts[0].uri"
 ARTIFACTS = {
-    "blessing": [{"uri": "/root/blessing", "metadata": {"blessed": 1.0, "by": "evaluator"}}],
-    "model": [{"uri": "/root/model", "metadata": {"rounds": 3}}],
+    "blessing": [{"uri": "/place/blessing", "metadata": {"blessed": 1.0, "by": "evaluator"}}],
+    "model": [{"uri": "/place/model", "metadata": {"rounds": 3}}],
 }
 
 
