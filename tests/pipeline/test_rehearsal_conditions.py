@@ -23,7 +23,7 @@ ARTIFACTS = {
         (f"!(({ROUNDS} > -1e+16))", False),
         (f"!!({ROUNDS} > 3e-05)", True),
         ("(inputs.artifacts['blessing'].artifacts[0].metadata['by'] == 'evaluator')", True),
-        (f"({URI} == ('/root' + '/model'))", True),
+        (f"({URI} == ('/place' + '/model'))", True),
         # && before ||, the comparison before both.
         (f"{BLESSED} == 1.0 || {BLESSED} == 1.0 && {BLESSED} == 0.0", True),
         (f"({BLESSED} == 1.0 || {BLESSED} == 1.0) && {BLESSED} == 0.0", False),
