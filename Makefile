@@ -35,7 +35,7 @@ bench: setup ## All benchmarks, to build/benchmarks.json and .md (under 15 minut
 	@$(PYTHON) -m tests.benchmarks
 
 .PHONY: growth
-growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (5 minutes)
+growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (2 minutes)
 	@$(PYTHON) -m tests.benchmarks.growth
 
 .PHONY: load
