@@ -53,8 +53,7 @@ class LocalStore:
     def copy(self, version: int, target: str) -> None:
         """Fills a directory with a version's files, as hard links where possible: they never change."""
         copy_tree(self.path(version), target, link=True)
-        with open(os.path.join(self.path(version), GRAPH), "rb"):
-            pass  # deleted meanwhile: FileNotFoundError
+        os.stat(os.path.join(self.path(version), GRAPH))  # FileNotFoundError: it was deleted meanwhile
 
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
         """See `serving.model_store.publish`."""
