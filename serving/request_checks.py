@@ -29,8 +29,8 @@ class RequestedVideos(NamedTuple):
 def parse_request(examples: tf.Tensor) -> RequestedVideos:
     """Parses serialised SequenceExamples from anybody, string [B], into memory in proportion to their bytes.
 
-    `trainer.parsing.parse_examples`, for records that were validated, is a little faster, but pads all videos to the
-    longest: a record of a million empty frames, 4 MB, would make gigabytes of a batch.
+    Dense features would pad all videos to the longest: a record of a million empty frames, 4 MB, would make gigabytes
+    of a batch.
     """
     _, lists, _ = tf.io.parse_sequence_example(
         examples, sequence_features={name: tf.io.RaggedFeature(tf.string) for name in ("rgb", "audio")}

@@ -190,10 +190,10 @@ class _Ensemble(tf.Module):
     def _probabilities(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         """uint8 [B, T, 1152], int32 [B] -> float32 [B, V]."""
         values = dequantize(frames)
-        mask = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
+        counts = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
         return tf.add_n(
             [
-                share * gated_net_vlad(values, mask, member.weights())
+                share * gated_net_vlad(values, counts, member.weights())
                 for share, member in zip(self._shares, self.members, strict=True)
             ]
         )

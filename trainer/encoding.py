@@ -30,6 +30,14 @@ def frame_prefix(size: int) -> bytes:
     return _feature_list([bytes(size)])[:-size]
 
 
+def frame_dtype(size: int) -> np.dtype:
+    """One entry of such a FeatureList: `prefix`, and `frame` of `size` bytes.
+
+    As opaque bytes: a copy of such an element is one call of memcpy.
+    """
+    return np.dtype([("prefix", f"V{len(frame_prefix(size))}"), ("frame", f"V{size}")])
+
+
 def encode_frames(frames: np.ndarray) -> bytes:
     """uint8 [T, D] to the serialised FeatureList of T byte strings."""
     prefix = np.frombuffer(frame_prefix(frames.shape[1]), np.uint8)

@@ -16,7 +16,7 @@ from typing import Any
 
 from trainer.errors import UserError
 
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 16
 
 
 def is_local(path: str) -> bool:

@@ -79,6 +79,7 @@ def _get(name: str) -> type:
 
 
 Example = _get("Example")
+Features = _get("Features")
 SequenceExample = _get("SequenceExample")
 FeatureList = _get("FeatureList")
 Feature = _get("Feature")

@@ -8,6 +8,22 @@ import tensorflow as tf
 from trainer.network import Frames, normalized
 
 
+def repeated(frames: tf.Tensor, counts: tf.Tensor, length: int) -> tf.Tensor:
+    """Frames as often as they count, so that those of two videos can be blended one by one.
+
+    Args:
+        frames: uint8 [B, T, D].
+        counts: float32 [B, T] of whole numbers; each row's sum is `length`.
+        length: Frames a video of the result.
+
+    Returns:
+        uint8 [B, length, D], in the order of `frames`.
+    """
+    ends = tf.cumsum(counts, axis=1)
+    middles = tf.broadcast_to(tf.range(length, dtype=tf.float32) + 0.5, [tf.shape(frames)[0], length])
+    return tf.gather(frames, tf.searchsorted(ends, middles), batch_dims=1)
+
+
 def mixup(frames: Frames, labels: tf.Tensor, alpha: float, seed: tf.Tensor) -> tuple[Frames, tf.Tensor]:
     """Blends each video with the one at the mirrored place of the (shuffled) batch.
 

@@ -49,7 +49,7 @@ def normalized(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:
 
 def gated_net_vlad(
     frames: Frames,
-    mask: tf.Tensor | None,
+    counts: tf.Tensor | None,
     weights: Weights,
     moments: Moments | None = None,
     dtype: tf.DType = tf.float32,
@@ -59,8 +59,9 @@ def gated_net_vlad(
 
     Args:
         frames: As `dequantize` gives them.
-        mask: float32 [B, T], 1 for a real frame and 0 for padding; None when every frame is real. A padding
-            frame contributes nothing, and a video's row depends on no other row (in inference).
+        counts: float32 [B, T], how often a frame counts: 1 for a real frame and 0 for padding, more for one that
+            was drawn several times; None for once each. What counts 0 contributes nothing, and a video's row depends
+            on no other row (in inference).
         weights: The 32 tensors of `Variant.tensor_specs`.
         moments: None in inference; in training, an empty dictionary that receives the batch's statistics.
         dtype: Of the matrix products: tf.float32, or tf.bfloat16 / tf.float16 for mixed precision.
@@ -71,8 +72,8 @@ def gated_net_vlad(
 
     Reference: the paper, section 2.1; Miech, Laptev & Sivic 2017, https://arxiv.org/abs/1706.06905.
     """
-    video = net_vlad(frames.rgb, frames.scale, mask, weights, "video_vlad", moments, dtype)
-    audio = net_vlad(frames.audio, frames.scale, mask, weights, "audio_vlad", moments, dtype)
+    video = net_vlad(frames.rgb, frames.scale, counts, weights, "video_vlad", moments, dtype)
+    audio = net_vlad(frames.audio, frames.scale, counts, weights, "audio_vlad", moments, dtype)
     vlad = tf.concat([video, audio], axis=1)  # [B, 1024 * K + 128 * (K // 2)]
     hidden = matmul(vlad, weights["hidden1/weights"], dtype)
     # The paper says ReLU; the released code, whose checkpoints we load, clips at 6.

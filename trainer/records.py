@@ -15,13 +15,26 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from trainer.encoding import encode_frame_values, encode_frames, frame_prefix, quantise, sequence_example
+from trainer.encoding import (
+    encode_frame_values,
+    encode_frames,
+    frame_dtype,
+    frame_prefix,
+    quantise,
+    sequence_example,
+)
 from trainer.files import expand
-from trainer.messages import FeatureList, SequenceExample
+from trainer.messages import FeatureList, Features
 from trainer.tfrecord import Damage, read_records
+from trainer.wire import byte_fields
 from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 
 __all__ = ["Reject", "Video", "expand", "parse_video", "read_videos"]
+
+_CONTEXT, _FEATURE_LISTS = 1, 2
+"""Fields of a SequenceExample (tensorflow/core/example/example.proto)."""
+_KEY, _VALUE = 1, 2
+"""Fields of a map's entry."""
 
 MEAN_LIMIT = 2.1
 """Largest magnitude of a video-level feature. The data set's lie in [-1.992, 2.008], the ends of the code."""
@@ -38,6 +51,22 @@ class Video:
     """T, 1 to 300."""
     sequence_example: bytes
     """Serialised SequenceExample of exactly id, labels, rgb and audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a valid record holds."""
+
+    id: bytes
+    labels: tuple[int, ...]
+    """Ascending, each once."""
+    num_frames: int
+    """T, 1 to 300."""
+    rgb: bytes | memoryview
+    """Serialised FeatureList of T frames in the layout of `trainer.encoding.encode_frames`; maybe a view of the
+    record."""
+    audio: bytes | memoryview
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +115,21 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES) -> Video:
     Raises:
         InvalidRecordError: It is no valid video.
     """
-    message = SequenceExample()
+    parts = parse_parts(data, num_classes)
+    example = sequence_example(parts.id, parts.labels, bytes(parts.rgb), bytes(parts.audio))
+    return Video(parts.id, parts.labels, parts.num_frames, example)
+
+
+def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
+    """The parts of one serialised frame-level or video-level record.
+
+    Raises:
+        InvalidRecordError: It is no valid video.
+    """
     try:
-        # An Example parses as a SequenceExample without feature lists: both have their Features in field 1.
-        message.ParseFromString(data)
-    except DecodeError as error:
+        context, lists = _parts(data)
+    except (DecodeError, UnicodeDecodeError) as error:
         raise InvalidRecordError("not_an_example", "the bytes are no Example or SequenceExample") from error
-    context, lists = message.context.feature, message.feature_lists.feature_list
     if not context and not lists:
         raise InvalidRecordError("not_an_example", "there is no feature in it")
     video_id = _id(context)
@@ -102,8 +139,8 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES) -> Video:
         audio = encode_frames(_mean(context, "mean_audio", AUDIO_SIZE))
         num_frames = 1
     else:
-        rgb, rgb_frames = _frames(lists, "rgb", RGB_SIZE)
-        audio, audio_frames = _frames(lists, "audio", AUDIO_SIZE)
+        rgb, rgb_frames = _frame_list(lists, "rgb", RGB_SIZE)
+        audio, audio_frames = _frame_list(lists, "audio", AUDIO_SIZE)
         if rgb_frames != audio_frames:
             raise InvalidRecordError(
                 "unequal_lengths", f"{rgb_frames} frames of rgb, {audio_frames} of audio"
@@ -114,7 +151,23 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES) -> Video:
         if rgb_frames > MAX_FRAMES:
             rgb = rgb[: len(rgb) // rgb_frames * MAX_FRAMES]
             audio = audio[: len(audio) // audio_frames * MAX_FRAMES]
-    return Video(video_id, labels, num_frames, sequence_example(video_id, labels, rgb, audio))
+    return Parts(video_id, labels, num_frames, rgb, audio)
+
+
+def _parts(data: bytes) -> tuple[Any, dict[str, memoryview]]:
+    """The features of the context, and the serialised FeatureLists by name, which stay where they are.
+
+    An Example has the parts of a SequenceExample without feature lists: both have their Features in field 1.
+    """
+    context, lists = Features(), {}
+    for number, content in byte_fields(memoryview(data)):
+        if number == _CONTEXT:
+            context.MergeFromString(content)
+        elif number == _FEATURE_LISTS:
+            for _, entry in byte_fields(content):
+                fields = dict(byte_fields(entry))
+                lists[str(fields.get(_KEY, b""), "utf-8")] = fields.get(_VALUE, memoryview(b""))
+    return context.feature, lists
 
 
 def _values(context: Any, name: str, kind: str) -> Sequence[Any]:
@@ -162,24 +215,23 @@ def _mean(context: Any, name: str, size: int) -> np.ndarray:
     return quantise(values)[np.newaxis]
 
 
-_PREFIXES = {size: np.frombuffer(frame_prefix(size), np.uint8) for size in (RGB_SIZE, AUDIO_SIZE)}
+_ENTRIES = {size: frame_dtype(size) for size in (RGB_SIZE, AUDIO_SIZE)}
+_PREFIXES = {size: frame_prefix(size) for size in (RGB_SIZE, AUDIO_SIZE)}
 
 
-def _frames(lists: Any, name: str, size: int) -> tuple[bytes, int]:
+def _frame_list(lists: dict[str, memoryview], name: str, size: int) -> tuple[bytes | memoryview, int]:
     """The serialised FeatureList `name` in its usual layout, and how many frames of `size` bytes it has."""
     if name not in lists:
         raise InvalidRecordError("missing_feature", name)
     blob = lists[name]
-    prefix = _PREFIXES[size]
-    stride = prefix.size + size
-    if len(blob) % stride == 0:
-        # One array comparison in place of an object a frame. Only the usual layout can pass it.
-        rows = np.frombuffer(blob, np.uint8).reshape(-1, stride)
-        if (rows[:, : prefix.size] == prefix).all():
-            return blob, len(rows)
+    if len(blob) % _ENTRIES[size].itemsize == 0:
+        # One comparison in place of an object a frame. Only the usual layout can pass it.
+        entries = np.frombuffer(blob, _ENTRIES[size])
+        if entries["prefix"].tobytes() == _PREFIXES[size] * len(entries):
+            return blob, len(entries)
     message = FeatureList()
     try:
-        message.ParseFromString(blob)
+        message.ParseFromString(bytes(blob))
     except DecodeError as error:
         raise InvalidRecordError("not_an_example", f"{name} is no FeatureList") from error
     frames = []

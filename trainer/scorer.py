@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from trainer.input_pipeline import eval_batches
+from trainer.input_pipeline import Batch, eval_batches
 from trainer.layers import Moments
 from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics, VideoMetrics
@@ -51,15 +51,18 @@ class Scorer:
 
     def _forward(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
-        mask = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
-        return gated_net_vlad(dequantize(frames), mask, self._variables)
+        counts = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
+        return gated_net_vlad(dequantize(frames), counts, self._variables)
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
-        # Real frames over and over in place of padding: every video weighs the same, as in training.
-        places = tf.range(tf.shape(frames)[1])[tf.newaxis, :] % num_frames[:, tf.newaxis]
+        # As if real frames stood over and over in place of padding: every video weighs the same, as in training.
+        length, num_frames = tf.shape(frames)[1], num_frames[:, tf.newaxis]
+        places = tf.range(length)[tf.newaxis, :]
+        counts = length // num_frames + tf.cast(places < length % num_frames, tf.int32)
+        counts = tf.where(places < num_frames, tf.cast(counts, tf.float32), 0.0)
         moments: Moments = {}
-        gated_net_vlad(dequantize(tf.gather(frames, places, batch_dims=1)), None, self._variables, moments)
+        gated_net_vlad(dequantize(frames), counts, self._variables, moments)
         return moments
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -68,11 +71,11 @@ class Scorer:
         for name, variable in self._variables.items():
             variable.assign(np.asarray(weights[name], np.float32))
 
-    def scores(self, batch: Mapping[str, tf.Tensor]) -> np.ndarray:
+    def scores(self, batch: Batch) -> np.ndarray:
         """float32 [B, V] of a batch of `eval_batches`."""
         return self._scores(batch["frames"], batch["num_frames"]).numpy()
 
-    def statistics(self, batches: Iterable[Mapping[str, tf.Tensor]]) -> Arrays:
+    def statistics(self, batches: Iterable[Batch]) -> Arrays:
         """Mean and variance of what batch normalisation sees, by the names of the moving ones.
 
         Moving statistics belong to the weights they were gathered with. Those of an average of weights are not the
@@ -107,6 +110,6 @@ def evaluate(scorer: Scorer, files: Sequence[str], batch_size: int = 64, limit: 
     metrics = VideoMetrics(scorer.num_classes)
     batches = eval_batches(files, batch_size, scorer.num_classes, limit)
     # Each batch is measured while the next one is scored, and the one after that is read.
-    for scores, labels in prefetch((scorer.scores(batch), batch["labels"].numpy()) for batch in batches):
+    for scores, labels in prefetch((scorer.scores(batch), batch["labels"]) for batch in batches):
         metrics.update(scores, labels)
     return metrics.result()

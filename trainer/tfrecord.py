@@ -127,18 +127,18 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
                 counted, to_the_end = _count_ids(read)
                 yield Damage(offset, "bad_length", detail, max(1, counted, 0 if to_the_end else estimate))
                 return
-            body = read(length + _CHECKSUM.size)
-            if len(body) < length + _CHECKSUM.size:
-                detail = f"{len(body)} bytes where {length + _CHECKSUM.size} should stand"
+            # Apart, so that the data need not be copied out of what was read.
+            data, footer = read(length), read(_CHECKSUM.size)
+            given = len(data) + len(footer)
+            if given < length + _CHECKSUM.size:
+                detail = f"{given} bytes where {length + _CHECKSUM.size} should stand"
                 yield Damage(offset, "truncated_file", detail, 1)
                 return
-            data = body[:length]
-            (checksum,) = _CHECKSUM.unpack_from(body, length)
-            if checksum == masked_crc(data):
+            if _CHECKSUM.unpack(footer) == (masked_crc(data),):
                 yield Record(offset, data)
             else:
                 yield Damage(offset, "crc_mismatch", f"{length} bytes fail their checksum", 1)
-            offset += _HEADER.size + len(body)
+            offset += _HEADER.size + given
             seen += 1
     except _BrokenStreamError as error:
         yield Damage(offset, error.reason, str(error), estimate_lost(seen))

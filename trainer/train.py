@@ -23,6 +23,9 @@ from trainer.training_step import StepResult, TrainingStep
 from trainer.variant import Variant
 from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
 
+_STREAM = 2
+"""Of the order of records and draws of frames: a state goes on only in the stream that it came from."""
+
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
 
@@ -83,10 +86,8 @@ def train(
     )
     scorer = Scorer(variant, num_classes, num_mixtures, step_function.variables)
     log = _Log(variant, config, posixpath.join(directory, LOGS), done)
-    iterator = iter(step_function.strategy.experimental_distribute_dataset(batches))
     while done < config.steps:
-        batch = next(iterator)
-        positions = batch.pop("position")
+        batch = next(batches)
         result = step_function.run(batch, done)
         done += 1
         last = done == config.steps
@@ -98,13 +99,11 @@ def train(
                 metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
                 log.evaluation(done, metrics.gap, metrics.videos)
         if done % config.state_every == 0 or last:
-            state = State(
-                done,
-                _next_position(step_function.strategy, positions),
-                step_function.variables,
-                step_function.optimizer.slots,
-            )
+            epoch, group, offset = batch["position"][-1].tolist()
+            position = Position(epoch=epoch, group=group, offset=offset + 1)
+            state = State(done, position, step_function.variables, step_function.optimizer.slots)
             write_state(state_directory, state, fingerprint)
+    batches.close()
     log.close()
     return step_function
 
@@ -114,12 +113,6 @@ def default_strategy() -> tf.distribute.Strategy:
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
-
-
-def _next_position(strategy: tf.distribute.Strategy, positions: tf.Tensor) -> Position:
-    """The record after the last one of a batch, which the last replica holds."""
-    epoch, group, offset = strategy.experimental_local_results(positions)[-1][-1].numpy()
-    return Position(epoch=int(epoch), group=int(group), offset=int(offset) + 1)
 
 
 def run_fingerprint(
@@ -133,7 +126,7 @@ def run_fingerprint(
 
     Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
     """
-    settings = config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
+    settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
     content = json.dumps([str(variant), settings, data, num_classes, num_mixtures], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

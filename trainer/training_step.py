@@ -10,15 +10,20 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainingConfig
+from trainer.input_pipeline import Batch
 from trainer.layers import Moments
 from trainer.loss import cross_entropy
-from trainer.mixup import mixup
+from trainer.memory import use_huge_pages
+from trainer.mixup import mixup, repeated
 from trainer.network import dequantize, gated_net_vlad
 from trainer.optimizer import Adam
 from trainer.variant import Variant
 from trainer.weights import check_weights, initial_weights
-from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
 
+_INPUTS = ("frames", "counts", "labels")
+_STEPS_TO_ALLOCATE = 2
+"""After so many, the allocator holds all the memory that a step needs, and keeps it."""
 _DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
 
@@ -63,13 +68,25 @@ class TrainingStep:
                 for name, spec in self._specs.items()
             }
             trained = {name: self.variables[name] for name, spec in self._specs.items() if spec.trainable}
-            self.optimizer = Adam(trained, config)
+            decayed = [name for name in trained if self._specs[name].l2]
+            self.optimizer = Adam(trained, config, decayed)
         self._trained = trained
-        self._run = tf.function(self._distributed, reduce_retracing=True)
+        self._steps_run = 0
+        # The number of frames differs from batch to batch; replicas' shares cannot be described beforehand.
+        alone = self.strategy.num_replicas_in_sync == 1
+        self._run = tf.function(
+            self._distributed,
+            input_signature=self._signature() if alone else None,
+            reduce_retracing=not alone,
+        )
 
-    def run(self, batch: Mapping[str, tf.Tensor], step: int) -> StepResult:
+    def run(self, batch: Batch, step: int) -> StepResult:
         """One update by a batch of `train_batches`; `step` counts from 0."""
-        return self._run(batch, tf.constant(step, tf.int64))
+        result = self._run(self._shares(batch), tf.constant(step, tf.int64))
+        self._steps_run += 1
+        if self._steps_run == _STEPS_TO_ALLOCATE and not tf.config.list_logical_devices("GPU"):
+            use_huge_pages()
+        return result
 
     def weights(self) -> dict[str, np.ndarray]:
         """The 32 tensors as arrays."""
@@ -80,6 +97,27 @@ class TrainingStep:
         check_weights(self.variant, weights, self.num_classes, self.num_mixtures)
         for name, variable in self.variables.items():
             variable.assign(weights[name])
+
+    def _signature(self) -> tuple[dict[str, tf.TensorSpec], tf.TensorSpec]:
+        batch = {
+            "frames": tf.TensorSpec([None, None, FRAME_SIZE], tf.uint8),
+            "counts": tf.TensorSpec([None, None], tf.float32),
+            "labels": tf.TensorSpec([None, self.num_classes], tf.bool),
+        }
+        return batch, tf.TensorSpec([], tf.int64)
+
+    def _shares(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """What a step needs of a batch; with several replicas, a part of the videos for each."""
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            return {name: tf.convert_to_tensor(batch[name]) for name in _INPUTS}
+        parts = {name: np.array_split(batch[name], replicas) for name in _INPUTS}
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: {
+                name: tf.convert_to_tensor(part[context.replica_id_in_sync_group])
+                for name, part in parts.items()
+            }
+        )
 
     def _distributed(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> StepResult:
         per_replica = self.strategy.run(self._replica, args=(batch, step))
@@ -94,14 +132,18 @@ class TrainingStep:
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         seed = tf.stack([tf.constant(config.seed, tf.int64), step * replicas + replica])
         dropout = (config.dropout, seed) if config.dropout else None
-        frames, labels = dequantize(batch["frames"]), tf.cast(batch["labels"], tf.float32)
+        labels = tf.cast(batch["labels"], tf.float32)
         if config.mixup:
+            frames = dequantize(repeated(batch["frames"], batch["counts"], config.frames_per_video))
             frames, labels = mixup(frames, labels, config.mixup, seed)
+            counts = None
+        else:
+            frames, counts = dequantize(batch["frames"]), batch["counts"]
         moments: Moments = {}
         with tf.GradientTape() as tape:
             probabilities = gated_net_vlad(
                 frames,
-                None,
+                counts,
                 self.variables,
                 moments,
                 _DTYPES[config.precision],
@@ -112,9 +154,6 @@ class TrainingStep:
         if replicas > 1:
             loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))
             moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
-        for name in gradients:
-            if self._specs[name].l2 and config.l2_penalty:
-                gradients[name] += config.l2_penalty * self.variables[name]
         norm = self.optimizer.apply(gradients, step)
         self._update_moving(moments, step)
         return StepResult(loss, norm)

@@ -36,7 +36,7 @@ def predict_all(
     num_classes = cards[0].num_classes
     labels = ScoreFile.write(
         os.path.join(scratch, "labels"),
-        (batch["labels"].numpy() for batch in eval_batches(eval_files, _BATCH, num_classes)),
+        (batch["labels"] for batch in eval_batches(eval_files, _BATCH, num_classes)),
         num_classes,
         np.bool_,
     )

@@ -72,7 +72,6 @@ class _Training:
             begin = time.perf_counter()
             batch = next(self._batches)
             self.waits.append(time.perf_counter() - begin)
-            batch.pop("position")
             self._step.run(batch, next(self._count)).loss.numpy()
 
 
@@ -134,8 +133,7 @@ def _compared(arguments: argparse.Namespace, files: list[str]) -> Figure:
         files_per_group=len(files),
     )
     largest = 0.0
-    for step, batch in enumerate(batches.take(_COMPARED_STEPS)):
-        batch.pop("position")
+    for step, batch in enumerate(itertools.islice(batches, _COMPARED_STEPS)):
         expected = literal.run(batch, step)
         largest = max(largest, abs(float(fast.run(batch, step).loss) / expected - 1.0))
     return Figure(

@@ -3,12 +3,11 @@
 Legend: B videos, T frames, D features of a frame, K clusters, V classes, M mixtures.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainingConfig
+from trainer.input_pipeline import Batch
 from trainer.weights import Arrays
 
 
@@ -67,14 +66,19 @@ class ReferenceStep:
             name: (np.zeros_like(weights[name]), np.zeros_like(weights[name])) for name in trained
         }
 
-    def run(self, batch: Mapping[str, tf.Tensor], step: int) -> float:
+    def run(self, batch: Batch, step: int) -> float:
         """The loss before the update; `step` counts from 0."""
         config = self._config
         weights = {name: tf.constant(value) for name, value in self.weights.items()}
         labels = tf.cast(batch["labels"], tf.float32)
         with tf.GradientTape() as tape:
             tape.watch([weights[name] for name in self._moments])
-            p = _probabilities(batch["frames"], weights)
+            # A frame that was drawn several times is there several times.
+            drawn = [
+                np.repeat(frames, counts.astype(int), axis=0)
+                for frames, counts in zip(batch["frames"], batch["counts"], strict=True)
+            ]
+            p = _probabilities(np.stack(drawn), weights)
             terms = labels * tf.math.log(p + 1e-5) + (1.0 - labels) * tf.math.log(1.0 - p + 1e-5)
             loss = -tf.reduce_mean(tf.reduce_sum(terms, axis=1))
         gradients = tape.gradient(loss, {name: weights[name] for name in self._moments})

@@ -35,6 +35,18 @@ def test_batch_norm_in_training_uses_the_batch_and_reports_it():
     assert moments["bn/moving_variance"].numpy() == pytest.approx([1.0])
 
 
+def test_what_counts_twice_is_there_twice_for_batch_norm():
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    counts = np.array([[2], [0], [1], [3]], np.float32)
+    once, often = {}, {}
+    weights = _norm("bn", 3)
+    result = batch_norm(tf.constant(x), weights, "bn", once, tf.constant(counts))
+    expected = batch_norm(tf.constant(np.repeat(x, [2, 0, 1, 3], axis=0)), weights, "bn", often)
+    np.testing.assert_allclose(np.repeat(result, [2, 0, 1, 3], axis=0), expected, atol=1e-6)
+    for name, value in often.items():
+        np.testing.assert_allclose(once[name], value, atol=1e-6)
+
+
 def test_net_vlad_of_two_frames_and_two_clusters():
     # Assignment by x @ W = [[ln 3, 0], [0, 0]]: softmax [3/4, 1/4] and [1/2, 1/2].
     frames = tf.constant([[[2 * np.log(3.0), 0.0], [0.0, 4.0]]], tf.float32)

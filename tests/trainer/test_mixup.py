@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from trainer.mixup import mixup
+from trainer.mixup import mixup, repeated
 from trainer.network import normalized
 
 
@@ -27,6 +27,12 @@ def test_blends_are_a_function_of_the_seed():
     first, same, other = (mixup(frames, labels, 0.5, tf.constant([1, s], tf.int64))[1] for s in (2, 2, 3))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
+
+
+def test_frames_are_there_as_often_as_they_count():
+    frames = tf.reshape(tf.range(2 * 3 * 2), [2, 3, 2])
+    result = repeated(frames, tf.constant([[1.0, 3.0, 0.0], [2.0, 1.0, 1.0]]), 4)
+    assert result[:, :, 0].numpy().tolist() == [[0, 2, 2, 2], [6, 6, 8, 10]]
 
 
 def _videos():

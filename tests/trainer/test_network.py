@@ -29,8 +29,8 @@ def frames():
 
 
 def predict(weights, frames, counts):
-    mask = tf.sequence_mask(counts, frames.shape[1], tf.float32)
-    return gated_net_vlad(dequantize(frames), mask, weights).numpy()
+    once = tf.sequence_mask(counts, frames.shape[1], tf.float32)
+    return gated_net_vlad(dequantize(frames), once, weights).numpy()
 
 
 def test_dequantize_is_the_code_of_the_data_set():

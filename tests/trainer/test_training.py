@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import tensorflow as tf
 from tests.records import write_shards
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
-from trainer.input_pipeline import train_batches
+from trainer.input_pipeline import Batch, train_batches
 from trainer.network import dequantize, gated_net_vlad
 from trainer.optimizer import Adam, learning_rate
 from trainer.scorer import Scorer, evaluate
@@ -70,7 +71,7 @@ def test_moving_statistics_become_those_of_the_batch(shards):
     for count in range(60):
         step.run(batch, count)
     moments = {}
-    gated_net_vlad(dequantize(batch["frames"]), None, step.variables, moments)
+    gated_net_vlad(dequantize(batch["frames"]), batch["counts"], step.variables, moments)
     assert len(moments) == 10
     for name, expected in moments.items():
         np.testing.assert_allclose(step.variables[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
@@ -211,8 +212,8 @@ def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
     assert len(moved) == 32
 
 
-def _batches(files) -> tf.data.Dataset:
-    batches = train_batches(
+def _batches(files) -> Iterator[Batch]:
+    return train_batches(
         files,
         batch_size=8,
         frames_per_video=2,
@@ -221,7 +222,6 @@ def _batches(files) -> tf.data.Dataset:
         files_per_group=2,
         num_classes=CLASSES,
     )
-    return batches.map(lambda batch: {name: batch[name] for name in ("frames", "labels")})
 
 
 def _states(directory) -> set[str]:

@@ -15,7 +15,7 @@ _EPSILON = 1e-12
 def net_vlad(
     frames: tf.Tensor,
     scale: tf.Tensor,
-    mask: tf.Tensor | None,
+    counts: tf.Tensor | None,
     weights: Weights,
     scope: str,
     moments: Moments | None = None,
@@ -29,7 +29,7 @@ def net_vlad(
     Args:
         frames: float32 [B, T, D].
         scale: float32 [B, T]: x[t] is scale[t] * frames[t].
-        mask: float32 [B, T], 1 for a real frame and 0 for padding; None when every frame is real.
+        counts: float32 [B, T], how often a frame counts, 0 for padding; None for once each.
         weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [1, D, K].
         scope: `video_vlad` or `audio_vlad`.
         moments: See `trainer.layers.batch_norm`.
@@ -49,10 +49,11 @@ def net_vlad(
     cluster_weights = tf.transpose(weights[f"{scope}/cluster_weights"])  # [K, D]
     activation = matmul(flat, cluster_weights, dtype, transpose_b=True)  # [B * T, K]
     activation *= tf.reshape(scale, [-1, 1])
-    assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", moments))
+    column = None if counts is None else tf.reshape(counts, [-1, 1])
+    assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", moments, column))
+    if column is not None:
+        assignment *= column
     assignment = tf.reshape(assignment, [batch, length, clusters])
-    if mask is not None:
-        assignment *= mask[:, :, tf.newaxis]
     weighted = matmul(assignment * scale[:, :, tf.newaxis], frames, dtype, transpose_a=True)  # [B, K, D]
     total = tf.reduce_sum(assignment, axis=1)[:, :, tf.newaxis]  # [B, K, 1]
     vlad = weighted - total * tf.transpose(weights[f"{scope}/cluster_centers"], [0, 2, 1])
