@@ -9,7 +9,7 @@ Legend: B videos, T frames, D = 1152 bytes of a frame, V classes.
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from trainer.errors import UserError
 from trainer.prefetch import prefetch
 from trainer.records import InvalidRecordError, Parts, parse_parts
 from trainer.tfrecord import Damage, read_records
-from trainer.yt8m import AUDIO_SIZE, FRAME_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
+from trainer.yt8m import AUDIO_SIZE, FRAME_SIZE, NUM_CLASSES, RGB_SIZE
 
 _OPEN_FILES = 16
 _BLOCK = 4
@@ -42,6 +42,15 @@ class _Record:
     data: bytes
     place: str
     """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    labels: tuple[int, ...]
+    frames: np.ndarray
+    """uint8 [frames that were drawn, D]."""
+    counts: np.ndarray
+    """How often each of them was."""
 
 
 def eval_batches(
@@ -78,9 +87,7 @@ def eval_batches(
             "num_frames": lengths,
         }
 
-    records = itertools.islice(
-        itertools.chain.from_iterable(block for path in files for block in _read(path)), limit
-    )
+    records = itertools.islice(itertools.chain.from_iterable(map(_read, files)), limit)
     return prefetch(map(decode, _batched(records, batch_size)), _BATCHES_AHEAD)
 
 
@@ -103,7 +110,6 @@ def train_batches(
     files_per_group: int,
     num_classes: int = NUM_CLASSES,
     start: Position | None = None,
-    start_step: int = 0,
 ) -> Iterator[Batch]:
     """An endless stream of shuffled batches, a function of the seed alone, which can start anywhere in it.
 
@@ -123,45 +129,54 @@ def train_batches(
         files_per_group: Files that are mixed with each other.
         num_classes: V.
         start: The `position` of the last record that was used, plus one.
-        start_step: Steps done so far; frames are drawn by (seed, number of the video in the stream).
 
     Yields:
         {labels: bool [B, V], frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding), position: int64 [B, 3]
-        (epoch, group, index of the record)}.
+        (epoch, group, index in the shuffled group)}.
 
     Raises:
         UserError: A file cannot be read, or holds what is no video; or no file holds any.
     """
 
-    def decode(items: Sequence[tuple[int, tuple[int, int, int], _Record]]) -> Batch:
-        videos = [_parse(record, num_classes) for _, _, record in items]
-        lengths = np.array([video.num_frames for video in videos])
-        draws = _draw(lengths, frames_per_video, seed, items[0][0])
-        longest = int(np.count_nonzero(draws, axis=1).max())
+    def assemble(items: Sequence[tuple[tuple[int, int, int], _Drawn]]) -> Batch:
+        videos = [video for _, video in items]
+        longest = max(len(video.frames) for video in videos)
         width = min(frames_per_video, -(-longest // _WIDTH_STEP) * _WIDTH_STEP)
-        frames, counts = _empty_frames(len(items), width), np.zeros((len(items), width), np.float32)
-        for row, times, drawn, video in zip(frames, counts, draws, videos, strict=True):
-            chosen = np.flatnonzero(drawn)
-            rgb, audio = _frames(video)
-            row["rgb"][: len(chosen)], row["audio"][: len(chosen)] = rgb[chosen], audio[chosen]
-            _as_bytes(row[len(chosen) :])[:] = 0
-            times[: len(chosen)] = drawn[chosen]
+        frames, counts = (
+            _as_bytes(_empty_frames(len(items), width)),
+            np.zeros((len(items), width), np.float32),
+        )
+        for row, times, video in zip(frames, counts, videos, strict=True):
+            number = len(video.frames)
+            row[:number], row[number:] = video.frames, 0
+            times[:number] = video.counts
         return {
             "labels": _label_rows(videos, num_classes),
-            "frames": _as_bytes(frames),
+            "frames": frames,
             "counts": counts,
-            "position": np.array([place for _, place, _ in items], np.int64),
+            "position": np.array([place for place, _ in items], np.int64),
         }
 
-    stream = _shuffled_stream(sorted(files), seed, shuffle_buffer, files_per_group, start or Position())
-    numbered = ((count, *item) for count, item in enumerate(stream, start_step * batch_size))
-    return prefetch(map(decode, _batched(numbered, batch_size)), _BATCHES_AHEAD)
+    def drawn(group: Sequence[str], generator: np.random.Generator) -> Iterator[_Drawn]:
+        # Before the shuffling: a record is still in the processor's cache, and what is held is smaller.
+        for record in _interleaved(group):
+            yield _draw(_parse(record, num_classes), frames_per_video, generator)
+
+    stream = _shuffled_stream(
+        sorted(files), seed, shuffle_buffer, files_per_group, start or Position(), drawn
+    )
+    return prefetch(map(assemble, _batched(stream, batch_size)), _BATCHES_AHEAD)
 
 
 def _shuffled_stream(
-    files: Sequence[str], seed: int, shuffle_buffer: int, files_per_group: int, start: Position
-) -> Iterator[tuple[tuple[int, int, int], _Record]]:
-    """Places and records, without end."""
+    files: Sequence[str],
+    seed: int,
+    shuffle_buffer: int,
+    files_per_group: int,
+    start: Position,
+    read: Callable[[Sequence[str], np.random.Generator], Iterator[Item]],
+) -> Iterator[tuple[tuple[int, int, int], Item]]:
+    """What `read` makes of each group's files, shuffled, with its places; without end."""
     first, offset = start.group, start.offset
     for epoch in itertools.count(start.epoch):
         generator = np.random.default_rng((seed, epoch))
@@ -170,11 +185,11 @@ def _shuffled_stream(
         seeds = generator.integers(1, 2**62, size=len(groups))
         seen = False
         for group in range(first, len(groups)):
-            order = np.random.default_rng(seeds[group])
-            records = enumerate(_shuffled(_interleaved(groups[group]), shuffle_buffer, order))
-            for index, record in itertools.islice(records, offset, None):
+            order, draws = np.random.default_rng(seeds[group]).spawn(2)
+            items = enumerate(_shuffled(read(groups[group], draws), shuffle_buffer, order))
+            for index, item in itertools.islice(items, offset, None):
                 seen = True
-                yield (epoch, group, index), record
+                yield (epoch, group, index), item
             offset = 0
         if not seen and first == 0:
             raise UserError(f"there is no video in {', '.join(files[:3]) or 'no file'}: nothing to train on")
@@ -183,30 +198,27 @@ def _shuffled_stream(
 
 def _interleaved(files: Sequence[str]) -> Iterator[_Record]:
     """Some records of each file in turn, of at most `_OPEN_FILES` files at a time."""
-    waiting = iter(files)
-    active = deque(_read(path) for path in itertools.islice(waiting, _OPEN_FILES))
+    waiting = map(_read, files)
+    active = deque(itertools.islice(waiting, _OPEN_FILES))
     while active:
-        blocks = active.popleft()
-        if (block := next(blocks, None)) is not None:
-            yield from block
-            active.append(blocks)
-        elif (path := next(waiting, None)) is not None:
-            active.append(_read(path))
+        records = active.popleft()
+        if (first := next(records, None)) is not None:
+            yield first
+            yield from itertools.islice(records, _BLOCK - 1)
+            active.append(records)
+        else:
+            active.extend(itertools.islice(waiting, 1))
 
 
-def _read(path: str) -> Iterator[list[_Record]]:
-    """The records of a plain or gzip file, in blocks."""
-
-    def records() -> Iterator[_Record]:
-        for record in read_records(path):
-            if not isinstance(record, Damage):
-                yield _Record(record.data, f"{path}, byte {record.offset}")
-            elif record.reason != "empty_file":  # a shard without a video is no damage here
-                raise UserError(
-                    f"{path}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
-                )
-
-    return _batched(records(), _BLOCK)
+def _read(path: str) -> Iterator[_Record]:
+    """The records of a plain or gzip file."""
+    for record in read_records(path):
+        if not isinstance(record, Damage):
+            yield _Record(record.data, f"{path}, byte {record.offset}")
+        elif record.reason != "empty_file":  # a shard without a video is no damage here
+            raise UserError(
+                f"{path}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
+            )
 
 
 def _shuffled(items: Iterable[Item], size: int, generator: np.random.Generator) -> Iterator[Item]:
@@ -236,12 +248,13 @@ def _parse(record: _Record, num_classes: int) -> Parts:
         raise UserError(f"{record.place}: no valid video, {error}; `yt8m data check` says more") from error
 
 
-def _draw(lengths: np.ndarray, draws: int, seed: int, first: int) -> np.ndarray:
-    """int64 [B, 300]: how often each frame is drawn, of the videos of `lengths` frames from number `first` on."""
-    generator = np.random.Generator(np.random.Philox(key=np.array([seed, first], np.uint64)))
-    chosen = generator.integers(lengths[:, np.newaxis], size=(len(lengths), draws))
-    chosen += MAX_FRAMES * np.arange(len(lengths))[:, np.newaxis]
-    return np.bincount(chosen.ravel(), minlength=len(lengths) * MAX_FRAMES).reshape(-1, MAX_FRAMES)
+def _draw(video: Parts, draws: int, generator: np.random.Generator) -> _Drawn:
+    times = np.bincount((generator.random(draws) * video.num_frames).astype(np.int64))
+    chosen = np.flatnonzero(times)
+    frames = np.empty(len(chosen), _FRAME)
+    rgb, audio = _frames(video)
+    frames["rgb"], frames["audio"] = rgb[chosen], audio[chosen]
+    return _Drawn(video.labels, _as_bytes(frames), times[chosen])
 
 
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
@@ -262,7 +275,7 @@ def _as_bytes(frames: np.ndarray) -> np.ndarray:
     return frames.view(np.uint8).reshape(*frames.shape, FRAME_SIZE)
 
 
-def _label_rows(videos: Sequence[Parts], num_classes: int) -> np.ndarray:
+def _label_rows(videos: Sequence[Parts | _Drawn], num_classes: int) -> np.ndarray:
     rows = np.zeros((len(videos), num_classes), np.bool_)
     for row, video in zip(rows, videos, strict=True):
         row[list(video.labels)] = True

@@ -82,7 +82,6 @@ def train(
         files_per_group=config.files_per_group,
         num_classes=num_classes,
         start=position,
-        start_step=done,
     )
     scorer = Scorer(variant, num_classes, num_mixtures, step_function.variables)
     log = _Log(variant, config, posixpath.join(directory, LOGS), done)

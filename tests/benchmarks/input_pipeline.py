@@ -43,12 +43,14 @@ def _figures(arguments: argparse.Namespace, files: list[str], kind: str) -> Iter
         shuffle_buffer=2 * arguments.batch,
         files_per_group=_SHARDS,
     )
-    evaluation = eval_batches(files * 2, arguments.batch)
     each: dict[str, list[float]] = {"records alone": [], "training": [], "evaluation": []}
     for _ in range(arguments.rounds):
-        each["records alone"].append(_seconds(raw, 0, len(files) * (arguments.videos // _SHARDS)))
+        each["records alone"].append(_seconds(iter(raw), 0, len(files) * (arguments.videos // _SHARDS)))
         each["training"].append(_seconds(training, _READ_AHEAD, batches))
+        evaluation = eval_batches(files * 2, arguments.batch)
         each["evaluation"].append(_seconds(evaluation, _READ_AHEAD, batches))
+        evaluation.close()
+    training.close()
     times = {name: statistics.median(taken) for name, taken in each.items()}
     alone, videos = times.pop("records alone"), arguments.videos
     for name, taken in times.items():
@@ -62,9 +64,8 @@ def _figures(arguments: argparse.Namespace, files: list[str], kind: str) -> Iter
         )
 
 
-def _seconds(dataset: tf.data.Dataset, skipped: int, count: int) -> float:
+def _seconds(iterator: Iterator, skipped: int, count: int) -> float:
     """Of `count` elements in a row, after those that were made while the pipeline started."""
-    iterator = iter(dataset)
     for _ in range(skipped):
         next(iterator)
     begin = time.perf_counter()

@@ -115,7 +115,7 @@ def test_a_resumed_stream_goes_on_where_it_stopped(shards, done):
     whole = take(stream(shards), done + 9)
     epoch, group, offset = (int(value) for value in whole[done - 1]["position"][-1])
     start = Position(epoch=epoch, group=group, offset=offset + 1)
-    resumed = take(stream(shards, start=start, start_step=done), 9)
+    resumed = take(stream(shards, start=start), 9)
     for expected, batch in zip(whole[done:], resumed, strict=True):
         for key in expected:
             assert np.array_equal(expected[key], batch[key]), key

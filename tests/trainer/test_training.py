@@ -149,6 +149,14 @@ def test_bfloat16_trains_close_to_float32(shards):
     assert losses[0] != losses[1]
 
 
+def test_mixup_sees_every_drawn_frame_and_trains(shards):
+    batch = next(iter(_batches(shards, frames_per_video=5)))
+    config = CONFIG.model_copy(update={"mixup": 0.4, "frames_per_video": 5})
+    step = TrainingStep(VARIANT, config, num_classes=CLASSES)
+    losses = [float(step.run(batch, count).loss) for count in range(40)]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
     config = CONFIG.model_copy(update={"steps": 60, "eval_slice": 0})
@@ -212,11 +220,11 @@ def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
     assert len(moved) == 32
 
 
-def _batches(files) -> Iterator[Batch]:
+def _batches(files, frames_per_video: int = 2) -> Iterator[Batch]:
     return train_batches(
         files,
         batch_size=8,
-        frames_per_video=2,
+        frames_per_video=frames_per_video,
         seed=0,
         shuffle_buffer=32,
         files_per_group=2,
