@@ -5,7 +5,7 @@
 The yardstick is tf.matmul of two 4096 x 4096 float32 matrices. The operations of a step are counted from its
 products alone, a frame for each that was drawn; the goal was set by the 37.3 GFLOP of the authors' graph. Equal
 mathematics: the losses of 20 steps on batches of `--compared-batch` videos against those of
-`tests.trainer.reference_step`. GAP in bfloat16: of K4-H64 after 200 steps on the sample's videos, in both precisions.
+`tests.trainer.reference_step`. GAP in bfloat16: of K4-H64 after 100 steps on the sample's videos, in both precisions.
 """
 
 import argparse
@@ -36,13 +36,13 @@ _AUTHORS_OPERATIONS = {("K16-H512", 80, 300): 37.3e9}
 """Counted in the graph of the authors' code, by variant, batch and frames."""
 _GAP_VARIANT = Variant(4, 64)
 _GAP_CONFIG = TrainingConfig(
-    steps=200,
+    steps=100,
     batch_size=64,
     frames_per_video=30,
     learning_rate=0.003,
     batch_norm_decay=0.9,
-    snapshot_every=200,
-    state_every=200,
+    snapshot_every=100,
+    state_every=100,
     eval_slice=0,
 )
 
