@@ -24,6 +24,8 @@ from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
 _INPUTS = ("frames", "counts", "labels")
 _STEPS_TO_ALLOCATE = 2
 """After so many, the allocator holds all the memory that a step needs, and keeps it."""
+_LARGE_BYTES = 1 << 27
+"""Of weights, from which on huge pages are worth the second that they take to ask for."""
 _DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
 
@@ -72,6 +74,7 @@ class TrainingStep:
             self.optimizer = Adam(trained, config, decayed)
         self._trained = trained
         self._steps_run = 0
+        self._is_large = sum(value.nbytes for value in initial.values()) >= _LARGE_BYTES
         # The number of frames differs from batch to batch; replicas' shares cannot be described beforehand.
         alone = self.strategy.num_replicas_in_sync == 1
         self._run = tf.function(
@@ -84,7 +87,11 @@ class TrainingStep:
         """One update by a batch of `train_batches`; `step` counts from 0."""
         result = self._run(self._shares(batch), tf.constant(step, tf.int64))
         self._steps_run += 1
-        if self._steps_run == _STEPS_TO_ALLOCATE and not tf.config.list_logical_devices("GPU"):
+        if (
+            self._steps_run == _STEPS_TO_ALLOCATE
+            and self._is_large
+            and not tf.config.list_logical_devices("GPU")
+        ):
             use_huge_pages()
         return result
 
