@@ -1,7 +1,7 @@
 """Batches of the frame-level SequenceExamples that ExampleGen writes, as NumPy arrays.
 
-A record stays one block of bytes from the file to the batch: its frames are a view of it, of which those that are
-needed are copied once, into the batch's own memory. Frames stay uint8, a quarter of what float32 would take, up to
+A record stays the one block of bytes that was read: its frames are views of it, and only those that are needed are
+copied. Frames stay uint8, a quarter of what float32 would take, up to
 the device. A thread works ahead of the consumer; a second one would wait for the interpreter's lock.
 
 Legend: B videos, T frames, D = 1152 bytes of a frame, V classes.
@@ -183,7 +183,7 @@ def _shuffled_stream(
         permuted = [files[i] for i in generator.permutation(len(files))]
         groups = [permuted[i : i + files_per_group] for i in range(0, len(permuted), files_per_group)]
         seeds = generator.integers(1, 2**62, size=len(groups))
-        seen = False
+        whole, seen = first == 0 and offset == 0, False
         for group in range(first, len(groups)):
             order, draws = np.random.default_rng(seeds[group]).spawn(2)
             items = enumerate(_shuffled(read(groups[group], draws), shuffle_buffer, order))
@@ -191,7 +191,7 @@ def _shuffled_stream(
                 seen = True
                 yield (epoch, group, index), item
             offset = 0
-        if not seen and first == 0:
+        if whole and not seen:
             raise UserError(f"there is no video in {', '.join(files[:3]) or 'no file'}: nothing to train on")
         first = 0
 

@@ -31,7 +31,7 @@ def test_what_a_task_is_given(tmp_path) -> None:
     assert states(finished) == {"Make": "succeeded", "Use": "succeeded"}
     assert finished.tasks["Make"].outputs == {"model": "/elsewhere"}
     given = seen(finished, "Use")
-    root = f"{tmp_path}/root/small/{finished.run_id}"
+    root = os.path.join(tmp_path, "root", "small", finished.run_id)
     assert finished.directory == root
     task_root = os.path.dirname(given["outputs"]["artifacts"]["page"]["artifacts"][0]["uri"])
     assert os.path.dirname(task_root) == f"{root}/Use"

@@ -121,6 +121,15 @@ def test_a_resumed_stream_goes_on_where_it_stopped(shards, done):
             assert np.array_equal(expected[key], batch[key]), key
 
 
+def test_a_stream_goes_on_after_the_last_record_of_its_only_group(shards):
+    whole = take(stream(shards, batch_size=5, files_per_group=5), 12)
+    assert whole[10]["position"][-1].tolist() == [0, 0, 54]
+    start = Position(epoch=0, group=0, offset=55)
+    (batch,) = take(stream(shards, batch_size=5, files_per_group=5, start=start), 1)
+    for key in batch:
+        assert np.array_equal(whole[11][key], batch[key]), key
+
+
 def test_draws_are_uniform_over_the_real_frames_and_a_repeated_frame_stands_once(tmp_path):
     generator = np.random.default_rng(0)
     path = str(tmp_path / "one")
