@@ -30,8 +30,8 @@ _WIDTH_STEP = 16
 """Batches are padded to multiples of so many frames, so that few shapes occur."""
 _RGB, _AUDIO = frame_dtype(RGB_SIZE), frame_dtype(AUDIO_SIZE)
 _FRAME = np.dtype([("rgb", f"V{RGB_SIZE}"), ("audio", f"V{AUDIO_SIZE}")])
-_ALIGNMENT = 64
-"""TensorFlow takes arrays over without a copy where they begin at multiples of so many bytes."""
+ALIGNMENT = 64
+"""The frames of a batch begin at a multiple of so many bytes, as TensorFlow's tensors do."""
 
 Batch = dict[str, np.ndarray]
 Item = TypeVar("Item")
@@ -263,10 +263,10 @@ def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _empty_frames(videos: int, width: int) -> np.ndarray:
-    """_FRAME [videos, width], of any content."""
+    """_FRAME [videos, width], of any content, where TensorFlow can take it over."""
     size = videos * width * FRAME_SIZE
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % _ALIGNMENT
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
     return memory[begin : begin + size].view(_FRAME).reshape(videos, width)
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.input_pipeline import Batch, eval_batches
+from trainer.kernel import Kernel
 from trainer.layers import Moments
 from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics, VideoMetrics
 from trainer.network import dequantize, gated_net_vlad
 from trainer.prefetch import prefetch
+from trainer.tensors import as_tensor
 from trainer.variant import Variant
 from trainer.weights import Arrays, check_weights
 from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
@@ -34,7 +36,7 @@ class Scorer:
         variant: Variant,
         num_classes: int = NUM_CLASSES,
         num_mixtures: int = NUM_MIXTURES,
-        variables: Mapping[str, tf.Variable] | None = None,
+        variables: Mapping[str, tf.Variable | Kernel] | None = None,
     ) -> None:
         self.variant = variant
         self.num_classes = num_classes
@@ -73,7 +75,7 @@ class Scorer:
 
     def scores(self, batch: Batch) -> np.ndarray:
         """float32 [B, V] of a batch of `eval_batches`."""
-        return self._scores(batch["frames"], batch["num_frames"]).numpy()
+        return self._scores(as_tensor(batch["frames"]), batch["num_frames"]).numpy()
 
     def statistics(self, batches: Iterable[Batch]) -> Arrays:
         """Mean and variance of what batch normalisation sees, by the names of the moving ones.
@@ -91,7 +93,7 @@ class Scorer:
         sizes, each = [], []
         for batch in batches:
             sizes.append(len(batch["num_frames"]))
-            each.append(self._moments(batch["frames"], batch["num_frames"]))
+            each.append(self._moments(as_tensor(batch["frames"]), batch["num_frames"]))
         result = {}
         for name in (name for name in each[0] if name.endswith("moving_mean")):
             variance = name.replace("moving_mean", "moving_variance")

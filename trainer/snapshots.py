@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from trainer.kernel import Kernel
 from trainer.weights import Arrays
 
 _INDEX = re.compile(r"snapshot-(\d{8,})\.index")
@@ -26,27 +27,32 @@ class Snapshot:
     prefix: str
 
 
-def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]) -> None:
-    """Writes tensors under their names as one TensorFlow checkpoint.
+def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf.Variable | Kernel]) -> None:
+    """Writes tensors under their names as one TensorFlow checkpoint, kernels block by block as slices of one tensor.
 
     The index, without which the checkpoint does not exist for a reader, is put in place last.
     """
-    names = sorted(tensors)
+    pieces = [
+        (name, place, piece)
+        for name, tensor in sorted(tensors.items())
+        for place, piece in (tensor.slices() if isinstance(tensor, Kernel) else [("", tensor)])
+    ]
     tf.raw_ops.SaveV2(
         prefix=prefix,
-        tensor_names=names,
-        shape_and_slices=[""] * len(names),
-        tensors=[tf.convert_to_tensor(tensors[name]) for name in names],
+        tensor_names=[name for name, _, _ in pieces],
+        shape_and_slices=[place for _, place, _ in pieces],
+        tensors=[tf.convert_to_tensor(piece) for _, _, piece in pieces],
     )
 
 
 def write_snapshot(
-    directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]
+    directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable | Kernel]
 ) -> Snapshot:
     """Writes the weights after training step `step`; an earlier snapshot of that step is replaced."""
     tf.io.gfile.makedirs(directory)
     prefix = posixpath.join(directory, f"snapshot-{step:08d}")
-    write_tensors(prefix, weights)
+    # Whole: the averager knows one place a tensor.
+    write_tensors(prefix, {name: tf.convert_to_tensor(value) for name, value in weights.items()})
     return Snapshot(step, prefix)
 
 

@@ -11,12 +11,14 @@ import tensorflow as tf
 
 from trainer.config import TrainingConfig
 from trainer.input_pipeline import Batch
+from trainer.kernel import Factors, Kernel, Product
 from trainer.layers import Moments
 from trainer.loss import cross_entropy
 from trainer.memory import use_huge_pages
 from trainer.mixup import mixup, repeated
 from trainer.network import dequantize, gated_net_vlad
 from trainer.optimizer import Adam
+from trainer.tensors import as_tensor
 from trainer.variant import Variant
 from trainer.weights import check_weights, initial_weights
 from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
@@ -66,12 +68,14 @@ class TrainingStep:
         initial = initial_weights(variant, config.seed, num_classes, num_mixtures)
         with self.strategy.scope():
             self.variables = {
-                name: tf.Variable(initial[name], trainable=spec.trainable, name=name)
+                name: Kernel(initial[name])
+                if spec.is_kernel
+                else tf.Variable(initial[name], trainable=spec.trainable, name=name)
                 for name, spec in self._specs.items()
             }
             trained = {name: self.variables[name] for name, spec in self._specs.items() if spec.trainable}
             decayed = [name for name in trained if self._specs[name].l2]
-            self.optimizer = Adam(trained, config, decayed)
+            self.optimizer = Adam(trained, config, decayed, _DTYPES[config.precision])
         self._trained = trained
         self._steps_run = 0
         self._is_large = sum(value.nbytes for value in initial.values()) >= _LARGE_BYTES
@@ -117,7 +121,7 @@ class TrainingStep:
         """What a step needs of a batch; with several replicas, a part of the videos for each."""
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
-            return {name: tf.convert_to_tensor(batch[name]) for name in _INPUTS}
+            return {name: as_tensor(batch[name]) for name in _INPUTS}
         parts = {name: np.array_split(batch[name], replicas) for name in _INPUTS}
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: {
@@ -147,20 +151,30 @@ class TrainingStep:
         else:
             frames, counts = dequantize(batch["frames"]), batch["counts"]
         moments: Moments = {}
+        products = {
+            name: Product(value) for name, value in self._trained.items() if isinstance(value, Kernel)
+        }
         with tf.GradientTape() as tape:
             probabilities = gated_net_vlad(
                 frames,
                 counts,
-                self.variables,
+                self.variables | products,
                 moments,
                 _DTYPES[config.precision],
                 dropout,
             )
             loss = cross_entropy(probabilities, labels) / replicas
-        gradients = dict(zip(self._trained, tape.gradient(loss, list(self._trained.values())), strict=True))
+        # Of a kernel's product: the factors of the kernel's gradient are what went into it and this.
+        gradients = tape.gradient(
+            loss,
+            self._trained | {name: product.output for name, product in products.items()},
+        )
+        factors = {name: Factors.of(product, gradients.pop(name)) for name, product in products.items()}
         if replicas > 1:
             loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))
+            factors = {name: of_kernel.gathered(context) for name, of_kernel in factors.items()}
             moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
+        gradients |= factors
         norm = self.optimizer.apply(gradients, step)
         self._update_moving(moments, step)
         return StepResult(loss, norm)

@@ -43,6 +43,11 @@ class TensorSpec:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is the kernel of a dense layer, which one row a video is multiplied with."""
+        return self.name.endswith("/weights")
+
 
 @dataclass(frozen=True, order=True)
 class Variant:

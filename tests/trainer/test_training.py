@@ -84,7 +84,10 @@ def test_l2_penalty_pulls_the_kernels_of_gates_and_experts_alone(shards):
         step = TrainingStep(VARIANT, CONFIG.model_copy(update={"l2_penalty": penalty}), num_classes=CLASSES)
         step.run(batch, 0)
         ends.append(step.weights())
-    changed = {name for name in ends[0] if not np.array_equal(ends[0][name], ends[1][name])}
+    # Another graph rounds differently; Adam's first step has the size of the rate.
+    changed = {
+        name for name in ends[0] if np.abs(ends[0][name] - ends[1][name]).max() > CONFIG.learning_rate / 10
+    }
     assert changed == {"gates/weights", "experts/weights"}
 
 
@@ -209,8 +212,9 @@ def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
         files = {shards!r}
         step = train(Variant(4, 6), config, files, files, {str(tmp_path)!r}, num_classes={CLASSES}, strategy=strategy)
         for name, variable in step.variables.items():
-            first, second = (value.numpy() for value in strategy.experimental_local_results(variable))
-            np.testing.assert_array_equal(first, second, err_msg=name)
+            for part in getattr(variable, "blocks", [variable]):
+                first, second = (value.numpy() for value in strategy.experimental_local_results(part))
+                np.testing.assert_array_equal(first, second, err_msg=name)
         """)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
     single = TrainingStep(Variant(4, 6), config, num_classes=CLASSES)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-Weights = Mapping[str, tf.Tensor]
-"""Tensor (or variable) of each of the 32 names."""
+from trainer.kernel import Kernel, Product
+
+Weights = Mapping[str, tf.Tensor | Kernel | Product]
+"""Tensor (or variable) of each of the 32 names; those of dense layers may be in blocks."""
 
 Moments = dict[str, tf.Tensor]
 """Batch mean and variance by the name of the moving statistic that they update."""
@@ -19,11 +21,13 @@ Moments = dict[str, tf.Tensor]
 
 def matmul(
     x: tf.Tensor,
-    y: tf.Tensor,
+    y: tf.Tensor | Kernel | Product,
     dtype: tf.DType = tf.float32,
     transpose_a: bool = False,
     transpose_b: bool = False,
 ) -> tf.Tensor:
     """float32 x @ y, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
+    if isinstance(y, Kernel | Product):
+        return y.product(x, dtype)
     product = tf.matmul(tf.cast(x, dtype), tf.cast(y, dtype), transpose_a, transpose_b)
     return tf.cast(product, tf.float32)
