@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.gcs_emulator import GcsEmulator
 
@@ -16,6 +18,18 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 # A law is not broken by a machine that is busy.
 settings.register_profile("yt8m", deadline=None)
 settings.load_profile("yt8m")
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file's tests run in one process; those of whole runs in the same, because they share one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "whole runs" if file.endswith("_end_to_end.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

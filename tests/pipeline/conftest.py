@@ -1,12 +1,37 @@
-"""What the tests of the verbs that ask a cluster share."""
+"""What the tests of whole runs share, and those of the verbs that ask a cluster."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.pipeline import compiled_file
 from tests.pipeline.fake_kubeflow import FakeKubeflow, fake_kubeflow
+from tests.pipeline.tiny_recipe import tiny_recipe
+
+
+@pytest.fixture(scope="session")
+def local_place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Path:
+    """A directory with the recipe of `local_run`."""
+    directory = tmp_path_factory.mktemp("run")
+    (directory / "tiny.yaml").write_text(yaml.safe_dump(tiny_recipe(tiny_sample, "served/yt8m")))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def local_run(local_place: Path) -> subprocess.CompletedProcess[str]:
+    """A first run, as a user starts it, for all tests of whole runs."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", "run", "--recipe", "tiny.yaml", "--json"],
+        cwd=local_place,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=450,
+    )
 
 
 @pytest.fixture

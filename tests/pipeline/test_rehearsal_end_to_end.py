@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,10 @@ import yaml
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import load_recipe
 from tests.pipeline.rehearsed import READ, run
+from tests.pipeline.tiny_recipe import VARIANTS, tiny_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
 
-VARIANTS = ["K2-H4", "K2-H6"]
 KILLED = "Trainer-K2-H6"
 
 
@@ -35,34 +36,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
     from pipeline.kubeflow.compile import compile_pipeline
 
     directory = tmp_path_factory.mktemp("rehearsal")
-    (directory / "tiny.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "name": "tiny",
-                "data": {
-                    "train": [f"{tiny_sample}/train*.tfrecord"],
-                    "validate": [f"{tiny_sample}/validate*.tfrecord"],
-                    "eval_share": 0.5,
-                },
-                "variants": VARIANTS,
-                "training": {
-                    "steps": 6,
-                    "batch_size": 16,
-                    "frames_per_video": 2,
-                    "learning_rate": 0.003,
-                    "batch_norm_decay": 0.8,
-                    "snapshot_every": 2,
-                    "state_every": 4,
-                    "log_every": 2,
-                    "eval_slice": 0,
-                },
-                "push": {"directory": f"{directory}/served"},
-                "beam": {"workers": 1},
-                # As if it were mounted: it has the sample, too.
-                "kubernetes": {"volumes": {"here": str(tmp_path_factory.getbasetemp())}},
-            }
-        )
-    )
+    # As if it were mounted: it has the sample, too.
+    volumes = {"volumes": {"here": str(tmp_path_factory.getbasetemp())}}
+    content = tiny_recipe(tiny_sample, f"{directory}/served", kubernetes=volumes)
+    (directory / "tiny.yaml").write_text(yaml.safe_dump(content))
     recipe = load_recipe(f"{directory}/tiny.yaml")
     compiled = directory / "compiled.yaml"
     compiled.write_text(compile_pipeline(recipe, "registry/yt8m:1.0", "gs://bucket/root").to_yaml())
@@ -70,26 +47,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
 
 
 @pytest.fixture(scope="module")
-def both(place: Place) -> tuple[Any, dict[str, Any]]:
-    """A rehearsal, in which one Trainer is killed when it has written its first state, and a local run's report.
-
-    At the same time, since the rehearsal's tasks spend theirs importing TFX one after the other.
-    """
-    from pipeline.local_runner import run_locally
-
+def first(place: Place) -> Any:
+    """A rehearsal, in which one Trainer is killed when it has written its first state."""
     root = place.directory / "root"
-    elsewhere = place.recipe.push.model_copy(update={"directory": f"{place.directory}/local"})
     with ThreadPoolExecutor() as pool:
         rehearsed = pool.submit(run, place.compiled, root)
         pool.submit(_kill_after_the_first_state, root, rehearsed)
-        local = run_locally(place.recipe.model_copy(update={"push": elsewhere}), f"{place.directory}/run")
-        return rehearsed.result(), local.report
-
-
-@pytest.fixture(scope="module")
-def first(both: tuple[Any, dict[str, Any]]) -> Any:
-    """The rehearsal."""
-    return both[0]
+        return rehearsed.result()
 
 
 def _kill_after_the_first_state(root: Path, rehearsed: Future) -> None:
@@ -130,8 +94,9 @@ def test_no_task_downloads_the_examples(first: Any) -> None:
     assert first.bytes_downloaded < size / 100
 
 
-def test_the_result_is_that_of_a_local_run(both: tuple[Any, dict[str, Any]]) -> None:
-    rehearsed, local = report_of(both[0]), both[1]
+def test_the_result_is_that_of_a_local_run(first: Any, local_run: subprocess.CompletedProcess[str]) -> None:
+    assert local_run.returncode == 0, local_run.stderr
+    rehearsed, local = report_of(first), json.loads(local_run.stdout)
     assert local["ensembles"]
     for key in ("ensembles", "members"):
         assert rehearsed[key] == local[key]

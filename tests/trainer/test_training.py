@@ -175,11 +175,11 @@ def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
         """)
     directory = tmp_path / "killed"
     kills = 0
-    for attempt in range(4):
+    for attempt in range(3):
         process = subprocess.Popen([sys.executable, "-c", script, str(directory)], stderr=subprocess.PIPE)
         # Each attempt but the last is killed as soon as it has written a state further on.
         seen = _states(directory)
-        while attempt < 3 and process.poll() is None:
+        while attempt < 2 and process.poll() is None:
             if _states(directory) - seen:
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1

@@ -2,20 +2,18 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import load_recipe
+from tests.pipeline.tiny_recipe import VARIANTS
 from trainer.records import Video, read_videos
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
-VARIANTS = ["K2-H4", "K2-H6", "K4-H4"]
 NODES = {
     "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Baseline",
     *(f"{step}-{name}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor") for name in VARIANTS),
@@ -23,48 +21,16 @@ NODES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Path:
-    """A directory with the recipe of the run."""
-    directory = tmp_path_factory.mktemp("run")
-    recipe = {
-        "name": "tiny",
-        "data": {
-            "train": [f"{tiny_sample}/train*.tfrecord"],
-            "validate": [f"{tiny_sample}/validate*.tfrecord"],
-            "eval_share": 0.5,
-        },
-        "variants": VARIANTS,
-        "training": {
-            "steps": 6,
-            "batch_size": 16,
-            "frames_per_video": 2,
-            "learning_rate": 0.003,
-            "batch_norm_decay": 0.8,
-            "snapshot_every": 2,
-            "state_every": 4,
-            "log_every": 2,
-            "eval_slice": 0,
-        },
-        "blessing": {"max_gap_drop": 0.05},
-        "push": {"directory": "served/yt8m"},
-        "beam": {"workers": 1},
-    }
-    (directory / "tiny.yaml").write_text(yaml.safe_dump(recipe))
-    return directory
+@pytest.fixture
+def place(local_place: Path) -> Path:
+    """The directory of the run."""
+    return local_place
 
 
-@pytest.fixture(scope="module")
-def first(place: Path) -> subprocess.CompletedProcess[str]:
-    """The first run, as a user starts it."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", "run", "--recipe", "tiny.yaml", "--json"],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=450,
-    )
+@pytest.fixture
+def first(local_run: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """The run."""
+    return local_run
 
 
 def test_first_run_pushes_an_ensemble_that_fits(first: subprocess.CompletedProcess[str], place: Path) -> None:
