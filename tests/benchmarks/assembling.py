@@ -91,7 +91,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=int, default=17_600)
-    parser.add_argument("--few-videos", type=int, default=2_000)
+    parser.add_argument("--few-videos", type=int, default=1_000)
 
 
 if __name__ == "__main__":
