@@ -80,7 +80,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=int, default=640)
     parser.add_argument("--batch", type=int, default=80)
     parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=6)
 
 
 if __name__ == "__main__":
