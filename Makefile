@@ -24,7 +24,7 @@ demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one 
 
 .PHONY: test
 test: setup ## The whole test suite, an end-to-end pipeline run included (under 10 minutes on 2 cores)
-	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
 test-fast: setup ## The tests that take seconds and import no TFX
