@@ -197,8 +197,8 @@ def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
 
 @pytest.mark.slow
 def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
-    """On two logical CPU devices, in a process of its own because devices are fixed at start."""
-    config = CONFIG.model_copy(update={"steps": 12, "learning_rate": 0.005})
+    """On two logical CPU devices, of 4 and 3 videos, in a process of its own because devices are fixed at start."""
+    config = CONFIG.model_copy(update={"steps": 12, "learning_rate": 0.005, "batch_size": 7})
     script = textwrap.dedent(f"""
         import numpy as np, tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
