@@ -17,10 +17,11 @@ import numpy as np
 
 from trainer.encoding import frame_dtype
 from trainer.errors import UserError
+from trainer.frame_memory import FrameMemory, as_bytes
 from trainer.prefetch import prefetch
 from trainer.records import InvalidRecordError, Parts, parse_parts
 from trainer.tfrecord import Damage, read_records
-from trainer.yt8m import AUDIO_SIZE, FRAME_SIZE, NUM_CLASSES, RGB_SIZE
+from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 
 _OPEN_FILES = 16
 _BLOCK = 4
@@ -29,9 +30,6 @@ _BATCHES_AHEAD = 2
 _WIDTH_STEP = 16
 """Batches are padded to multiples of so many frames, so that few shapes occur."""
 _RGB, _AUDIO = frame_dtype(RGB_SIZE), frame_dtype(AUDIO_SIZE)
-_FRAME = np.dtype([("rgb", f"V{RGB_SIZE}"), ("audio", f"V{AUDIO_SIZE}")])
-ALIGNMENT = 64
-"""The frames of a batch begin at a multiple of so many bytes, as TensorFlow's tensors do."""
 
 Batch = dict[str, np.ndarray]
 Item = TypeVar("Item")
@@ -72,18 +70,20 @@ def eval_batches(
         UserError: A file cannot be read, or holds what is no video.
     """
 
+    memory = FrameMemory(batch_size * MAX_FRAMES)
+
     def decode(records: Sequence[_Record]) -> Batch:
         videos = [_parse(record, num_classes) for record in records]
         lengths = np.array([video.num_frames for video in videos], np.int32)
-        frames = _empty_frames(len(videos), lengths.max())
+        frames = memory.array(len(videos), lengths.max())
         for row, video in zip(frames, videos, strict=True):
             row["rgb"][: video.num_frames], row["audio"][: video.num_frames] = _frames(video)
-            _as_bytes(row[video.num_frames :])[:] = 0
+            as_bytes(row[video.num_frames :])[:] = 0
         ids = np.array([video.id for video in videos], object)
         return {
             "id": ids,
             "labels": _label_rows(videos, num_classes),
-            "frames": _as_bytes(frames),
+            "frames": as_bytes(frames),
             "num_frames": lengths,
         }
 
@@ -138,14 +138,15 @@ def train_batches(
         UserError: A file cannot be read, or holds what is no video; or no file holds any.
     """
 
+    most_frames = min(frames_per_video, MAX_FRAMES)
+    memory, of_one = FrameMemory(batch_size * most_frames), FrameMemory(most_frames)
+
     def assemble(items: Sequence[tuple[tuple[int, int, int], _Drawn]]) -> Batch:
         videos = [video for _, video in items]
         longest = max(len(video.frames) for video in videos)
-        width = min(frames_per_video, -(-longest // _WIDTH_STEP) * _WIDTH_STEP)
-        frames, counts = (
-            _as_bytes(_empty_frames(len(items), width)),
-            np.zeros((len(items), width), np.float32),
-        )
+        width = min(most_frames, -(-longest // _WIDTH_STEP) * _WIDTH_STEP)
+        frames = as_bytes(memory.array(len(items), width))
+        counts = np.zeros((len(items), width), np.float32)
         for row, times, video in zip(frames, counts, videos, strict=True):
             number = len(video.frames)
             row[:number], row[number:] = video.frames, 0
@@ -160,7 +161,7 @@ def train_batches(
     def drawn(group: Sequence[str], generator: np.random.Generator) -> Iterator[_Drawn]:
         # Before the shuffling: a record is still in the processor's cache, and what is held is smaller.
         for record in _interleaved(group):
-            yield _draw(_parse(record, num_classes), frames_per_video, generator)
+            yield _draw(_parse(record, num_classes), frames_per_video, generator, of_one)
 
     stream = _shuffled_stream(
         sorted(files), seed, shuffle_buffer, files_per_group, start or Position(), drawn
@@ -248,31 +249,18 @@ def _parse(record: _Record, num_classes: int) -> Parts:
         raise UserError(f"{record.place}: no valid video, {error}; `yt8m data check` says more") from error
 
 
-def _draw(video: Parts, draws: int, generator: np.random.Generator) -> _Drawn:
+def _draw(video: Parts, draws: int, generator: np.random.Generator, memory: FrameMemory) -> _Drawn:
     times = np.bincount((generator.random(draws) * video.num_frames).astype(np.int64))
     chosen = np.flatnonzero(times)
-    frames = np.empty(len(chosen), _FRAME)
+    frames = memory.array(1, len(chosen))[0]
     rgb, audio = _frames(video)
     frames["rgb"], frames["audio"] = rgb[chosen], audio[chosen]
-    return _Drawn(video.labels, _as_bytes(frames), times[chosen])
+    return _Drawn(video.labels, as_bytes(frames), times[chosen])
 
 
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
     """The frames' bytes, rgb and audio, each [T]: views of the record."""
     return np.frombuffer(video.rgb, _RGB)["frame"], np.frombuffer(video.audio, _AUDIO)["frame"]
-
-
-def _empty_frames(videos: int, width: int) -> np.ndarray:
-    """_FRAME [videos, width], of any content, where TensorFlow can take it over."""
-    size = videos * width * FRAME_SIZE
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
-    return memory[begin : begin + size].view(_FRAME).reshape(videos, width)
-
-
-def _as_bytes(frames: np.ndarray) -> np.ndarray:
-    """_FRAME [B, T] as uint8 [B, T, D]."""
-    return frames.view(np.uint8).reshape(*frames.shape, FRAME_SIZE)
 
 
 def _label_rows(videos: Sequence[Parts | _Drawn], num_classes: int) -> np.ndarray:

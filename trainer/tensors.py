@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from trainer.input_pipeline import ALIGNMENT
+from trainer.frame_memory import ALIGNMENT
 
 
 def as_tensor(array: np.ndarray) -> tf.Tensor:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config import TrainingConfig
-from trainer.input_pipeline import ALIGNMENT
+from trainer.frame_memory import ALIGNMENT
 from trainer.kernel import Factors, Kernel, Product
 from trainer.optimizer import Adam
 from trainer.snapshots import write_tensors
