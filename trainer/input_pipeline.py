@@ -45,10 +45,12 @@ class _Record:
 @dataclass(frozen=True, slots=True)
 class _Drawn:
     labels: tuple[int, ...]
-    frames: np.ndarray
-    """uint8 [frames that were drawn, D]."""
     counts: np.ndarray
-    """How often each of them was."""
+    """How often each of the frames that were drawn was."""
+    rgb: np.ndarray
+    """_RGB, these frames before anything else."""
+    audio: np.ndarray
+    """_AUDIO, likewise."""
 
 
 def eval_batches(
@@ -139,21 +141,26 @@ def train_batches(
     """
 
     most_frames = min(frames_per_video, MAX_FRAMES)
-    memory, of_one = FrameMemory(batch_size * most_frames), FrameMemory(most_frames)
+    memory = FrameMemory(batch_size * most_frames)
+    # Of videos that stand in a batch by now. Memory that comes fresh from the system is cleared page by page first.
+    unused: list[tuple[np.ndarray, np.ndarray]] = []
 
     def assemble(items: Sequence[tuple[tuple[int, int, int], _Drawn]]) -> Batch:
         videos = [video for _, video in items]
-        longest = max(len(video.frames) for video in videos)
+        longest = max(len(video.counts) for video in videos)
         width = min(most_frames, -(-longest // _WIDTH_STEP) * _WIDTH_STEP)
-        frames = as_bytes(memory.array(len(items), width))
+        frames = memory.array(len(items), width)
         counts = np.zeros((len(items), width), np.float32)
         for row, times, video in zip(frames, counts, videos, strict=True):
-            number = len(video.frames)
-            row[:number], row[number:] = video.frames, 0
+            number = len(video.counts)
+            row["rgb"][:number] = video.rgb["frame"][:number]
+            row["audio"][:number] = video.audio["frame"][:number]
+            as_bytes(row[number:])[:] = 0
             times[:number] = video.counts
+            unused.append((video.rgb, video.audio))
         return {
             "labels": _label_rows(videos, num_classes),
-            "frames": frames,
+            "frames": as_bytes(frames),
             "counts": counts,
             "position": np.array([place for place, _ in items], np.int64),
         }
@@ -161,7 +168,10 @@ def train_batches(
     def drawn(group: Sequence[str], generator: np.random.Generator) -> Iterator[_Drawn]:
         # Before the shuffling: a record is still in the processor's cache, and what is held is smaller.
         for record in _interleaved(group):
-            yield _draw(_parse(record, num_classes), frames_per_video, generator, of_one)
+            rgb, audio = (
+                unused.pop() if unused else (np.empty(most_frames, _RGB), np.empty(most_frames, _AUDIO))
+            )
+            yield _draw(_parse(record, num_classes), frames_per_video, generator, rgb, audio)
 
     stream = _shuffled_stream(
         sorted(files), seed, shuffle_buffer, files_per_group, start or Position(), drawn
@@ -249,13 +259,16 @@ def _parse(record: _Record, num_classes: int) -> Parts:
         raise UserError(f"{record.place}: no valid video, {error}; `yt8m data check` says more") from error
 
 
-def _draw(video: Parts, draws: int, generator: np.random.Generator, memory: FrameMemory) -> _Drawn:
+def _draw(
+    video: Parts, draws: int, generator: np.random.Generator, rgb: np.ndarray, audio: np.ndarray
+) -> _Drawn:
+    """Puts the frames that it draws into `rgb` and `audio`."""
     times = np.bincount((generator.random(draws) * video.num_frames).astype(np.int64))
     chosen = np.flatnonzero(times)
-    frames = memory.array(1, len(chosen))[0]
-    rgb, audio = _frames(video)
-    frames["rgb"], frames["audio"] = rgb[chosen], audio[chosen]
-    return _Drawn(video.labels, as_bytes(frames), times[chosen])
+    # Whole elements, of which each is one copy; and nothing to check, or they would go through a buffer.
+    for part, source, target in ((video.rgb, _RGB, rgb), (video.audio, _AUDIO, audio)):
+        np.take(np.frombuffer(part, source), chosen, out=target[: len(chosen)], mode="clip")
+    return _Drawn(video.labels, times[chosen], rgb, audio)
 
 
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
