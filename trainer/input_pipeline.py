@@ -1,8 +1,8 @@
 """Batches of the frame-level SequenceExamples that ExampleGen writes, as NumPy arrays.
 
 A record stays the one block of bytes that was read: its frames are views of it, and only those that are needed are
-copied. Frames stay uint8, a quarter of what float32 would take, up to
-the device. A thread works ahead of the consumer; a second one would wait for the interpreter's lock.
+copied. Frames stay uint8, a quarter of what float32 would take, up to the device. A thread works ahead of the
+consumer; a second one would wait for the interpreter's lock.
 
 Legend: B videos, T frames, D = 1152 bytes of a frame, V classes.
 """
