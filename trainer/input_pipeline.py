@@ -71,7 +71,6 @@ def eval_batches(
     Raises:
         UserError: A file cannot be read, or holds what is no video.
     """
-
     memory = FrameMemory(batch_size * MAX_FRAMES)
 
     def decode(records: Sequence[_Record]) -> Batch:
@@ -139,7 +138,6 @@ def train_batches(
     Raises:
         UserError: A file cannot be read, or holds what is no video; or no file holds any.
     """
-
     most_frames = min(frames_per_video, MAX_FRAMES)
     memory = FrameMemory(batch_size * most_frames)
     # Of videos that stand in a batch by now. Memory that comes fresh from the system is cleared page by page first.
