@@ -81,7 +81,6 @@ class PredictClient:
         )
         self._predict = self._channel.unary_unary(
             wire.PREDICT,
-            request_serializer=wire.PredictRequest.SerializeToString,
             response_deserializer=wire.PredictResponse.FromString,
         )
 
@@ -119,7 +118,7 @@ class PredictClient:
     def _answer(
         self, examples: Sequence[bytes], outputs: Sequence[str]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        request = wire.string_request(self._model, "examples", list(examples), outputs)
+        request = wire.string_request(self._model, "examples", examples, outputs)
         try:
             # A copy: it counts the attempts of one call, and there may be many at once.
             response = self._retrying.copy()(self._attempt, request, time.monotonic() + self._timeout)
@@ -132,7 +131,7 @@ class PredictClient:
         except ValueError as error:
             raise ServingError(f"the answer of {self._target} is not one of a YT-8M model: {error}") from None
 
-    def _attempt(self, request: wire.PredictRequest, deadline: float) -> wire.PredictResponse:
+    def _attempt(self, request: bytes, deadline: float) -> wire.PredictResponse:
         return self._predict(request, timeout=max(deadline - time.monotonic(), 0.001))
 
     def _explained(self, code: grpc.StatusCode, details: str | None) -> Exception:

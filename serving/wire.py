@@ -4,6 +4,8 @@ The protos of tensorflow-serving-api import TensorFlow whole (seconds, and hundr
 few fields. These describe the same fields (tensorflow/core/framework/tensor.proto,
 tensorflow_serving/apis/predict.proto, model.proto), with the same numbers, in a descriptor pool of their own,
 so that both may live in one process. Fields that are not described are kept and ignored, as protobuf does.
+
+Reference: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 _Field = descriptor_pb2.FieldDescriptorProto
 _STRING, _BYTES, _INT32, _INT64 = _Field.TYPE_STRING, _Field.TYPE_BYTES, _Field.TYPE_INT32, _Field.TYPE_INT64
 _FLOAT, _MESSAGE = _Field.TYPE_FLOAT, _Field.TYPE_MESSAGE
+_LENGTH_DELIMITED = 2
+"""The wire type of strings, bytes and messages."""
 
 DT_FLOAT, DT_STRING, DT_INT64 = 1, 7, 9
 """Of tensorflow/core/framework/types.proto."""
@@ -93,20 +97,43 @@ class ModelChoice:
 
 
 def string_request(
-    model: ModelChoice, alias: str, values: list[bytes], outputs: Sequence[str] = ()
-) -> "PredictRequest":
-    """A PredictRequest with one string tensor of shape [len(values)], answered with these outputs, or all."""
+    model: ModelChoice, alias: str, values: Sequence[bytes], outputs: Sequence[str] = ()
+) -> bytes:
+    """A serialised PredictRequest with one string tensor of shape [len(values)], answered with these outputs, or all.
+
+    The values, nearly all of it, are copied once, to where they lie in the request. protobuf would copy them into its
+    message, into a buffer that doubles until they fit, and out of that: for 8 videos 2.8 in place of 0.2 to 1.2 ms.
+    """
     request = PredictRequest(output_filter=outputs)
     request.model_spec.name = model.name
     if model.version is not None:
         request.model_spec.version.value = model.version
     if model.label is not None:
         request.model_spec.version_label = model.label
-    tensor = request.inputs.add(key=alias).value
-    tensor.dtype = DT_STRING
+    tensor = _CLASSES["TensorProto"](dtype=DT_STRING)
     tensor.tensor_shape.dim.add(size=len(values))
-    tensor.string_val.extend(values)
-    return request
+    # A message is its fields, one after the other: what is left out here follows.
+    content = [tensor.SerializeToString()]
+    for value in values:
+        content += _field("TensorProto", "string_val", [value])
+    entry = [_CLASSES["NamedTensor"](key=alias).SerializeToString(), *_field("NamedTensor", "value", content)]
+    return b"".join([request.SerializeToString(), *_field("PredictRequest", "inputs", entry)])
+
+
+def _field(message: str, field: str, parts: Sequence[bytes]) -> list[bytes]:
+    """A field of some length: its tag and its size, and then its content."""
+    number, _, _ = _MESSAGES[message][field]
+    return [_varint(number << 3 | _LENGTH_DELIMITED), _varint(sum(map(len, parts))), *parts]
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
 
 
 def output_array(response: "PredictResponse", alias: str) -> np.ndarray:

@@ -98,7 +98,9 @@ def serve(
     from serving.batched_servable import BatchingConfig
     from serving.server import PredictionServer, ServerOptions, termination
     from serving.tls import ServerTls
+    from trainer.memory import keep_freed_memory
 
+    keep_freed_memory()
     batching = BatchingConfig(
         max_batch_size=max_batch_size,
         timeout_seconds=batch_timeout_ms / 1000,

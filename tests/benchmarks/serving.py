@@ -22,6 +22,7 @@ from serving.saved_model import Member, write_saved_model
 from serving.server import PredictionServer, ServerOptions
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
+from trainer.memory import keep_freed_memory
 from trainer.variant import Variant
 from trainer.weights import initial_weights
 from trainer.yt8m import MAX_FRAMES
@@ -37,6 +38,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
         writer = processes.Process(target=_write, args=(place, arguments.variants))
         writer.start()
         writer.join()
+        keep_freed_memory()  # as `yt8m serve` does
         options = ServerOptions(tensorflow_threads=arguments.threads)
         with PredictionServer(f"{place}/base", port=0, options=options) as server:
             here, there = processes.Pipe()

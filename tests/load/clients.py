@@ -24,9 +24,7 @@ class Clients:
     """
 
     def __init__(self, target: str, model_name: str, examples: list[bytes], count: int) -> None:
-        self._request = wire.string_request(
-            wire.ModelChoice(name=model_name), "examples", examples
-        ).SerializeToString()
+        self._request = wire.string_request(wire.ModelChoice(name=model_name), "examples", examples)
         options = [
             # Else all channels to one address share a connection.
             ("grpc.use_local_subchannel_pool", 1),

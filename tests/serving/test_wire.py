@@ -4,33 +4,36 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import predict_pb2
 
 from serving import wire
 
 
-def test_requests_are_those_of_the_api():
-    request = predict_pb2.PredictRequest.FromString(
-        wire.string_request(wire.ModelChoice(), "examples", [b"a", b"", b"\xff\x00"]).SerializeToString()
+@settings(max_examples=100)
+@given(
+    st.text(max_size=200),
+    st.lists(st.binary(max_size=300) | st.just(bytes(20_000)), max_size=200),
+    st.integers(0, 2**63 - 1) | st.none() | st.text(),
+    st.lists(st.text(), max_size=3),
+)
+def test_requests_are_those_of_the_api(text, values, version, outputs):
+    is_label = isinstance(version, str)
+    choice = wire.ModelChoice(
+        name=text, version=None if is_label else version, label=version if is_label else None
     )
-    assert request.model_spec == predict_pb2.PredictRequest(model_spec={"name": "yt8m"}).model_spec
-    assert set(request.inputs) == {"examples"}
-    assert tf.make_ndarray(request.inputs["examples"]).tolist() == [b"a", b"", b"\xff\x00"]
-
-
-def test_a_version_a_label_and_outputs_can_be_asked_for():
-    for choice, outputs in (
-        (wire.ModelChoice(name="m", version=0), ["scores"]),
-        (wire.ModelChoice(name="m", label="stable"), []),
-    ):
-        request = predict_pb2.PredictRequest.FromString(
-            wire.string_request(choice, "examples", [], outputs).SerializeToString()
-        )
-        spec = request.model_spec
-        assert spec.WhichOneof("version_choice") == ("version_label" if choice.label else "version")
-        assert (spec.version.value, spec.version_label) == (0, choice.label or "")
-        assert request.output_filter == outputs
+    request = predict_pb2.PredictRequest.FromString(wire.string_request(choice, text, values, outputs))
+    expected = predict_pb2.PredictRequest(model_spec={"name": text}, output_filter=outputs)
+    if is_label:
+        expected.model_spec.version_label = version
+    elif version is not None:
+        expected.model_spec.version.value = version
+    tensor = TensorProto(dtype=wire.DT_STRING, string_val=values)
+    tensor.tensor_shape.dim.add(size=len(values))
+    expected.inputs[text].CopyFrom(tensor)
+    assert request == expected
 
 
 def response(**tensors):
