@@ -9,8 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from serving.card import ModelCard
+from serving.ordered_map import ordered_map
 from trainer.prefetch import prefetch
 from trainer.records import Reject, Video, read_videos
+
+_AT_ONCE = 2
+"""Batches that are scored at the same time."""
+
+_Batch = tuple[list[Video], list[Reject]]
 
 
 class SavedModelScorer:
@@ -41,7 +47,8 @@ def score_videos(
 ) -> Iterator[tuple[list[Video], np.ndarray]]:
     """Batches of videos with their scores, float32 [B, V], in the order of the files.
 
-    The next batch is read while one is scored.
+    The next batches are read while two are scored: TensorFlow takes one apart on a single core, and works on the
+    other's products beside that.
 
     Args:
         scorer: Of the model.
@@ -50,16 +57,19 @@ def score_videos(
         on_reject: Receives each record that cannot be scored; the others are.
     """
     batches = prefetch(_batches(files, scorer.card.num_classes, batch_size))
-    for videos, rejects in batches:
+
+    def score(batch: _Batch) -> np.ndarray | None:
+        videos, _ = batch
+        return scorer.scores([video.sequence_example for video in videos]) if videos else None
+
+    for (videos, rejects), scores in ordered_map(score, batches, _AT_ONCE):
         for reject in rejects:
             on_reject(reject)
-        if videos:
-            yield videos, scorer.scores([video.sequence_example for video in videos])
+        if scores is not None:
+            yield videos, scores
 
 
-def _batches(
-    files: Iterable[str], num_classes: int, batch_size: int
-) -> Iterator[tuple[list[Video], list[Reject]]]:
+def _batches(files: Iterable[str], num_classes: int, batch_size: int) -> Iterator[_Batch]:
     """Videos, B at a time, and what was rejected before the last of them."""
     videos: list[Video] = []
     rejects: list[Reject] = []
