@@ -16,7 +16,7 @@ from serving import wire
 @given(
     st.text(max_size=200),
     st.lists(st.binary(max_size=300) | st.just(bytes(20_000)), max_size=200),
-    st.integers(0, 2**63 - 1) | st.none() | st.text(),
+    st.integers(0, 2**63 - 1) | st.none() | st.text(min_size=1),
     st.lists(st.text(), max_size=3),
 )
 def test_requests_are_those_of_the_api(text, values, version, outputs):
