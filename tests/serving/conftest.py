@@ -1,4 +1,4 @@
-"""A server of a tiny model, shared by the tests of its answers and of its life."""
+"""Tiny models, and a server of one, shared by the tests of servers."""
 
 import pytest
 
@@ -10,9 +10,18 @@ from tests.serving.tiny_model import write_tiny_model
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Two models: the second scores twice as much as the first."""
+    """Three models, which score once, twice and three times as much."""
     directory = tmp_path_factory.mktemp("models")
-    return [write_tiny_model(str(directory / f"x{factor}"), factor) for factor in (1.0, 2.0)]
+    return [write_tiny_model(str(directory / f"x{factor}"), factor) for factor in (1.0, 2.0, 3.0)]
+
+
+@pytest.fixture(scope="module")
+def base(models, tmp_path_factory):
+    """A directory with the three models as versions 1, 2 and 3."""
+    directory = str(tmp_path_factory.mktemp("base"))
+    for model in models:
+        model_store.publish(model, directory)
+    return directory
 
 
 @pytest.fixture(scope="module")
