@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import signal
-import threading
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass
@@ -203,13 +203,26 @@ class PredictionServer:
 
 @contextlib.contextmanager
 def termination() -> Iterator[Callable[[], None]]:
-    """While the block runs SIGTERM and SIGINT do not kill; the function given waits for one of them."""
-    asked = threading.Event()
-    handlers = {
-        number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield asked.wait
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    """While the block runs SIGTERM and SIGINT do not kill; the function given waits for one of them.
+
+    Main thread only. The signal comes through a socket (`signal.set_wakeup_fd`): a handler in Python runs only once the
+    main thread does, and nothing wakes that from waiting for a lock where the signal came a moment before it began
+    to wait, or came to another thread.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    receiver, sender = socket.socketpair()
+    with receiver, sender:
+        sender.setblocking(False)
+
+        def wait() -> None:
+            while receiver.recv(1)[0] not in numbers:
+                pass
+
+        wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        try:
+            yield wait
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)

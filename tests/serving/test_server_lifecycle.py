@@ -15,7 +15,7 @@ import tensorflow as tf
 from serving import model_store
 from serving.client import PredictClient
 from serving.servable import Servable
-from serving.server import PredictionServer
+from serving.server import PredictionServer, termination
 from tests.serving.api import WAIT, Stubs, predict_request, states, wait_until
 from trainer.errors import UserError
 
@@ -162,6 +162,22 @@ def test_a_running_request_finishes_on_the_old_version_and_on_a_stopping_server(
     assert not stopper.is_alive()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.timeout(20)
+def test_a_signal_that_another_thread_gets_ends_the_wait(number):
+    with termination() as wait:
+        threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), number)).start()
+        wait()
+
+
+def test_a_signal_from_before_the_wait_ends_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with termination() as wait:
+        signal.raise_signal(signal.SIGTERM)
+        wait()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 _SERVE = """
 import sys
 from serving.server import PredictionServer, termination
@@ -182,8 +198,9 @@ def test_sigterm_drains(models, tmp_path):
     )
     try:
         stubs = Stubs(int(process.stdout.readline()))
+        # A connection that stands keeps the order: when the second of these is answered, the request has arrived.
+        assert states(stubs) == [(1, "AVAILABLE")]
         running = stubs.prediction.Predict.future(predict_request("spin", rounds=np.int32(50_000)))
-        # One connection keeps the order: when this is answered, the request before has arrived.
         assert states(stubs) == [(1, "AVAILABLE")]
         process.send_signal(signal.SIGTERM)
         assert tf.make_ndarray(running.result(WAIT).outputs["rounds"]) == 50_000
