@@ -13,6 +13,10 @@ _LARGEST_LOG_RATIO = 3.0
 """No tuned weight is more than 20 times another: one that wants to be is noise, or its member superfluous."""
 _FIRST_STEP = 0.4
 _EVALUATIONS_A_WEIGHT = 40
+_LOG_RATIO_TOLERANCE = 3e-2
+_GAP_TOLERANCE = 1e-5
+"""With a third of the one and a hundredth of the other, twice the evaluations find GAP at most 4e-6 higher (the 50 tuned
+ensembles of 18 members, 17,600 videos)."""
 
 
 class MeritWeights:
@@ -78,8 +82,8 @@ def tuned_weights(reduced: ReducedScores, members: Combination, start: np.ndarra
         options={
             "initial_simplex": np.vstack([origin, origin + steps]),
             "maxfev": _EVALUATIONS_A_WEIGHT * len(members),
-            "xatol": 1e-2,
-            "fatol": 1e-7,
+            "xatol": _LOG_RATIO_TOLERANCE,
+            "fatol": _GAP_TOLERANCE,
         },
     )
     return weights_at(result.x) if -result.fun > reduced.gap(members, start) else start
