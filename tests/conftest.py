@@ -10,10 +10,14 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.gcs_emulator import GcsEmulator
+from trainer.garbage import collect_less
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+# As the entry points do.
+collect_less()
 
 # A law is not broken by a machine that is busy.
 settings.register_profile("yt8m", deadline=None)

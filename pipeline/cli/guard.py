@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from trainer.errors import OutsideError, UserError
+from trainer.garbage import collect_less
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
 
@@ -24,6 +25,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
 
     The full trace goes to a file, and to standard error after `be_verbose`.
     """
+    collect_less()
     prepare_logging()
     try:
         code = action()

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from pipeline.kubeflow.installed import resolve_installed
 from pipeline.kubeflow.wire import Task, from_backend, to_backend
 from pipeline.user_errors import find_user_error
+from trainer.garbage import collect_less
 
 CLASS_PATHS = {
     "yt8m.Report": "components.artifacts.Report",
@@ -189,6 +190,7 @@ def _leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    collect_less()
     own_arguments = sys.argv[1:]
     # TFX hands sys.argv to its executors, and Beam reads options from it.
     del sys.argv[1:]

@@ -119,7 +119,7 @@ def _timed(work: Callable[[], object], place: str) -> float:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=Variant.parse, default="K8-H256")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variants", type=Variant.parse, nargs="+", default=list(map(Variant.parse, YHLS)))
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--frames", type=int, default=MAX_FRAMES)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=0, help="Of TensorFlow's pools; 0 lets it choose.")
 
 
