@@ -31,7 +31,7 @@ test-fast: setup ## The tests that take seconds and import no TFX
 	$(PYTHON) -m pytest -m 'not slow'
 
 .PHONY: bench
-bench: setup ## All benchmarks, to build/benchmarks.json and .md (8 to 18 minutes on 2 cores)
+bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minutes on 2 cores)
 	@$(PYTHON) -m tests.benchmarks
 
 .PHONY: growth
