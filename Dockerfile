@@ -30,7 +30,7 @@ RUN case "${DEVICE}" in \
       *) echo "DEVICE must be cpu or gpu, not ${DEVICE}" >&2; exit 2 ;; \
     esac
 # After the libraries: a change of the code builds only this layer.
-COPY pyproject.toml README.md ./
+COPY pyproject.toml setup.py README.md ./
 COPY trainer trainer
 COPY serving serving
 COPY components components

@@ -15,7 +15,7 @@ help: ## List the targets
 setup: .venv/installed ## Install everything into .venv from requirements.lock (once; 3 GB)
 	@:
 
-.venv/installed: requirements.lock pyproject.toml scripts/setup.sh
+.venv/installed: requirements.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h)
 	@scripts/setup.sh
 
 .PHONY: demo

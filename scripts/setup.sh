@@ -27,6 +27,7 @@ sys.exit(not os.path.exists(os.path.join(s.get_paths()["include"], "Python.h")))
       missing+=("Python's headers (Python.h)"); packages+=(python3.11-dev)
     fi
   fi
+  # For these, and for this project's TensorFlow operations.
   if ! command -v "${CXX:-c++}" >/dev/null && ! command -v g++ >/dev/null; then
     missing+=("a C++ compiler"); packages+=(g++)
   fi
@@ -73,5 +74,6 @@ fi
 rm -f .venv/installed
 VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --require-hashes requirements.lock
 # The lock holds setuptools itself, so the project's own build needs no second download.
-VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-deps --no-build-isolation -e .
+# No cache: it does not know that operations have to be compiled again.
+VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-cache --no-deps --no-build-isolation -e .
 touch .venv/installed

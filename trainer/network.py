@@ -12,6 +12,7 @@ from trainer.layers.batch_norm import batch_norm
 from trainer.layers.context_gating import context_gating
 from trainer.layers.mixture_of_experts import mixture_of_experts
 from trainer.layers.net_vlad import net_vlad
+from trainer.native import operations
 from trainer.yt8m import RGB_SIZE
 
 
@@ -39,6 +40,13 @@ def dequantize(frames: tf.Tensor) -> Frames:
     # Split while a value is one byte. The factor 4 / 255 falls out of the norm, so it is left out from the start.
     rgb, audio = frames[:, :, :RGB_SIZE], frames[:, :, RGB_SIZE:]
     return normalized(tf.cast(rgb, tf.float32) + _ORIGIN, tf.cast(audio, tf.float32) + _ORIGIN)
+
+
+def dequantize_in_one_pass(frames: tf.Tensor) -> Frames:
+    """The same by an operation of this project's own, where there is one: for models that stay in this process."""
+    if native := operations():
+        return Frames(*native.dequantize_frames(frames, rgb_size=RGB_SIZE, origin=_ORIGIN))
+    return dequantize(frames)
 
 
 def normalized(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:

@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.input_pipeline import Batch, eval_batches
-from trainer.kernel import Kernel
 from trainer.layers import Moments
 from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics, VideoMetrics
-from trainer.network import dequantize, gated_net_vlad
+from trainer.network import dequantize_in_one_pass, gated_net_vlad
 from trainer.prefetch import prefetch
 from trainer.tensors import as_tensor
 from trainer.variant import Variant
@@ -36,7 +35,7 @@ class Scorer:
         variant: Variant,
         num_classes: int = NUM_CLASSES,
         num_mixtures: int = NUM_MIXTURES,
-        variables: Mapping[str, tf.Variable | Kernel] | None = None,
+        variables: Mapping[str, tf.Variable] | None = None,
     ) -> None:
         self.variant = variant
         self.num_classes = num_classes
@@ -54,7 +53,7 @@ class Scorer:
     def _forward(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
         counts = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
-        return gated_net_vlad(dequantize(frames), counts, self._variables)
+        return gated_net_vlad(dequantize_in_one_pass(frames), counts, self._variables)
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
@@ -64,7 +63,7 @@ class Scorer:
         counts = length // num_frames + tf.cast(places < length % num_frames, tf.int32)
         counts = tf.where(places < num_frames, tf.cast(counts, tf.float32), 0.0)
         moments: Moments = {}
-        gated_net_vlad(dequantize(frames), counts, self._variables, moments)
+        gated_net_vlad(dequantize_in_one_pass(frames), counts, self._variables, moments)
         return moments
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:

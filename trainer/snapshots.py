@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from trainer.kernel import Kernel
 from trainer.weights import Arrays
 
 _INDEX = re.compile(r"snapshot-(\d{8,})\.index")
@@ -27,32 +26,27 @@ class Snapshot:
     prefix: str
 
 
-def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf.Variable | Kernel]) -> None:
-    """Writes tensors under their names as one TensorFlow checkpoint, kernels block by block as slices of one tensor.
+def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]) -> None:
+    """Writes tensors under their names as one TensorFlow checkpoint.
 
     The index, without which the checkpoint does not exist for a reader, is put in place last.
     """
-    pieces = [
-        (name, place, piece)
-        for name, tensor in sorted(tensors.items())
-        for place, piece in (tensor.slices() if isinstance(tensor, Kernel) else [("", tensor)])
-    ]
+    names, values = zip(*sorted(tensors.items()), strict=True)
     tf.raw_ops.SaveV2(
         prefix=prefix,
-        tensor_names=[name for name, _, _ in pieces],
-        shape_and_slices=[place for _, place, _ in pieces],
-        tensors=[tf.convert_to_tensor(piece) for _, _, piece in pieces],
+        tensor_names=names,
+        shape_and_slices=len(names) * [""],
+        tensors=[tf.convert_to_tensor(value) for value in values],
     )
 
 
 def write_snapshot(
-    directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable | Kernel]
+    directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]
 ) -> Snapshot:
     """Writes the weights after training step `step`; an earlier snapshot of that step is replaced."""
     tf.io.gfile.makedirs(directory)
     prefix = posixpath.join(directory, f"snapshot-{step:08d}")
-    # Whole: the averager knows one place a tensor.
-    write_tensors(prefix, {name: tf.convert_to_tensor(value) for name, value in weights.items()})
+    write_tensors(prefix, weights)
     return Snapshot(step, prefix)
 
 

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from trainer.errors import UserError
 from trainer.input_pipeline import Position
-from trainer.kernel import Kernel
 from trainer.snapshots import write_tensors
 
 _INDEX = re.compile(r"state-(\d{8,})\.index")
@@ -33,8 +32,8 @@ class State:
 
     step: int
     position: Position
-    weights: Mapping[str, np.ndarray | tf.Variable | Kernel]
-    slots: Mapping[str, np.ndarray | tf.Variable | Kernel]
+    weights: Mapping[str, np.ndarray | tf.Variable]
+    slots: Mapping[str, np.ndarray | tf.Variable]
 
 
 def write_state(directory: str, state: State, fingerprint: str) -> None:

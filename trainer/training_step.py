@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from trainer.config import TrainingConfig
 from trainer.input_pipeline import Batch
-from trainer.kernel import Factors, Kernel, Product
 from trainer.layers import Moments
 from trainer.loss import cross_entropy
 from trainer.memory import use_huge_pages
 from trainer.mixup import mixup, repeated
-from trainer.network import dequantize, gated_net_vlad
+from trainer.network import dequantize_in_one_pass, gated_net_vlad
 from trainer.optimizer import Adam
+from trainer.product import Factors, Product
 from trainer.tensors import as_tensor
 from trainer.variant import Variant
 from trainer.weights import check_weights, initial_weights
@@ -68,9 +68,7 @@ class TrainingStep:
         initial = initial_weights(variant, config.seed, num_classes, num_mixtures)
         with self.strategy.scope():
             self.variables = {
-                name: Kernel(initial[name])
-                if spec.is_kernel
-                else tf.Variable(initial[name], trainable=spec.trainable, name=name)
+                name: tf.Variable(initial[name], trainable=spec.trainable, name=name)
                 for name, spec in self._specs.items()
             }
             trained = {name: self.variables[name] for name, spec in self._specs.items() if spec.trainable}
@@ -145,14 +143,16 @@ class TrainingStep:
         dropout = (config.dropout, seed) if config.dropout else None
         labels = tf.cast(batch["labels"], tf.float32)
         if config.mixup:
-            frames = dequantize(repeated(batch["frames"], batch["counts"], config.frames_per_video))
+            frames = dequantize_in_one_pass(
+                repeated(batch["frames"], batch["counts"], config.frames_per_video)
+            )
             frames, labels = mixup(frames, labels, config.mixup, seed)
             counts = None
         else:
-            frames, counts = dequantize(batch["frames"]), batch["counts"]
+            frames, counts = dequantize_in_one_pass(batch["frames"]), batch["counts"]
         moments: Moments = {}
         products = {
-            name: Product(value) for name, value in self._trained.items() if isinstance(value, Kernel)
+            name: Product(value) for name, value in self._trained.items() if self._specs[name].is_kernel
         }
         with tf.GradientTape() as tape:
             probabilities = gated_net_vlad(

@@ -27,4 +27,7 @@ def test_twenty_steps_have_the_losses_of_the_literal_step(clip, l2):
     moved = fast.weights()
     for name, value in literal.weights.items():
         if "moving" not in name:
-            np.testing.assert_allclose(moved[name], value, atol=3e-4, err_msg=name)
+            difference = np.abs(moved[name] - value)
+            assert np.quantile(difference, 0.99) < 2e-5, name
+            # A weight whose gradient is nothing but rounding goes either way: by a step's rate at most.
+            assert difference.max() < config.learning_rate, name

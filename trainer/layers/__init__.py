@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from trainer.kernel import Kernel, Product
+from trainer.product import Product
 
-Weights = Mapping[str, tf.Tensor | Kernel | Product]
-"""Tensor (or variable) of each of the 32 names; those of dense layers may be in blocks."""
+Weights = Mapping[str, tf.Tensor | Product]
+"""Tensor (or variable) of each of the 32 names; those of dense layers may be products in training."""
 
 Moments = dict[str, tf.Tensor]
 """Batch mean and variance by the name of the moving statistic that they update."""
@@ -21,13 +21,13 @@ Moments = dict[str, tf.Tensor]
 
 def matmul(
     x: tf.Tensor,
-    y: tf.Tensor | Kernel | Product,
+    y: tf.Tensor | Product,
     dtype: tf.DType = tf.float32,
     transpose_a: bool = False,
     transpose_b: bool = False,
 ) -> tf.Tensor:
     """float32 x @ y, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
-    if isinstance(y, Kernel | Product):
+    if isinstance(y, Product):
         return y.product(x, dtype)
     product = tf.matmul(tf.cast(x, dtype), tf.cast(y, dtype), transpose_a, transpose_b)
     return tf.cast(product, tf.float32)

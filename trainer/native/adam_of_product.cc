@@ -1,0 +1,212 @@
+// Adam's update of a matrix whose gradient is a product, without the gradient ever being in memory.
+//
+// The kernel of a dense layer has the gradient left^T @ right, with one row a video in both factors: few numbers for
+// what they are the product of. TensorFlow's own operations write the product, pass over it for the L2 term, and read
+// it once more in ResourceApplyAdam. Here a few rows of it are multiplied into the processor's nearest cache, while
+// it fetches their weights and moments, and are used up at once: memory is passed over a single time, beside the
+// multiplication.
+//
+// Legend: B videos, P rows of the matrix, Q its columns.
+
+#define EIGEN_USE_THREADS  // before any header: TensorFlow's own functions update variables by several threads
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/kernels/training_op_helpers.h"
+#include "tensorflow/core/util/work_sharder.h"
+#include "trainer/native/processors.h"
+
+namespace yt8m {
+namespace {
+
+constexpr int64_t kColumnsOfStrip = 512;  // of 80 videos 160 KiB: a part of a core's second-level cache
+constexpr int64_t kMostGroupsOfPart = 128;
+
+// One update; matrices lie row by row. A group is kRowsOfTile rows of the matrix, a strip kColumnsOfStrip of its
+// columns; a part, which one thread takes at a time, is a strip of some groups.
+struct Update {
+  float* weights;      // [P, Q]
+  float* first;        // Adam's m, [P, Q]
+  float* second;       // Adam's v, [P, Q]
+  const float* left;   // [B, P]
+  const float* right;  // [B, Q]
+  float* packed;       // `left` by groups: [groups, B, kRowsOfTile]
+  int64_t videos, rows, columns;
+  float scale, penalty, rate, rest1, rest2, epsilon;
+
+  int64_t Groups() const { return (rows + kRowsOfTile - 1) / kRowsOfTile; }
+  int64_t PartsOfStrip() const { return (Groups() + kMostGroupsOfPart - 1) / kMostGroupsOfPart; }
+  int64_t Parts() const { return (columns + kColumnsOfStrip - 1) / kColumnsOfStrip * PartsOfStrip(); }
+};
+
+// Groups [begin, end) of u.packed; the last one is filled up with zeros.
+void PackGroups(const Update& u, int64_t begin, int64_t end) {
+  for (int64_t group = begin; group < end; ++group) {
+    float* to = u.packed + group * u.videos * kRowsOfTile;
+    const int64_t valid = std::min<int64_t>(kRowsOfTile, u.rows - group * kRowsOfTile);
+    for (int64_t video = 0; video < u.videos; ++video, to += kRowsOfTile) {
+      const float* from = u.left + video * u.rows + group * kRowsOfTile;
+      for (int row = 0; row < kRowsOfTile; ++row) to[row] = row < valid ? from[row] : 0.0f;
+    }
+  }
+}
+
+void PackStrip(const Update& u, int64_t column, int64_t columns, float* to) {
+  for (int64_t video = 0; video < u.videos; ++video, to += kColumnsOfStrip) {
+    std::memcpy(to, u.right + video * u.columns + column, columns * sizeof(float));
+    std::fill(to + columns, to + kColumnsOfStrip, 0.0f);
+  }
+}
+
+// A tile of left^T @ right, whose weights lie from `place` on.
+template <typename Processor>
+YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right, int64_t place, float* product) {
+  constexpr int64_t kLinesOfRow = std::max<int64_t>(1, kColumnsOfTile<Processor> / kFloatsOfLine);
+  constexpr int64_t kLines = kRowsOfTile * kLinesOfRow;
+  const float* const matrices[] = {u.weights + place, u.first + place, u.second + place};
+  MultiplyTile<Processor, false>(
+      left, kRowsOfTile, right, kColumnsOfStrip, u.videos, product, kColumnsOfStrip,
+      // A line at a time of what Adam will want; behind the last row this asks for nothing.
+      [&](int64_t video) __attribute__((always_inline)) {
+        if (video >= 3 * kLines) return;
+        const int64_t row = video % kLines / kLinesOfRow, line = video % kLinesOfRow;
+        __builtin_prefetch(matrices[video / kLines] + row * u.columns + line * kFloatsOfLine, 1);
+      });
+}
+
+// Adam's step of `columns` weights, from `place` on, by the gradient scale * (product + penalty * weight).
+YT8M_INLINE void Step(const Update& u, const float* __restrict product, int64_t columns, int64_t place) {
+  float* __restrict weights = u.weights + place;
+  float* __restrict first = u.first + place;
+  float* __restrict second = u.second + place;
+  for (int64_t i = 0; i < columns; ++i) {
+    const float gradient = u.scale * (product[i] + u.penalty * weights[i]);
+    const float m = first[i] + (gradient - first[i]) * u.rest1;
+    const float v = second[i] + (gradient * gradient - second[i]) * u.rest2;
+    first[i] = m;
+    second[i] = v;
+    weights[i] -= m * u.rate / (std::sqrt(v) + u.epsilon);
+  }
+}
+
+// Parts [begin, end), one strip's after the other's.
+template <typename Processor>
+YT8M_INLINE void UpdateParts(const Update& u, int64_t begin, int64_t end) {
+  const int64_t groups = u.Groups(), parts = u.PartsOfStrip();
+  const Buffer right = Allocate(u.videos * kColumnsOfStrip), product = Allocate(kRowsOfTile * kColumnsOfStrip);
+  int64_t packed = -1;  // the strip whose columns are in `right`
+  for (int64_t part = begin; part < end; ++part) {
+    const int64_t strip = part / parts, column = strip * kColumnsOfStrip;
+    const int64_t columns = std::min(kColumnsOfStrip, u.columns - column);
+    if (strip != packed) PackStrip(u, column, columns, right.get());
+    packed = strip;
+    const int64_t first = part % parts * groups / parts, last = (part % parts + 1) * groups / parts;
+    for (int64_t group = first; group < last; ++group) {
+      const int64_t place = group * kRowsOfTile * u.columns + column;
+      for (int64_t i = 0; i < columns; i += kColumnsOfTile<Processor>) {
+        Multiply<Processor>(u, u.packed + group * u.videos * kRowsOfTile, right.get() + i, place + i,
+                            product.get() + i);
+      }
+      const int64_t rows = std::min<int64_t>(kRowsOfTile, u.rows - group * kRowsOfTile);
+      for (int64_t row = 0; row < rows; ++row) {
+        Step(u, product.get() + row * kColumnsOfStrip, columns, place + row * u.columns);
+      }
+    }
+  }
+}
+
+YT8M_FOR_THIS_PROCESSOR(Apply, UpdateParts, Update)
+
+class ApplyAdamOfProduct : public tensorflow::OpKernel {
+ public:
+  explicit ApplyAdamOfProduct(tensorflow::OpKernelConstruction* construction) : OpKernel(construction) {
+    OP_REQUIRES_OK(construction, construction->GetAttr("penalty", &penalty_));
+    OP_REQUIRES_OK(construction, construction->GetAttr("widest", &widest_));
+  }
+
+  void Compute(tensorflow::OpKernelContext* context) override {
+    using tensorflow::Tensor;
+    const auto locks = tensorflow::MaybeLockVariableInputMutexesInOrder<Eigen::ThreadPoolDevice, float>(
+        context, /*do_lock=*/false, /*sparse=*/false, {0, 1, 2});
+    Tensor matrices[3];
+    for (int i = 0; i < 3; ++i) {
+      OP_REQUIRES_OK(context, (tensorflow::GetInputTensorFromVariable<Eigen::ThreadPoolDevice, float>(
+                                  context, i, /*lock_held=*/false, /*sparse=*/false, &matrices[i])));
+    }
+    const Tensor &left = context->input(3), &right = context->input(4);
+    OP_REQUIRES(context, left.dims() == 2 && right.dims() == 2 && left.dim_size(0) == right.dim_size(0),
+                tensorflow::errors::InvalidArgument("left and right must be [B, P] and [B, Q]. Received: ",
+                                                    left.shape().DebugString(), " and ",
+                                                    right.shape().DebugString()));
+    Update u;
+    u.videos = left.dim_size(0), u.rows = left.dim_size(1), u.columns = right.dim_size(1);
+    for (const Tensor& matrix : matrices) {
+      OP_REQUIRES(context, matrix.shape() == tensorflow::TensorShape({u.rows, u.columns}),
+                  tensorflow::errors::InvalidArgument("var, m and v must be [P, Q] = [", u.rows, ", ", u.columns,
+                                                      "]. Received: ", matrix.shape().DebugString()));
+    }
+    float scalars[7];
+    for (int i = 0; i < 7; ++i) {
+      OP_REQUIRES(context, tensorflow::TensorShapeUtils::IsScalar(context->input(5 + i).shape()),
+                  tensorflow::errors::InvalidArgument("input ", 5 + i, " must be a scalar. Received: ",
+                                                      context->input(5 + i).shape().DebugString()));
+      scalars[i] = context->input(5 + i).scalar<float>()();
+    }
+    const auto [scale, beta1_power, beta2_power, rate, beta1, beta2, epsilon] = scalars;
+    u.weights = matrices[0].flat<float>().data();
+    u.first = matrices[1].flat<float>().data();
+    u.second = matrices[2].flat<float>().data();
+    u.left = left.flat<float>().data();
+    u.right = right.flat<float>().data();
+    u.scale = scale, u.penalty = penalty_;
+    u.rate = rate * std::sqrt(1.0f - beta2_power) / (1.0f - beta1_power);
+    u.rest1 = 1.0f - beta1, u.rest2 = 1.0f - beta2, u.epsilon = epsilon;
+
+    Tensor packed;
+    OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, {u.Groups() * kRowsOfTile * u.videos},
+                                                   &packed));
+    u.packed = packed.flat<float>().data();
+    const int64_t elements = u.rows * u.columns, parts = u.Parts();
+    const auto& threads = *context->device()->tensorflow_cpu_worker_threads();
+    tensorflow::Shard(threads.num_threads, threads.workers, u.Groups(), kRowsOfTile * u.videos,
+                      [&](int64_t begin, int64_t end) { PackGroups(u, begin, end); });
+    // Cycles of a part, about: one for 16 multiplications, and as many again as for 40 videos.
+    tensorflow::Shard(threads.num_threads, threads.workers, parts,
+                      parts ? elements / parts * (u.videos + 40) / 16 : 0,
+                      [&](int64_t begin, int64_t end) { Apply(u, begin, end, widest_); });
+  }
+
+ private:
+  float penalty_;
+  int64_t widest_;
+};
+
+REGISTER_OP("ApplyAdamOfProduct")
+    .Input("var: resource")
+    .Input("m: resource")
+    .Input("v: resource")
+    .Input("left: float")
+    .Input("right: float")
+    .Input("scale: float")
+    .Input("beta1_power: float")
+    .Input("beta2_power: float")
+    .Input("lr: float")
+    .Input("beta1: float")
+    .Input("beta2: float")
+    .Input("epsilon: float")
+    .Attr("penalty: float = 0.0")
+    .Attr("widest: int = 64")
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs)
+    .Doc("ResourceApplyAdam of var [P, Q] by the gradient scale * (left^T @ right + penalty * var), float32, in "
+         "vectors of at most `widest` bytes.");
+
+REGISTER_KERNEL_BUILDER(Name("ApplyAdamOfProduct").Device(tensorflow::DEVICE_CPU), ApplyAdamOfProduct);
+
+}  // namespace
+}  // namespace yt8m
