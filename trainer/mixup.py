@@ -44,5 +44,5 @@ def mixup(frames: Frames, labels: tf.Tensor, alpha: float, seed: tf.Tensor) -> t
     labels = share * labels + (1.0 - share) * labels[::-1]
     own = (share * frames.scale)[:, :, tf.newaxis]
     other = ((1.0 - share) * frames.scale[::-1])[:, :, tf.newaxis]
-    rgb, audio = (own * part + other * part[::-1] for part in (frames.rgb, frames.audio))
+    rgb, audio = (own * part.values + other * part.values[::-1] for part in (frames.rgb, frames.audio))
     return normalized(rgb, audio), labels

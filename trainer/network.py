@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from trainer.features import ORIGIN, DecodedFeature, Feature, StoredFeature
 from trainer.layers import Moments, Weights, matmul
 from trainer.layers.batch_norm import batch_norm
 from trainer.layers.context_gating import context_gating
 from trainer.layers.mixture_of_experts import mixture_of_experts
 from trainer.layers.net_vlad import net_vlad
 from trainer.native import operations
-from trainer.yt8m import RGB_SIZE
+from trainer.yt8m import AUDIO_SIZE, FRAME_SIZE, RGB_SIZE
 
 
 class Frames(NamedTuple):
@@ -23,36 +24,37 @@ class Frames(NamedTuple):
     the small results of the products with them.
     """
 
-    rgb: tf.Tensor
-    """float32 [B, T, 1024]."""
-    audio: tf.Tensor
-    """float32 [B, T, 128]."""
+    rgb: Feature
+    """[B, T, 1024]."""
+    audio: Feature
+    """[B, T, 128]."""
     scale: tf.Tensor
     """float32 [B, T]: what makes the L2 norm of a frame, rgb and audio together, 1."""
 
 
-_ORIGIN = (4.0 / 512.0 - 2.0) * (255.0 / 4.0)
-"""Of the code that YouTube-8M's features are stored in: q stands for (q + _ORIGIN) * (4 / 255)."""
-
-
 def dequantize(frames: tf.Tensor) -> Frames:
-    """uint8 [B, T, D], rgb before audio, as numbers: q * (4 / 255) + (4 / 512 - 2), each frame scaled to norm 1."""
+    """uint8 [B, T, 1152], rgb before audio, as numbers: q * (4 / 255) + (4 / 512 - 2), each frame scaled to norm 1."""
     # Split while a value is one byte. The factor 4 / 255 falls out of the norm, so it is left out from the start.
     rgb, audio = frames[:, :, :RGB_SIZE], frames[:, :, RGB_SIZE:]
-    return normalized(tf.cast(rgb, tf.float32) + _ORIGIN, tf.cast(audio, tf.float32) + _ORIGIN)
+    return normalized(tf.cast(rgb, tf.float32) + ORIGIN, tf.cast(audio, tf.float32) + ORIGIN)
 
 
-def dequantize_in_one_pass(frames: tf.Tensor) -> Frames:
-    """The same by an operation of this project's own, where there is one: for models that stay in this process."""
-    if native := operations():
-        return Frames(*native.dequantize_frames(frames, rgb_size=RGB_SIZE, origin=_ORIGIN))
-    return dequantize(frames)
+def as_stored(frames: tf.Tensor) -> Frames:
+    """The same without the numbers in memory, where there are operations for that: models may not leave with them."""
+    native = operations()
+    if not native:
+        return dequantize(frames)
+    return Frames(
+        StoredFeature(frames, 0, RGB_SIZE),
+        StoredFeature(frames, RGB_SIZE, AUDIO_SIZE),
+        native.frame_scales(frames, begin=0, size=FRAME_SIZE, origin=ORIGIN),
+    )
 
 
 def normalized(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:
     """Frames of float32 [B, T, 1024] and [B, T, 128]; one of zeros stays zeros."""
     squares = sum(tf.square(tf.math.reduce_euclidean_norm(part, axis=-1)) for part in (rgb, audio))
-    return Frames(rgb, audio, tf.math.rsqrt(tf.maximum(squares, 1e-12)))
+    return Frames(DecodedFeature(rgb), DecodedFeature(audio), tf.math.rsqrt(tf.maximum(squares, 1e-12)))
 
 
 def gated_net_vlad(
@@ -66,7 +68,7 @@ def gated_net_vlad(
     """Probabilities of the V classes for each video.
 
     Args:
-        frames: As `dequantize` gives them.
+        frames: As `dequantize` or `as_stored` give them.
         counts: float32 [B, T], how often a frame counts: 1 for a real frame and 0 for padding, more for one that
             was drawn several times; None for once each. What counts 0 contributes nothing, and a video's row depends
             on no other row (in inference).

@@ -12,7 +12,7 @@ from trainer.input_pipeline import Batch, eval_batches
 from trainer.layers import Moments
 from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics, VideoMetrics
-from trainer.network import dequantize_in_one_pass, gated_net_vlad
+from trainer.network import as_stored, gated_net_vlad
 from trainer.prefetch import prefetch
 from trainer.tensors import as_tensor
 from trainer.variant import Variant
@@ -53,7 +53,7 @@ class Scorer:
     def _forward(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
         counts = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
-        return gated_net_vlad(dequantize_in_one_pass(frames), counts, self._variables)
+        return gated_net_vlad(as_stored(frames), counts, self._variables)
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
@@ -63,7 +63,7 @@ class Scorer:
         counts = length // num_frames + tf.cast(places < length % num_frames, tf.int32)
         counts = tf.where(places < num_frames, tf.cast(counts, tf.float32), 0.0)
         moments: Moments = {}
-        gated_net_vlad(dequantize_in_one_pass(frames), counts, self._variables, moments)
+        gated_net_vlad(as_stored(frames), counts, self._variables, moments)
         return moments
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:

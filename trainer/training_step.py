@@ -15,7 +15,7 @@ from trainer.layers import Moments
 from trainer.loss import cross_entropy
 from trainer.memory import use_huge_pages
 from trainer.mixup import mixup, repeated
-from trainer.network import dequantize_in_one_pass, gated_net_vlad
+from trainer.network import as_stored, dequantize, gated_net_vlad
 from trainer.optimizer import Adam
 from trainer.product import Factors, Product
 from trainer.tensors import as_tensor
@@ -143,13 +143,11 @@ class TrainingStep:
         dropout = (config.dropout, seed) if config.dropout else None
         labels = tf.cast(batch["labels"], tf.float32)
         if config.mixup:
-            frames = dequantize_in_one_pass(
-                repeated(batch["frames"], batch["counts"], config.frames_per_video)
-            )
+            frames = dequantize(repeated(batch["frames"], batch["counts"], config.frames_per_video))
             frames, labels = mixup(frames, labels, config.mixup, seed)
             counts = None
         else:
-            frames, counts = dequantize_in_one_pass(batch["frames"]), batch["counts"]
+            frames, counts = as_stored(batch["frames"]), batch["counts"]
         moments: Moments = {}
         products = {
             name: Product(value) for name, value in self._trained.items() if self._specs[name].is_kernel

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.features import DecodedFeature
 from trainer.layers import matmul
 from trainer.layers.batch_norm import batch_norm
 from trainer.layers.context_gating import context_gating
@@ -62,7 +63,9 @@ def test_net_vlad_of_two_frames_and_two_clusters():
     second = np.array([0.25 * (ln3 - 1) + 0.5 * (0 - 1), 0.5])
     first, second = first / np.linalg.norm(first), second / np.linalg.norm(second)
     expected = np.stack([first, second], axis=1).ravel() / np.sqrt(2)  # K fastest
-    assert net_vlad(frames, scale, None, weights, "v").numpy()[0] == pytest.approx(expected, abs=1e-6)
+    assert net_vlad(DecodedFeature(frames), scale, None, weights, "v").numpy()[0] == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_context_gating_scales_each_value_by_its_gate():

@@ -10,7 +10,9 @@ from trainer.network import normalized
 def test_a_blend_lies_between_its_two_videos_and_nearer_to_its_own():
     frames, labels = _videos()
     mixed, soft = mixup(frames, labels, 1.0, tf.constant([1, 2], tf.int64))
-    blended = (tf.concat([mixed.rgb, mixed.audio], axis=-1) * mixed.scale[:, :, tf.newaxis]).numpy()
+    blended = (
+        tf.concat([mixed.rgb.values, mixed.audio.values], axis=-1) * mixed.scale[:, :, tf.newaxis]
+    ).numpy()
     np.testing.assert_allclose(np.linalg.norm(blended, axis=-1), 1, rtol=1e-6)
     for row in range(4):
         own, other = soft[row, row], soft[row, 3 - row]

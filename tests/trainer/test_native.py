@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.native import operations
-from trainer.network import dequantize, dequantize_in_one_pass
 
 WIDTHS = [16, 32, 64]
 RATES = {
@@ -113,28 +112,64 @@ def test_centered_gram_is_the_same_to_the_bit_each_time():
             np.testing.assert_array_equal(one, again)
 
 
-@pytest.mark.parametrize("shape", [(0, 3, 1152), (2, 0, 1152), (3, 5, 1152)])
-def test_dequantizing_in_one_pass_is_the_same(shape):
-    frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    for one, other in zip(dequantize_in_one_pass(frames), dequantize(frames), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6)
+FEATURES = st.tuples(st.integers(1, 3), st.integers(1, 70), st.sampled_from([(0, 64), (128, 64), (64, 192)]))
+
+
+def feature(
+    videos: int, frames: int, begin: int, size: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """Bytes of frames, the numbers of a feature, and where it lies."""
+    stored = np.random.default_rng(0).integers(0, 256, (videos, frames, 256), np.uint8)
+    place = {"begin": begin, "size": size, "origin": -127.5}
+    return stored, stored[:, :, begin : begin + size] - 127.5, place
 
 
 @pytest.mark.parametrize("widest", WIDTHS)
-@settings(max_examples=20)
-@given(st.integers(0, 200), st.integers(0, 200))
-def test_frames_of_any_size_are_dequantized(widest, rgb_size, audio_size):
-    frames = np.random.default_rng(0).integers(0, 256, (2, 3, rgb_size + audio_size), np.uint8)
-    rgb, audio, scale = operations().dequantize_frames(
-        frames, rgb_size=rgb_size, origin=-127.0, widest=widest
-    )
-    exact = frames - 127.0
-    np.testing.assert_array_equal(rgb, exact[:, :, :rgb_size])
-    np.testing.assert_array_equal(audio, exact[:, :, rgb_size:])
-    norm = np.sqrt(np.maximum(np.sum(exact**2, axis=-1), 1e-12))
-    np.testing.assert_allclose(scale, 1 / norm, rtol=1e-5)
+@settings(max_examples=40)
+@given(FEATURES, st.integers(1, 20), st.booleans())
+def test_frames_by_a_matrix(widest, shape, clusters, is_shared):
+    videos, frames, (begin, size) = shape
+    stored, numbers, place = feature(videos, frames, begin, size)
+    matrix = values((1 if is_shared else videos, clusters, size), 1)
+    product = operations().frames_by_matrix(stored, matrix, widest=widest, **place)
+    expected = numbers @ matrix.astype(np.float64).transpose(0, 2, 1)
+    np.testing.assert_allclose(product, expected, rtol=1e-4, atol=0.01)
 
 
-def test_frames_that_do_not_fit_are_refused():
+@pytest.mark.parametrize("widest", WIDTHS)
+@settings(max_examples=40)
+@given(FEATURES, st.integers(1, 20))
+def test_pooled_frames(widest, shape, clusters):
+    videos, frames, (begin, size) = shape
+    stored, numbers, place = feature(videos, frames, begin, size)
+    weights = values((videos, frames, clusters), 1)
+    pooled = operations().pooled_frames(stored, weights, widest=widest, **place)
+    expected = weights.astype(np.float64).transpose(0, 2, 1) @ numbers
+    np.testing.assert_allclose(pooled, expected, rtol=1e-4, atol=0.01)
+
+
+@pytest.mark.parametrize("widest", WIDTHS)
+def test_scales_of_frames(widest):
+    stored, numbers, place = feature(3, 50, 0, 256)
+    scales = operations().frame_scales(stored, widest=widest, **place)
+    np.testing.assert_allclose(scales, 1 / np.linalg.norm(numbers, axis=-1), rtol=1e-6)
+    place["origin"] = 0.0  # of a frame of zeros the norm is 0
+    zeros = np.zeros((1, 1, 256), np.uint8)
+    np.testing.assert_allclose(operations().frame_scales(zeros, widest=widest, **place), [[1e6]])
+
+
+@pytest.mark.parametrize(("begin", "size"), [(0, 320), (256, 64), (-64, 64), (0, 0), (0, 60)])
+def test_features_that_frames_do_not_have_are_refused(begin, size):
+    stored = np.zeros((2, 3, 256), np.uint8)
     with pytest.raises(tf.errors.InvalidArgumentError, match="Received"):
-        operations().dequantize_frames(np.zeros((2, 3, 5), np.uint8), rgb_size=6, origin=0.0)
+        operations().frame_scales(stored, begin=begin, size=size, origin=0.0)
+
+
+def test_factors_that_frames_do_not_fit_are_refused():
+    stored, _, place = feature(2, 3, 0, 64)
+    for shape in [(2, 3, 65), (3, 3, 64), (3, 64), (1, 0, 64)]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Received"):
+            operations().frames_by_matrix(stored, np.zeros(shape, np.float32), **place)
+    for shape in [(2, 4, 5), (1, 3, 5), (2, 3)]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Received"):
+            operations().pooled_frames(stored, np.zeros(shape, np.float32), **place)

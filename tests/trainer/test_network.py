@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.loss import cross_entropy
-from trainer.network import dequantize, gated_net_vlad
+from trainer.network import as_stored, dequantize, gated_net_vlad
 from trainer.variant import Variant
 from trainer.weights import check_weights, initial_weights
 
@@ -38,11 +38,38 @@ def test_dequantize_is_the_code_of_the_data_set():
     frames[0, 0, 0] = 255
     low, high = 4 / 512 - 2, 4 + 4 / 512 - 2
     norm = np.sqrt(high**2 + 1151 * low**2)
-    rgb, audio, scale = (tensor.numpy()[0, 0] for tensor in dequantize(frames))
-    values = np.concatenate([rgb, audio]) * scale
+    rgb, audio, scale = dequantize(frames)
+    values = np.concatenate([rgb.values, audio.values], axis=-1)[0, 0] * scale.numpy()[0, 0]
     assert values[0] == pytest.approx(high / norm)
     assert values[1] == pytest.approx(low / norm)
     assert np.linalg.norm(values) == pytest.approx(1.0)
+
+
+def test_frames_as_stored_are_multiplied_as_the_numbers_that_they_stand_for(frames):
+    weights = np.random.default_rng(0).standard_normal((4, 7, 3), np.float32)
+    matrix = np.random.default_rng(1).standard_normal((1024, 3), np.float32)
+    results = []
+    for made in (as_stored(frames), dequantize(frames)):
+        with tf.GradientTape() as tape:
+            sides = tf.constant(matrix), tf.constant(matrix[:128]), tf.constant(weights)
+            tape.watch(sides)
+            both = [
+                (part.by_matrix(side, tf.float32), part.pooled(sides[2], tf.float32))
+                for part, side in ((made.rgb, sides[0]), (made.audio, sides[1]))
+            ]
+            loss = sum(tf.reduce_sum(tf.square(each)) for pair in both for each in pair)
+        results.append(tf.nest.flatten([made.scale, both, tape.gradient(loss, sides)]))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 1152), (2, 0, 1152)])
+def test_no_frames_are_none_as_stored(shape):
+    empty = as_stored(tf.zeros(shape, tf.uint8))
+    assert empty.rgb.by_matrix(tf.zeros([1024, 2]), tf.float32).shape == (*shape[:2], 2)
+    np.testing.assert_array_equal(
+        empty.audio.pooled(tf.zeros([*shape[:2], 2]), tf.float32), np.zeros((shape[0], 2, 128))
+    )
 
 
 def test_predictions_are_probabilities(weights, frames):

@@ -37,7 +37,7 @@ def test_statistics_are_those_of_all_frames_in_one_batch(scorer, shards):
     frames = dequantize(batch["frames"][:, :1])
     single = {"frames": batch["frames"][:, :1], "num_frames": np.ones(18, np.int32)}
     halves = [{key: value[part] for key, value in single.items()} for part in (slice(5), slice(5, 18))]
-    unit = (frames.rgb * frames.scale[:, :, np.newaxis]).numpy()[:, 0]
+    unit = (frames.rgb.values * frames.scale[:, :, np.newaxis]).numpy()[:, 0]
     activation = unit @ weights["video_vlad/cluster_weights"]
     for batches in ([single], halves):
         result = scorer.statistics(batches)

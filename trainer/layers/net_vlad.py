@@ -5,7 +5,8 @@ Legend: B videos, T frames, D features of a frame, K clusters.
 
 import tensorflow as tf
 
-from trainer.layers import Moments, Weights, matmul
+from trainer.features import Feature
+from trainer.layers import Moments, Weights
 from trainer.layers.batch_norm import batch_norm
 
 _EPSILON = 1e-12
@@ -13,7 +14,7 @@ _EPSILON = 1e-12
 
 
 def net_vlad(
-    frames: tf.Tensor,
+    feature: Feature,
     scale: tf.Tensor,
     counts: tf.Tensor | None,
     weights: Weights,
@@ -27,8 +28,8 @@ def net_vlad(
     paper's equation 2. The residuals are never built: the sum splits into x^T a and (sum_t a) * c.
 
     Args:
-        frames: float32 [B, T, D].
-        scale: float32 [B, T]: x[t] is scale[t] * frames[t].
+        feature: [B, T, D].
+        scale: float32 [B, T]: x[t] is scale[t] * feature[t].
         counts: float32 [B, T], how often a frame counts, 0 for padding; None for once each.
         weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [1, D, K].
         scope: `video_vlad` or `audio_vlad`.
@@ -40,22 +41,16 @@ def net_vlad(
 
     Reference: Arandjelovic et al. 2016, https://arxiv.org/abs/1511.07247.
     """
-    feature_size, clusters = frames.shape[-1], weights[f"{scope}/cluster_weights"].shape[-1]
-    batch, length = tf.shape(frames)[0], tf.shape(frames)[1]
-    # One product of [B * T, D]: a batched matmul with a shared right side would run as B small ones. In this and the
-    # second product it is the small side that is transposed, also in their gradients: several times faster on CPUs.
-    frames = tf.cast(frames, dtype)
-    flat = tf.reshape(frames, [-1, feature_size])
-    cluster_weights = tf.transpose(weights[f"{scope}/cluster_weights"])  # [K, D]
-    activation = matmul(flat, cluster_weights, dtype, transpose_b=True)  # [B * T, K]
-    activation *= tf.reshape(scale, [-1, 1])
-    column = None if counts is None else tf.reshape(counts, [-1, 1])
+    activation = (
+        feature.by_matrix(weights[f"{scope}/cluster_weights"], dtype) * scale[:, :, tf.newaxis]
+    )  # [B, T, K]
+    column = None if counts is None else counts[:, :, tf.newaxis]
     assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", moments, column))
     if column is not None:
         assignment *= column
-    assignment = tf.reshape(assignment, [batch, length, clusters])
-    weighted = matmul(assignment * scale[:, :, tf.newaxis], frames, dtype, transpose_a=True)  # [B, K, D]
+    weighted = feature.pooled(assignment * scale[:, :, tf.newaxis], dtype)  # [B, K, D]
     total = tf.reduce_sum(assignment, axis=1)[:, :, tf.newaxis]  # [B, K, 1]
     vlad = weighted - total * tf.transpose(weights[f"{scope}/cluster_centers"], [0, 2, 1])
     vlad = tf.transpose(tf.math.l2_normalize(vlad, axis=2, epsilon=_EPSILON), [0, 2, 1])  # [B, D, K]
-    return tf.math.l2_normalize(tf.reshape(vlad, [-1, feature_size * clusters]), axis=1, epsilon=_EPSILON)
+    flat = tf.reshape(vlad, [-1, feature.size * vlad.shape[-1]])
+    return tf.math.l2_normalize(flat, axis=1, epsilon=_EPSILON)

@@ -26,6 +26,7 @@ namespace yt8m {
 namespace {
 
 constexpr int64_t kColumnsOfStrip = 512;  // of 80 videos 160 KiB: a part of a core's second-level cache
+constexpr int64_t kColumnsAtOnce = 128;   // of six rows with their moments 9 KiB: a part of the first-level cache
 constexpr int64_t kMostGroupsOfPart = 128;
 
 // One update; matrices lie row by row. A group is kRowsOfTile rows of the matrix, a strip kColumnsOfStrip of its
@@ -64,15 +65,15 @@ void PackStrip(const Update& u, int64_t column, int64_t columns, float* to) {
   }
 }
 
-// A tile of left^T @ right, whose weights lie from `place` on.
+// A tile of left^T @ right, while the weights and moments of the next one, from `next` on, are fetched.
 template <typename Processor>
-YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right, int64_t place, float* product) {
+YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right, int64_t next, float* product) {
   constexpr int64_t kLinesOfRow = std::max<int64_t>(1, kColumnsOfTile<Processor> / kFloatsOfLine);
   constexpr int64_t kLines = kRowsOfTile * kLinesOfRow;
-  const float* const matrices[] = {u.weights + place, u.first + place, u.second + place};
+  const float* const matrices[] = {u.weights + next, u.first + next, u.second + next};
   MultiplyTile<Processor, false>(
-      left, kRowsOfTile, right, kColumnsOfStrip, u.videos, product, kColumnsOfStrip,
-      // A line at a time of what Adam will want; behind the last row this asks for nothing.
+      left, kRowsOfTile, right, kColumnsOfStrip, u.videos, product, kColumnsAtOnce,
+      // A line at a time; behind the last row this asks for nothing.
       [&](int64_t video) __attribute__((always_inline)) {
         if (video >= 3 * kLines) return;
         const int64_t row = video % kLines / kLinesOfRow, line = video % kLinesOfRow;
@@ -99,7 +100,7 @@ YT8M_INLINE void Step(const Update& u, const float* __restrict product, int64_t 
 template <typename Processor>
 YT8M_INLINE void UpdateParts(const Update& u, int64_t begin, int64_t end) {
   const int64_t groups = u.Groups(), parts = u.PartsOfStrip();
-  const Buffer right = Allocate(u.videos * kColumnsOfStrip), product = Allocate(kRowsOfTile * kColumnsOfStrip);
+  const Buffer right = Allocate(u.videos * kColumnsOfStrip), product = Allocate(kRowsOfTile * kColumnsAtOnce);
   int64_t packed = -1;  // the strip whose columns are in `right`
   for (int64_t part = begin; part < end; ++part) {
     const int64_t strip = part / parts, column = strip * kColumnsOfStrip;
@@ -109,13 +110,18 @@ YT8M_INLINE void UpdateParts(const Update& u, int64_t begin, int64_t end) {
     const int64_t first = part % parts * groups / parts, last = (part % parts + 1) * groups / parts;
     for (int64_t group = first; group < last; ++group) {
       const int64_t place = group * kRowsOfTile * u.columns + column;
-      for (int64_t i = 0; i < columns; i += kColumnsOfTile<Processor>) {
-        Multiply<Processor>(u, u.packed + group * u.videos * kRowsOfTile, right.get() + i, place + i,
-                            product.get() + i);
-      }
+      const float* const left = u.packed + group * u.videos * kRowsOfTile;
       const int64_t rows = std::min<int64_t>(kRowsOfTile, u.rows - group * kRowsOfTile);
-      for (int64_t row = 0; row < rows; ++row) {
-        Step(u, product.get() + row * kColumnsOfStrip, columns, place + row * u.columns);
+      for (int64_t i = 0; i < columns; i += kColumnsAtOnce) {
+        const int64_t count = std::min(kColumnsAtOnce, columns - i);
+        for (int64_t j = i; j < i + count; j += kColumnsOfTile<Processor>) {
+          const bool is_last = j + kColumnsOfTile<Processor> >= columns;
+          const int64_t next = place + (is_last ? kRowsOfTile * u.columns : j + kColumnsOfTile<Processor>);
+          Multiply<Processor>(u, left, right.get() + j, next, product.get() + j - i);
+        }
+        for (int64_t row = 0; row < rows; ++row) {
+          Step(u, product.get() + row * kColumnsAtOnce, count, place + row * u.columns + i);
+        }
       }
     }
   }
