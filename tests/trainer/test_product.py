@@ -6,23 +6,11 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trainer import optimizer, product
 from trainer.config import TrainingConfig
-from trainer.native import operations
 from trainer.optimizer import Adam
 from trainer.product import Factors, Product
 
 SHAPES = st.tuples(st.integers(1, 90), st.integers(1, 90))
-
-
-@pytest.fixture(params=["native", "tensorflow"])
-def kind(request, monkeypatch):
-    if request.param == "native":
-        assert operations(), "make setup compiles them"
-    else:
-        for module in (optimizer, product):
-            monkeypatch.setattr(module, "operations", lambda: None)
-    return request.param
 
 
 def values(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -55,9 +43,10 @@ def test_a_product_and_its_gradients_are_those_of_the_kernel(shape):
     assert float(gradient.along) == pytest.approx(float(tf.reduce_sum(expected_kernel * value)), rel=1e-3)
 
 
+@pytest.mark.usefixtures("both_kinds")
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 20), SHAPES, st.floats(0, 1e4), st.booleans())
-def test_the_norm_of_a_gradient_is_that_of_its_product(kind, videos, shape, common, centred):
+def test_the_norm_of_a_gradient_is_that_of_its_product(videos, shape, common, centred):
     left, right = values((videos, shape[0])) + np.float32(common), values((videos, shape[1]), 1)
     if centred:  # what comes back through a batch normalisation
         right -= right.mean(axis=0)
@@ -69,9 +58,10 @@ def test_the_norm_of_a_gradient_is_that_of_its_product(kind, videos, shape, comm
     )
 
 
+@pytest.mark.usefixtures("both_kinds")
 @pytest.mark.parametrize("limit", [1e-2, 1e4])
 @pytest.mark.parametrize("shape", [(70, 8), (8, 70)])
-def test_an_update_by_factors_is_that_of_the_whole_gradient(kind, shape, limit):
+def test_an_update_by_factors_is_that_of_the_whole_gradient(shape, limit):
     value, left, right = values(shape), values((4, shape[0]), 1), values((4, shape[1]), 2)
     penalty = 0.5
     config = TrainingConfig(gradient_clip_norm=limit, l2_penalty=penalty, learning_rate=0.01)

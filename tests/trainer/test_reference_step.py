@@ -11,6 +11,7 @@ from trainer.variant import Variant
 CLASSES = 30
 
 
+@pytest.mark.usefixtures("both_kinds")
 @pytest.mark.parametrize(("clip", "l2"), [(1.0, 1e-6), (0.01, 0.1)])
 def test_twenty_steps_have_the_losses_of_the_literal_step(clip, l2):
     config = TrainingConfig(batch_size=8, learning_rate=1e-3, gradient_clip_norm=clip, l2_penalty=l2)

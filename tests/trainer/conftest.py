@@ -1,0 +1,16 @@
+"""This project's own operations and TensorFlow's, which compute the same."""
+
+import pytest
+
+from trainer import network, optimizer, product
+from trainer.native import operations
+
+
+@pytest.fixture(params=["native", "tensorflow"])
+def both_kinds(request, monkeypatch):
+    """Runs a test with this project's own operations, and without them, as on GPUs."""
+    if request.param == "native":
+        assert operations(), "make setup compiles them"
+        return
+    for module in (network, optimizer, product):
+        monkeypatch.setattr(module, "operations", lambda: None)
