@@ -25,6 +25,14 @@ from trainer.variant import Variant
 from trainer.weights import Arrays, check_weights
 from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, NUM_MIXTURES, RGB_SIZE, TOP_K
 
+FRAME_PREDICTIONS = "frame_predictions"
+"""The signature from decoded frames to all probabilities. Models of before it was there have none."""
+_FRAMES = [
+    tf.TensorSpec([None, None, RGB_SIZE], tf.uint8, name="rgb"),
+    tf.TensorSpec([None, None, AUDIO_SIZE], tf.uint8, name="audio"),
+    tf.TensorSpec([None], tf.int32, name="num_frames"),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
@@ -81,6 +89,7 @@ def write_saved_model(
             classes int64 [B, k], scores float32 [B, k], descending.
         predict_frames: rgb uint8 [B, T, 1024], audio uint8 [B, T, 128], num_frames int32 [B] -> the same.
         predictions: examples string [B] -> predictions float32 [B, V].
+        frame_predictions: rgb, audio and num_frames as above -> predictions float32 [B, V].
     With a vocabulary the first two have a third output, labels string [B, k]: the names of the classes.
 
     A row depends on nothing but its own video; a row that cannot be scored fails the request with INVALID_ARGUMENT
@@ -113,6 +122,7 @@ def write_saved_model(
                 "serving_default": module.serving_default,
                 "predict_frames": module.predict_frames,
                 "predictions": module.predictions,
+                FRAME_PREDICTIONS: module.frame_predictions,
             },
         )
     cards = tuple(member.card() for member in members)
@@ -206,6 +216,12 @@ class _Ensemble(tf.Module):
             frames = decode_frames(parsed.rgb, parsed.audio)
         return self._probabilities(frames, num_frames)
 
+    def _score_frames(self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies(check_frames(rgb, audio, num_frames)):
+            num_frames = tf.minimum(num_frames, MAX_FRAMES)
+            frames = tf.concat([rgb[:, :MAX_FRAMES], audio[:, :MAX_FRAMES]], axis=-1)
+        return self._probabilities(frames, num_frames)
+
     def _top(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         scores, classes = tf.math.top_k(probabilities, self._top_k)
         classes = tf.cast(classes, tf.int64)
@@ -220,18 +236,15 @@ class _Ensemble(tf.Module):
     def predictions(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"predictions": self._score_examples(examples)}
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, RGB_SIZE], tf.uint8, name="rgb"),
-            tf.TensorSpec([None, None, AUDIO_SIZE], tf.uint8, name="audio"),
-            tf.TensorSpec([None], tf.int32, name="num_frames"),
-        ]
-    )
+    @tf.function(input_signature=_FRAMES)
     def predict_frames(self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        with tf.control_dependencies(check_frames(rgb, audio, num_frames)):
-            num_frames = tf.minimum(num_frames, MAX_FRAMES)
-            frames = tf.concat([rgb[:, :MAX_FRAMES], audio[:, :MAX_FRAMES]], axis=-1)
-        return self._top(self._probabilities(frames, num_frames))
+        return self._top(self._score_frames(rgb, audio, num_frames))
+
+    @tf.function(input_signature=_FRAMES)
+    def frame_predictions(
+        self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return {"predictions": self._score_frames(rgb, audio, num_frames)}
 
 
 def _digest(member: Member) -> str:

@@ -1,9 +1,18 @@
 """Arrays as tensors."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
 from trainer.frame_memory import ALIGNMENT
+
+
+def aligned_zeros(*shape: int) -> np.ndarray:
+    """uint8 zeros that `as_tensor` need not copy."""
+    size = math.prod(shape)
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    return memory[-memory.ctypes.data % ALIGNMENT :][:size].reshape(shape)
 
 
 def as_tensor(array: np.ndarray) -> tf.Tensor:

@@ -62,7 +62,7 @@ def test_json_has_the_metrics_of_all_valid_videos(place: Path) -> None:
     found = [item for name in "ab" for item in read_videos(str(place / f"{name}.tfrecord"), CLASSES)]
     videos = [item for item in found if hasattr(item, "sequence_example")]
     expected = VideoMetrics(CLASSES)
-    expected.update(scorer.scores([v.sequence_example for v in videos]), label_rows(videos, CLASSES))
+    expected.update(scorer.scores(videos), label_rows(videos, CLASSES))
     measured = json.loads(result.stdout)
     assert measured == {
         **{

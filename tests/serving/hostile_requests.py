@@ -72,6 +72,7 @@ _ALIASES = {
     ("yt8m", ""): ("examples",),
     ("yt8m", "predictions"): ("examples",),
     ("yt8m", "predict_frames"): ("audio", "num_frames", "rgb"),
+    ("yt8m", "frame_predictions"): ("audio", "num_frames", "rgb"),
     ("m", "add"): ("a", "b"),
 }
 
@@ -81,11 +82,13 @@ def good_requests() -> list[PredictRequest]:
     generator = np.random.default_rng(0)
     examples = [random_example(generator, count) for count in (3, 1)]
     rgb, audio = (generator.integers(0, 256, (2, 3, size), np.uint8) for size in (1024, 128))
+    frames = {"rgb": rgb, "audio": audio, "num_frames": np.int32([3, 2])}
     floats = np.float32([1, 2])
     return [
         predict_request("", model="yt8m", examples=examples),
         predict_request("predictions", model="yt8m", examples=examples),
-        predict_request("predict_frames", model="yt8m", rgb=rgb, audio=audio, num_frames=np.int32([3, 2])),
+        predict_request("predict_frames", model="yt8m", **frames),
+        predict_request("frame_predictions", model="yt8m", **frames),
         predict_request("add", model="m", a=floats, b=floats),
     ]
 

@@ -80,7 +80,7 @@ def test_prediction_is_the_weighted_sum_of_the_members(model, members, videos, e
     np.testing.assert_allclose(dense(model, examples), expected, atol=1e-6)
 
 
-def test_the_three_signatures_agree(model, videos, examples):
+def test_the_four_signatures_agree(model, videos, examples):
     scores = dense(model, examples)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :20]
     top = model.signatures["serving_default"](examples=tf.constant(examples))
@@ -94,10 +94,11 @@ def test_the_three_signatures_agree(model, videos, examples):
         rgb[row, : len(r)] = np.frombuffer(b"".join(r), np.uint8).reshape(-1, 1024)
         audio[row, : len(a)] = np.frombuffer(b"".join(a), np.uint8).reshape(-1, 128)
     counts = np.array([len(r) for r, _ in videos], np.int32)
-    framed = model.signatures["predict_frames"](
-        rgb=tf.constant(rgb), audio=tf.constant(audio), num_frames=tf.constant(counts)
-    )
+    frames = {"rgb": tf.constant(rgb), "audio": tf.constant(audio), "num_frames": tf.constant(counts)}
+    framed = model.signatures["predict_frames"](**frames)
     np.testing.assert_allclose(framed["scores"], top["scores"], atol=1e-6)
+    of_frames = model.signatures["frame_predictions"](**frames)
+    np.testing.assert_allclose(of_frames["predictions"], scores, atol=1e-6)
 
 
 def test_a_row_does_not_depend_on_its_batch_mates(model, examples):
@@ -144,9 +145,10 @@ def test_bytes_that_are_no_proto_are_an_invalid_argument(model, examples):
 @pytest.mark.parametrize(
     ("frames", "audio_frames", "counts"), [(3, 3, [0]), (3, 3, [4]), (3, 2, [2]), (3, 3, [1, 1])]
 )
-def test_dense_inputs_that_do_not_fit_are_refused(model, frames, audio_frames, counts):
+@pytest.mark.parametrize("signature", ["predict_frames", "frame_predictions"])
+def test_dense_inputs_that_do_not_fit_are_refused(model, signature, frames, audio_frames, counts):
     with pytest.raises(tf.errors.InvalidArgumentError, match="num_frames"):
-        model.signatures["predict_frames"](
+        model.signatures[signature](
             rgb=tf.zeros([1, frames, 1024], tf.uint8),
             audio=tf.zeros([1, audio_frames, 128], tf.uint8),
             num_frames=tf.constant(counts, tf.int32),

@@ -1,0 +1,53 @@
+"""Scores of SavedModels on files."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
+from serving.scoring import SavedModelScorer, score_videos
+from tests.records import write_shards
+from trainer.records import read_videos
+from trainer.variant import Variant
+from trainer.weights import initial_weights
+
+CLASSES = 30
+VARIANT = Variant(4, 8)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"), shards=2, videos=9, num_classes=CLASSES)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("model"))
+    weights = initial_weights(VARIANT, 1, CLASSES)
+    write_saved_model(directory, [Member(variant=VARIANT, weights=weights)], num_classes=CLASSES)
+    return directory
+
+
+def test_scores_are_those_of_the_records(files, model):
+    videos = [video for path in files for video in read_videos(path, CLASSES)]
+    examples = tf.constant([video.sequence_example for video in videos])
+    expected = tf.saved_model.load(model).signatures["predictions"](examples=examples)["predictions"]
+    scored = list(score_videos(SavedModelScorer(model), files, batch_size=4))
+    assert [video for batch, _ in scored for video in batch] == videos
+    np.testing.assert_allclose(np.concatenate([scores for _, scores in scored]), expected, atol=1e-6)
+
+
+def test_a_model_of_before_there_was_the_signature_is_scored_by_its_records(files, model, monkeypatch):
+    new = SavedModelScorer(model)
+    loaded = tf.saved_model.load(model)
+    signatures = {name: loaded.signatures[name] for name in ("serving_default", "predictions")}
+    monkeypatch.setattr(tf.saved_model, "load", lambda directory: _Loaded(signatures))
+    old = SavedModelScorer(model)
+    assert FRAME_PREDICTIONS not in signatures
+    videos = list(read_videos(files[0], CLASSES))
+    np.testing.assert_allclose(old.scores(videos), new.scores(videos), atol=1e-6)
+
+
+class _Loaded:
+    def __init__(self, signatures):
+        self.signatures = signatures
