@@ -16,7 +16,8 @@ def keep_freed_memory(most_bytes: int = 1 << 29) -> None:
 
     Records are strings of 100 KiB and more. glibc hands such blocks back to the system when they are freed and gets
     them anew, zeroed page by page, for the next batch: a fifth of the time of scoring a SavedModel on files, and for
-    a request of 32 videos 8 of the 13 ms from the client to the server.
+    a request of 32 videos 8 of the 13 ms from the client to the server. For both sides: a client's request is one
+    block.
 
     Reference: mallopt(3).
     """

@@ -33,7 +33,7 @@ def predictor_of(
     timeout: float,
     tls: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> "LocalPredictor | PredictClient":
-    """The model in a directory, loaded here, or else the one of a server.
+    """The model in a directory, loaded here, or else the one of a server; this process keeps the memory that it frees.
 
     Args:
         model: Directory of a SavedModel or of its versions.
@@ -48,11 +48,13 @@ def predictor_of(
         UserError: If there is no such model, or the options contradict each other.
     """
     from trainer.errors import UserError
+    from trainer.memory import keep_freed_memory
 
     if label is not None and (model or version is not None):
         raise UserError(
             "--version-label is what a server knows a version by: not with --model or --model-version"
         )
+    keep_freed_memory()
     if model:
         from serving.local_predictor import LocalPredictor
 

@@ -98,6 +98,7 @@ def _write(place: str, variants: list[Variant]) -> None:
 def _client(orders: Connection, port: int, frames: int) -> None:
     from serving.client import PredictClient
 
+    keep_freed_memory()  # as `yt8m infer` does
     with PredictClient(f"127.0.0.1:{port}", timeout=600) as client:
         while (batch := orders.recv()) is not None:
             videos = _videos(batch, frames)
@@ -118,7 +119,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variants", type=Variant.parse, nargs="+", default=list(map(Variant.parse, YHLS)))
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--frames", type=int, default=MAX_FRAMES)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--threads", type=int, default=0, help="Of TensorFlow's pools; 0 lets it choose.")
 
 
