@@ -14,7 +14,7 @@ FROM ${BEAM_IMAGE} AS beam
 FROM ${PYTHON_IMAGE} AS build
 ARG UV_VERSION=0.13.9
 ARG DEVICE=cpu
-# Some packages come as sources.
+# Some packages come as sources, and so do this project's TensorFlow operations.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/* \

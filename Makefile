@@ -43,9 +43,10 @@ load: setup ## The demo's served ensemble under load (after make demo; 3 minutes
 	@$(PYTHON) -m tests.load
 
 .PHONY: lint
-lint: setup ## ruff and the import rule
+lint: setup ## ruff, clang-format and the import rule
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/clang-format --dry-run --Werror trainer/native/*.cc trainer/native/*.h
 	.venv/bin/lint-imports --config pyproject.toml
 
 .PHONY: lock

@@ -46,7 +46,9 @@ class TrainingConfig(BaseModel):
         description="Decay of the moving statistics; early steps use (1 + step) / (10 + step) where it is smaller.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Type of the matrix products; weights, statistics and loss stay float32."
+        "float32",
+        description="Type of the matrix products; weights, statistics and loss stay float32, and on CPUs the products "
+        "with frames and those of kernels' gradients.",
     )
     snapshot_every: int = Field(2_000, ge=1, description="Steps between weight-only snapshots.")
     state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")

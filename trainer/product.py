@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.native import operations
-
 
 class Product:
     """The product with a kernel in one step of training: a stand-in for the kernel that keeps what went through.
@@ -99,8 +97,6 @@ class CenteredGram(NamedTuple):
 
 def centered_gram(x: tf.Tensor) -> CenteredGram:
     """Of x, float32 [B, P]."""
-    if native := operations():
-        return CenteredGram(*native.centered_gram(x))
     mean = tf.reduce_mean(x, axis=0, keepdims=True)  # [1, P]
     centered = x - mean
     along = tf.squeeze(tf.matmul(centered, mean, transpose_b=True), 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer import network, optimizer, product
+from trainer import network, optimizer
 from trainer.native import operations
 
 
@@ -12,5 +12,5 @@ def both_kinds(request, monkeypatch):
     if request.param == "native":
         assert operations(), "make setup compiles them"
         return
-    for module in (network, optimizer, product):
+    for module in (network, optimizer):
         monkeypatch.setattr(module, "operations", lambda: None)

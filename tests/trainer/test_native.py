@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer import native
 from trainer.native import operations
 
 WIDTHS = [16, 32, 64]
@@ -89,29 +90,6 @@ def test_factors_that_do_not_fit_are_refused_and_change_nothing(left, right, sca
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("widest", WIDTHS)
-@settings(max_examples=40)
-@given(st.integers(1, 140), st.integers(1, 2200), st.floats(-10, 10))
-def test_centered_gram_is_that_of_the_literal_formula(widest, rows, columns, common):
-    matrix = values((rows, columns), 0) + np.float32(common)
-    exact = matrix.astype(np.float64)
-    mean = exact.mean(axis=0, keepdims=True)
-    centered = exact - mean
-    gram, along, mean_square = operations().centered_gram(matrix, widest=widest)
-    np.testing.assert_allclose(gram, centered @ centered.T, rtol=1e-4, atol=1e-5 * columns)
-    # Sums of numbers of any sign: as exact as float32 is of what is summed.
-    np.testing.assert_allclose(along, (centered @ mean.T)[:, 0], atol=1e-5 * columns * (1 + abs(common)) ** 2)
-    np.testing.assert_allclose(mean_square, np.sum(mean**2), rtol=1e-4)
-
-
-def test_centered_gram_is_the_same_to_the_bit_each_time():
-    matrix = tf.constant(values((80, 9000), 0))
-    first, *others = (operations().centered_gram(matrix) for _ in range(20))
-    for other in others:
-        for one, again in zip(first, other, strict=True):
-            np.testing.assert_array_equal(one, again)
-
-
 FEATURES = st.tuples(st.integers(1, 3), st.integers(1, 70), st.sampled_from([(0, 64), (128, 64), (64, 192)]))
 
 
@@ -156,6 +134,12 @@ def test_scales_of_frames(widest):
     place["origin"] = 0.0  # of a frame of zeros the norm is 0
     zeros = np.zeros((1, 1, 256), np.uint8)
     np.testing.assert_allclose(operations().frame_scales(zeros, widest=widest, **place), [[1e6]])
+
+
+def test_without_the_library_there_are_none_and_it_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(native, "_LIBRARY", "/nowhere/liboperations.so")
+    assert native.operations.__wrapped__() is None
+    assert "make setup" in caplog.text
 
 
 @pytest.mark.parametrize(("begin", "size"), [(0, 320), (256, 64), (-64, 64), (0, 0), (0, 60)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config import TrainingConfig
@@ -43,8 +43,7 @@ def test_a_product_and_its_gradients_are_those_of_the_kernel(shape):
     assert float(gradient.along) == pytest.approx(float(tf.reduce_sum(expected_kernel * value)), rel=1e-3)
 
 
-@pytest.mark.usefixtures("both_kinds")
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(st.integers(1, 20), SHAPES, st.floats(0, 1e4), st.booleans())
 def test_the_norm_of_a_gradient_is_that_of_its_product(videos, shape, common, centred):
     left, right = values((videos, shape[0])) + np.float32(common), values((videos, shape[1]), 1)

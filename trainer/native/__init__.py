@@ -18,9 +18,10 @@ _logger = logging.getLogger("yt8m.train")
 
 @functools.cache
 def operations() -> ModuleType | None:
-    """`apply_adam_of_product`, `centered_gram` and `dequantize_frames`, or None in a process that cannot run them all.
+    """The operations by their names, or None in a process that cannot run them.
 
-    What they take and give is said where they are registered, in the C++ files here, and by `help`.
+    `apply_adam_of_product`, `frames_by_matrix`, `pooled_frames` and `frame_scales`: what they take and give is said
+    where they are registered, in the C++ files here, and by `help`.
     """
     if tf.config.list_physical_devices("GPU"):
         return None
@@ -28,6 +29,6 @@ def operations() -> ModuleType | None:
         return tf.load_op_library(_LIBRARY)
     except tf.errors.NotFoundError as error:
         _logger.warning(
-            "training is slower than it could be: `make setup` compiles what is missing (%s)", error
+            "training and evaluation take longer: `make setup` compiles what is missing (%s)", error
         )
         return None

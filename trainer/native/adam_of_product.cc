@@ -1,14 +1,15 @@
 // Adam's update of a matrix whose gradient is a product, without the gradient ever being in memory.
 //
-// The kernel of a dense layer has the gradient left^T @ right, with one row a video in both factors: few numbers for
-// what they are the product of. TensorFlow's own operations write the product, pass over it for the L2 term, and read
-// it once more in ResourceApplyAdam. Here a few rows of it are multiplied into the processor's nearest cache, while
-// it fetches their weights and moments, and are used up at once: memory is passed over a single time, beside the
-// multiplication.
+// The kernel of a dense layer has the gradient left^T @ right, with one row a video in both factors: few
+// numbers for what they are the product of. TensorFlow's own operations write the product, pass over it for
+// the L2 term, and read it once more in ResourceApplyAdam. Here a few rows of it are multiplied into the
+// processor's nearest cache, while it fetches their weights and moments, and are used up at once: memory is
+// passed over a single time, beside the multiplication.
 //
 // Legend: B videos, P rows of the matrix, Q its columns.
 
-#define EIGEN_USE_THREADS  // before any header: TensorFlow's own functions update variables by several threads
+#define EIGEN_USE_THREADS  // before any header: TensorFlow's own functions update variables by several
+                           // threads
 
 #include <algorithm>
 #include <cmath>
@@ -25,12 +26,14 @@
 namespace yt8m {
 namespace {
 
-constexpr int64_t kColumnsOfStrip = 512;  // of 80 videos 160 KiB: a part of a core's second-level cache
-constexpr int64_t kColumnsAtOnce = 128;   // of six rows with their moments 9 KiB: a part of the first-level cache
+// Of 80 videos 160 KiB, a part of a core's second-level cache.
+constexpr int64_t kColumnsOfStrip = 512;
+// Of six rows with their moments 9 KiB, a part of its first-level cache.
+constexpr int64_t kColumnsAtOnce = 128;
 constexpr int64_t kMostGroupsOfPart = 128;
 
-// One update; matrices lie row by row. A group is kRowsOfTile rows of the matrix, a strip kColumnsOfStrip of its
-// columns; a part, which one thread takes at a time, is a strip of some groups.
+// One update; matrices lie row by row. A group is kRowsOfTile rows of the matrix, a strip kColumnsOfStrip of
+// its columns; a part, which one thread takes at a time, is a strip of some groups.
 struct Update {
   float* weights;      // [P, Q]
   float* first;        // Adam's m, [P, Q]
@@ -67,18 +70,19 @@ void PackStrip(const Update& u, int64_t column, int64_t columns, float* to) {
 
 // A tile of left^T @ right, while the weights and moments of the next one, from `next` on, are fetched.
 template <typename Processor>
-YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right, int64_t next, float* product) {
+YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right, int64_t next,
+                          float* product) {
   constexpr int64_t kLinesOfRow = std::max<int64_t>(1, kColumnsOfTile<Processor> / kFloatsOfLine);
   constexpr int64_t kLines = kRowsOfTile * kLinesOfRow;
   const float* const matrices[] = {u.weights + next, u.first + next, u.second + next};
-  MultiplyTile<Processor, false>(
-      left, kRowsOfTile, right, kColumnsOfStrip, u.videos, product, kColumnsAtOnce,
-      // A line at a time; behind the last row this asks for nothing.
-      [&](int64_t video) __attribute__((always_inline)) {
-        if (video >= 3 * kLines) return;
-        const int64_t row = video % kLines / kLinesOfRow, line = video % kLinesOfRow;
-        __builtin_prefetch(matrices[video / kLines] + row * u.columns + line * kFloatsOfLine, 1);
-      });
+  MultiplyTile<Processor>(left, kRowsOfTile, right, kColumnsOfStrip, u.videos, product, kColumnsAtOnce,
+                          // A line at a time; behind the last row this asks for nothing.
+                          [&](int64_t video) __attribute__((always_inline)) {
+                            if (video >= 3 * kLines) return;
+                            const int64_t row = video % kLines / kLinesOfRow, line = video % kLinesOfRow;
+                            __builtin_prefetch(
+                                matrices[video / kLines] + row * u.columns + line * kFloatsOfLine, 1);
+                          });
 }
 
 // Adam's step of `columns` weights, from `place` on, by the gradient scale * (product + penalty * weight).
@@ -147,15 +151,16 @@ class ApplyAdamOfProduct : public tensorflow::OpKernel {
     }
     const Tensor &left = context->input(3), &right = context->input(4);
     OP_REQUIRES(context, left.dims() == 2 && right.dims() == 2 && left.dim_size(0) == right.dim_size(0),
-                tensorflow::errors::InvalidArgument("left and right must be [B, P] and [B, Q]. Received: ",
-                                                    left.shape().DebugString(), " and ",
-                                                    right.shape().DebugString()));
+                tensorflow::errors::InvalidArgument(
+                    "left and right must be [B, P] and [B, Q]. Received: ", left.shape().DebugString(),
+                    " and ", right.shape().DebugString()));
     Update u;
     u.videos = left.dim_size(0), u.rows = left.dim_size(1), u.columns = right.dim_size(1);
     for (const Tensor& matrix : matrices) {
-      OP_REQUIRES(context, matrix.shape() == tensorflow::TensorShape({u.rows, u.columns}),
-                  tensorflow::errors::InvalidArgument("var, m and v must be [P, Q] = [", u.rows, ", ", u.columns,
-                                                      "]. Received: ", matrix.shape().DebugString()));
+      OP_REQUIRES(
+          context, matrix.shape() == tensorflow::TensorShape({u.rows, u.columns}),
+          tensorflow::errors::InvalidArgument("var, m and v must be [P, Q] = [", u.rows, ", ", u.columns,
+                                              "]. Received: ", matrix.shape().DebugString()));
     }
     float scalars[7];
     for (int i = 0; i < 7; ++i) {
@@ -175,8 +180,8 @@ class ApplyAdamOfProduct : public tensorflow::OpKernel {
     u.rest1 = 1.0f - beta1, u.rest2 = 1.0f - beta2, u.epsilon = epsilon;
 
     Tensor packed;
-    OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, {u.Groups() * kRowsOfTile * u.videos},
-                                                   &packed));
+    OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT,
+                                                   {u.Groups() * kRowsOfTile * u.videos}, &packed));
     u.packed = packed.flat<float>().data();
     const int64_t elements = u.rows * u.columns, parts = u.Parts();
     const auto& threads = *context->device()->tensorflow_cpu_worker_threads();
@@ -209,8 +214,10 @@ REGISTER_OP("ApplyAdamOfProduct")
     .Attr("penalty: float = 0.0")
     .Attr("widest: int = 64")
     .SetShapeFn(tensorflow::shape_inference::NoOutputs)
-    .Doc("ResourceApplyAdam of var [P, Q] by the gradient scale * (left^T @ right + penalty * var), float32, in "
-         "vectors of at most `widest` bytes.");
+    .Doc(
+        "ResourceApplyAdam of var [P, Q] by the gradient scale * (left^T @ right + penalty * var), float32, "
+        "in "
+        "vectors of at most `widest` bytes.");
 
 REGISTER_KERNEL_BUILDER(Name("ApplyAdamOfProduct").Device(tensorflow::DEVICE_CPU), ApplyAdamOfProduct);
 

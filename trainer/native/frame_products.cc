@@ -1,7 +1,8 @@
 // Products with frames that stay bytes.
 //
-// As float32 the frames of a batch of 80 videos are 70 MB, which NetVLAD's two products and the gradient of each would
-// read anew. Here some frames at a time become numbers in the processor's cache, and memory is asked for a quarter.
+// As float32 the frames of a batch of 80 videos are 70 MB, which NetVLAD's two products and the gradient of
+// each would read anew. Here some frames at a time become numbers in the processor's cache, and memory is
+// asked for a quarter.
 //
 // Legend: B videos, T frames, D bytes of a frame, S of them a feature, K clusters.
 
@@ -26,25 +27,27 @@ using tensorflow::errors::InvalidArgument;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-constexpr int64_t kUnit = 64;  // S is so many bytes, or a multiple: whole vectors of any processor, and whole tiles
+// S is a multiple of it: whole vectors, and whole tiles, of every processor.
+constexpr int64_t kUnit = 64;
 
 // A feature of all frames: of each byte the number byte + origin.
 struct Feature {
-  const uint8_t* bytes;  // [B, T, D], from the feature's first byte on
+  const uint8_t* bytes;                  // [B, T, D], from the feature's first byte on
   int64_t videos, frames, stride, size;  // B, T, D, S
   float origin;
 
-  // Numbers [begin, begin + count) of `frames` frames from frame `first` of a video on, as rows of `to`.
-  YT8M_INLINE void Decode(int64_t video, int64_t first, int64_t frames_wanted, int64_t begin, int64_t count,
+  // Numbers [begin, begin + count) of as many frames as are wanted, from `first` of a video on, as rows of
+  // `to`.
+  YT8M_INLINE void Decode(int64_t video, int64_t first, int64_t wanted, int64_t begin, int64_t count,
                           float* __restrict to) const {
     const uint8_t* __restrict from = bytes + (video * frames + first) * stride + begin;
-    for (int64_t frame = 0; frame < frames_wanted; ++frame, from += stride, to += count) {
+    for (int64_t frame = 0; frame < wanted; ++frame, from += stride, to += count) {
       for (int64_t i = 0; i < count; ++i) to[i] = from[i] + origin;
     }
   }
 };
 
-// Sums of all lanes of each of `count` vectors.
+// The sum of a vector's numbers.
 template <typename Vector>
 YT8M_INLINE float Total(const Vector& vector) {
   constexpr int kLanes = sizeof(Vector) / sizeof(float);
@@ -79,7 +82,8 @@ YT8M_INLINE void MultiplyByMatrix(const ByMatrix& work, int64_t begin, int64_t e
   const Buffer buffer = Allocate(kFrames * size);
   std::fill(buffer.get(), buffer.get() + kFrames * size, 0.0f);
   for (int64_t part = begin; part < end; ++part) {
-    const int64_t video = part / work.PartsOfVideo(), start = part % work.PartsOfVideo() * ByMatrix::kFramesOfPart;
+    const int64_t video = part / work.PartsOfVideo(),
+                  start = part % work.PartsOfVideo() * ByMatrix::kFramesOfPart;
     const int64_t stop = std::min(start + ByMatrix::kFramesOfPart, feature.frames);
     const float* const matrix = work.matrix + video * work.matrix_stride;
     for (int64_t first = start; first < stop; first += kFrames) {
@@ -88,7 +92,8 @@ YT8M_INLINE void MultiplyByMatrix(const ByMatrix& work, int64_t begin, int64_t e
       float* const product = work.product + (video * feature.frames + first) * work.clusters;
       for (int64_t cluster = 0; cluster < work.clusters; cluster += kClusters) {
         const float* rows[kClusters];  // the last one again where there are no more
-        for (int i = 0; i < kClusters; ++i) rows[i] = matrix + std::min(cluster + i, work.clusters - 1) * size;
+        for (int i = 0; i < kClusters; ++i)
+          rows[i] = matrix + std::min(cluster + i, work.clusters - 1) * size;
         Vector sums[kFrames][kClusters] = {};
         for (int64_t place = 0; place < size; place += kLanes) {
           Vector weights[kClusters];
@@ -144,11 +149,12 @@ YT8M_INLINE void PoolVideos(const Pooling& work, int64_t begin, int64_t end) {
     for (int64_t column = 0; column < feature.size; column += kColumns) {
       feature.Decode(video, 0, feature.frames, column, kColumns, values.get());
       for (int64_t cluster = 0; cluster < work.clusters; cluster += kRowsOfTile) {
-        MultiplyTile<Processor, false>(weights.get() + cluster, padded, values.get(), kColumns, feature.frames, tile,
-                                       kColumns, [](int64_t) __attribute__((always_inline)) {});
+        MultiplyTile<Processor>(weights.get() + cluster, padded, values.get(), kColumns, feature.frames, tile,
+                                kColumns, [](int64_t) __attribute__((always_inline)) {});
         const int64_t clusters = std::min<int64_t>(kRowsOfTile, work.clusters - cluster);
         for (int64_t i = 0; i < clusters; ++i) {
-          std::copy(tile + i * kColumns, tile + (i + 1) * kColumns, pooled + (cluster + i) * feature.size + column);
+          std::copy(tile + i * kColumns, tile + (i + 1) * kColumns,
+                    pooled + (cluster + i) * feature.size + column);
         }
       }
     }
@@ -181,7 +187,8 @@ YT8M_INLINE void ScaleFrames(const Scales& work, int64_t begin, int64_t end) {
 
 YT8M_FOR_THIS_PROCESSOR(RunScales, ScaleFrames, Scales)
 
-// What the operations here have in common: frames uint8 [B, T, D] as their first input, and which bytes of D they are on.
+// What the operations here have in common: frames uint8 [B, T, D] as their first input, and which bytes of D
+// they are on.
 class FrameOperation : public tensorflow::OpKernel {
  public:
   explicit FrameOperation(OpKernelConstruction* construction) : OpKernel(construction) {
@@ -194,12 +201,18 @@ class FrameOperation : public tensorflow::OpKernel {
  protected:
   tensorflow::Status Read(OpKernelContext* context, Feature* feature) const {
     const Tensor& frames = context->input(0);
-    if (frames.dims() != 3 || frames.dim_size(2) < begin_ + size_ || begin_ < 0 || size_ < 1 || size_ % kUnit) {
-      return InvalidArgument("frames must be [B, T, D], with a feature in multiples of ", kUnit, " bytes. Received: ",
-                             frames.shape().DebugString(), " with begin=", begin_, " and size=", size_);
+    if (frames.dims() != 3 || frames.dim_size(2) < begin_ + size_ || begin_ < 0 || size_ < 1 ||
+        size_ % kUnit) {
+      return InvalidArgument("frames must be [B, T, D], with a feature in multiples of ", kUnit,
+                             " bytes. Received: ", frames.shape().DebugString(), " with begin=", begin_,
+                             " and size=", size_);
     }
-    *feature = {frames.flat<uint8_t>().data() + begin_, frames.dim_size(0), frames.dim_size(1), frames.dim_size(2),
-                size_, origin_};
+    *feature = {frames.flat<uint8_t>().data() + begin_,
+                frames.dim_size(0),
+                frames.dim_size(1),
+                frames.dim_size(2),
+                size_,
+                origin_};
     return absl::OkStatus();
   }
 
@@ -250,13 +263,15 @@ class PooledFrames : public FrameOperation {
     OP_REQUIRES_OK(context, Read(context, &work.feature));
     const Feature& feature = work.feature;
     const Tensor& weights = context->input(1);
-    OP_REQUIRES(context,
-                weights.dims() == 3 && weights.dim_size(0) == feature.videos && weights.dim_size(1) == feature.frames,
-                InvalidArgument("weights must be [B, T, K]. Received: ", weights.shape().DebugString()));
+    OP_REQUIRES(
+        context,
+        weights.dims() == 3 && weights.dim_size(0) == feature.videos && weights.dim_size(1) == feature.frames,
+        InvalidArgument("weights must be [B, T, K]. Received: ", weights.shape().DebugString()));
     work.clusters = weights.dim_size(2);
     work.weights = weights.flat<float>().data();
     Tensor* pooled;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {feature.videos, work.clusters, feature.size}, &pooled));
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(0, {feature.videos, work.clusters, feature.size}, &pooled));
     work.pooled = pooled->flat<float>().data();
     Run(context, work, feature.videos, feature.frames * feature.size * (work.clusters + 8) / 16, RunPooling);
   }
@@ -281,8 +296,8 @@ tensorflow::Status FramesByMatrixShape(InferenceContext* context) {
   ShapeHandle frames, matrix;
   TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 3, &frames));
   TF_RETURN_IF_ERROR(context->WithRank(context->input(1), 3, &matrix));
-  context->set_output(0, context->MakeShape({context->Dim(frames, 0), context->Dim(frames, 1),
-                                             context->Dim(matrix, 1)}));
+  context->set_output(
+      0, context->MakeShape({context->Dim(frames, 0), context->Dim(frames, 1), context->Dim(matrix, 1)}));
   return absl::OkStatus();
 }
 
@@ -292,8 +307,8 @@ tensorflow::Status PooledFramesShape(InferenceContext* context) {
   TF_RETURN_IF_ERROR(context->WithRank(context->input(1), 3, &weights));
   int64_t size;
   TF_RETURN_IF_ERROR(context->GetAttr("size", &size));
-  context->set_output(0, context->MakeShape({context->Dim(frames, 0), context->Dim(weights, 2),
-                                             context->MakeDim(size)}));
+  context->set_output(
+      0, context->MakeShape({context->Dim(frames, 0), context->Dim(weights, 2), context->MakeDim(size)}));
   return absl::OkStatus();
 }
 
@@ -311,8 +326,10 @@ REGISTER_OP("FramesByMatrix")
     .Input("matrix: float")
     .Output("product: float")
     .YT8M_FEATURE.SetShapeFn(FramesByMatrixShape)
-    .Doc("X @ matrix^T [B, T, K], X the numbers byte + origin of `size` bytes from `begin` on of frames [B, T, D]; "
-         "matrix is [1, K, size] or, one a video, [B, K, size]; vectors have at most `widest` bytes.");
+    .Doc(
+        "X @ matrix^T [B, T, K], X the numbers byte + origin of `size` bytes from `begin` on of frames [B, "
+        "T, D]; "
+        "matrix is [1, K, size] or, one a video, [B, K, size]; vectors have at most `widest` bytes.");
 REGISTER_KERNEL_BUILDER(Name("FramesByMatrix").Device(tensorflow::DEVICE_CPU), FramesByMatrix);
 
 REGISTER_OP("PooledFrames")

@@ -1,4 +1,5 @@
-// Matrix products in registers, compiled for each kind of processor; which one it is, is found out when they run.
+// Matrix products in registers, compiled for each kind of processor; which one it is, is found out when they
+// run.
 
 #ifndef YT8M_TRAINER_NATIVE_PROCESSORS_H_
 #define YT8M_TRAINER_NATIVE_PROCESSORS_H_
@@ -15,7 +16,6 @@ namespace yt8m {
 
 constexpr int64_t kCacheLine = 64, kFloatsOfLine = kCacheLine / sizeof(float);
 constexpr int kRowsOfTile = 6;
-constexpr int kMostColumnsOfTile = 64;
 
 // A kind of processor: its vectors, and how many of them are the columns of a tile, which its registers hold.
 struct AnyProcessor {
@@ -34,13 +34,14 @@ struct Avx512 {
 template <typename Processor>
 constexpr int kColumnsOfTile = Processor::kVectors * sizeof(typename Processor::Vector) / sizeof(float);
 
-// A tile of left^T @ right, [kRowsOfTile, kColumnsOfTile], is written to `product`, or added to what is there.
+// Writes a tile of left^T @ right, [kRowsOfTile, kColumnsOfTile], to `product`.
 //
-// left: kRowsOfTile columns of [length, left_stride]; right: kColumnsOfTile columns of [length, right_stride].
-// each(i): is called for each i < length, beside the multiplication.
-template <typename Processor, bool kAdded, typename Each>
-YT8M_INLINE void MultiplyTile(const float* left, int64_t left_stride, const float* right, int64_t right_stride,
-                              int64_t length, float* product, int64_t product_stride, const Each& each) {
+// left: [length, kRowsOfTile] of rows of left_stride; right: [length, kColumnsOfTile] of rows of
+// right_stride. each(i) is called for each i < length, beside the multiplication.
+template <typename Processor, typename Each>
+YT8M_INLINE void MultiplyTile(const float* left, int64_t left_stride, const float* right,
+                              int64_t right_stride, int64_t length, float* product, int64_t product_stride,
+                              const Each& each) {
   using Vector = typename Processor::Vector;
   constexpr int kLanes = sizeof(Vector) / sizeof(float), kVectors = Processor::kVectors;
   Vector sums[kRowsOfTile][kVectors] = {};
@@ -59,13 +60,7 @@ YT8M_INLINE void MultiplyTile(const float* left, int64_t left_stride, const floa
   for (int row = 0; row < kRowsOfTile; ++row) {
     YT8M_UNROLLED
     for (int j = 0; j < kVectors; ++j) {
-      float* const to = product + row * product_stride + j * kLanes;
-      if (kAdded) {
-        Vector before;
-        std::memcpy(&before, to, sizeof(Vector));
-        sums[row][j] += before;
-      }
-      std::memcpy(to, &sums[row][j], sizeof(Vector));
+      std::memcpy(product + row * product_stride + j * kLanes, &sums[row][j], sizeof(Vector));
     }
   }
 }
@@ -78,28 +73,28 @@ inline Buffer Allocate(int64_t floats) {
   return Buffer(static_cast<float*>(std::aligned_alloc(kCacheLine, lines * kCacheLine)), &std::free);
 }
 
-// `Name`(work, begin, end, widest): Function<Processor>(work, begin, end) for this processor, in vectors of at most
-// `widest` bytes. Function<Processor> has to be inline wherever its vectors are.
-#define YT8M_FOR_THIS_PROCESSOR(Name, Function, Work)                                                     \
+// `Name`(work, begin, end, widest): Function<Processor>(work, begin, end) for this processor, in vectors of
+// at most `widest` bytes. Function<Processor> has to be inline wherever its vectors are.
+#define YT8M_FOR_THIS_PROCESSOR(Name, Function, Work)                                                        \
   void Name##Any(const Work& work, int64_t begin, int64_t end) { Function<AnyProcessor>(work, begin, end); } \
-  YT8M_FOR_X86(Name, Function, Work)                                                                      \
-  void Name(const Work& work, int64_t begin, int64_t end, int64_t widest) {                               \
-    YT8M_ON_X86(Name)                                                                                     \
-    Name##Any(work, begin, end);                                                                          \
+  YT8M_FOR_X86(Name, Function, Work)                                                                         \
+  void Name(const Work& work, int64_t begin, int64_t end, int64_t widest) {                                  \
+    YT8M_ON_X86(Name)                                                                                        \
+    Name##Any(work, begin, end);                                                                             \
   }
 #ifdef __x86_64__
-#define YT8M_FOR_X86(Name, Function, Work)                                                                  \
-  __attribute__((target("avx2,fma"))) void Name##Avx2(const Work& work, int64_t begin, int64_t end) {       \
-    Function<Avx2>(work, begin, end);                                                                       \
-  }                                                                                                         \
-  __attribute__((target("avx512f,fma,prefer-vector-width=512"))) void Name##Avx512(const Work& work,        \
-                                                                                   int64_t begin, int64_t end) { \
-    Function<Avx512>(work, begin, end);                                                                     \
+#define YT8M_FOR_X86(Name, Function, Work)                                                            \
+  __attribute__((target("avx2,fma"))) void Name##Avx2(const Work& work, int64_t begin, int64_t end) { \
+    Function<Avx2>(work, begin, end);                                                                 \
+  }                                                                                                   \
+  __attribute__((target("avx512f,fma,prefer-vector-width=512"))) void Name##Avx512(                   \
+      const Work& work, int64_t begin, int64_t end) {                                                 \
+    Function<Avx512>(work, begin, end);                                                               \
   }
-#define YT8M_ON_X86(Name)                                                                             \
-  if (widest >= 64 && __builtin_cpu_supports("avx512f")) return Name##Avx512(work, begin, end);       \
-  if (widest >= 32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {              \
-    return Name##Avx2(work, begin, end);                                                              \
+#define YT8M_ON_X86(Name)                                                                       \
+  if (widest >= 64 && __builtin_cpu_supports("avx512f")) return Name##Avx512(work, begin, end); \
+  if (widest >= 32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {        \
+    return Name##Avx2(work, begin, end);                                                        \
   }
 #else
 #define YT8M_FOR_X86(Name, Function, Work)
