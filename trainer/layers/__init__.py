@@ -19,15 +19,8 @@ Moments = dict[str, tf.Tensor]
 """Batch mean and variance by the name of the moving statistic that they update."""
 
 
-def matmul(
-    x: tf.Tensor,
-    y: tf.Tensor | Product,
-    dtype: tf.DType = tf.float32,
-    transpose_a: bool = False,
-    transpose_b: bool = False,
-) -> tf.Tensor:
+def matmul(x: tf.Tensor, y: tf.Tensor | Product, dtype: tf.DType = tf.float32) -> tf.Tensor:
     """float32 x @ y, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
     if isinstance(y, Product):
         return y.product(x, dtype)
-    product = tf.matmul(tf.cast(x, dtype), tf.cast(y, dtype), transpose_a, transpose_b)
-    return tf.cast(product, tf.float32)
+    return tf.cast(tf.cast(x, dtype) @ tf.cast(y, dtype), tf.float32)
