@@ -15,8 +15,13 @@ help: ## List the targets
 setup: .venv/installed ## Install everything into .venv from requirements.lock (once; 3 GB)
 	@:
 
-.venv/installed: requirements.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h)
+.venv/installed: requirements.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
+		$(if $(wildcard trainer/native/liboperations.so),,not-compiled)
 	@scripts/setup.sh
+
+# Where what was compiled is gone, though all else is installed.
+.PHONY: not-compiled
+not-compiled:
 
 .PHONY: demo
 demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one answer (under 8 minutes on 2 cores)

@@ -47,8 +47,8 @@ class TrainingConfig(BaseModel):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="Type of the matrix products; weights, statistics and loss stay float32, and on CPUs the products "
-        "with frames and those of kernels' gradients.",
+        description="Type of the matrix products; weights, statistics and loss stay float32, and on CPUs those of "
+        "kernels' gradients and, without mixup, the products with frames.",
     )
     snapshot_every: int = Field(2_000, ge=1, description="Steps between weight-only snapshots.")
     state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")

@@ -32,7 +32,8 @@ class Adam:
         variables: What is trained.
         config: Rates, clipping, and the L2 penalty.
         decayed: Names of the kernels that the penalty is on.
-        dtype: Of the products that are the gradients of kernels, on GPUs; on CPUs they are float32.
+        dtype: Of the products that are the gradients of kernels, where TensorFlow multiplies them; this project's own
+            operation does so in float32.
 
     Attributes:
         slots: `<tensor>/m` and `<tensor>/v` for every tensor, float32.

@@ -7,9 +7,11 @@ import tensorflow as tf
 from serving.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
 from serving.scoring import SavedModelScorer, score_videos
 from tests.records import write_shards
-from trainer.records import read_videos
+from trainer.encoding import encode_frames, sequence_example
+from trainer.records import parse_video, read_videos
 from trainer.variant import Variant
 from trainer.weights import initial_weights
+from trainer.yt8m import NUM_CLASSES
 
 CLASSES = 30
 VARIANT = Variant(4, 8)
@@ -46,6 +48,15 @@ def test_a_model_of_before_there_was_the_signature_is_scored_by_its_records(file
     assert FRAME_PREDICTIONS not in signatures
     videos = list(read_videos(files[0], CLASSES))
     np.testing.assert_allclose(old.scores(videos), new.scores(videos), atol=1e-6)
+
+
+def test_labels_of_models_with_more_classes_than_the_data_set(tmp_path):
+    classes = NUM_CLASSES + 10
+    weights = initial_weights(VARIANT, 1, classes, 1)
+    write_saved_model(str(tmp_path), [Member(variant=VARIANT, weights=weights)], classes, 1)
+    frames = [encode_frames(np.zeros((2, size), np.uint8)) for size in (1024, 128)]
+    video = parse_video(sequence_example(b"a", [NUM_CLASSES + 5], *frames), classes)
+    assert SavedModelScorer(str(tmp_path)).scores([video]).shape == (1, classes)
 
 
 class _Loaded:

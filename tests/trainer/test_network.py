@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.features import StoredFeature
 from trainer.loss import cross_entropy
 from trainer.network import as_stored, dequantize, gated_net_vlad
 from trainer.variant import Variant
@@ -49,6 +50,7 @@ def test_frames_as_stored_are_multiplied_as_the_numbers_that_they_stand_for(fram
     weights = np.random.default_rng(0).standard_normal((4, 7, 3), np.float32)
     matrix = np.random.default_rng(1).standard_normal((1024, 3), np.float32)
     results = []
+    assert isinstance(as_stored(frames).rgb, StoredFeature)
     for made in (as_stored(frames), dequantize(frames)):
         with tf.GradientTape() as tape:
             sides = tf.constant(matrix), tf.constant(matrix[:128]), tf.constant(weights)
@@ -66,6 +68,7 @@ def test_frames_as_stored_are_multiplied_as_the_numbers_that_they_stand_for(fram
 @pytest.mark.parametrize("shape", [(0, 3, 1152), (2, 0, 1152)])
 def test_no_frames_are_none_as_stored(shape):
     empty = as_stored(tf.zeros(shape, tf.uint8))
+    assert isinstance(empty.rgb, StoredFeature)
     assert empty.rgb.by_matrix(tf.zeros([1024, 2]), tf.float32).shape == (*shape[:2], 2)
     np.testing.assert_array_equal(
         empty.audio.pooled(tf.zeros([*shape[:2], 2]), tf.float32), np.zeros((shape[0], 2, 128))

@@ -4,12 +4,11 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.frame_memory import ALIGNMENT
-from trainer.tensors import as_tensor
+from trainer.tensors import aligned_zeros, as_tensor
 
 
 def test_aligned_arrays_become_tensors_without_a_copy():
-    memory = np.zeros(1000 + ALIGNMENT, np.uint8)
-    array = memory[-memory.ctypes.data % ALIGNMENT :][:1000].reshape(10, 100)
+    array = aligned_zeros(10, 100)
     tensor = as_tensor(array)
     array[3, 4] = 5
     assert tensor.shape == (10, 100)

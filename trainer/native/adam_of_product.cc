@@ -76,7 +76,7 @@ YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right
   constexpr int64_t kLines = kRowsOfTile * kLinesOfRow;
   const float* const matrices[] = {u.weights + next, u.first + next, u.second + next};
   MultiplyTile<Processor>(left, kRowsOfTile, right, kColumnsOfStrip, u.videos, product, kColumnsAtOnce,
-                          // A line at a time; behind the last row this asks for nothing.
+                          // A line at a time; behind the last row it does no harm.
                           [&](int64_t video) __attribute__((always_inline)) {
                             if (video >= 3 * kLines) return;
                             const int64_t row = video % kLines / kLinesOfRow, line = video % kLinesOfRow;

@@ -29,6 +29,8 @@ using tensorflow::shape_inference::ShapeHandle;
 
 // S is a multiple of it: whole vectors, and whole tiles, of every processor.
 constexpr int64_t kUnit = 64;
+// Sums of so many squares of bytes fit into 32 bits.
+constexpr int64_t kMostBytes = 32768;
 
 // A feature of all frames: of each byte the number byte + origin.
 struct Feature {
@@ -174,7 +176,7 @@ YT8M_INLINE void ScaleFrames(const Scales& work, int64_t begin, int64_t end) {
   const Feature& feature = work.feature;
   for (int64_t frame = begin; frame < end; ++frame) {
     const uint8_t* bytes = feature.bytes + frame * feature.stride;
-    int32_t sum = 0, squares = 0;  // exact, up to 33,000 bytes
+    int32_t sum = 0, squares = 0;  // exact
     for (int64_t i = 0; i < feature.size; ++i) {
       sum += bytes[i];
       squares += bytes[i] * bytes[i];
@@ -202,10 +204,10 @@ class FrameOperation : public tensorflow::OpKernel {
   tensorflow::Status Read(OpKernelContext* context, Feature* feature) const {
     const Tensor& frames = context->input(0);
     if (frames.dims() != 3 || frames.dim_size(2) < begin_ + size_ || begin_ < 0 || size_ < 1 ||
-        size_ % kUnit) {
-      return InvalidArgument("frames must be [B, T, D], with a feature in multiples of ", kUnit,
-                             " bytes. Received: ", frames.shape().DebugString(), " with begin=", begin_,
-                             " and size=", size_);
+        size_ > kMostBytes || size_ % kUnit) {
+      return InvalidArgument("frames must be [B, T, D], with a feature of at most ", kMostBytes,
+                             " bytes, in multiples of ", kUnit, ". Received: ", frames.shape().DebugString(),
+                             " with begin=", begin_, " and size=", size_);
     }
     *feature = {frames.flat<uint8_t>().data() + begin_,
                 frames.dim_size(0),

@@ -91,10 +91,12 @@ inline Buffer Allocate(int64_t floats) {
       const Work& work, int64_t begin, int64_t end) {                                                 \
     Function<Avx512>(work, begin, end);                                                               \
   }
-#define YT8M_ON_X86(Name)                                                                       \
-  if (widest >= 64 && __builtin_cpu_supports("avx512f")) return Name##Avx512(work, begin, end); \
-  if (widest >= 32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {        \
-    return Name##Avx2(work, begin, end);                                                        \
+#define YT8M_ON_X86(Name)                                                                   \
+  if (widest >= 64 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma")) { \
+    return Name##Avx512(work, begin, end);                                                  \
+  }                                                                                         \
+  if (widest >= 32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {    \
+    return Name##Avx2(work, begin, end);                                                    \
   }
 #else
 #define YT8M_FOR_X86(Name, Function, Work)
