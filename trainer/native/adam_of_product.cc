@@ -8,8 +8,8 @@
 //
 // Legend: B videos, P rows of the matrix, Q its columns.
 
-#define EIGEN_USE_THREADS  // before any header: TensorFlow's own functions update variables by several
-                           // threads
+// Before any header: TensorFlow's own functions copy variables by several threads.
+#define EIGEN_USE_THREADS
 
 #include <algorithm>
 #include <cmath>
@@ -216,8 +216,7 @@ REGISTER_OP("ApplyAdamOfProduct")
     .SetShapeFn(tensorflow::shape_inference::NoOutputs)
     .Doc(
         "ResourceApplyAdam of var [P, Q] by the gradient scale * (left^T @ right + penalty * var), float32, "
-        "in "
-        "vectors of at most `widest` bytes.");
+        "in vectors of at most `widest` bytes.");
 
 REGISTER_KERNEL_BUILDER(Name("ApplyAdamOfProduct").Device(tensorflow::DEVICE_CPU), ApplyAdamOfProduct);
 

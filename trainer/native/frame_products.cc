@@ -38,8 +38,7 @@ struct Feature {
   int64_t videos, frames, stride, size;  // B, T, D, S
   float origin;
 
-  // Numbers [begin, begin + count) of as many frames as are wanted, from `first` of a video on, as rows of
-  // `to`.
+  // Numbers [begin, begin + count) of the wanted number of frames, from `first` on, as rows of `to`.
   YT8M_INLINE void Decode(int64_t video, int64_t first, int64_t wanted, int64_t begin, int64_t count,
                           float* __restrict to) const {
     const uint8_t* __restrict from = bytes + (video * frames + first) * stride + begin;
@@ -84,8 +83,8 @@ YT8M_INLINE void MultiplyByMatrix(const ByMatrix& work, int64_t begin, int64_t e
   const Buffer buffer = Allocate(kFrames * size);
   std::fill(buffer.get(), buffer.get() + kFrames * size, 0.0f);
   for (int64_t part = begin; part < end; ++part) {
-    const int64_t video = part / work.PartsOfVideo(),
-                  start = part % work.PartsOfVideo() * ByMatrix::kFramesOfPart;
+    const int64_t video = part / work.PartsOfVideo();
+    const int64_t start = part % work.PartsOfVideo() * ByMatrix::kFramesOfPart;
     const int64_t stop = std::min(start + ByMatrix::kFramesOfPart, feature.frames);
     const float* const matrix = work.matrix + video * work.matrix_stride;
     for (int64_t first = start; first < stop; first += kFrames) {
@@ -329,9 +328,9 @@ REGISTER_OP("FramesByMatrix")
     .Output("product: float")
     .YT8M_FEATURE.SetShapeFn(FramesByMatrixShape)
     .Doc(
-        "X @ matrix^T [B, T, K], X the numbers byte + origin of `size` bytes from `begin` on of frames [B, "
-        "T, D]; "
-        "matrix is [1, K, size] or, one a video, [B, K, size]; vectors have at most `widest` bytes.");
+        "X @ matrix^T [B, T, K], X the numbers byte + origin of `size` bytes from `begin` on of frames "
+        "[B, T, D]; matrix is [1, K, size] or, one a video, [B, K, size]; vectors have at most `widest` "
+        "bytes.");
 REGISTER_KERNEL_BUILDER(Name("FramesByMatrix").Device(tensorflow::DEVICE_CPU), FramesByMatrix);
 
 REGISTER_OP("PooledFrames")
