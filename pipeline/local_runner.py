@@ -22,6 +22,7 @@ from tfx.orchestration.portable import runtime_parameter_utils
 from pipeline.captured_output import captured_output
 from pipeline.dag import build_pipeline
 from pipeline.graph import node_graph
+from pipeline.local_runs import pushed_version
 from pipeline.node_progress import NodeProgress, NodeTime
 from pipeline.recipe import Recipe
 from pipeline.remedies import remedy
@@ -134,6 +135,8 @@ def run_pipeline(
             logging.getLogger().error("%s", traceback.format_exc())
             reason = find_user_error(error)
             text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
+            if version := _pushed_version(pipeline, run_id):
+                text = f"version {version} was pushed, then {text}"
             record_error(base, run_id, text)
             if reason:
                 raise UserError(f"{text} (log: {log_file})") from error
@@ -147,6 +150,15 @@ def run_pipeline(
             record_error(base, run_id, text)
             raise RunFailedError(text, log_file)
     return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file, str(base / DIRECTORY))
+
+
+def _pushed_version(pipeline: Pipeline, run_id: str) -> int | None:
+    """What a run that failed had pushed; None also where the metadata store cannot be read any more."""
+    try:
+        return pushed_version(run_outputs(pipeline.metadata_connection_config, run_id))
+    except Exception as error:  # what the run failed of is the news, and not this
+        _logger.debug("the metadata store cannot be read: %s", error)
+        return None
 
 
 @contextmanager

@@ -34,9 +34,10 @@ def list_runs(root: str) -> list[Run]:
 
     Returns:
         One JSON object a run: run_id, recipe (name of the directory), started (ISO 8601, local time), state
-        (`succeeded`, `failed`, `running`, or `stopped` for one that was killed or never began a step), seconds from
-        its start to its last sign of life, nodes (that are done), gap of the ensemble and pushed_version (null where
-        it did not come so far), and directory. A database that cannot be read is named in a warning and left out.
+        (`succeeded`, `failed`, `running`, `stopped` for one that was killed or never began a step, or `no_report` for
+        one of which every step but the report is done), seconds from its start to its last sign of life, nodes (that
+        are done), gap of the ensemble and pushed_version (null where it did not come so far), and directory. A database
+        that cannot be read is named in a warning and left out.
 
     Raises:
         UserError: If there is no such directory.
@@ -78,14 +79,15 @@ def _runs_of(database: Path) -> Iterator[Run]:
             "seconds": max(0.0, last - started.timestamp()),
             "nodes": sum(node.succeeded for node in nodes.values()),
             "gap": _gap(nodes),
-            "pushed_version": _pushed_version(nodes),
+            "pushed_version": pushed_version(nodes),
             "directory": str(database.parent),
         }
 
 
 def _state(nodes: dict[str, NodeOutput], newest: bool, lock: Path) -> str:
-    if any(node.ended and not node.succeeded for node in nodes.values()):
-        return "failed"
+    if failed := [name for name, node in nodes.items() if node.ended and not node.succeeded]:
+        # The report is the last step: a run that misses nothing else has pushed, or has said why it did not.
+        return "no_report" if failed == [_LAST_NODE] else "failed"
     if _LAST_NODE in nodes and nodes[_LAST_NODE].succeeded:
         return "succeeded"
     # Runs of one directory follow each other: only the newest can be on.
@@ -110,7 +112,8 @@ def _gap(nodes: dict[str, NodeOutput]) -> float | None:
     return ensembles[0]["gap"] if ensembles else None
 
 
-def _pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
+def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
+    """The version that a run pushed; None where it pushed none, or has not come so far."""
     return _read(nodes, "Pusher", "pushed_model", "pushed.json").get("version")
 
 

@@ -201,6 +201,18 @@ def test_local_runs_are_listed_with_state_gap_and_version(tmp_path, capsys) -> N
     assert table[2].split() == ["2026-11-23", "11:00:00", "stopped", table[2].split()[3], "0.7000", "-", "b"]
 
 
+def test_a_run_that_pushed_and_could_not_write_its_report_did_not_fail(tmp_path, capsys) -> None:
+    record(
+        tmp_path / "a",
+        "2026-11-23T10:00:00.000001",
+        EnsembleAssembler=ENSEMBLE,
+        Pusher=PUSHED,
+        RunReport=("FAILED", {}),
+    )
+    (run,) = json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]
+    assert (run["state"], run["gap"], run["pushed_version"]) == ("no_report", 0.7, 3)
+
+
 def test_a_local_run_that_holds_its_lock_is_running(tmp_path, capsys) -> None:
     for run_id in ("2026-11-23T10:00:00.000001", "2026-11-23T11:00:00.000001"):
         record(tmp_path / "a", run_id, ExampleGen=("RUNNING", {}))
