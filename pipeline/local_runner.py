@@ -1,7 +1,6 @@
 """Runs the pipeline of a recipe on this machine: LocalDagRunner, SQLite metadata, local files."""
 
 import datetime
-import fcntl
 import json
 import logging
 import sys
@@ -26,6 +25,7 @@ from pipeline.local_runs import pushed_version
 from pipeline.node_progress import NodeProgress, NodeTime
 from pipeline.recipe import Recipe
 from pipeline.remedies import remedy
+from pipeline.run_lock import only_run_in
 from pipeline.run_outputs import NodeOutput, run_outputs
 from pipeline.run_record import record_error, write_record
 from pipeline.tensorboard_links import DIRECTORY, TensorBoardLinks
@@ -115,7 +115,7 @@ def run_pipeline(
     )
     progress = NodeProgress(len(ir.nodes), _logger)
     with (
-        _only_run_in(base),
+        only_run_in(base),
         _no_arguments(),
         captured_output(log_file, verbose),
         _observed_by(progress),
@@ -159,18 +159,6 @@ def _pushed_version(pipeline: Pipeline, run_id: str) -> int | None:
     except Exception as error:  # what the run failed of is the news, and not this
         _logger.debug("the metadata store cannot be read: %s", error)
         return None
-
-
-@contextmanager
-def _only_run_in(base: Path) -> Iterator[None]:
-    with open(base / "lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{base}: another run is using this directory; wait for it, or give this one its own --root"
-            ) from None
-        yield
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The runs of this machine, as ML Metadata has them. TFX is not imported."""
 
 import datetime
-import fcntl
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from pipeline.run_lock import is_in_use
 from pipeline.run_outputs import NodeOutput, context_outputs
 from trainer.errors import UserError
 
@@ -75,7 +75,7 @@ def _runs_of(database: Path) -> Iterator[Run]:
             "run_id": context.name,
             "recipe": database.parent.name,
             "started": context.name,
-            "state": _state(nodes, context is contexts[-1], database.parent / "lock"),
+            "state": _state(nodes, context is contexts[-1], database.parent),
             "seconds": max(0.0, last - started.timestamp()),
             "nodes": sum(node.succeeded for node in nodes.values()),
             "gap": _gap(nodes),
@@ -84,26 +84,14 @@ def _runs_of(database: Path) -> Iterator[Run]:
         }
 
 
-def _state(nodes: dict[str, NodeOutput], newest: bool, lock: Path) -> str:
+def _state(nodes: dict[str, NodeOutput], newest: bool, base: Path) -> str:
     if failed := [name for name, node in nodes.items() if node.ended and not node.succeeded]:
         # The report is the last step: a run that misses nothing else has pushed, or has said why it did not.
         return "no_report" if failed == [_LAST_NODE] else "failed"
     if _LAST_NODE in nodes and nodes[_LAST_NODE].succeeded:
         return "succeeded"
     # Runs of one directory follow each other: only the newest can be on.
-    return "running" if newest and _is_locked(lock) else "stopped"
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a run holds the directory's lock; the one of a run that was killed is free."""
-    try:
-        with open(path, encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return "running" if newest and is_in_use(base) else "stopped"
 
 
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:

@@ -10,7 +10,7 @@ from trainer.variant import MIB
 class Section(BaseModel):
     """A part of a recipe: immutable, and without keys that nobody reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -44,6 +44,11 @@ class DataSection(Section):
         "CC BY 4.0 (YouTube-8M, Google LLC, https://research.google.com/youtube8m/)",
         description="Of the data; the model card states it.",
     )
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All patterns of files that are read."""
+        return (*self.train, *self.validate_)
 
     @model_validator(mode="after")
     def _some_eval_videos(self) -> "DataSection":
