@@ -12,6 +12,7 @@ from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from components.evaluator.files import HOLDOUT, RESULTS_FILE
 from pipeline.run_lock import is_in_use
 from pipeline.run_outputs import NodeOutput, context_outputs
 from trainer.errors import UserError
@@ -36,8 +37,8 @@ def list_runs(root: str) -> list[Run]:
         One JSON object a run: run_id, recipe (name of the directory), started (ISO 8601, local time), state
         (`succeeded`, `failed`, `running`, `stopped` for one that was killed or never began a step, or `no_report` for
         one of which every step but the report is done), seconds from its start to its last sign of life, nodes (that
-        are done), gap of the ensemble and pushed_version (null where it did not come so far), and directory. A database
-        that cannot be read is named in a warning and left out.
+        are done), gap of the ensemble on the eval split, holdout_gap and pushed_version (null where it did not come so
+        far, or has no holdout), and directory. A database that cannot be read is named in a warning and left out.
 
     Raises:
         UserError: If there is no such directory.
@@ -79,6 +80,7 @@ def _runs_of(database: Path) -> Iterator[Run]:
             "seconds": max(0.0, last - started.timestamp()),
             "nodes": sum(node.succeeded for node in nodes.values()),
             "gap": _gap(nodes),
+            "holdout_gap": _holdout_gap(nodes),
             "pushed_version": pushed_version(nodes),
             "directory": str(database.parent),
         }
@@ -98,6 +100,12 @@ def _gap(nodes: dict[str, NodeOutput]) -> float | None:
     """Of the best ensemble, as the EnsembleAssembler reports it."""
     ensembles = _read(nodes, "EnsembleAssembler", "report", "report.json").get("ensembles")
     return ensembles[0]["gap"] if ensembles else None
+
+
+def _holdout_gap(nodes: dict[str, NodeOutput]) -> float | None:
+    """Of the ensemble on the holdout, as the Evaluator measured it."""
+    results = _read(nodes, "Evaluator", "evaluation", RESULTS_FILE)
+    return (results.get("candidate") or {}).get("gap") if results.get("split") == HOLDOUT else None
 
 
 def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:

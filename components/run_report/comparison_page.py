@@ -74,6 +74,8 @@ def _runs(comparison: Comparison) -> Table:
         ("state", False, lambda run: run["state"] or "-"),
         ("GAP", True, lambda run: number(run["gap"], ".4f")),
         ("to the best", True, lambda run: "-" if run["gap"] is None else f"{run['gap'] - best:+.4f}"),
+        ("on", False, lambda run: run["split"] or "-"),
+        ("selection GAP", True, lambda run: number(run["selection_gap"], ".4f")),
         ("Hit@1", True, lambda run: number(run["hit_at_one"], ".4f")),
         ("PERR", True, lambda run: number(run["perr"], ".4f")),
         ("MAP", True, lambda run: number(run["map"], ".4f")),

@@ -7,6 +7,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from components.evaluator.files import HOLDOUT
 from components.run_report.figures.averaging import averaging
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
@@ -19,7 +20,13 @@ from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
-from components.run_report.tables import ensembles_table, members_table, models_table, slices_table
+from components.run_report.tables import (
+    ensembles_table,
+    holdout_line,
+    members_table,
+    models_table,
+    slices_table,
+)
 from components.run_report.units import duration
 
 Report = dict[str, Any]
@@ -63,6 +70,7 @@ def render_page(report: Report) -> str:
         tables={name: table if table.rows else None for name, table in tables.items()},
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
+        holdout=holdout_line(report["evaluation"]),
         curves=CURVES,
         card=_card(report),
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False) if run else "",
@@ -100,8 +108,15 @@ def page_figures(report: Report) -> dict[str, Draw]:
     }
     for feature, title in _SLICES.items():
         rows = [row for row in evaluation["slices"] if row["feature"] == feature]
-        drawn[f"slices-{feature}"] = partial(slices, rows, evaluation, feature, title)
+        drawn[f"slices-{feature}"] = partial(slices, rows, _overall(evaluation, feature), feature, title)
     return drawn
+
+
+def _overall(evaluation: Report, feature: str) -> Report:
+    """What the slices of a feature are parts of: the assembler's verticals are of the eval split in any case."""
+    if feature == "vertical" and evaluation.get("split") == HOLDOUT:
+        return {"candidate": {"gap": evaluation.get("selection_gap")}, "baseline": None}
+    return evaluation
 
 
 def _with_verticals(report: Report) -> Report:

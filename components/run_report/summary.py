@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from components.evaluator.files import HOLDOUT
 from components.run_report.units import duration
 from trainer.variant import MIB
 
@@ -56,7 +57,10 @@ def tiles(report: Report) -> list[Tile]:
         note = (
             f"{candidate['gap'] - served['gap']:+.4f} against the served model" if served else "first version"
         )
-        made.append(Tile("GAP", f"{candidate['gap']:.4f}", note))
+        if evaluation.get("selection_gap") is not None:
+            note = f"{evaluation['selection_gap']:.4f} on the eval split, by which it was chosen; {note}"
+        name = "Holdout GAP" if evaluation.get("split") == HOLDOUT else "GAP"
+        made.append(Tile(name, f"{candidate['gap']:.4f}", note))
         made.append(Tile("Hit@1", f"{candidate['hit_at_one']:.4f}", f"PERR {candidate['perr']:.4f}"))
     if report["ensembles"]:
         best = report["ensembles"][0]

@@ -172,6 +172,27 @@ def test_a_figure_that_cannot_be_drawn_leaves_all_others_and_a_sentence(report, 
     assert compared.count("This figure could not be drawn") == 2
 
 
+def test_a_page_with_a_holdout_says_which_number_is_of_which_split(report):
+    judged = {**report["evaluation"], "split": "holdout", "selection_gap": 0.8911}
+    statistics = {**report["statistics"], "holdout": report["statistics"]["eval"]}
+    page = render_page({**report, "evaluation": judged, "statistics": statistics})
+    self_contained(page)
+    for text in (
+        "Holdout GAP",
+        "Candidate against served model, on the holdout",
+        "0.8911 on the eval split, on which averages, members and weights were chosen",
+        "By number of labels and of frames: the holdout.",
+        "holdout: 17,600 videos",
+    ):
+        assert text in page
+    compared = compare({"a": report, "b": {**report, "evaluation": judged}})
+    assert [(run["split"], run["selection_gap"]) for run in compared["runs"]] == [
+        ("eval", None),
+        ("holdout", 0.8911),
+    ]
+    assert '<td class="number">0.8911</td>' in render_comparison(compared)
+
+
 def test_the_cards_markdown():
     html = markdown_html("# A\n\n| x |\n| ---: |\n| 1 |\n\n<script>alert(1)</script>\n")
     assert html.startswith("<h3>A</h3>")

@@ -5,12 +5,12 @@ from typing import Any
 from matplotlib.ticker import PercentFormatter
 
 from components.run_report.figures.canvas import HALF, margins, new_axes, new_figure, to_svg
-from components.run_report.figures.colours import ACCENT, MUTED
+from components.run_report.figures.colours import ACCENT, INK, MUTED
 from components.run_report.units import is_number
 
 Report = dict[str, Any]
 
-_COLOURS = {"train": MUTED, "eval": ACCENT}
+_COLOURS = {"train": MUTED, "eval": ACCENT, "holdout": INK}
 
 
 def lengths(report: Report) -> str | None:
