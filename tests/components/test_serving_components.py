@@ -42,7 +42,8 @@ def candidate(artifacts, tmp_path):
 @pytest.fixture
 def examples(artifacts, tmp_path):
     found = make(artifacts.Examples, tmp_path / "examples")
-    found.split_names = '["train", "eval"]'
+    found.split_names = '["train", "eval", "holdout"]'
+    (tmp_path / "examples" / "Split-holdout" / "not_for_the_validator.tfrecord").mkdir(parents=True)
     split = tmp_path / "examples" / "Split-eval"
     split.mkdir()
     write_shards(split, shards=2, videos=3, num_classes=30)

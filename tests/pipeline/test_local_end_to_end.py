@@ -57,9 +57,16 @@ def test_first_run_leaves_a_page_and_a_model_card(
     assert {split: found["videos"] for split, found in report["statistics"].items()} == {
         split: counts["videos"] for split, counts in report["data"]["splits"].items()
     }
-    assert report["anomalies"] == {"train": [], "eval": []}
+    assert report["anomalies"] == {"train": [], "eval": [], "holdout": []}
+    # 20 videos that nothing was chosen on, beside the GAP that members and weights were chosen by.
+    assert report["evaluation"]["split"] == "holdout"
+    assert report["evaluation"]["candidate"]["videos"] == report["data"]["splits"]["holdout"]["videos"] == 20
+    assert report["evaluation"]["selection_gap"] == report["ensembles"][0]["gap"]
     card = (place / "served/yt8m/1/assets.extra/MODEL_CARD.md").read_text(encoding="utf-8")
     assert card == report["push"]["model_card"]
+    assert f"its GAP is {report['ensembles'][0]['gap']:.4f}" in card
+    judged = report["evaluation"]["candidate"]["gap"]
+    assert f"GAP {judged:.6f} on the holdout" in report["blessing"]["reasons"][0]
 
 
 def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.CompletedProcess[str]) -> None:
@@ -132,5 +139,8 @@ def test_second_run_trains_nothing_and_compares_with_what_is_served(
     assert "Baseline" not in cached
     (baseline,) = second.outputs["Baseline"].uris["model"]
     assert Path(baseline).is_dir()
+    assert second.report["evaluation"]["baseline"]["videos"] == 20, (
+        "the served model is held against the holdout, too"
+    )
     # The same model is not pushed as another version.
     assert [path.name for path in (place / "served/yt8m").iterdir() if path.name.isdigit()] == ["1"]

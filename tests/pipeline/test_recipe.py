@@ -206,3 +206,20 @@ def test_the_vocabulary_counts_from_the_current_directory(monkeypatch: pytest.Mo
     recipe = small(data={"validate": ["a*.tfrecord"], "vocabulary": "names.csv"})
     assert recipe.with_absolute_paths().data.vocabulary == "/tmp/names.csv"
     assert small().with_absolute_paths().data.vocabulary is None
+
+
+def test_the_holdout_is_a_number_of_files_or_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"validate": ["v*"]}
+    assert small(data=data).data.judging_split == "eval"
+    assert small(data={**data, "holdout_files": 6}).data.holdout_files == 6
+    one = small(data={**data, "holdout_files": "h*.tfrecord"})
+    assert one.data.patterns == ("v*", "h*.tfrecord")
+    monkeypatch.chdir("/")
+    assert one.with_absolute_paths().data.holdout_files == ("/h*.tfrecord",)
+    assert small(data={**data, "holdout_files": 6}).with_absolute_paths().data.holdout_files == 6
+    assert Recipe.model_validate_json(one.model_dump_json(by_alias=True)) == one
+    assert "data.holdout_files" in refusal(data={**data, "holdout_files": -1})
+    assert "Dataflow's workers read gs:// only, not h*" in refusal(
+        data={"validate": ["gs://b/v*"], "holdout_files": ["h*"]},
+        beam={"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://b/t"},
+    )
