@@ -73,7 +73,9 @@ def split_files(
     most = max(1, round(eval_share * len(validate)))
     count, held = min(eval_files, most), min(holdout_files, most)
     ranked = sorted(validate, key=lambda path: _rank(path, seed))
-    chosen, holdout = set(ranked[:count]), holdout | set(ranked[count : count + held])
+    # From the two ends: with files that are added later, none goes from the eval split to the holdout.
+    chosen, others = set(ranked[:count]), ranked[count:]
+    holdout |= set(others[max(0, len(others) - held) :])
     split = Split(
         train=tuple(sorted((train | validate) - chosen - holdout)),
         eval=tuple(sorted(chosen)),

@@ -66,6 +66,16 @@ def test_the_holdout_is_taken_beside_the_same_eval_split() -> None:
     assert list(without.by_name()) == ["train", "eval"], "nobody asked for a holdout"
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_files_that_come_later_make_no_holdout_of_what_was_trained_or_chosen_on(seed: int) -> None:
+    settings = {"eval_files": 6, "eval_share": 0.1, "holdout_files": 6, "seed": seed}
+    before, after = (split_files([], VALIDATE[:count], **settings) for count in (60, 400))
+    assert before.eval != after.eval
+    assert before.holdout != after.holdout
+    assert not {*before.train, *before.eval} & set(after.holdout)
+    assert not set(before.holdout) & set(after.eval)
+
+
 def test_files_that_are_named_as_the_holdout_are_taken_out_of_the_others() -> None:
     held = [VALIDATE[3], TRAIN[1], "/data/other.tfrecord"]
     split = split_files(TRAIN[:9], VALIDATE[:20], held, **SETTINGS)
