@@ -75,6 +75,7 @@ def build_components(
         data.validate_,
         eval_files=data.eval_files,
         eval_share=data.eval_share,
+        holdout_files=data.holdout_files,
         seed=data.seed,
         max_reject_share=data.max_reject_share,
     )
@@ -164,6 +165,7 @@ def _delivery(
         gap_floor=recipe.blessing.gap_floor,
         max_gap_drop=recipe.blessing.max_gap_drop,
         limit_bytes=recipe.ensemble.limit_bytes,
+        split=recipe.data.judging_split,
     )
     server_validator = ModelServerValidator(model=model, examples=examples)
     pusher = Pusher(

@@ -1,7 +1,6 @@
 """The report of a run of this machine, from its metadata store and its record. TFX is not imported."""
 
 import datetime
-import fcntl
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.run_report.report import assemble_report
 from components.run_report.run_facts import run_facts
 from components.run_report.sources import read_sources
+from pipeline.run_lock import is_in_use
 from pipeline.run_outputs import NodeOutput, context_outputs
 from pipeline.run_record import Record, read_record
 from trainer.errors import UserError
@@ -73,7 +73,7 @@ def local_report(place: RunPlace) -> dict[str, Any]:
     context = chosen[-1]
     outputs = context_outputs(store, context)
     # Runs of one directory follow each other: only the newest can be on.
-    running = context is runs[-1] and _is_locked(place.base)
+    running = context is runs[-1] and is_in_use(place.base)
     record = read_record(place.base, context.name)
     graph = record.get("graph") or {node: [] for node in outputs}
     return assemble_report(
@@ -165,15 +165,3 @@ def _iso(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-
-
-def _is_locked(base: Path) -> bool:
-    """Whether a run holds the directory's lock; the one of a run that was killed is free."""
-    try:
-        with open(base / "lock", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

@@ -2,7 +2,9 @@
 `kubernetes` in files of their own.
 """
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trainer.variant import MIB
 
@@ -10,7 +12,7 @@ from trainer.variant import MIB
 class Section(BaseModel):
     """A part of a recipe: immutable, and without keys that nobody reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -31,7 +33,12 @@ class DataSection(Section):
         lt=1,
         description="Largest share of the validate files that does; small data sets keep the rest.",
     )
-    seed: int = Field(0, ge=0, description="Of the choice of the eval files.")
+    holdout_files: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
+        0,
+        description="Validate files that become the holdout, at most eval_share of them, or patterns of files that do. "
+        "Nothing is trained or chosen on the holdout: its GAP is what to expect of other videos, and blesses.",
+    )
+    seed: int = Field(0, ge=0, description="Of the choice of the eval files and of the holdout.")
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )
@@ -44,6 +51,26 @@ class DataSection(Section):
         "CC BY 4.0 (YouTube-8M, Google LLC, https://research.google.com/youtube8m/)",
         description="Of the data; the model card states it.",
     )
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All patterns of files that are read."""
+        return (*self.train, *self.validate_, *self.holdout_patterns)
+
+    @property
+    def holdout_patterns(self) -> tuple[str, ...]:
+        """Patterns of the holdout; none where it is a number of validate files, or where there is none."""
+        return () if isinstance(self.holdout_files, int) else self.holdout_files
+
+    @property
+    def judging_split(self) -> str:
+        """The split that candidates are judged on: the holdout or, without one, the one that chooses."""
+        return "holdout" if self.holdout_files else "eval"
+
+    @field_validator("holdout_files", mode="before")
+    @classmethod
+    def _one_pattern_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _some_eval_videos(self) -> "DataSection":
@@ -78,7 +105,9 @@ class EnsembleSection(Section):
 class BlessingSection(Section):
     """What a candidate must reach to be pushed."""
 
-    gap_floor: float = Field(0.0, ge=0, le=1, description="Least GAP on the eval split.")
+    gap_floor: float = Field(
+        0.0, ge=0, le=1, description="Least GAP on the holdout or, without one, on the eval split."
+    )
     max_gap_drop: float = Field(
         0.001, ge=0, le=1, description="How far its GAP may lie below that of the model served now."
     )

@@ -8,6 +8,7 @@ directory without saved_model.pb is no version.
 import contextlib
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Collection, Mapping
 
 from serving.checksums import Checksums, checksums, digests
@@ -46,6 +47,12 @@ class GcsStore:
         """True: a bucket has no directories. UserError when there is no bucket."""
         self._objects.list(PREFIX)
         return True
+
+    def check_writable(self) -> None:
+        """UserError when nothing can be written there; leaves nothing behind."""
+        blob = self._objects.put(f".writable-{uuid.uuid4().hex}", b"")
+        if blob is not None:
+            self._objects.remove(blob)
 
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending."""

@@ -16,6 +16,8 @@ from serving.staging import (
     write_file,
 )
 from serving.store import GRAPH, LABELS, Publication, version_numbers
+from trainer.directories import write_problem
+from trainer.errors import UserError
 
 _RETIRED = ".retired-"
 """`.retired-<n>` marks the number of a deleted newest version, which must not come back with other
@@ -35,6 +37,11 @@ class LocalStore:
     def exists(self) -> bool:
         """Whether there is such a directory."""
         return os.path.isdir(self.base)
+
+    def check_writable(self) -> None:
+        """UserError when nothing can be written there; leaves nothing behind."""
+        if problem := write_problem(self.base):
+            raise UserError(f"{problem}; give another directory")
 
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending; none when the directory does not exist."""

@@ -8,6 +8,7 @@ in a bucket (`GcsStore`).
 
 import contextlib
 import os
+import posixpath
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from serving.local_store import LocalStore
 from serving.manifest import MANIFEST
 from serving.store import GRAPH, NEEDED, Publication, Store
 from trainer.errors import UserError
+from trainer.files import exists
 
 
 def open_store(base: str) -> Store:
@@ -69,6 +71,21 @@ def saved_model_path(directory: str) -> str:
     store = open_store(directory)
     version = max(store.versions(), default=None)
     return directory if version is None else store.path(version)
+
+
+def whole_model_path(directory: str, version: int | None = None) -> str:
+    """The SavedModel in a directory: the directory itself, or one of the versions in it, the newest unless said.
+
+    Raises:
+        UserError: If there is none.
+    """
+    path = saved_model_path(directory) if version is None else version_path(directory, version)
+    if not exists(posixpath.join(path, GRAPH)):
+        problem = "has no model" if exists(directory) else "does not exist"
+        raise UserError(
+            f"{directory} {problem}: give a directory with saved_model.pb, or with versions of one"
+        )
+    return path
 
 
 def read_file(base: str, version: int, name: str) -> bytes | None:

@@ -44,6 +44,9 @@ class Store(Protocol):
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending; none when the directory does not exist."""
 
+    def check_writable(self) -> None:
+        """UserError when nothing can be written there; leaves nothing behind."""
+
     def path(self, version: int) -> str:
         """Address of a version."""
 

@@ -1,9 +1,10 @@
-"""A copy of the model that is served now."""
+"""A copy of the model that is served now, and whether a candidate can be compared with it."""
 
 import os
 import shutil
 
-from serving.model_store import open_store
+from serving.model_store import local_version, open_store
+from trainer.errors import UserError
 
 
 def copy_served_model(base: str, target: str) -> int | None:
@@ -37,3 +38,49 @@ def copy_served_model(base: str, target: str) -> int | None:
         return version
     shutil.rmtree(target, ignore_errors=True)
     return None
+
+
+def check_served_model(base: str) -> int | None:
+    """Loads the version that is served now and asks it for one video's probabilities, as the Evaluator will.
+
+    Args:
+        base: Push destination: directory of the versions, local or gs://.
+
+    Returns:
+        The version; None when nothing is served yet.
+
+    Raises:
+        UserError: If it cannot be compared with: the version, what is wrong with it, and what to do.
+    """
+    store = open_store(base)
+    while versions := store.versions():
+        version = versions[-1]
+        try:
+            with local_version(store, version) as directory:
+                check_comparable(directory, base, version)
+        except FileNotFoundError:
+            if version in store.versions():
+                raise
+            continue  # deleted meanwhile: take what is served now
+        return version
+    return None
+
+
+def check_comparable(directory: str, base: str, version: int) -> None:
+    """The same for a copy of a version that is here already.
+
+    Args:
+        directory: Local SavedModel.
+        base: Where it is served from, for the message.
+        version: Its number, likewise.
+    """
+    from serving.load_check import (
+        load_problem,
+    )  # TensorFlow: seconds that nobody waits for where nothing is served
+
+    if problem := load_problem(directory):
+        raise UserError(
+            f"version {version} of {base} is served, and a new model cannot be compared with it: it {problem}. "
+            f"Serve an earlier version again (yt8m models rollback {base} --to VERSION), remove this one (yt8m "
+            f"models delete {base} {version} --force), or push to another push.directory"
+        )

@@ -19,7 +19,6 @@ from components.report_file import write_report
 from trainer.errors import UserError
 from trainer.files import expand, open_file
 
-SPLITS = ["train", "eval"]
 _REJECTS = "rejects.jsonl"
 
 
@@ -42,7 +41,8 @@ class Executor(BaseBeamExecutor):
             output_dict[key] for key in ("examples", "summaries", "report")
         )
         staging = {artifact.uri: posixpath.join(artifact.uri, ".staging") for artifact in (examples, report)}
-        tasks = _tasks(_choose_files(exec_properties), examples.uri, summaries.uri, exec_properties)
+        split = _choose_files(exec_properties)
+        tasks = _tasks(split, examples.uri, summaries.uri, exec_properties)
         results_path = posixpath.join(report.uri, ".staging", "results.json")
         fileio.makedirs(posixpath.dirname(results_path))
         with self._make_beam_pipeline() as pipeline:
@@ -69,7 +69,7 @@ class Executor(BaseBeamExecutor):
             (summaries, example_gen_pb2.FORMAT_TF_EXAMPLE),
         ):
             # No file_format: TFX knows no name for plain TFRecord files, and tells gzip by the ending .gz.
-            artifact.split_names = artifact_utils.encode_split_names(SPLITS)
+            artifact.split_names = artifact_utils.encode_split_names(list(split.by_name()))
             artifact.span = span
             examples_utils.set_payload_format(artifact, payload)
 
@@ -88,8 +88,10 @@ def _choose_files(exec_properties: dict[str, Any]) -> Split:
     return split_files(
         files("train"),
         files("validate"),
+        files("holdout"),
         eval_files=exec_properties["eval_files"],
         eval_share=exec_properties["eval_share"],
+        holdout_files=exec_properties.get("holdout_files") or 0,
         seed=exec_properties["seed"],
     )
 
@@ -108,7 +110,7 @@ def _tasks(
             staging_uri=posixpath.join(examples_uri, ".staging"),
             num_classes=exec_properties["num_classes"],
         )
-        for name, paths in zip(SPLITS, (split.train, split.eval), strict=True)
+        for name, paths in split.by_name().items()
         for index, path in enumerate(paths)
     ]
 

@@ -8,6 +8,7 @@ from components.example_gen.convert import ShardResult
 from trainer.errors import UserError
 
 _REASONS_SHOWN = 3
+_SPLITS = ("train", "eval", "holdout")
 
 
 def summarise(results: Iterable[ShardResult], span: int) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def summarise(results: Iterable[ShardResult], span: int) -> dict[str, Any]:
     videos = sum(counts["videos"] for counts in splits.values())
     return {
         "span": span,
-        "splits": {name: dict(counts) for name, counts in sorted(splits.items(), reverse=True)},
+        "splits": {name: dict(splits[name]) for name in _SPLITS if name in splits},
         "rejected": dict(sorted(rejected.items())),
         "rejected_videos": rejected.total(),
         "share": rejected.total() / max(1, videos + rejected.total()),

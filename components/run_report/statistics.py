@@ -9,7 +9,7 @@ from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics
 from components.example_validator.describe import describe
 from components.run_report.files import exists, read_bytes
 
-SPLITS = ("train", "eval")
+SPLITS = ("train", "eval", "holdout")
 
 
 def read_statistics(uri: str) -> dict[str, Any]:

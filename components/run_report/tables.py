@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.evaluator.files import HOLDOUT
+
 Report = dict[str, Any]
 
 
@@ -72,7 +74,8 @@ def models_table(evaluation: Report) -> Table:
     """The four metrics of the candidate and of the model that was served."""
     names = {"candidate": "candidate", "baseline": "served before"}
     rows = [{"name": names[key], **evaluation[key]} for key in names if evaluation.get(key)]
-    return make_table("Evaluation", rows, ("model", False, lambda row: row["name"]), *_metric_columns())
+    title = "Evaluation on the holdout" if evaluation.get("split") == HOLDOUT else "Evaluation"
+    return make_table(title, rows, ("model", False, lambda row: row["name"]), *_metric_columns())
 
 
 def slices_table(evaluation: Report) -> Table:
@@ -118,6 +121,8 @@ def conclusions(report: Report) -> list[str]:
     lines = []
     if data := report.get("data"):
         lines.append(_data_line(data))
+    if line := holdout_line(report.get("evaluation")):
+        lines.append(f"Evaluation: {line}")
     for key, judge in (("blessing", "Evaluator"), ("infra_blessing", "ModelServerValidator")):
         if verdict := report.get(key):
             word = "blessed" if verdict["blessed"] else "NOT blessed"
@@ -126,6 +131,17 @@ def conclusions(report: Report) -> list[str]:
         where = f" at {push['destination']}" if push.get("destination") else ""
         lines.append(f"Push: {push['reason']}{where}")
     return lines
+
+
+def holdout_line(evaluation: Report | None) -> str | None:
+    """The candidate's GAP on the holdout beside the one by which it was chosen; None where there is no holdout."""
+    if not evaluation or evaluation.get("split") != HOLDOUT or not evaluation["candidate"]:
+        return None
+    gap, selection = evaluation["candidate"]["gap"], evaluation.get("selection_gap")
+    text = f"GAP {gap:.4f} on the holdout, on which nothing was trained or chosen"
+    if selection is None:
+        return text
+    return f"{text}; {selection:.4f} on the eval split, on which averages, members and weights were chosen"
 
 
 def _data_line(data: Report) -> str:

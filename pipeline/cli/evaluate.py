@@ -41,11 +41,11 @@ def evaluate(
 
 
 def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]:
+    from serving.model_store import whole_model_path
     from trainer.files import expand
 
-    files = expand(patterns)  # before the seconds that TensorFlow takes
+    files, directory = expand(patterns), whole_model_path(model)  # before the seconds that TensorFlow takes
 
-    from serving.model_store import saved_model_path
     from serving.scoring import SavedModelScorer, label_rows, score_videos
     from trainer.errors import UserError
     from trainer.memory import keep_freed_memory
@@ -53,7 +53,7 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
     from trainer.prefetch import prefetch
 
     keep_freed_memory()
-    scorer = SavedModelScorer(saved_model_path(model))
+    scorer = SavedModelScorer(directory)
     metrics = VideoMetrics(scorer.card.num_classes)
     rejects = _Rejects()
     lines, terminal = _Lines(), Console(stderr=True)

@@ -98,7 +98,7 @@ def _infer_with_beam(
 
     files = expand(data)  # before the seconds that TensorFlow and Beam take
     from components.batch_inference.run import infer_with_beam
-    from serving.local_predictor import whole_model_path
+    from serving.model_store import whole_model_path
 
     path = whole_model_path(model, version)
     _logger.info("infer: %d files, by Beam's %s", len(files), section.runner)

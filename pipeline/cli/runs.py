@@ -67,13 +67,17 @@ def _list_local(root: str, limit: int, as_json: bool) -> None:
     if not found:
         typer.echo(f"there is no run below {root}; yt8m run makes one")
         return
-    typer.echo(f"{'started':<19} {'state':<11} {'seconds':>8} {'GAP':>7} {'pushed':>6}  recipe")
+    typer.echo(
+        f"{'started':<19} {'state':<11} {'seconds':>8} {'GAP':>7} {'holdout':>7} {'pushed':>6}  recipe"
+    )
     for run in found:
         gap = "-" if run["gap"] is None else f"{run['gap']:.4f}"
+        holdout = "-" if run["holdout_gap"] is None else f"{run['holdout_gap']:.4f}"
         pushed = "-" if run["pushed_version"] is None else run["pushed_version"]
         started = run["started"][:19].replace("T", " ")
         typer.echo(
-            f"{started:<19} {run['state']:<11} {run['seconds']:>8.0f} {gap:>7} {pushed:>6}  {run['recipe']}"
+            f"{started:<19} {run['state']:<11} {run['seconds']:>8.0f} {gap:>7} {holdout:>7} {pushed:>6}  "
+            f"{run['recipe']}"
         )
 
 

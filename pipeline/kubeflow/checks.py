@@ -51,6 +51,7 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     for key, pattern in (
         *(("data.train", pattern) for pattern in recipe.data.train),
         *(("data.validate", pattern) for pattern in recipe.data.validate_),
+        *(("data.holdout_files", pattern) for pattern in recipe.data.holdout_patterns),
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
         ("push.directory", recipe.push.directory),
     ):

@@ -62,3 +62,16 @@ def test_bins():
     assert {frames_bin(count) for count in range(1, 301)} == set(BINS["num_frames"])
     with pytest.raises(ValueError, match="Received: 301"):
         frames_bin(301)
+
+
+def test_the_texts_say_the_holdout_and_give_the_selection_gap_beside_it():
+    floor, served = gap_checks(0.68, 0.67, 0.7, 0.1, holdout=True, selection_gap=0.71)
+    assert not floor.passed, "it is the holdout that counts"
+    assert floor.text == (
+        "GAP 0.680000 on the holdout (0.710000 on the eval split, on which it was chosen) is below the floor of "
+        "0.700000"
+    )
+    assert served.text.startswith(
+        "GAP 0.680000 on the holdout against 0.670000 of the served model: +0.010000"
+    )
+    assert "holdout" not in "".join(check.text for check in gap_checks(0.68, 0.67, 0.7, 0.1))

@@ -62,8 +62,9 @@ def newest(root: Path, key: str) -> Path:
     return max((root / "YouTube8MExampleGen" / key).iterdir(), key=lambda path: int(path.name))
 
 
-def ids(directory: Path) -> list[bytes]:
-    items = [item for path in expand([f"{directory}/*"]) for item in read_videos(path)]
+def ids(place: Path) -> list[bytes]:
+    paths = expand([f"{place}/*"]) if place.is_dir() else [str(place)]
+    items = [item for path in paths for item in read_videos(path)]
     assert all(isinstance(item, Video) for item in items)
     return [item.id for item in items]
 
@@ -141,6 +142,23 @@ def test_from_files_to_validated_splits(run: Run, tiny_sample: Path, tmp_path: P
     shutil.copy(tiny_sample / "train0000.tfrecord", data / "train0000.tfrecord")
     run(**settings(data))
     assert len(ids(newest(root, "examples") / "Split-train")) == 160
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_holdout_is_a_split_of_its_own(run: Run, tiny_sample: Path, tmp_path: Path, named: bool) -> None:
+    held = [f"{tiny_sample}/validate0002.tfrecord"] if named else 1
+    root = run(validated=named, **settings(tiny_sample, holdout_files=held))
+    report = json.loads((newest(root, "report") / "report.json").read_text())
+    assert {name: counts["files"] for name, counts in report["splits"].items()} == {
+        "train": 5, "eval": 2, "holdout": 1
+    }  # fmt: skip
+    splits = {name: ids(newest(root, "examples") / f"Split-{name}") for name in ("train", "eval", "holdout")}
+    assert {name: len(found) for name, found in splits.items()} == {"train": 140, "eval": 40, "holdout": 20}
+    assert len({one for found in splits.values() for one in found}) == 200
+    if named:
+        assert splits["holdout"] == ids(tiny_sample / "validate0002.tfrecord")
+        assert len(list(root.glob("ExampleValidator/anomalies/*/Split-*/SchemaDiff.pb"))) == 3
+        assert len(list(root.glob("StatisticsGen/statistics/*/Split-holdout/FeatureStats.pb"))) == 1
 
 
 def test_an_anomaly_stops_the_run_with_its_text(run: Run, tiny_sample: Path, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from components.run_report.metrics import scalar_metrics
 from components.run_report.report import assemble_report
+from components.run_report.summary import tiles
 from components.run_report.tables import conclusions, markdown, render
 from tests.components.test_report_sources import log
 from trainer.variant import MIB
@@ -109,6 +111,21 @@ def test_conclusions(report):
         "ModelServerValidator: NOT blessed: the server answers differently",
         "Push: not blessed by the server",
     ]
+
+
+def test_the_holdouts_gap_stands_beside_the_one_that_chose(report):
+    judged = {**report["evaluation"], "split": "holdout", "selection_gap": 0.8911}
+    lines = conclusions({**report, "evaluation": judged})
+    assert lines[1] == (
+        "Evaluation: GAP 0.8821 on the holdout, on which nothing was trained or chosen; 0.8911 on the eval split, on "
+        "which averages, members and weights were chosen"
+    )
+    text = markdown({**report, "evaluation": judged})
+    assert "## Evaluation on the holdout" in text
+    assert scalar_metrics({**report, "evaluation": judged})["selection_gap"] == 0.8911
+    (tile, *_) = tiles({**report, "evaluation": judged, "ensemble": {"limit_bytes": 2**30}})
+    assert (tile.label, tile.value) == ("Holdout GAP", "0.8821")
+    assert tile.note == "0.8911 on the eval split, by which it was chosen; +0.0121 against the served model"
 
 
 def test_terminal_tables_are_aligned_and_complete(report):

@@ -17,7 +17,9 @@ from tests.pipeline.tiny_recipe import tiny_recipe
 def local_place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Path:
     """A directory with the recipe of `local_run`."""
     directory = tmp_path_factory.mktemp("run")
-    (directory / "tiny.yaml").write_text(yaml.safe_dump(tiny_recipe(tiny_sample, "served/yt8m")))
+    recipe = tiny_recipe(tiny_sample, "served/yt8m")
+    recipe["data"]["holdout_files"] = 1
+    (directory / "tiny.yaml").write_text(yaml.safe_dump(recipe))
     return directory
 
 

@@ -31,6 +31,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variant = Variant.parse("K2-H4")
     member = Member(variant=variant, weights=initial_weights(variant, 0, CLASSES))
     write_saved_model(str(directory / "versions" / "3"), [member], CLASSES)
+    (directory / "foreign").mkdir()
+    (directory / "foreign" / "saved_model.pb").write_bytes(b"graph")
     rng = np.random.default_rng(0)
 
     def record(labels: list[int]) -> bytes:
@@ -86,7 +88,9 @@ def test_table_is_for_people(place: Path) -> None:
     ("arguments", "part"),
     [
         (("--model", "versions", "--data", "none*.tfrecord"), "none*.tfrecord"),
-        (("--model", ".", "--data", "a.tfrecord"), "is not a model of this project"),
+        (("--model", ".", "--data", "a.tfrecord"), ". has no model: give a directory with saved_model.pb"),
+        (("--model", "/nope", "--data", "a.tfrecord"), "/nope does not exist: give a directory"),
+        (("--model", "foreign", "--data", "a.tfrecord"), "is not a model of this project"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(place: Path, arguments: tuple[str, ...], part: str) -> None:
@@ -95,3 +99,19 @@ def test_wrong_input_is_one_line_and_exit_code_2(place: Path, arguments: tuple[s
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert part in result.stderr
+
+
+def test_a_model_that_is_not_there_is_told_without_tensorflow(place: Path) -> None:
+    for verb, more in (("evaluate", []), ("infer", ["--out", "x.csv"])):
+        script = (
+            "import sys; from pipeline.cli.main import main\n"
+            f"sys.argv = ['yt8m', {verb!r}, '--model', '/nope', '--data', 'a.tfrecord', *{more!r}]\n"
+            "try: main()\n"
+            "except SystemExit as done: assert done.code == 2, done.code\n"
+            "assert 'tensorflow' not in sys.modules\n"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        assert "/nope does not exist" in result.stderr

@@ -85,6 +85,20 @@ def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
     assert run(tmp_path).times[0].cached
 
 
+def test_a_fault_after_a_push_says_first_what_was_pushed(tmp_path, monkeypatch) -> None:
+    from pipeline import local_runner
+
+    def pushed(outputs):
+        assert outputs["Write"].succeeded
+        return 3
+
+    monkeypatch.setattr(local_runner, "pushed_version", pushed)
+    with pytest.raises(
+        local_runner.RunFailedError, match=r"^version 3 was pushed, then Check: ZeroDivisionError: "
+    ):
+        run(tmp_path, mood="break")
+
+
 def test_an_interrupted_run_says_where_and_what_next(tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, mood="interrupt")

@@ -198,7 +198,42 @@ def test_local_runs_are_listed_with_state_gap_and_version(tmp_path, capsys) -> N
     assert all(run["seconds"] >= 0 for run in listed)
     table = local(capsys, "--root", tmp_path, "--limit", 2).splitlines()
     assert len(table) == 3
-    assert table[2].split() == ["2026-11-23", "11:00:00", "stopped", table[2].split()[3], "0.7000", "-", "b"]
+    assert table[2].split() == [
+        "2026-11-23",
+        "11:00:00",
+        "stopped",
+        table[2].split()[3],
+        "0.7000",
+        "-",
+        "-",
+        "b",
+    ]
+
+
+def test_the_gap_on_the_holdout_is_listed_beside_the_other(tmp_path, capsys) -> None:
+    for name, more in (("a", {}), ("b", {"split": "holdout"})):
+        results = {"results.json": {"candidate": {"gap": 0.65}, **more}}
+        record(
+            tmp_path / name,
+            "2026-11-23T10:00:00.000001",
+            EnsembleAssembler=ENSEMBLE,
+            Evaluator=("COMPLETE", {"evaluation": results}),
+        )
+    listed = json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]
+    assert {run["recipe"]: run["holdout_gap"] for run in listed} == {"a": None, "b": 0.65}
+    assert "0.7000  0.6500      -  b" in local(capsys, "--root", tmp_path)
+
+
+def test_a_run_that_pushed_and_could_not_write_its_report_did_not_fail(tmp_path, capsys) -> None:
+    record(
+        tmp_path / "a",
+        "2026-11-23T10:00:00.000001",
+        EnsembleAssembler=ENSEMBLE,
+        Pusher=PUSHED,
+        RunReport=("FAILED", {}),
+    )
+    (run,) = json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]
+    assert (run["state"], run["gap"], run["pushed_version"]) == ("no_report", 0.7, 3)
 
 
 def test_a_local_run_that_holds_its_lock_is_running(tmp_path, capsys) -> None:
