@@ -6,7 +6,8 @@
 # Debian 13 is what TFX 1.21's lock file needs at least (glibc 2.39, Python 3.12 or 3.13); this way Debian 12 tests it,
 # too. debootstrap makes the root directory from the package archive that apt uses here (a minute, 0.8 GB; with .venv
 # 4 GB) and it is kept for the next time in $DEBIAN13_ROOT, by default ~/.cache/yt8m/debian13. The command gets the
-# files of this checkout as they are (without what git ignores), and ../shared where that is there.
+# files of this checkout as they are (without what git ignores), and ../shared where that is there; what it writes to
+# build/ is in build/debian13/ here.
 #
 # Exit code: the command's; 77 where no such root can be had, and one line says why.
 set -euo pipefail
@@ -91,7 +92,7 @@ take_over_settings
 lay_checkout
 
 uv_cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv}
-mkdir -p "$uv_cache"
+mkdir -p "$uv_cache" build/debian13 "$root$checkout/build"
 settings=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 UV_LINK_MODE=copy)
 while read -r name; do
   case $name in
@@ -102,11 +103,12 @@ done < <(compgen -e | grep -E '^(CI|TERM|LANE)$|^(PIP|UV|OPENBLAS|SSL_CERT)_|_CA
 
 # The lock on descriptor 8 goes on to the command. Mounts and processes of their own: both end with the command, whatever happens to this script, so that nothing of the
 # machine's is inside the root when that is deleted.
-root=$root uv_cache=$uv_cache shared=$(realpath -m ../shared) exec unshare --mount --propagation private --pid --fork \
+root=$root uv_cache=$uv_cache checkout=$checkout build=$PWD/build/debian13 shared=$(realpath -m ../shared) exec unshare --mount --propagation private --pid --fork \
   --kill-child bash -c '
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"  # pseudo-terminals, too
     mount --bind "$uv_cache" "$root/root/.cache/uv"
+    mount --bind "$build" "$root$checkout/build"
     if [ -d "$shared" ]; then mount --bind -o ro "$shared" "$root/yt8m/shared"; fi
     exec chroot "$root" env -i "$@"
   ' in_debian13 "${settings[@]}" bash -c "cd $checkout && exec \"\$@\"" in_debian13 "$@"

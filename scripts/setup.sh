@@ -27,7 +27,7 @@ refuse() {
 # The facts about this machine. ------------------------------------------------------------------------------------
 
 # "2.41", or nothing where the C library is another one.
-glibc_version() { getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ print $2 }'; }
+glibc_version() { { getconf GNU_LIBC_VERSION 2>/dev/null || true; } | awk '{ print $2 }'; }
 
 # Where Python $1 is, or nothing: a name on the PATH may be a shim without an interpreter behind it.
 find_python() {
