@@ -2,7 +2,7 @@
 # Installs the project into .venv from the lock file that this machine can run:
 #
 #   tfx121  requirements-tfx121.lock  TFX 1.21, Python 3.13 or 3.12, glibc 2.39 or newer (Debian 13, Ubuntu 24.04)
-#   tfx116  requirements.lock         TFX 1.16, Python 3.11, any glibc (Debian 12, Ubuntu 22.04)
+#   tfx116  requirements.lock         TFX 1.16, Python 3.11, any glibc (Debian 12)
 #
 # scripts/setup.sh           installs; LANE=tfx116 or LANE=tfx121 before it chooses, otherwise the newer one that runs here
 # scripts/setup.sh --check   says what it would install, or what is missing, and installs nothing
@@ -54,7 +54,7 @@ os_release() { (. "${OS_RELEASE:-/etc/os-release}" 2>/dev/null && eval "echo \"\
 # Which of the Pythons that serve here the system's own packages hold.
 packaged_python() {
   case "$(os_release ID)-$(os_release VERSION_ID)" in
-    debian-12 | ubuntu-22.*) echo 3.11 ;;
+    debian-12) echo 3.11 ;;
     ubuntu-24.*) echo 3.12 ;;
     debian-13 | ubuntu-25.*) echo 3.13 ;;
   esac
