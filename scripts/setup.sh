@@ -214,12 +214,12 @@ fi
 
 echo "setup: installing $(grep -c '==' "$lock") packages for Python $version from $lock into .venv (3 GB; a minute or two)" >&2
 if ! .venv/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$version" 2>/dev/null; then
-  rm -rf .venv
   if [ -z "$python" ]; then
     echo "setup: $(why_fetch): uv fetches Python $version" >&2
-    UV_PYTHON_DOWNLOADS=automatic "$uv" python install --quiet "$version" ||
+    UV_PYTHON_DOWNLOADS=automatic "$uv" python install "$version" ||
       refuse "uv could not fetch Python $version. Install one by hand, or use the image: docker build ."
   fi
+  rm -rf .venv
   "$uv" venv --quiet --python "${python:-$version}" .venv
 fi
 rm -f .venv/installed
