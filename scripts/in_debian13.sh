@@ -69,6 +69,7 @@ lay_checkout() {
   mkdir -p "$target" "$root/yt8m/shared" "$root/root/.cache/uv"
   find "$root/tmp" -mindepth 1 -delete
   find "$target" -mindepth 1 -maxdepth 1 ! -name .venv ! -name .uv -exec rm -rf {} +
+  rm -rf "$target.new"
   git clone --quiet --no-checkout --no-hardlinks . "$target.new"
   mv "$target.new/.git" "$target/.git"
   rmdir "$target.new"
