@@ -6,8 +6,8 @@ from pipeline.kubeflow.pools import Pool, PoolSection, make_pool
 from pipeline.variant_name import VariantName
 from trainer.variant import Variant
 
-WHEELS_COMPUTE_CAPABILITY = 5.0
-"""The lowest for which TensorFlow 2.16's wheels have kernels."""
+WHEELS_COMPUTE_CAPABILITY = 6.0
+"""The lowest for which the default image has kernels: TensorFlow 2.21's wheels (2.16's, of LANE=tfx116, begin at 5.0)."""
 
 
 class KubernetesSection(BaseModel):

@@ -22,6 +22,10 @@ with warnings.catch_warnings():
     from google.cloud.storage.retry import DEFAULT_RETRY
     from requests.exceptions import RequestException
 
+# From 3.17 on the library looks up the bucket itself in the background, for traces that nobody writes here; the role
+# storage.objectUser does not allow that.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+
 Blob = storage.Blob
 
 _ADDRESS = re.compile(r"gs://([a-z0-9][-._a-z0-9]*[a-z0-9])((?:/[^/]+)*/?)")

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as tfx_evaluator
 from tfx.types import artifact, artifact_utils, standard_artifacts
@@ -66,7 +67,7 @@ class Executor(tfx_evaluator.Executor):
 def _gap_checks(
     results: dict[str, Any], evaluation_uri: str, exec_properties: dict[str, Any]
 ) -> list[blessing.Check]:
-    config = tfma.EvalConfig()
+    config = config_pb2.EvalConfig()
     proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
     threshold = config.metrics_specs[0].metrics[0].per_slice_thresholds[0].threshold
     checks = blessing.gap_checks(

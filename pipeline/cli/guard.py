@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import typer
 
+from pipeline.cli.quiet_import import QuietImport
 from trainer.errors import OutsideError, UserError
 from trainer.garbage import collect_less
 
@@ -58,6 +59,7 @@ def prepare_logging() -> None:
     """Our own progress goes to standard error, the libraries' chatter nowhere."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    QuietImport("tensorflow", is_verbose).install()
     warnings.simplefilter("ignore")
     # A handler on the root keeps absl and TensorFlow from adding handlers of their own.
     logging.getLogger().addHandler(logging.NullHandler())

@@ -78,7 +78,7 @@ def check_gpus(recipe: Recipe) -> None:
             has = pool.profile.compute_capability
             raise UserError(
                 f"kubernetes: the GPUs of pool {pool.name} (Trainer-{variant}) have compute capability {has:g}, and "
-                f"the image's TensorFlow has kernels from {least:g} on, as TensorFlow 2.16's wheels do. It needs an "
+                f"the image's TensorFlow has kernels from {least:g} on, as TensorFlow 2.21's wheels do. It needs an "
                 f"image with TensorFlow built from source for {has:g}"
                 + (" on CUDA 11 (CUDA 12 cannot)" if has < 5 else "")
                 + f"; if --image is one, say kubernetes.image_compute_capability={has:g}; otherwise take another pool"

@@ -129,7 +129,7 @@ def _pipeline_id(client: ApiClient, name: str) -> tuple[str, bool]:
     if found:
         return found[0], False
     pipeline = V2beta1Pipeline(display_name=name, namespace=client.namespace)
-    made = client.pipelines.pipeline_service_create_pipeline(body=pipeline)
+    made = client.pipelines.pipeline_service_create_pipeline(pipeline)
     _logger.info("pipeline %s made", name)
     return made.pipeline_id, True
 

@@ -42,7 +42,9 @@ def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
         UserError: If there is something that this project's pipelines do not have and a rehearsal does not know:
             loops, pipelines in pipelines, importers, exit handlers, placeholders other than {{$}} in commands.
     """
-    tasks = {name: _task(name, spec, compiled) for name, spec in compiled.spec.root.dag.tasks.items()}
+    specs = compiled.spec.root.dag.tasks
+    # The order of a protobuf map is another one in each implementation.
+    tasks = {name: _task(name, specs[name], compiled) for name in sorted(specs)}
     try:
         order = [
             *TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()

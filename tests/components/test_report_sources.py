@@ -117,7 +117,7 @@ def test_what_is_missing_reports_nothing(tmp_path):
 
 def test_code_is_known_by_version_commit_and_lock():
     found = code_version()
-    lock = Path(__file__).parents[2] / "requirements.lock"
+    lock = Path(__file__).parents[2] / provenance._LOCK
     assert found["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
 
 
@@ -135,7 +135,7 @@ def test_outside_of_a_checkout_the_image_tells_its_revision(tmp_path, monkeypatc
     for told, commit in (("unknown", None), ("abc123", "abc123")):
         monkeypatch.setenv("YT8M_REVISION", told)
         assert code_version() == {"version": code_version()["version"], "commit": commit, "lock_sha256": None}
-    (tmp_path / "requirements.lock").write_bytes(b"x")
+    (tmp_path / provenance._LOCK).write_bytes(b"x")
     assert code_version()["lock_sha256"] == hashlib.sha256(b"x").hexdigest()
 
 

@@ -181,7 +181,7 @@ def test_k80_needs_an_image_of_its_own() -> None:
         checks.check_gpus(recipe)
     assert str(caught.value) == (
         "kubernetes: the GPUs of pool k80 (Trainer-K24-H1440) have compute capability 3.7, and the image's "
-        "TensorFlow has kernels from 5 on, as TensorFlow 2.16's wheels do. It needs an image with TensorFlow built "
+        "TensorFlow has kernels from 6 on, as TensorFlow 2.21's wheels do. It needs an image with TensorFlow built "
         "from source for 3.7 on CUDA 11 (CUDA 12 cannot); if --image is one, say "
         "kubernetes.image_compute_capability=3.7; otherwise take another pool"
     )

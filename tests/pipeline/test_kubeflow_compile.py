@@ -1,4 +1,5 @@
 import json
+from importlib import metadata
 
 import pytest
 import yaml
@@ -53,7 +54,7 @@ def test_head_and_parameters(pair) -> None:
     assert head == {
         "pipelineInfo": {"name": "yhls"},
         "schemaVersion": "2.1.0",
-        "sdkVersion": "tfx-1.16.0",
+        "sdkVersion": f"tfx-{metadata.version('tfx')}",
         "defaultPipelineRoot": "gs://bucket/root",
         "root": {
             "inputDefinitions": {

@@ -35,6 +35,12 @@ def test_the_order_is_that_of_the_dependencies(tmp_path) -> None:
     assert {name: {*task.upstream} for name, task in tasks.items()} == {"A": set(), "B": {"A"}, "C": {"B"}}
 
 
+def test_tasks_that_wait_for_the_same_stand_in_the_order_of_their_names(tmp_path) -> None:
+    names = [f"Trainer-K{number}" for number in range(10, 30)]
+    spec, _ = documents({name: step("") for name in reversed(names)})
+    assert [*read_tasks(CompiledFile.read(write(tmp_path, spec)))] == names
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

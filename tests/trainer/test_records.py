@@ -41,7 +41,7 @@ def video_level(**features: Sequence[float] | Sequence[int] | bytes | None) -> b
             feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=value))
         elif value is not None:
             feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=value))
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
 def test_a_frame_level_record() -> None:
@@ -113,7 +113,7 @@ def test_test_files_have_no_labels() -> None:
     assert parse_video(random_example(GENERATOR, 1, [])).labels == ()
     example = tf.train.SequenceExample.FromString(random_example(GENERATOR, 1, []))
     del example.context.feature["labels"]
-    assert parse_video(example.SerializeToString()).labels == ()
+    assert parse_video(example.SerializeToString(deterministic=True)).labels == ()
 
 
 def changed(feature: str, value: tf.train.Feature | None) -> bytes:
@@ -121,13 +121,13 @@ def changed(feature: str, value: tf.train.Feature | None) -> bytes:
     del example.context.feature[feature]
     if value is not None:
         example.context.feature[feature].CopyFrom(value)
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def without_list(name: str) -> bytes:
     example = tf.train.SequenceExample.FromString(random_example(GENERATOR, 2, [1]))
     del example.feature_lists.feature_list[name]
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 RGB, AUDIO = random_frames(GENERATOR, 3)
