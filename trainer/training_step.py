@@ -17,7 +17,7 @@ from trainer.memory import use_huge_pages
 from trainer.mixup import mixup, repeated
 from trainer.network import as_stored, dequantize, gated_net_vlad
 from trainer.optimizer import Adam
-from trainer.product import Factors, Product
+from trainer.product import Factors, Product, dense_gradient
 from trainer.tensors import as_tensor
 from trainer.variant import Variant
 from trainer.weights import check_weights, initial_weights
@@ -149,9 +149,7 @@ class TrainingStep:
         else:
             frames, counts = as_stored(batch["frames"]), batch["counts"]
         moments: Moments = {}
-        products = {
-            name: Product(value) for name, value in self._trained.items() if self._specs[name].is_kernel
-        }
+        products = {name: Product(value) for name, value in self._trained.items() if value.shape.rank == 2}
         with tf.GradientTape() as tape:
             probabilities = gated_net_vlad(
                 frames,
@@ -162,12 +160,16 @@ class TrainingStep:
                 dropout,
             )
             loss = cross_entropy(probabilities, labels) / replicas
-        # Of a kernel's product: the factors of the kernel's gradient are what went into it and this.
-        gradients = tape.gradient(
-            loss,
-            self._trained | {name: product.output for name, product in products.items()},
-        )
-        factors = {name: Factors.of(product, gradients.pop(name)) for name, product in products.items()}
+        sources = self._trained | {name: product.sources for name, product in products.items()}
+        found = tape.gradient(loss, sources)
+        gradients = {
+            name: products[name].gradient(found[name])
+            if name in products
+            else dense_gradient(found[name], variable.shape)
+            for name, variable in self._trained.items()
+        }
+        factors = {name: value for name, value in gradients.items() if isinstance(value, Factors)}
+        gradients = {name: value for name, value in gradients.items() if name not in factors}
         if replicas > 1:
             loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))
             factors = {name: of_kernel.gathered(context) for name, of_kernel in factors.items()}

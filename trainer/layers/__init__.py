@@ -10,17 +10,22 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from trainer.product import Product
+from trainer.product import Product, matrix_product
 
 Weights = Mapping[str, tf.Tensor | Product]
-"""Tensor (or variable) of each of the 32 names; those of dense layers may be products in training."""
+"""Tensor (or variable) of each name; in training matrices are products, which TensorFlow takes as tensors, too."""
 
 Moments = dict[str, tf.Tensor]
 """Batch mean and variance by the name of the moving statistic that they update."""
 
 
 def matmul(x: tf.Tensor, y: tf.Tensor | Product, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """float32 x @ y, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
+    """float32 x @ y [..., Q] of x [..., P] and y [P, Q], the product itself in `dtype` (mixed precision keeps all else
+    in float32).
+
+    Give rows that are not one a video as they are ([B, T, P]), not laid one under the other: the gradient of y is
+    then the matrix that it is, and not the factors that are small for one row a video.
+    """
     if isinstance(y, Product):
         return y.product(x, dtype)
-    return tf.cast(tf.cast(x, dtype) @ tf.cast(y, dtype), tf.float32)
+    return matrix_product(x, y, dtype)
