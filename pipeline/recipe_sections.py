@@ -4,7 +4,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trainer.variant import MIB
+from trainer.units import MIB
+from trainer.yt8m import NUM_CLASSES
 
 
 class Section(BaseModel):
@@ -32,6 +33,12 @@ class DataSection(Section):
         description="Largest share of the validate files that does; small data sets keep the rest.",
     )
     seed: int = Field(0, ge=0, description="Of the choice of the eval files.")
+    num_classes: int = Field(
+        NUM_CLASSES,
+        ge=1,
+        description="Classes of the data: labels run from 0 to one less. 3862 in the edition of 2018, 4716 in that of "
+        "2016/17.",
+    )
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )

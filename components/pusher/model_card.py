@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from serving.card import ModelCard
-from trainer.variant import MIB
+from trainer.units import MIB
 from trainer.yt8m import MAX_FRAMES, TOP_K
 
 _SLICES = {"num_labels": "labels", "num_frames": "frames"}

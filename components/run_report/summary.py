@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from components.run_report.units import duration
-from trainer.variant import MIB
+from trainer.units import MIB
 
 Report = dict[str, Any]
 

@@ -32,7 +32,7 @@ DATA = {
 
 def card(members=MEMBERS):
     size = sum(member.bytes for member in members)
-    return ModelCard(num_classes=3862, num_mixtures=5, bytes=size, gap=0.81, members=members)
+    return ModelCard(num_classes=3862, bytes=size, gap=0.81, members=members)
 
 
 def written(**changes):

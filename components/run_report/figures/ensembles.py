@@ -4,7 +4,7 @@ from typing import Any
 
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
-from trainer.variant import MIB
+from trainer.units import MIB
 
 Report = dict[str, Any]
 
@@ -19,7 +19,7 @@ def ensembles(report: Report) -> str | None:
     shown = report["ensembles"][:SHOWN]
     if not shown:
         return None
-    sizes = {row["variant"]: row["float16_mib"] for row in report["members"]}
+    sizes = {row["variant"]: row["stored_mib"] for row in report["members"]}
     limit = report["ensemble"]["limit_bytes"] / MIB
     styles = variant_styles(report)
     height = 64 + _ROW * len(shown)
@@ -63,7 +63,7 @@ def ensembles(report: Report) -> str | None:
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("size in float16 (MiB)")
+    axes.set_xlabel("size as stored (MiB)")
     best = shown[0]
     return to_svg(
         figure,
