@@ -70,13 +70,7 @@ class ModelCard(_Card):
     def _of_version_1(cls, content: Any) -> Any:
         if not isinstance(content, dict) or "num_mixtures" not in content:
             return content
-        members = []
-        for member in content.get("members", ()):
-            architecture = GatedNetVlad.parse(member["variant"])
-            if architecture:
-                named = dataclasses.replace(architecture, num_mixtures=content["num_mixtures"])
-                member = {**member, "variant": named.name}
-            members.append(member)
+        members = [_with_mixtures(member, content["num_mixtures"]) for member in content.get("members", ())]
         return {**content, "schema_version": SCHEMA_VERSION, "members": members}
 
     def spec(self, member: int = 0) -> ModelSpec:
@@ -118,6 +112,16 @@ class ModelCard(_Card):
         tf.io.gfile.makedirs(posixpath.dirname(path))
         with tf.io.gfile.GFile(path, "w") as file:
             file.write(self.model_dump_json(indent=2) + "\n")
+
+
+def _with_mixtures(member: Any, num_mixtures: Any) -> Any:
+    """A member of a card of version 1 with the number of mixtures in its name."""
+    try:
+        architecture = GatedNetVlad.parse(member["variant"])
+        named = dataclasses.replace(architecture, num_mixtures=num_mixtures).name
+    except (KeyError, TypeError):
+        return member  # no member of a card: validation says what is wrong with it
+    return {**member, "variant": named}
 
 
 def _unreadable(path: str, error: ValueError) -> UserError:

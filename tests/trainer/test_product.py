@@ -1,5 +1,8 @@
 """The laws of gradients as two factors, with this project's own operations and with TensorFlow's."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -165,3 +168,50 @@ def test_the_penalty_is_on_kernels_whose_gradient_is_a_tensor_too():
     Adam({"w": one}, config, ["w"]).apply({"w": tf.constant(gradient)}, tf.constant(0, tf.int64))
     Adam({"w": other}, config).apply({"w": tf.constant(gradient + penalty * value)}, tf.constant(0, tf.int64))
     np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+_ON_TWO_REPLICAS = """
+import numpy as np
+import trainer
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.trainer.test_product import P, Q, USES, values
+from trainer.product import Factors, Product
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    kernel = tf.Variable(values((P, Q)))
+shares = [tf.constant(values((videos, P), videos)) for videos in (7, 5)]
+x = strategy.experimental_distribute_values_from_function(lambda c: shares[c.replica_id_in_sync_group])
+for uses, is_factors in ((["rows", "rows"], True), (["frames"], False), (["rows", "transposed", "loop"], False)):
+
+    def loss_of(kernel, x):
+        return tf.add_n([tf.reduce_sum(tf.square(USES[use](kernel, x)) * 0.01) for use in uses])
+
+    def replica(x):
+        context = tf.distribute.get_replica_context()
+        product = Product(kernel)
+        with tf.GradientTape() as tape:
+            loss = loss_of(product, x)
+        gradient = product.gradient(tape.gradient(loss, product.sources))
+        assert isinstance(gradient, Factors) == is_factors
+        if is_factors:
+            gradient = gradient.gathered(context)
+            return tf.matmul(gradient.left, gradient.right, transpose_a=True)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
+
+    plain = tf.Variable(values((P, Q)))
+    with tf.GradientTape() as tape:
+        loss = tf.add_n([loss_of(plain, share) for share in shares])
+    expected = tape.gradient(loss, plain)
+    found = tf.function(lambda: strategy.run(replica, args=(x,)), autograph=False)()
+    for one in strategy.experimental_local_results(found):
+        np.testing.assert_allclose(one, expected, rtol=1e-3, atol=1e-4)
+"""
+
+
+@pytest.mark.slow
+def test_gradients_of_replicas_with_batches_of_different_sizes_add_up():
+    """On two logical CPU devices, in a process of its own because devices are fixed at start."""
+    subprocess.run([sys.executable, "-c", _ON_TWO_REPLICAS], check=True, timeout=300)
