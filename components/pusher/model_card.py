@@ -52,6 +52,7 @@ def model_card(
         metrics=(evaluation or {}).get("candidate"),
         slices=slices,
         data=data,
+        encodings=sorted({one.encoding for member in card.members for one in member.tensors} - {"float32"}),
         top_k=min(TOP_K, card.num_classes),
         max_frames=MAX_FRAMES,
     )

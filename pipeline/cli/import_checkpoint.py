@@ -14,7 +14,7 @@ from trainer.yt8m import NUM_CLASSES
 
 def import_checkpoint(
     prefix: Annotated[str, typer.Argument(help="The checkpoint's path without .index, .meta or .data-...")],
-    variant: Annotated[str, typer.Option(help="What it is a checkpoint of, Kx-Hy.")],
+    variant: Annotated[str, typer.Option(help="What it is a checkpoint of, such as K24-H1440.")],
     out: Annotated[str, typer.Option(help="Directory of the SavedModel; must not exist.")],
     member: Annotated[
         int | None,

@@ -64,7 +64,7 @@ def test_what_it_says():
 
 def test_what_is_not_known_is_said():
     lines = written(card=card(MEMBERS[:1]))
-    assert "A Gated NetVLAD model" in lines
+    assert "A video model" in lines
     assert "It was not evaluated." in lines
     assert "- How much data it was trained on is not recorded." in lines
 
