@@ -169,7 +169,8 @@ class TrainingStep:
         if replicas > 1:
             loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss / replicas, gradients))
             factors = {name: of_kernel.gathered(context) for name, of_kernel in factors.items()}
-            moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
+            if moments:
+                moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
         gradients |= factors
         norm = self.optimizer.apply(gradients, step)
         self._update_moving(moments, step)
