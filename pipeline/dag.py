@@ -32,7 +32,8 @@ from components.pusher.component import Pusher
 from components.run_report.component import RunReport
 from pipeline.graph import last_nodes, node_graph
 from pipeline.recipe import Recipe
-from trainer.variant import Variant
+from trainer.architectures import Architecture
+from trainer.yt8m import NUM_CLASSES
 
 RUN_FN = "components.trainer.run_fn.run_fn"
 
@@ -78,6 +79,7 @@ def build_components(
         holdout_files=data.holdout_files,
         seed=data.seed,
         max_reject_share=data.max_reject_share,
+        num_classes=data.num_classes,
     )
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
@@ -112,7 +114,7 @@ class _VariantLine(NamedTuple):
 
 def _variant_line(
     recipe: Recipe,
-    variant: Variant,
+    variant: Architecture,
     examples: BaseChannel,
     validator: ExampleValidator,
     work_root: str | None,
@@ -120,6 +122,8 @@ def _variant_line(
     training = recipe.training_of(variant)
     trainer_id = f"Trainer-{variant}"
     config = {"variant": str(variant), "training": training.model_dump()}
+    if recipe.data.num_classes != NUM_CLASSES:  # the default goes without saying: TFX's cache goes by this
+        config["num_classes"] = recipe.data.num_classes
     if work_root:
         config["work_dir"] = posixpath.join(work_root, trainer_id)
     trainer = Trainer(

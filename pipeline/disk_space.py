@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.recipe import Recipe
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
 from trainer.directories import nearest_existing
 from trainer.errors import UserError
 from trainer.files import is_local
+from trainer.model_spec import ModelSpec
 from trainer.records import Video, read_videos
 from trainer.tfrecord import Record, read_records
-from trainer.variant import Variant
 
 _GIB = 2**30
 _STATE_COPIES = 3
@@ -57,21 +59,23 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
             _left(examples_bytes(data_files), artifacts / "YouTube8MExampleGen" / "examples"),
         )
     ]
-    for variant in recipe.variants:
-        model = variant.float32_bytes()
-        trainer = f"Trainer-{variant}"
-        training = _left(training_bytes(recipe, variant), artifacts / trainer, work / trainer)
+    specs = [recipe.spec_of(variant) for variant in recipe.variants]
+    for spec in specs:
+        trainer = f"Trainer-{spec}"
+        training = _left(training_bytes(recipe, spec), artifacts / trainer, work / trainer)
         needs += [
-            Need("--root", root, f"the snapshots and the state of {variant}", training),
-            Need("--root", root, "models", _left(model, artifacts / f"CheckpointAverager-{variant}")),
+            Need("--root", root, f"the snapshots and the state of {spec}", training),
+            Need(
+                "--root", root, "models", _left(spec.float32_bytes, artifacts / f"CheckpointAverager-{spec}")
+            ),
             Need(
                 "--root",
                 root,
                 "models",
-                _left(variant.float16_bytes(), artifacts / f"Fp16Compressor-{variant}"),
+                _left(stored_bytes(spec, FLOAT16), artifacts / f"Fp16Compressor-{spec}"),
             ),
         ]
-    ensemble = min(variant.float16_bytes() for variant in recipe.variants)
+    ensemble = min(stored_bytes(spec, FLOAT16) for spec in specs)
     needs.append(Need("--root", root, "models", _left(ensemble, artifacts / "EnsembleAssembler")))
     if is_local(recipe.push.directory):
         needs.append(Need("push.directory", recipe.push.directory, "the version that is pushed", ensemble))
@@ -80,11 +84,11 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
     return [need for need in needs if need.size]
 
 
-def training_bytes(recipe: Recipe, variant: Variant) -> int:
-    """What the Trainer of a variant leaves: snapshots, the last state, and the model of the last step."""
-    training = recipe.training_of(variant)
+def training_bytes(recipe: Recipe, spec: ModelSpec) -> int:
+    """What the Trainer of a model leaves: snapshots, the last state, and the model of the last step."""
+    training = recipe.training_of(spec.architecture)
     snapshots = -(-training.steps // training.snapshot_every)  # the last step has one in any case
-    return (snapshots + _STATE_COPIES + 1) * variant.float32_bytes()
+    return (snapshots + _STATE_COPIES + 1) * spec.float32_bytes
 
 
 def examples_bytes(files: Iterable[str]) -> int:

@@ -19,8 +19,12 @@ from pipeline.recipe_sections import (
     ServingSection,
 )
 from pipeline.variant_name import VariantName
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
+from trainer.architectures import Architecture
 from trainer.config import TrainingConfig
-from trainer.variant import MIB, Variant
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 
 def _absolute(path: str) -> str:
@@ -50,10 +54,14 @@ class Recipe(Section):
     beam: BeamSection = BeamSection()
     kubernetes: KubernetesSection = KubernetesSection()
 
-    def training_of(self, variant: Variant) -> TrainingConfig:
+    def training_of(self, variant: Architecture) -> TrainingConfig:
         """The training section with the variant's overrides."""
         override = self.training_overrides.get(variant, {})
         return TrainingConfig.model_validate({**self.training.model_dump(), **override})
+
+    def spec_of(self, variant: Architecture) -> ModelSpec:
+        """The model that is trained of a variant."""
+        return ModelSpec(variant, self.data.num_classes)
 
     def with_absolute_paths(self) -> "Recipe":
         """The same, with what counts from the current directory spelt out; addresses with a scheme stay."""
@@ -96,7 +104,7 @@ class Recipe(Section):
                 raise ValueError(
                     f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
                 )
-        smallest = min(variant.float16_bytes() for variant in self.variants)
+        smallest = min(stored_bytes(self.spec_of(variant), FLOAT16) for variant in self.variants)
         if smallest > self.ensemble.limit_bytes:
             raise ValueError(
                 f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, "

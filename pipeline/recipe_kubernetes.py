@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.kubeflow.pools import Pool, PoolSection, make_pool
 from pipeline.variant_name import VariantName
-from trainer.variant import Variant
+from trainer.architectures import Architecture
 
 WHEELS_COMPUTE_CAPABILITY = 6.0
 """The lowest for which the default image has kernels: TensorFlow 2.21's wheels (2.16's, of LANE=tfx116, begin at 5.0)."""
@@ -42,7 +42,7 @@ class KubernetesSection(BaseModel):
         "machine of 32 GB.",
     )
 
-    def pool_of(self, variant: Variant) -> Pool | None:
+    def pool_of(self, variant: Architecture) -> Pool | None:
         """The pool of a variant's Trainer; None for CPUs."""
         name = self.variant_pools.get(variant, self.trainer_pool)
         return None if name is None else make_pool(name, self.pools)

@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from pipeline.kubeflow.pools import PoolSection, pool_profiles
 from pipeline.recipe import Recipe
-from trainer.variant import Variant
+from trainer.architectures import Architecture
 
 _HEAD = """\
 # Recipes: every key
@@ -89,7 +89,7 @@ def _type(annotation: Any) -> str:
         float: "number",
         bool: "true or false",
         Any: "any",
-        Variant: "variant",
+        Architecture: "variant",
     }
     return words[annotation]
 

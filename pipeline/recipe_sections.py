@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from trainer.variant import MIB
+from trainer.units import MIB
+from trainer.yt8m import NUM_CLASSES
 
 
 class Section(BaseModel):
@@ -39,6 +40,12 @@ class DataSection(Section):
         "Nothing is trained or chosen on the holdout: its GAP is what to expect of other videos, and blesses.",
     )
     seed: int = Field(0, ge=0, description="Of the choice of the eval files and of the holdout.")
+    num_classes: int = Field(
+        NUM_CLASSES,
+        ge=1,
+        description="Classes of the data: labels run from 0 to one less. 3862 in the edition of 2018, 4716 in that of "
+        "2016/17.",
+    )
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )

@@ -4,18 +4,18 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from trainer.architectures import ARCHITECTURES, Architecture
 from trainer.errors import UserError
-from trainer.variant import Variant
 
 
-def _variant(value: Any) -> Variant:
-    if isinstance(value, Variant):
+def _variant(value: Any) -> Architecture:
+    if isinstance(value, Architecture):
         return value
     try:
-        return Variant.parse(str(value))
+        return ARCHITECTURES.parse(str(value))
     except UserError as error:
         raise ValueError(str(error)) from None
 
 
-VariantName = Annotated[Variant, BeforeValidator(_variant), PlainSerializer(str)]
-"""Written K24-H1440 in YAML."""
+VariantName = Annotated[Architecture, BeforeValidator(_variant), PlainSerializer(str)]
+"""An architecture, written by its name, such as K24-H1440, in YAML."""

@@ -1,59 +1,94 @@
-"""Compressors: a stored form of some tensors of a model, and how it is decoded when the model is loaded.
-
-Float16 storage of the four big tensors is the first one (paper, 2.2). The stored form is the array that
-`serving.saved_model.Member` is given, and the decoding the cast to float32 of `DecodedTensor`.
-"""
+"""Models whose big tensors are stored by a codec."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from serving.codecs import CODECS, FLOAT32, VALUES, Codec
+from serving.codecs.codec import Parts, Shape
 from trainer.errors import UserError
-from trainer.variant import Variant
-from trainer.weights import Arrays
-from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
-
-FLOAT16_MAX = float(np.finfo(np.float16).max)
-"""65504; larger values have no float16."""
+from trainer.model_spec import ModelSpec
 
 
-def to_float16(
-    variant: Variant,
+@dataclass(frozen=True, eq=False)
+class EncodedTensor:
+    """A tensor as it is stored.
+
+    Attributes:
+        codec: What it is decoded by.
+        shape: Of the decoded tensor.
+        parts: See `Codec.layout`.
+    """
+
+    codec: Codec
+    shape: Shape
+    parts: Parts
+
+    @classmethod
+    def of(cls, array: "np.ndarray | EncodedTensor") -> "EncodedTensor":
+        """An array of float32 or float16 as it is; what is encoded already stays."""
+        if isinstance(array, EncodedTensor):
+            return array
+        return cls(CODECS.parse(array.dtype.name), tuple(array.shape), {VALUES: array})
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all parts."""
+        return sum(part.nbytes for part in self.parts.values())
+
+    def decode(self) -> np.ndarray:
+        """The float32 array."""
+        return self.codec.decode(self.parts, self.shape)
+
+    def named_parts(self, name: str) -> dict[str, np.ndarray]:
+        """The parts by the names that they are stored under in a model."""
+        return {part_name(name, part): array for part, array in self.parts.items()}
+
+
+def part_name(tensor: str, part: str) -> str:
+    """The name that a part of a tensor is stored under.
+
+    >>> part_name("gates/weights", "values"), part_name("gates/weights", "scales")
+    ('gates/weights', 'gates/weights/scales')
+    """
+    return tensor if part == VALUES else f"{tensor}/{part}"
+
+
+def compress(
+    spec: ModelSpec,
     weights: Mapping[str, np.ndarray],
-    num_classes: int = NUM_CLASSES,
-    num_mixtures: int = NUM_MIXTURES,
-) -> Arrays:
-    """The weights with exactly the compressible tensors in float16 and all others in float32.
-
-    Values below float16's smallest, about 6e-8, become 0: they are far below what moves a prediction.
+    codec: Codec,
+    statistics: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, EncodedTensor]:
+    """The weights with exactly the compressible tensors stored by a codec, and all others in float32.
 
     Args:
-        variant: Of the weights.
-        weights: The 32 tensors, float32.
-        num_classes: V.
-        num_mixtures: M.
+        spec: The model.
+        weights: All its tensors, float32.
+        codec: Of the compressible ones.
+        statistics: By the names of tensors, for codecs that use them (see `Codec.encode`).
 
     Raises:
-        UserError: If a value to be compressed is not finite or beyond float16's range; the first is named.
+        UserError: If a value has no stored form; the first is named.
     """
-    compressed = {}
-    for spec in variant.tensor_specs(num_classes, num_mixtures):
-        value = np.asarray(weights[spec.name], np.float32)
-        if spec.compressible:
-            _check_range(variant, spec.name, value)
-            value = value.astype(np.float16)
-        compressed[spec.name] = value
-    return compressed
+    encoded = {}
+    for tensor in spec.tensors:
+        value = np.asarray(weights[tensor.name], np.float32)
+        chosen = codec if tensor.compressible else FLOAT32
+        try:
+            parts = chosen.encode(value, (statistics or {}).get(tensor.name))
+        except ValueError as error:
+            raise UserError(
+                f"{spec}: {tensor.name}{error}: train it with a lower learning rate, or leave the variant out of the "
+                "recipe"
+            ) from None
+        encoded[tensor.name] = EncodedTensor(chosen, tensor.shape, parts)
+    return encoded
 
 
-def _check_range(variant: Variant, name: str, value: np.ndarray) -> None:
-    # Minimum and maximum pass NaN on, and need no copy of the tensor.
-    if np.abs([value.min(), value.max()]).max() <= FLOAT16_MAX:
-        return
-    bad = ~(np.abs(value) <= FLOAT16_MAX)
-    index = np.unravel_index(int(bad.argmax()), value.shape)
-    problem = "is beyond float16's 65504" if np.isfinite(value[index]) else "is not finite"
-    raise UserError(
-        f"{variant}: {name}[{', '.join(map(str, index))}] = {value[index]:g} {problem} ({int(bad.sum())} "
-        "such values): train it with a lower learning rate, or leave the variant out of the recipe"
+def stored_bytes(spec: ModelSpec, codec: Codec) -> int:
+    """Bytes of a model's tensors with the compressible ones stored by a codec; no weights are needed."""
+    return sum(
+        (codec if tensor.compressible else FLOAT32).stored_bytes(tensor.shape) for tensor in spec.tensors
     )

@@ -18,6 +18,7 @@ from serving.predictions_file import PartWriter, check_ending, count_videos, joi
 from trainer.errors import UserError
 from trainer.files import exists, file_size, make_dirs, open_file, remove_file, remove_tree
 from trainer.records import Reject, Video, read_videos
+from trainer.yt8m import ANY_CLASSES
 
 _PLAN = "plan.json"
 
@@ -156,7 +157,7 @@ def _rejects_of(part: str) -> str:
 
 def _batches(path: str, batch_size: int, rejects: list[Reject]) -> Iterator[list[Video]]:
     batch: list[Video] = []
-    for item in read_videos(path):
+    for item in read_videos(path, ANY_CLASSES):
         if isinstance(item, Reject):
             rejects.append(item)
             continue

@@ -16,14 +16,16 @@ import tensorflow as tf
 
 from serving.card import MemberCard, ModelCard, TensorCard
 from serving.class_names import ASSET, ClassNames, vocabulary_csv
+from serving.codecs import CODECS, FLOAT32
+from serving.compression import EncodedTensor, part_name
 from serving.decoded_tensor import DecodedTensor
 from serving.request_checks import check_examples, check_frames, parse_request
 from serving.vocabulary import Vocabulary
-from trainer.network import dequantize, gated_net_vlad
+from trainer.frames import dequantize
+from trainer.model_spec import ModelSpec
 from trainer.parsing import decode_frames
-from trainer.variant import Variant
 from trainer.weights import Arrays, check_weights
-from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, NUM_MIXTURES, RGB_SIZE, TOP_K
+from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, RGB_SIZE, TOP_K
 
 FRAME_PREDICTIONS = "frame_predictions"
 """The signature from decoded frames to all probabilities. Models of before it was there have none."""
@@ -39,8 +41,8 @@ class Member:
     """One model of an ensemble, to be written.
 
     Attributes:
-        variant: Kx-Hy.
-        weights: The 32 tensors; the type of each array is how it is stored, and is decoded to float32 at load.
+        spec: The model that the weights belong to.
+        weights: All its tensors, as they shall be stored: encoded, or arrays of float32 or float16.
         weight: Of its probabilities in the ensemble's.
         gap: GAP on the eval split, if measured.
         first_step: Training step of the first snapshot in the average.
@@ -48,28 +50,32 @@ class Member:
         snapshots: How many were averaged.
     """
 
-    variant: Variant
-    weights: Mapping[str, np.ndarray]
+    spec: ModelSpec
+    weights: Mapping[str, np.ndarray | EncodedTensor]
     weight: float = 1.0
     gap: float | None = None
     first_step: int | None = None
     last_step: int | None = None
     snapshots: int | None = None
 
+    def encoded(self) -> dict[str, EncodedTensor]:
+        """The tensors as they are stored."""
+        return {name: EncodedTensor.of(value) for name, value in self.weights.items()}
+
     def card(self) -> MemberCard:
         """What `write_saved_model` says of it."""
         tensors = tuple(
-            TensorCard(name=name, shape=array.shape, dtype=array.dtype.name)
-            for name, array in sorted(self.weights.items())
+            TensorCard(name=name, shape=value.shape, encoding=value.codec.name)
+            for name, value in sorted(self.encoded().items())
         )
         return MemberCard(
-            variant=str(self.variant),
+            variant=self.spec.name,
             weight=self.weight,
             gap=self.gap,
             first_step=self.first_step,
             last_step=self.last_step,
             snapshots=self.snapshots,
-            bytes=sum(array.nbytes for array in self.weights.values()),
+            bytes=sum(value.nbytes for value in self.encoded().values()),
             tensors=tensors,
         )
 
@@ -77,8 +83,6 @@ class Member:
 def write_saved_model(
     directory: str,
     members: Sequence[Member],
-    num_classes: int = NUM_CLASSES,
-    num_mixtures: int = NUM_MIXTURES,
     gap: float | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> ModelCard:
@@ -97,9 +101,7 @@ def write_saved_model(
 
     Args:
         directory: To be created, local or on a file system that TensorFlow knows.
-        members: At least one. The prediction is the sum of weight * probabilities.
-        num_classes: V.
-        num_mixtures: M.
+        members: At least one, all with the same classes. The prediction is the sum of weight * probabilities.
         gap: Of the whole on the eval split, if measured; a single member's own is taken where this is None.
         vocabulary: Names of the classes, to be baked in as `assets/vocabulary.csv`.
 
@@ -107,12 +109,17 @@ def write_saved_model(
         The card that was written.
 
     Raises:
-        ValueError: If a member lacks a tensor or has one of another shape.
+        ValueError: If a member lacks a tensor or has one of another shape, or members differ in their classes.
     """
     if not members:
         raise ValueError("a model has at least one member. Received: none")
+    num_classes = members[0].spec.num_classes
     for member in members:
-        check_weights(member.variant, member.weights, num_classes, num_mixtures)
+        check_weights(member.spec, member.weights)
+        if member.spec.num_classes != num_classes:
+            raise ValueError(
+                f"members must have the same classes. Received: {num_classes} and {member.spec.num_classes}"
+            )
     with _class_names(vocabulary, num_classes) as names:
         module = _Ensemble(members, num_classes, names)
         tf.saved_model.save(
@@ -130,7 +137,6 @@ def write_saved_model(
         gap = members[0].gap
     card = ModelCard(
         num_classes=num_classes,
-        num_mixtures=num_mixtures,
         bytes=sum(member.bytes for member in cards),
         gap=gap,
         members=cards,
@@ -139,11 +145,28 @@ def write_saved_model(
     return card
 
 
-def read_weights(directory: str, member: int = 0) -> Arrays:
-    """The 32 tensors of one member of a SavedModel of ours, as they are stored."""
-    names = [tensor.name for tensor in ModelCard.load(directory).members[member].tensors]
+def read_stored(directory: str, member: int = 0) -> dict[str, EncodedTensor]:
+    """The tensors of one member of a SavedModel of ours, as they are stored.
+
+    Raises:
+        UserError: If one is stored by a codec that this version does not know.
+    """
+    tensors = ModelCard.load(directory).members[member].tensors
     reader = tf.train.load_checkpoint(posixpath.join(directory, "variables", "variables"))
-    return {name: reader.get_tensor(_checkpoint_key(member, name)) for name in names}
+    stored = {}
+    for tensor in tensors:
+        codec = CODECS.parse(tensor.encoding)
+        parts = {
+            part: reader.get_tensor(_checkpoint_key(member, part_name(tensor.name, part)))
+            for part in codec.layout(tensor.shape)
+        }
+        stored[tensor.name] = EncodedTensor(codec, tensor.shape, parts)
+    return stored
+
+
+def read_weights(directory: str, member: int = 0) -> Arrays:
+    """The tensors of one member of a SavedModel of ours, decoded to float32."""
+    return {name: value.decode() for name, value in read_stored(directory, member).items()}
 
 
 @contextlib.contextmanager
@@ -165,24 +188,33 @@ def _checkpoint_key(member: int, name: str) -> str:
 
 
 class _Member(tf.Module):
-    """The stored tensors of one model and, for those that are not float32, the decoded ones."""
+    """The stored tensors of one model and, for those that are not float32 as they are, the decoded ones."""
 
     def __init__(self, member: Member, scope: str) -> None:
         super().__init__()
+        encoded = member.encoded()
+        self.architecture = member.spec.architecture
         self.stored = {
-            name: tf.Variable(array, trainable=False, name=f"{scope}/{name}")
-            for name, array in member.weights.items()
+            stored_name: tf.Variable(array, trainable=False, name=f"{scope}/{stored_name}")
+            for name, value in encoded.items()
+            for stored_name, array in value.named_parts(name).items()
         }
         self.decoded = {
-            name: DecodedTensor(variable, f"{scope}/{name}/decoded")
-            for name, variable in self.stored.items()
-            if variable.dtype != tf.float32
+            name: DecodedTensor(
+                value.codec,
+                {part: self.stored[part_name(name, part)] for part in value.parts},
+                value.shape,
+                f"{scope}/{name}/decoded",
+            )
+            for name, value in encoded.items()
+            if value.codec != FLOAT32
         }
+        self._names = tuple(encoded)
 
     def weights(self) -> dict[str, tf.Tensor]:
         return {
-            name: self.decoded[name].read() if name in self.decoded else variable.read_value()
-            for name, variable in self.stored.items()
+            name: self.decoded[name].read() if name in self.decoded else self.stored[name].read_value()
+            for name in self._names
         }
 
 
@@ -203,7 +235,7 @@ class _Ensemble(tf.Module):
         counts = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
         return tf.add_n(
             [
-                share * gated_net_vlad(values, counts, member.weights())
+                share * member.architecture.forward(values, counts, member.weights())
                 for share, member in zip(self._shares, self.members, strict=True)
             ]
         )
@@ -248,8 +280,11 @@ class _Ensemble(tf.Module):
 
 
 def _digest(member: Member) -> str:
-    digest = hashlib.sha256(str(member.variant).encode())
-    for name, array in sorted(member.weights.items()):
+    digest = hashlib.sha256(member.spec.name.encode())
+    parts: dict[str, np.ndarray] = {}
+    for name, value in member.encoded().items():
+        parts |= value.named_parts(name)
+    for name, array in sorted(parts.items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()[:32]

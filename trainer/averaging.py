@@ -25,7 +25,7 @@ from trainer.errors import UserError
 from trainer.piece_reader import PieceReader
 from trainer.snapshots import Snapshot
 from trainer.tensor_bundle import StoredTensor, stored_tensors
-from trainer.variant import MIB
+from trainer.units import MIB
 
 _PIECE = 1 << 17
 """Elements: 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""

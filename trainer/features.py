@@ -28,6 +28,9 @@ class Feature(Protocol):
     def pooled(self, weights: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         """float32 weights^T @ X [B, K, S], video by video, of weights float32 [B, T, K]."""
 
+    def decoded(self) -> tf.Tensor:
+        """float32 X [B, T, S] itself, for layers that need the numbers."""
+
 
 class DecodedFeature:
     """A feature as numbers, which TensorFlow multiplies. It is the small side that is transposed: several times faster.
@@ -51,6 +54,10 @@ class DecodedFeature:
         """See `Feature`."""
         product = tf.matmul(tf.cast(weights, dtype), tf.cast(self.values, dtype), transpose_a=True)
         return tf.cast(product, tf.float32)
+
+    def decoded(self) -> tf.Tensor:
+        """See `Feature`."""
+        return self.values
 
 
 class StoredFeature:
@@ -83,6 +90,11 @@ class StoredFeature:
         """See `Feature`."""
         del dtype
         return tf.custom_gradient(lambda weights: (self._pooled(weights), self._by_matrices))(weights)
+
+    def decoded(self) -> tf.Tensor:
+        """See `Feature`."""
+        begin, size = self._place["begin"], self._place["size"]
+        return tf.cast(self._frames[:, :, begin : begin + size], tf.float32) + ORIGIN
 
     def _by_matrices(self, matrices: tf.Tensor) -> tf.Tensor:
         """X @ matrices^T [B, T, K] of matrices [1 or B, K, S]."""

@@ -5,7 +5,7 @@ Legend: B videos, T frames, V classes.
 
 import tensorflow as tf
 
-from trainer.network import Frames, normalized
+from trainer.frames import Frames, normalized
 
 
 def repeated(frames: tf.Tensor, counts: tf.Tensor, length: int) -> tf.Tensor:

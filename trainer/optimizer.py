@@ -63,7 +63,7 @@ class Adam:
         replica applies the same, already reduced gradients to its own copy.
 
         Args:
-            gradients: Of each tensor: of a kernel its factors.
+            gradients: Of each tensor, without its L2 term; of a kernel its factors, or a tensor.
             step: int64 [], counts from 0.
         """
         rates = self._rates(step)
@@ -73,6 +73,8 @@ class Adam:
         # being read would copy it. One at a time, since each takes all cores.
         before: list[Any] = [each.right for each in gradients.values() if isinstance(each, Factors)]
         for name, gradient in reversed(gradients.items()):
+            if name in self._penalties and not isinstance(gradient, Factors):
+                gradient += self._penalties[name] * self._variables[name]
             square = self._square(name, gradient)
             squares.append(square)
             scale = limit / tf.maximum(tf.sqrt(square), limit)

@@ -8,42 +8,35 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from trainer.frames import as_stored
 from trainer.input_pipeline import Batch, eval_batches
-from trainer.layers import Moments
 from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics, VideoMetrics
-from trainer.network import as_stored, gated_net_vlad
+from trainer.model_spec import ModelSpec
 from trainer.prefetch import prefetch
 from trainer.tensors import as_tensor
-from trainer.variant import Variant
+from trainer.training_pass import Moments, TrainingPass
 from trainer.weights import Arrays, check_weights
-from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
+from trainer.yt8m import FRAME_SIZE
 
 
 class Scorer:
-    """A Gated NetVLAD in inference: all real frames, moving statistics, nothing random.
+    """A model in inference: all real frames, moving statistics, nothing random.
 
     Args:
-        variant: Of the weights that will be loaded.
-        num_classes: V.
-        num_mixtures: M.
+        spec: The model whose weights will be loaded.
         variables: Share these (a model in training) instead of holding own ones.
     """
 
     def __init__(
         self,
-        variant: Variant,
-        num_classes: int = NUM_CLASSES,
-        num_mixtures: int = NUM_MIXTURES,
+        spec: ModelSpec,
         variables: Mapping[str, tf.Variable] | None = None,
     ) -> None:
-        self.variant = variant
-        self.num_classes = num_classes
-        self.num_mixtures = num_mixtures
+        self.spec = spec
         if variables is None:
             variables = {
-                spec.name: tf.Variable(tf.zeros(spec.shape), trainable=False)
-                for spec in variant.tensor_specs(num_classes, num_mixtures)
+                tensor.name: tf.Variable(tf.zeros(tensor.shape), trainable=False) for tensor in spec.tensors
             }
         self._variables = variables
         signature = [tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([None], tf.int32)]
@@ -53,7 +46,7 @@ class Scorer:
     def _forward(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
         counts = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
-        return gated_net_vlad(as_stored(frames), counts, self._variables)
+        return self.spec.architecture.forward(as_stored(frames), counts, self._variables)
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
@@ -62,13 +55,13 @@ class Scorer:
         places = tf.range(length)[tf.newaxis, :]
         counts = length // num_frames + tf.cast(places < length % num_frames, tf.int32)
         counts = tf.where(places < num_frames, tf.cast(counts, tf.float32), 0.0)
-        moments: Moments = {}
-        gated_net_vlad(as_stored(frames), counts, self._variables, moments)
-        return moments
+        training = TrainingPass()
+        self.spec.architecture.forward(as_stored(frames), counts, self._variables, training=training)
+        return training.moments
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """Puts weights (of any float type) in place; ValueError names a tensor that does not fit."""
-        check_weights(self.variant, weights, self.num_classes, self.num_mixtures)
+        check_weights(self.spec, weights)
         for name, variable in self._variables.items():
             variable.assign(np.asarray(weights[name], np.float32))
 
@@ -87,7 +80,7 @@ class Scorer:
             batches: Of `eval_batches`, of the split that was trained on; at least one.
 
         Returns:
-            float32 arrays of the 10 moving statistics.
+            float32 arrays of all moving statistics; none for a model without batch normalisation.
         """
         sizes, each = [], []
         for batch in batches:
@@ -108,8 +101,8 @@ class Scorer:
 def evaluate(scorer: Scorer, files: Sequence[str], batch_size: int = 64, limit: int | None = None) -> Metrics:
     """GAP and friends of the scorer's weights on the videos of TFRecord files (`limit`: on the first so many)."""
     keep_freed_memory()
-    metrics = VideoMetrics(scorer.num_classes)
-    batches = eval_batches(files, batch_size, scorer.num_classes, limit)
+    metrics = VideoMetrics(scorer.spec.num_classes)
+    batches = eval_batches(files, batch_size, scorer.spec.num_classes, limit)
     # Each batch is measured while the next one is scored, and the one after that is read.
     for scores, labels in prefetch((scorer.scores(batch), batch["labels"]) for batch in batches):
         metrics.update(scores, labels)

@@ -1,7 +1,4 @@
-"""Reads checkpoints of the paper's own TensorFlow 1 code.
-
-Legend: V classes, M mixtures.
-"""
+"""Reads checkpoints of the paper's own TensorFlow 1 code."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from trainer.architectures.gated_net_vlad import GatedNetVlad
 from trainer.errors import UserError
-from trainer.variant import Variant
+from trainer.model_spec import ModelSpec
 from trainer.weights import Arrays
-from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
 
 
 def _scopes() -> dict[str, str]:
@@ -42,50 +39,43 @@ TF1_NAMES: Mapping[str, str] = _scopes()
 """Name of each of the 32 tensors in the authors' checkpoints. Layouts are equal, so nothing is transposed."""
 
 
-def read_tf1_checkpoint(
-    prefix: str,
-    variant: Variant,
-    member: int | None = None,
-    num_classes: int = NUM_CLASSES,
-    num_mixtures: int = NUM_MIXTURES,
-) -> Arrays:
-    """The 32 tensors of a model; optimizer slots, the global step and other members are passed over.
+def read_tf1_checkpoint(prefix: str, spec: ModelSpec, member: int | None = None) -> Arrays:
+    """The 32 tensors of a Gated NetVLAD; optimizer slots, the global step and other members are passed over.
 
     Args:
         prefix: Of the checkpoint, without `.index` or `.data-...`; or the directory of the newest one.
-        variant: What it is a checkpoint of.
+        spec: What it is a checkpoint of, a Gated NetVLAD.
         member: Of an ensemble's checkpoint: 0 for the first, directly below `tower/`, or the i of a scope `model<i>/`;
             None for a single model.
-        num_classes: V.
-        num_mixtures: M.
 
     Returns:
         float32 weights; tensors that the checkpoint stores in float16 stay so.
 
     Raises:
-        UserError: If there is no such checkpoint or member, or a tensor is missing or has a wrong shape or type.
+        UserError: If the model is of another family, there is no such checkpoint or member, or a tensor is missing or
+            has a wrong shape or type.
     """
+    if not isinstance(spec.architecture, GatedNetVlad):
+        raise UserError(f"the paper's code trains Gated NetVLAD alone, such as K24-H1440. Received: {spec}")
     reader = _open(prefix)
     shapes = reader.get_variable_to_shape_map()
     dtypes = reader.get_variable_to_dtype_map()
     scope = _scope(prefix, shapes, member)
     names = {ours: scope + theirs for ours, theirs in TF1_NAMES.items()}
-    specs = {spec.name: spec for spec in variant.tensor_specs(num_classes, num_mixtures)}
+    tensors = {tensor.name: tensor for tensor in spec.tensors}
     for ours, theirs in names.items():
-        expected = specs[ours].shape
+        expected = tensors[ours].shape
         if theirs not in shapes:
-            raise UserError(
-                f"{prefix}: tensor {theirs} is missing, which {variant} has with shape {expected}"
-            )
+            raise UserError(f"{prefix}: tensor {theirs} is missing, which {spec} has with shape {expected}")
         if tuple(shapes[theirs]) != expected:
             raise UserError(
-                f"{prefix}: tensor {theirs} must have shape {expected} for {variant}. Received: "
+                f"{prefix}: tensor {theirs} must have shape {expected} for {spec}. Received: "
                 f"{tuple(shapes[theirs])}; is it another variant?"
             )
         if not dtypes[theirs].is_floating:
             raise UserError(f"{prefix}: tensor {theirs} must hold floats. Received: {dtypes[theirs].name}")
     return {
-        ours: _stored(reader.get_tensor(theirs), specs[ours].compressible) for ours, theirs in names.items()
+        ours: _stored(reader.get_tensor(theirs), tensors[ours].compressible) for ours, theirs in names.items()
     }
 
 

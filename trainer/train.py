@@ -14,15 +14,16 @@ import tensorflow as tf
 
 from trainer.config import TrainingConfig
 from trainer.input_pipeline import Position, train_batches
+from trainer.model_spec import ModelSpec
 from trainer.optimizer import learning_rate
 from trainer.progress import TrainingProgress
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import write_snapshot
 from trainer.state import State, read_state, write_state
 from trainer.training_step import StepResult, TrainingStep
-from trainer.variant import Variant
-from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
 
+_GENERATION = 5
+"""Of the digest of a run. (The number of mixtures stood in this place: runs of that time can go on.)"""
 _STREAM = 2
 """Of the order of records and draws of frames: a state goes on only in the stream that it came from."""
 
@@ -33,29 +34,25 @@ _logger = logging.getLogger("yt8m.train")
 
 
 def train(
-    variant: Variant,
+    spec: ModelSpec,
     config: TrainingConfig,
     train_files: Sequence[str],
     eval_files: Sequence[str],
     directory: str,
     *,
-    num_classes: int = NUM_CLASSES,
-    num_mixtures: int = NUM_MIXTURES,
     strategy: tf.distribute.Strategy | None = None,
 ) -> TrainingStep:
-    """Trains one variant in a directory, or goes on with the run that was stopped there.
+    """Trains one model in a directory, or goes on with the run that was stopped there.
 
     On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
     was not.
 
     Args:
-        variant: What to train.
-        config: How.
+        spec: The model to train.
+        config: Settings of the training.
         train_files: TFRecord files of valid SequenceExamples.
         eval_files: Likewise; their first `config.eval_slice` videos are scored at each snapshot, for the log alone.
         directory: Receives `snapshots/`, `state/` and TensorBoard's `logs/`.
-        num_classes: V.
-        num_mixtures: M.
         strategy: Of tf.distribute; None for all GPUs of this machine, or its CPU.
 
     Returns:
@@ -64,15 +61,15 @@ def train(
     Raises:
         UserError: If the directory holds the state of another run.
     """
-    step_function = TrainingStep(variant, config, strategy or default_strategy(), num_classes, num_mixtures)
+    step_function = TrainingStep(spec, config, strategy or default_strategy())
     state_directory = posixpath.join(directory, STATE)
-    fingerprint = run_fingerprint(variant, config, train_files, num_classes, num_mixtures)
+    fingerprint = run_fingerprint(spec, config, train_files)
     done, position = 0, Position()
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
         step_function.optimizer.load(state.slots)
         done, position = state.step, state.position
-        _logger.info("%s: going on from step %d", variant, done)
+        _logger.info("%s: going on from step %d", spec, done)
     batches = train_batches(
         train_files,
         batch_size=config.batch_size,
@@ -80,11 +77,12 @@ def train(
         seed=config.seed,
         shuffle_buffer=config.shuffle_buffer,
         files_per_group=config.files_per_group,
-        num_classes=num_classes,
+        num_classes=spec.num_classes,
         start=position,
     )
-    scorer = Scorer(variant, num_classes, num_mixtures, step_function.variables)
-    log = _Log(variant, config, posixpath.join(directory, LOGS), done)
+    scorer = Scorer(spec, step_function.variables)
+    log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
+    spec.save(posixpath.join(directory, SNAPSHOTS))
     while done < config.steps:
         batch = next(batches)
         result = step_function.run(batch, done)
@@ -114,27 +112,21 @@ def default_strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def run_fingerprint(
-    variant: Variant,
-    config: TrainingConfig,
-    train_files: Sequence[str],
-    num_classes: int = NUM_CLASSES,
-    num_mixtures: int = NUM_MIXTURES,
-) -> str:
+def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str]) -> str:
     """Digest of everything that decides the weights and snapshots of a run.
 
     Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
     """
     settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
-    content = json.dumps([str(variant), settings, data, num_classes, num_mixtures], sort_keys=True)
+    content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 class _Log:
     """Progress lines and TensorBoard points."""
 
-    def __init__(self, variant: Variant, config: TrainingConfig, directory: str, done: int) -> None:
+    def __init__(self, variant: str, config: TrainingConfig, directory: str, done: int) -> None:
         self._variant = variant
         self._config = config
         self._directory = directory
@@ -186,7 +178,7 @@ class _Log:
         self, done: int, videos_per_second: float | None = None, seconds_left: float | None = None
     ) -> TrainingProgress:
         return TrainingProgress(
-            variant=str(self._variant),
+            variant=self._variant,
             step=done,
             steps=self._config.steps,
             videos_per_second=videos_per_second,

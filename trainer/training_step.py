@@ -10,18 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import TrainingConfig
+from trainer.frames import as_stored, dequantize
 from trainer.input_pipeline import Batch
-from trainer.layers import Moments
 from trainer.loss import cross_entropy
 from trainer.memory import use_huge_pages
 from trainer.mixup import mixup, repeated
-from trainer.network import as_stored, dequantize, gated_net_vlad
+from trainer.model_spec import ModelSpec
 from trainer.optimizer import Adam
-from trainer.product import Factors, Product
+from trainer.product import Factors, Product, dense_gradient
 from trainer.tensors import as_tensor
-from trainer.variant import Variant
+from trainer.training_pass import Moments, TrainingPass
 from trainer.weights import check_weights, initial_weights
-from trainer.yt8m import FRAME_SIZE, NUM_CLASSES, NUM_MIXTURES
+from trainer.yt8m import FRAME_SIZE
 
 _INPUTS = ("frames", "counts", "labels")
 _STEPS_TO_ALLOCATE = 2
@@ -35,7 +35,7 @@ class StepResult(NamedTuple):
     """What a step leaves to be logged; float32 scalars."""
 
     loss: tf.Tensor
-    """Cross-entropy of the batch, before the update, without the L2 penalty."""
+    """Cross-entropy of the batch, before the update; without the L2 penalty and the losses of a `TrainingPass`."""
     gradient_norm: tf.Tensor
     """L2 norm over all gradients, before they are clipped."""
 
@@ -44,35 +44,31 @@ class TrainingStep:
     """The weights of a model, its optimizer, and the function that moves both by one batch.
 
     Args:
-        variant: What is trained.
-        config: How.
+        spec: The model that is trained.
+        config: Settings of the training.
         strategy: Where the variables live and the steps run; with several replicas, each takes its share of the
             batch, gradients are summed and batch statistics averaged over all of them.
-        num_classes: V.
-        num_mixtures: M.
     """
 
     def __init__(
         self,
-        variant: Variant,
+        spec: ModelSpec,
         config: TrainingConfig,
         strategy: tf.distribute.Strategy | None = None,
-        num_classes: int = NUM_CLASSES,
-        num_mixtures: int = NUM_MIXTURES,
     ) -> None:
-        self.variant = variant
+        self.spec = spec
         self.config = config
         self.strategy = strategy or tf.distribute.get_strategy()
-        self.num_classes, self.num_mixtures = num_classes, num_mixtures
-        self._specs = {spec.name: spec for spec in variant.tensor_specs(num_classes, num_mixtures)}
-        initial = initial_weights(variant, config.seed, num_classes, num_mixtures)
+        initial = initial_weights(spec, config.seed)
         with self.strategy.scope():
             self.variables = {
-                name: tf.Variable(initial[name], trainable=spec.trainable, name=name)
-                for name, spec in self._specs.items()
+                tensor.name: tf.Variable(initial[tensor.name], trainable=tensor.trainable, name=tensor.name)
+                for tensor in spec.tensors
             }
-            trained = {name: self.variables[name] for name, spec in self._specs.items() if spec.trainable}
-            decayed = [name for name in trained if self._specs[name].l2]
+            trained = {
+                tensor.name: self.variables[tensor.name] for tensor in spec.tensors if tensor.trainable
+            }
+            decayed = [tensor.name for tensor in spec.tensors if tensor.trainable and tensor.l2]
             self.optimizer = Adam(trained, config, decayed, _DTYPES[config.precision])
         self._trained = trained
         self._steps_run = 0
@@ -98,12 +94,12 @@ class TrainingStep:
         return result
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The 32 tensors as arrays."""
+        """The tensors as arrays."""
         return {name: variable.numpy() for name, variable in self.variables.items()}
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """Puts weights in place; ValueError names a tensor that does not fit."""
-        check_weights(self.variant, weights, self.num_classes, self.num_mixtures)
+        check_weights(self.spec, weights)
         for name, variable in self.variables.items():
             variable.assign(weights[name])
 
@@ -111,7 +107,7 @@ class TrainingStep:
         batch = {
             "frames": tf.TensorSpec([None, None, FRAME_SIZE], tf.uint8),
             "counts": tf.TensorSpec([None, None], tf.float32),
-            "labels": tf.TensorSpec([None, self.num_classes], tf.bool),
+            "labels": tf.TensorSpec([None, self.spec.num_classes], tf.bool),
         }
         return batch, tf.TensorSpec([], tf.int64)
 
@@ -140,7 +136,6 @@ class TrainingStep:
         # What is random differs from step to step and from replica to replica, and from seed to seed.
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         seed = tf.stack([tf.constant(config.seed, tf.int64), step * replicas + replica])
-        dropout = (config.dropout, seed) if config.dropout else None
         labels = tf.cast(batch["labels"], tf.float32)
         if config.mixup:
             frames = dequantize(repeated(batch["frames"], batch["counts"], config.frames_per_video))
@@ -148,30 +143,34 @@ class TrainingStep:
             counts = None
         else:
             frames, counts = as_stored(batch["frames"]), batch["counts"]
-        moments: Moments = {}
-        products = {
-            name: Product(value) for name, value in self._trained.items() if self._specs[name].is_kernel
-        }
+        training = TrainingPass(config.dropout, seed)
+        products = {name: Product(value) for name, value in self._trained.items() if value.shape.rank == 2}
         with tf.GradientTape() as tape:
-            probabilities = gated_net_vlad(
+            probabilities = self.spec.architecture.forward(
                 frames,
                 counts,
                 self.variables | products,
-                moments,
-                _DTYPES[config.precision],
-                dropout,
+                training=training,
+                dtype=_DTYPES[config.precision],
             )
-            loss = cross_entropy(probabilities, labels) / replicas
-        # Of a kernel's product: the factors of the kernel's gradient are what went into it and this.
-        gradients = tape.gradient(
-            loss,
-            self._trained | {name: product.output for name, product in products.items()},
-        )
-        factors = {name: Factors.of(product, gradients.pop(name)) for name, product in products.items()}
+            loss = cross_entropy(probabilities, labels)
+            total = training.total(lambda output: cross_entropy(output, labels), loss) / replicas
+        sources = self._trained | {name: product.sources for name, product in products.items()}
+        found = tape.gradient(total, sources)
+        gradients = {
+            name: products[name].gradient(found[name])
+            if name in products
+            else dense_gradient(found[name], variable.shape)
+            for name, variable in self._trained.items()
+        }
+        factors = {name: value for name, value in gradients.items() if isinstance(value, Factors)}
+        gradients = {name: value for name, value in gradients.items() if name not in factors}
+        moments = training.moments
         if replicas > 1:
-            loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))
+            loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss / replicas, gradients))
             factors = {name: of_kernel.gathered(context) for name, of_kernel in factors.items()}
-            moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
+            if moments:
+                moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
         gradients |= factors
         norm = self.optimizer.apply(gradients, step)
         self._update_moving(moments, step)

@@ -11,9 +11,9 @@ from components.checkpoint_averager.search import Search, Weights, search
 from serving.saved_model import Member, write_saved_model
 from trainer.errors import UserError
 from trainer.input_pipeline import eval_batches
+from trainer.model_spec import ModelSpec
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import Snapshot, list_snapshots, open_snapshot
-from trainer.variant import Variant
 
 _logger = logging.getLogger("yt8m.averager")
 
@@ -28,7 +28,7 @@ def average_checkpoints(
     """Writes the best single snapshot or average of snapshots as a float32 SavedModel.
 
     Args:
-        snapshot_dir: Local directory of one variant's snapshots.
+        snapshot_dir: Local directory of one model's snapshots, with its `model.json`.
         eval_files: TFRecord files of the eval split.
         model_dir: Where the SavedModel goes.
         config: Which candidates are tried.
@@ -47,23 +47,24 @@ def average_checkpoints(
             f"there is no snapshot in {snapshot_dir}: training.snapshot_every must not be larger than "
             "training.steps"
         )
-    network = _Network.of(snapshots[0].prefix)
+    shapes = open_snapshot(snapshots[0].prefix).get_variable_to_shape_map()
+    spec = ModelSpec.load(snapshot_dir, shapes)
     with tempfile.TemporaryDirectory(prefix="yt8m-averages-") as scratch:
-        found, videos = _search(network, snapshots, eval_files, train_files, config, scratch)
+        found, videos = _search(spec, snapshots, eval_files, train_files, config, scratch)
         best = found.best
-        _logger.info("%s: best is the %s, GAP %.4f on %d videos", network.variant, best, best.gap, videos)
+        _logger.info("%s: best is the %s, GAP %.4f on %d videos", spec, best, best.gap, videos)
         member = Member(
-            variant=network.variant,
+            spec=spec,
             weights=found.weights,
             gap=best.gap,
             first_step=best.first_step,
             last_step=best.last_step,
             snapshots=best.snapshots,
         )
-        write_saved_model(model_dir, [member], network.num_classes, network.num_mixtures)
+        write_saved_model(model_dir, [member])
     single, average = found.best_of("single"), found.best_of("average")
     return {
-        "variant": str(network.variant),
+        "variant": spec.name,
         "videos": videos,
         "candidates": [dataclasses.asdict(candidate) for candidate in found.candidates],
         "best": dataclasses.asdict(best),
@@ -73,7 +74,7 @@ def average_checkpoints(
 
 
 def _search(
-    network: "_Network",
+    spec: ModelSpec,
     snapshots: Sequence[Snapshot],
     eval_files: Sequence[str],
     train_files: Sequence[str],
@@ -81,7 +82,7 @@ def _search(
     scratch: str,
 ) -> tuple[Search, int]:
     """The search and the number of videos; the scorer's copy of the model ends with this function."""
-    scorer = Scorer(network.variant, network.num_classes, network.num_mixtures)
+    scorer = Scorer(spec)
     videos = 0
 
     def measure(weights: Weights) -> float:
@@ -96,23 +97,8 @@ def _search(
             return weights
         scorer.load(weights)
         batches = eval_batches(
-            train_files, config.batch_size, network.num_classes, limit=config.batch_norm_videos
+            train_files, config.batch_size, spec.num_classes, limit=config.batch_norm_videos
         )
         return {**weights, **scorer.statistics(batches)}
 
     return search(snapshots, config, measure, scratch, settle), videos
-
-
-@dataclasses.dataclass(frozen=True)
-class _Network:
-    variant: Variant
-    num_classes: int
-    num_mixtures: int
-
-    @classmethod
-    def of(cls, prefix: str) -> "_Network":
-        """What the shapes of a snapshot say."""
-        shapes = open_snapshot(prefix).get_variable_to_shape_map()
-        clusters, hidden = shapes["video_vlad/cluster_weights"][1], shapes["hidden1/weights"][1]
-        num_classes = shapes["gating_prob/weights"][0]
-        return cls(Variant(clusters, hidden), num_classes, shapes["experts/biases"][0] // num_classes)

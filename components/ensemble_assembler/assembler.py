@@ -15,11 +15,11 @@ from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import fitting_combinations, inferior_to
 from components.evaluator.blessing import directory_bytes
 from serving.card import ModelCard
-from serving.saved_model import Member, read_weights, write_saved_model
+from serving.saved_model import Member, read_stored, write_saved_model
 from serving.vocabulary import Vocabulary
 from serving.warmup import write_warmup
 from trainer.errors import UserError
-from trainer.variant import MIB, Variant
+from trainer.units import MIB
 
 _logger = logging.getLogger("yt8m.assembler")
 
@@ -108,10 +108,10 @@ def _check_cards(model_dirs: Sequence[str], cards: Sequence[ModelCard]) -> None:
             raise UserError(
                 f"{directory}: a member must be a single model. Received: {len(card.members)} members"
             )
-        if (card.num_classes, card.num_mixtures) != (cards[0].num_classes, cards[0].num_mixtures):
+        if card.num_classes != cards[0].num_classes:
             raise UserError(
-                f"{directory} has {card.num_classes} classes and {card.num_mixtures} mixtures, {model_dirs[0]} "
-                f"{cards[0].num_classes} and {cards[0].num_mixtures}: only like models can be mixed"
+                f"{directory} has {card.num_classes} classes and {model_dirs[0]} {cards[0].num_classes}: only models "
+                "of the same classes can be mixed"
             )
 
 
@@ -131,8 +131,8 @@ def _write_first_that_fits(
             (source,) = cards[index].members
             members.append(
                 Member(
-                    variant=Variant.parse(source.variant),
-                    weights=read_weights(model_dirs[index]),
+                    spec=cards[index].spec(),
+                    weights=read_stored(model_dirs[index]),
                     weight=weight,
                     gap=models[index].gap,
                     first_step=source.first_step,
@@ -140,12 +140,10 @@ def _write_first_that_fits(
                     snapshots=source.snapshots,
                 )
             )
-        card = write_saved_model(
-            target_dir, members, cards[0].num_classes, cards[0].num_mixtures, ensemble.gap, vocabulary
-        )
+        card = write_saved_model(target_dir, members, ensemble.gap, vocabulary)
         write_warmup(target_dir)
         size = directory_bytes(target_dir)
-        names = " + ".join(f"{member.weight:g} {member.variant}" for member in members)
+        names = " + ".join(f"{member.weight:g} {member.spec}" for member in members)
         if size <= limit_bytes:
             _logger.info("best ensemble: %s, %.2f MiB, GAP %.4f", names, card.bytes / MIB, ensemble.gap)
             return ensemble

@@ -13,7 +13,7 @@ class ModelEntry:
     """A model that may become a member.
 
     Attributes:
-        variant: Kx-Hy.
+        variant: Name of its architecture.
         bytes: Of its tensors as stored.
         gap: On the eval split.
     """

@@ -12,7 +12,6 @@ from serving.saved_model import read_weights
 from trainer.errors import UserError
 from trainer.input_pipeline import eval_batches
 from trainer.scorer import Scorer
-from trainer.variant import Variant
 
 _logger = logging.getLogger("yt8m.assembler")
 
@@ -51,7 +50,7 @@ def predict_all(
 
 
 def _scores(directory: str, card: ModelCard, eval_files: Sequence[str]) -> Iterator[np.ndarray]:
-    scorer = Scorer(Variant.parse(card.members[0].variant), card.num_classes, card.num_mixtures)
+    scorer = Scorer(card.spec())
     scorer.load(read_weights(directory))
     for batch in eval_batches(eval_files, _BATCH, card.num_classes):
         yield scorer.scores(batch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.variant import MIB
+from trainer.units import MIB
 
 
 @dataclass(frozen=True, kw_only=True)

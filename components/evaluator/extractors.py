@@ -18,6 +18,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator import slices
 from trainer.records import parse_video
+from trainer.yt8m import ANY_CLASSES
 
 LABELS = "labels"
 BATCH_SIZE = 64
@@ -93,7 +94,7 @@ def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:
     column = extracts[tfma.ARROW_RECORD_BATCH_KEY].column(tfma.constants.ARROW_INPUT_COLUMN).flatten()
     for start in range(0, len(column), BATCH_SIZE):
         records = column.slice(start, BATCH_SIZE).to_pylist()
-        videos = [parse_video(record) for record in records]
+        videos = [parse_video(record, ANY_CLASSES) for record in records]
         width = max(len(video.labels) for video in videos)
         labels = np.full((len(videos), max(width, 1)), -1, np.int64)
         for row, video in zip(labels, videos, strict=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trainer.errors import UserError
 from trainer.records import Video, read_videos
+from trainer.yt8m import ANY_CLASSES
 
 _logger = logging.getLogger("yt8m.model_server_validator")
 
@@ -40,7 +41,7 @@ def choose_probes(files: Sequence[str]) -> list[Probe]:
     """
     videos: list[Video] = []
     for path in files:
-        for item in read_videos(path):
+        for item in read_videos(path, ANY_CLASSES):
             if isinstance(item, Video):
                 videos.append(item)
             if len(videos) == SCANNED:

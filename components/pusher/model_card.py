@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from components.evaluator.files import HOLDOUT
 from serving.card import ModelCard
-from trainer.variant import MIB
+from trainer.units import MIB
 from trainer.yt8m import MAX_FRAMES, TOP_K
 
 _SLICES = {"num_labels": "labels", "num_frames": "frames"}
@@ -55,6 +55,7 @@ def model_card(
         selection_gap=(evaluation or {}).get("selection_gap"),
         slices=slices,
         data=data,
+        encodings=sorted({one.encoding for member in card.members for one in member.tensors} - {"float32"}),
         top_k=min(TOP_K, card.num_classes),
         max_frames=MAX_FRAMES,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.variant import MIB
+from trainer.units import MIB
 
 Report = dict[str, Any]
 
@@ -18,7 +18,7 @@ def compare(reports: Mapping[str, Report]) -> Report:
 
     Returns:
         {runs: [{name, run_id, state, seconds, eval_videos, split, gap, selection_gap, hit_at_one, perr, map, mib,
-        limit_mib, members, weights, pushed_version, version, commit}], members: [{variant, runs: [{float16_mib, gap,
+        limit_mib, members, weights, pushed_version, version, commit}], members: [{variant, runs: [{stored_mib, gap,
         average_gap, single_gap, training_seconds}]}], ensembles: [[{members, mib, gap}]]}. What stands in a list of
         runs is in their order; None for what a run has not. The variants are by decreasing size, the ensembles the 20
         best. The GAP of a run is of its holdout where it has one, and `split` says so.
@@ -30,7 +30,7 @@ def compare(reports: Mapping[str, Report]) -> Report:
     sizes: dict[str, float] = {}
     for found in members.values():
         for variant, row in found.items():
-            sizes[variant] = max(sizes.get(variant, 0.0), row["float16_mib"] or 0.0)
+            sizes[variant] = max(sizes.get(variant, 0.0), row["stored_mib"] or 0.0)
     return {
         "runs": [_run(name, report) for name, report in reports.items()],
         "members": [
@@ -75,6 +75,6 @@ def _member(report: Report, row: Report) -> Report:
         if node["state"] == "done"
     }
     return {
-        **{key: row[key] for key in ("float16_mib", "gap", "average_gap", "single_gap")},
+        **{key: row[key] for key in ("stored_mib", "gap", "average_gap", "single_gap")},
         "training_seconds": took.get(f"Trainer-{row['variant']}"),
     }

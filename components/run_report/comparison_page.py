@@ -23,7 +23,7 @@ def render_comparison(comparison: Comparison) -> str:
         "runs": _runs(comparison),
         "ensembles": _ensembles(comparison),
         "gap": _members(comparison, "GAP", lambda row: number(row["gap"], ".4f")),
-        "size": _members(comparison, "MiB", lambda row: number(row["float16_mib"], ".2f")),
+        "size": _members(comparison, "MiB", lambda row: number(row["stored_mib"], ".2f")),
         "time": _members(comparison, "training", _training_time),
     }
     return environment().get_template("comparison.html.j2").render(
@@ -43,10 +43,10 @@ def comparison_figures(comparison: Comparison) -> dict[str, Draw]:
     names = [run["name"] for run in comparison["runs"]]
     members = {
         name: [
-            (row["variant"], row["runs"][place]["float16_mib"], row["runs"][place]["gap"])
+            (row["variant"], row["runs"][place]["stored_mib"], row["runs"][place]["gap"])
             for row in comparison["members"]
             if row["runs"][place]
-            and row["runs"][place]["float16_mib"]
+            and row["runs"][place]["stored_mib"]
             and row["runs"][place]["gap"] is not None
         ]
         for place, name in enumerate(names)

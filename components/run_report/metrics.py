@@ -24,5 +24,5 @@ def scalar_metrics(report: Report) -> dict[str, float]:
     found["pushed_version"] = (report.get("push") or {}).get("version")
     for member in report["members"]:
         found[f"gap_{member['variant']}"] = member["gap"]
-        found[f"mib_{member['variant']}"] = member["float16_mib"]
+        found[f"mib_{member['variant']}"] = member["stored_mib"]
     return {name: float(value) for name, value in found.items() if value is not None}

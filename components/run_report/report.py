@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from trainer.variant import MIB
+from trainer.units import MIB
 
 Report = dict[str, Any]
 
@@ -42,7 +42,7 @@ def assemble_report(
 
     Returns:
         The arguments by their names (averaging and compression as objects by variant), and the two tables:
-        members, [{variant, float32_mib, float16_mib, rate, average_gap, single_gap, gap, inferior_to}] by
+        members, [{variant, float32_mib, stored_mib, rate, average_gap, single_gap, gap, inferior_to}] by
         decreasing size, and ensembles, [{members, weights, mib, gap}], the best first. Sizes are in MiB of
         2**20 bytes; rate is the share of the bytes that compression saves.
     """
@@ -84,15 +84,15 @@ def _members(averages: dict[str, Report], compressions: dict[str, Report], ensem
             {
                 "variant": variant,
                 "float32_mib": _mib(compression.get("float32_bytes")),
-                "float16_mib": _mib(compression.get("float16_bytes", member.get("bytes"))),
+                "stored_mib": _mib(compression.get("stored_bytes", member.get("bytes"))),
                 "rate": compression.get("rate"),
                 "average_gap": (average.get("best_average") or {}).get("gap"),
                 "single_gap": (average.get("best_single") or {}).get("gap"),
-                "gap": member.get("gap", compression.get("gap_float16")),
+                "gap": member.get("gap", compression.get("gap_stored")),
                 "inferior_to": member.get("inferior_to"),
             }
         )
-    return sorted(rows, key=lambda row: (-(row["float16_mib"] or 0), row["variant"]))
+    return sorted(rows, key=lambda row: (-(row["stored_mib"] or 0), row["variant"]))
 
 
 def _mib(size: int | None) -> float | None:

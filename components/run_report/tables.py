@@ -50,7 +50,7 @@ def members_table(report: Report) -> Table:
         report["members"],
         ("member", False, lambda row: row["variant"]),
         ("float32 MiB", True, lambda row: number(row["float32_mib"], ".2f")),
-        ("float16 MiB", True, lambda row: number(row["float16_mib"], ".2f")),
+        ("stored MiB", True, lambda row: number(row["stored_mib"], ".2f")),
         ("rate", True, lambda row: number(row["rate"], ".1%")),
         ("best averaged GAP", True, lambda row: number(row["average_gap"], ".4f")),
         ("best single GAP", True, lambda row: number(row["single_gap"], ".4f")),

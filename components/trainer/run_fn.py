@@ -1,4 +1,4 @@
-"""What TFX's Trainer calls: one variant, from Examples to a servable model and its snapshots.
+"""What TFX's Trainer calls: one variant of the recipe, from Examples to a servable model and its snapshots.
 
 It lies here and not in `trainer`, because it joins training with the SavedModel of `serving`, and imports go down
 only. TFX itself is not imported: the Trainer hands over an object, of which the attributes of `FnArgs` are used.
@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.saved_model import Member, write_saved_model
 from trainer.config import TrainingConfig
+from trainer.model_spec import ModelSpec
 from trainer.train import run_fingerprint, train
-from trainer.variant import Variant
-from trainer.yt8m import NUM_CLASSES, NUM_MIXTURES
+from trainer.yt8m import NUM_CLASSES
 
 
 class FnArgs(Protocol):
@@ -34,10 +34,9 @@ class CustomConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    variant: str = Field(description="Kx-Hy.")
-    training: TrainingConfig = Field(description="How it is trained.")
-    num_classes: int = Field(NUM_CLASSES, ge=1, description="V.")
-    num_mixtures: int = Field(NUM_MIXTURES, ge=1, description="M.")
+    variant: str = Field(description="Name of an architecture, such as K24-H1440.")
+    training: TrainingConfig = Field(description="Settings of its training.")
+    num_classes: int = Field(NUM_CLASSES, ge=1, description="Number of classes, V.")
     work_dir: str | None = Field(
         None,
         description="Local directory that outlives a killed run: the next one goes on from what it finds there. "
@@ -54,29 +53,17 @@ def run_fn(fn_args: FnArgs) -> None:
         UserError: If `model_run_dir` holds the state of another run.
     """
     config = CustomConfig.model_validate(fn_args.custom_config)
-    variant = Variant.parse(config.variant)
+    spec = ModelSpec.parse(config.variant, config.num_classes)
     train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     directory = fn_args.model_run_dir
     if config.work_dir:
         # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
-        fingerprint = run_fingerprint(
-            variant, config.training, train_files, config.num_classes, config.num_mixtures
-        )
+        fingerprint = run_fingerprint(spec, config.training, train_files)
         directory = posixpath.join(config.work_dir, fingerprint[:16])
-    trained = train(
-        variant,
-        config.training,
-        train_files,
-        eval_files,
-        directory,
-        num_classes=config.num_classes,
-        num_mixtures=config.num_mixtures,
-    )
+    trained = train(spec, config.training, train_files, eval_files, directory)
     steps = config.training.steps
-    member = Member(
-        variant=variant, weights=trained.weights(), first_step=steps, last_step=steps, snapshots=1
-    )
-    write_saved_model(fn_args.serving_model_dir, [member], config.num_classes, config.num_mixtures)
+    member = Member(spec=spec, weights=trained.weights(), first_step=steps, last_step=steps, snapshots=1)
+    write_saved_model(fn_args.serving_model_dir, [member])
     if config.work_dir:
         _hand_over(directory, fn_args.model_run_dir, config.work_dir)
 

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from trainer.errors import UserError
-from trainer.variant import MIB, Variant
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 from trainer.yt8m import NUM_CLASSES
 
 
 def import_checkpoint(
     prefix: Annotated[str, typer.Argument(help="The checkpoint's path without .index, .meta or .data-...")],
-    variant: Annotated[str, typer.Option(help="What it is a checkpoint of, Kx-Hy.")],
+    variant: Annotated[str, typer.Option(help="What it is a checkpoint of, such as K24-H1440.")],
     out: Annotated[str, typer.Option(help="Directory of the SavedModel; must not exist.")],
     member: Annotated[
         int | None,
@@ -30,7 +31,7 @@ def import_checkpoint(
 
     Example: yt8m import-checkpoint --variant K8-H256 train/model.ckpt-200000 --out imported/K8-H256
     """
-    chosen = Variant.parse(variant)
+    chosen = ModelSpec.parse(variant, num_classes)
     if os.path.exists(out):
         raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
 
@@ -38,8 +39,8 @@ def import_checkpoint(
     from serving.warmup import write_warmup
     from trainer.tf1_checkpoint import read_tf1_checkpoint
 
-    weights = read_tf1_checkpoint(prefix, chosen, member, num_classes)
-    card = write_saved_model(out, [Member(variant=chosen, weights=weights)], num_classes)
+    weights = read_tf1_checkpoint(prefix, chosen, member)
+    card = write_saved_model(out, [Member(spec=chosen, weights=weights)])
     write_warmup(out)
     result = {"model": out, "variant": str(chosen), "tensors": len(weights), "bytes": card.bytes}
     typer.echo(

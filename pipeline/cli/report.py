@@ -92,11 +92,12 @@ def _load(run: str) -> dict[str, Any]:
         from pipeline.local_report import find_run, local_report
 
         return local_report(find_run(run))
+    from components.run_report.files import parse_json
     from components.run_report.report import assemble_report
     from trainer.errors import UserError
 
     try:
-        content = json.loads(Path(run).read_text(encoding="utf-8"))
+        content = parse_json(Path(run).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{run} cannot be read as the report of a run: {error}") from error
     if not isinstance(content, dict) or content.keys() != assemble_report().keys():

@@ -5,22 +5,28 @@ from typing import Annotated, Any
 
 import typer
 
-from trainer.variant import MIB, TABLE1, Variant
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
+from trainer.architectures import ARCHITECTURES, Architecture
+from trainer.architectures.gated_net_vlad import TABLE1
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 
 def sizes(
     variants: Annotated[
-        str | None, typer.Option(help="Comma-separated Kx-Hy names. Default: the 18 of the paper's Table 1.")
+        str | None,
+        typer.Option(help="Names, separated by commas. Default: the 18 of the paper's Table 1."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON list on standard output instead of a table.")
     ] = False,
 ) -> None:
-    """Sizes of model variants in MiB: the 32 tensors in float32, and with the four big ones in float16.
+    """Sizes of model variants in MiB: the tensors in float32, and with the big ones in float16.
 
     Example: yt8m sizes --variants K24-H1440,K32-H1024 --json
     """
-    chosen = TABLE1 if variants is None else [Variant.parse(name) for name in variants.split(",")]
+    chosen = TABLE1 if variants is None else [ARCHITECTURES.parse(name) for name in variants.split(",")]
     rows = [size_row(variant) for variant in chosen]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -33,13 +39,14 @@ def sizes(
         )
 
 
-def size_row(variant: Variant) -> dict[str, Any]:
+def size_row(variant: Architecture) -> dict[str, Any]:
     """One row of the table: sizes in MiB, ``rate`` the share that float16 saves (paper, Table 1)."""
-    float32, float16 = variant.float32_bytes(), variant.float16_bytes()
+    spec = ModelSpec(variant)
+    float32, float16 = spec.float32_bytes, stored_bytes(spec, FLOAT16)
     return {
         "variant": variant.name,
         "float32_mib": round(float32 / MIB, 4),
         "float16_mib": round(float16 / MIB, 4),
         "rate": round(1 - float16 / float32, 6),
-        "tensors": len(variant.tensor_specs()),
+        "tensors": len(spec.tensors),
     }

@@ -1,7 +1,4 @@
-"""How much of a machine each step asks for, from the bytes of what it holds.
-
-Legend: B videos of a batch, T frames, K clusters, H hidden size, V classes, M mixtures.
-"""
+"""How much of a machine each step asks for, from the bytes of what it holds."""
 
 import math
 from dataclasses import dataclass
@@ -10,8 +7,8 @@ from pipeline.kubeflow.pools import Pool
 from pipeline.recipe import Recipe
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
-from trainer.variant import Variant
-from trainer.yt8m import AUDIO_SIZE, FRAME_SIZE, MAX_FRAMES, NUM_CLASSES, NUM_MIXTURES, RGB_SIZE
+from trainer.model_spec import ModelSpec
+from trainer.yt8m import FRAME_SIZE, MAX_FRAMES
 
 GIB = 2**30
 GB = 10**9
@@ -21,9 +18,6 @@ _PROGRAM = 3 * GB
 
 _GPU_CONTEXT = 1.5 * GIB
 """CUDA's context and libraries, and the workspaces of cuBLAS."""
-
-_TRAINING_COPIES = 5
-"""Of the weights: themselves, their gradients, Adam's two slots, and the largest temporary of an update."""
 
 _HOST_COPIES = 4
 """Of the weights in main memory while a snapshot, a state and a model are written, or an average is formed."""
@@ -51,48 +45,40 @@ class Resources:
     gpu_resource: str | None = None
 
 
-def training_bytes(variant: Variant, training: TrainingConfig) -> int:
-    """Memory of the device that one training step takes: weights, gradients, Adam's slots and the batch.
-
-    Float32 throughout; backward passes keep about as much as the forward pass made.
-    """
-    k, h = variant.cluster_size + variant.audio_cluster_size, variant.hidden_size
+def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
+    """Memory of the device that one training step takes (see `Architecture.training_bytes`)."""
     frames = min(training.frames_per_video, MAX_FRAMES)
-    per_frame = 4 * FRAME_SIZE + 6 * k  # input, normalised, two gradients; logits to softmax and back
-    descriptors = 4 * (RGB_SIZE * variant.cluster_size + AUDIO_SIZE * variant.audio_cluster_size)
-    outputs = 16 * h + 4 * NUM_CLASSES * (2 * NUM_MIXTURES + 2)
-    batch = training.batch_size * (frames * per_frame + descriptors + outputs)
-    return _TRAINING_COPIES * variant.float32_bytes() + 4 * batch
+    return spec.architecture.training_bytes(training.batch_size, frames, spec.num_classes)
 
 
-def host_bytes(variant: Variant, training: TrainingConfig) -> int:
+def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Main memory of a Trainer whose model lies on a GPU."""
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
     batch = 4 * training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
-    return _PROGRAM + _HOST_COPIES * variant.float32_bytes() + shuffled + _PREFETCHED_BATCHES * batch
+    return _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * batch
 
 
-def trainer_resources(variant: Variant, training: TrainingConfig, pool: Pool | None) -> Resources:
+def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | None) -> Resources:
     """What a Trainer asks for.
 
     Raises:
         UserError: If the pool's GPU or machine is too small for the variant; the text has both sizes.
     """
-    host, device = host_bytes(variant, training), training_bytes(variant, training)
+    host, device = host_bytes(spec, training), training_bytes(spec, training)
     if pool is None:
         return Resources(cpus=4, memory_gb=_gb(host + device))
     profile = pool.profile
     # The batch is divided over GPUs, the weights are not; so one GPU's share of a batch is at most all of it.
     if device + _GPU_CONTEXT > profile.gpu_gib * GIB:
         raise UserError(
-            f"kubernetes: pool {pool.name} has {profile.gpu_gib:g} GiB on a GPU, and Trainer-{variant} takes "
+            f"kubernetes: pool {pool.name} has {profile.gpu_gib:g} GiB on a GPU, and Trainer-{spec} takes "
             f"{(device + _GPU_CONTEXT) / GIB:.1f} at a batch of {training.batch_size}; give the variant another "
             "pool in kubernetes.variant_pools, or a smaller training.batch_size"
         )
     memory_gb = _gb(host) + SHM_GB
     if memory_gb > profile.memory_gb:
         raise UserError(
-            f"kubernetes: pool {pool.name} has {profile.memory_gb:g} GB of main memory, and Trainer-{variant} "
+            f"kubernetes: pool {pool.name} has {profile.memory_gb:g} GB of main memory, and Trainer-{spec} "
             f"takes {memory_gb}; give the variant another pool in kubernetes.variant_pools, a larger "
             f"kubernetes.pools.{pool.name}.memory_gb if its machines have it, or a smaller training.shuffle_buffer"
         )
@@ -123,10 +109,10 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "RunReport": small,
     }
     for variant in recipe.variants:
-        training = recipe.training_of(variant)
+        training, spec = recipe.training_of(variant), recipe.spec_of(variant)
         pool = recipe.kubernetes.pool_of(variant)
-        holding = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * variant.float32_bytes()))
-        resources[f"Trainer-{variant}"] = trainer_resources(variant, training, pool)
+        holding = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * spec.float32_bytes))
+        resources[f"Trainer-{variant}"] = trainer_resources(spec, training, pool)
         resources[f"CheckpointAverager-{variant}"] = holding
         resources[f"Fp16Compressor-{variant}"] = holding
     return resources

@@ -19,10 +19,14 @@ from unittest import mock
 from components.ensemble_assembler import search
 from components.ensemble_assembler.score_file import EvalScores
 from components.ensemble_assembler.selection import fitting_combinations
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import peak_memory
 from tests.benchmarks.synthetic_scores import write_scores
-from trainer.variant import MIB, TABLE1
+from trainer.architectures.gated_net_vlad import TABLE1
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 _LIMIT = 1024 * MIB
 _FEW = 7
@@ -30,7 +34,9 @@ _READ_VIDEOS = 512
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
-    combinations = fitting_combinations([variant.float16_bytes() for variant in TABLE1], _LIMIT)
+    combinations = fitting_combinations(
+        [stored_bytes(ModelSpec(variant), FLOAT16) for variant in TABLE1], _LIMIT
+    )
     with tempfile.TemporaryDirectory() as place:
         data = write_scores(place, len(TABLE1), arguments.videos)
         reading, _, _ = _timed(lambda: _read(data))

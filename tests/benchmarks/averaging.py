@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import bytes_read, peak_memory
 from trainer.averaging import Range, average_snapshots
+from trainer.model_spec import ModelSpec
 from trainer.snapshots import Snapshot, read_snapshot, write_snapshot
-from trainer.variant import MIB, Variant
+from trainer.units import MIB
 from trainer.weights import initial_weights
 
 _SNAPSHOTS = 20
@@ -27,7 +28,7 @@ _RANGES = [Range(first, last) for first, last in _ENDS]
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
-    model_bytes = arguments.variant.float32_bytes()
+    model_bytes = arguments.variant.float32_bytes
     with tempfile.TemporaryDirectory() as place:
         weights = initial_weights(arguments.variant, 0)
         snapshots = [write_snapshot(f"{place}/snapshots", 100 + step, weights) for step in range(_SNAPSHOTS)]
@@ -118,7 +119,7 @@ def _timed(work: Callable[[], object], place: str) -> float:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--variant", type=Variant.parse, default="K8-H256")
+    parser.add_argument("--variant", type=ModelSpec.parse, default="K8-H256")
     parser.add_argument("--rounds", type=int, default=2)
 
 

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from serving.compression import to_float16
+from serving.codecs import FLOAT16
+from serving.compression import compress
 from serving.saved_model import Member, _Ensemble, _Member, write_saved_model
 from serving.servable import Servable
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
-from trainer.variant import Variant
+from trainer.model_spec import ModelSpec
 from trainer.weights import initial_weights
 from trainer.yt8m import MAX_FRAMES, NUM_CLASSES
 
@@ -32,8 +33,8 @@ class _CastMember(_Member):
         return {name: tf.cast(variable.read_value(), tf.float32) for name, variable in self.stored.items()}
 
 
-def _write_cast_in_graph(directory: str, member: Member, num_classes: int) -> None:
-    ensemble = _Ensemble([member], num_classes)
+def _write_cast_in_graph(directory: str, member: Member) -> None:
+    ensemble = _Ensemble([member], member.spec.num_classes)
     ensemble.members = [_CastMember(member, "cast")]
     tf.saved_model.save(ensemble, directory, signatures={"serving_default": ensemble.serving_default})
 
@@ -55,14 +56,14 @@ class _Timed:
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
-    variant, classes = arguments.variant, arguments.classes
-    weights = initial_weights(variant, 0, classes)
-    small = Member(variant=variant, weights=to_float16(variant, weights, classes))
+    spec = ModelSpec.parse(arguments.variant, arguments.classes)
+    weights = initial_weights(spec, 0)
+    small = Member(spec=spec, weights=compress(spec, weights, FLOAT16))
     rows = np.array([random_example(np.random.default_rng(0), arguments.frames)], object)
     with tempfile.TemporaryDirectory() as place:
-        write_saved_model(f"{place}/float32", [Member(variant=variant, weights=weights)], classes)
-        write_saved_model(f"{place}/decoded", [small], classes)
-        _write_cast_in_graph(f"{place}/cast", small, classes)
+        write_saved_model(f"{place}/float32", [Member(spec=spec, weights=weights)])
+        write_saved_model(f"{place}/decoded", [small])
+        _write_cast_in_graph(f"{place}/cast", small)
         forms = {
             name: _Timed(f"{place}/{name}", arguments.threads) for name in ("float32", "decoded", "cast")
         }
@@ -74,7 +75,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
                     form.seconds.clear()
     milliseconds = {name: 1000 * statistics.median(form.seconds) for name, form in forms.items()}
     yield Figure(
-        name=f"Predict of {variant}, float16 decoded at load",
+        name=f"Predict of {spec}, float16 decoded at load",
         value=milliseconds["decoded"],
         unit="ms",
         ratio=milliseconds["decoded"] / milliseconds["float32"],
@@ -92,7 +93,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
+    parser.add_argument("--variant", default="K16-H512")
     parser.add_argument("--classes", type=int, default=NUM_CLASSES)
     parser.add_argument("--frames", type=int, default=MAX_FRAMES)
     parser.add_argument("--rounds", type=int, default=20)

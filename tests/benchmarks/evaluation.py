@@ -27,9 +27,9 @@ from tests.benchmarks.videos import in_turns, write_videos
 from trainer.input_pipeline import Batch, eval_batches
 from trainer.memory import keep_freed_memory
 from trainer.metrics import VideoMetrics
+from trainer.model_spec import ModelSpec
 from trainer.prefetch import prefetch
 from trainer.scorer import Scorer, evaluate
-from trainer.variant import Variant
 from trainer.weights import initial_weights
 from trainer.yt8m import NUM_CLASSES, RGB_SIZE
 
@@ -44,7 +44,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as place:
         files = write_videos(place, _SHARDS, arguments.videos // _SHARDS, arguments.frames)
         model = os.path.join(place, "model")
-        write_saved_model(model, [Member(variant=arguments.variant, weights=weights)])
+        write_saved_model(model, [Member(spec=arguments.variant, weights=weights)])
         del weights
         saved = SavedModelScorer(model)
         batch = next(iter(eval_batches(files, arguments.batch)))
@@ -112,7 +112,7 @@ def _peak_mebibytes(model: str, files: list[str]) -> float:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
+    parser.add_argument("--variant", type=ModelSpec.parse, default="K16-H512")
     parser.add_argument("--videos", type=int, default=640)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--frames", type=int, default=300)

@@ -21,15 +21,16 @@ from typing import NamedTuple
 
 from tests.benchmarks.machine import in_words, machine
 from tests.benchmarks.process import most_memory
+from trainer.model_spec import ModelSpec
 from trainer.sample import write_sample
-from trainer.variant import MIB, Variant
+from trainer.units import MIB
 
 _TIMES = (1, 4, 16)
 _CLASSES = 500
 _SHARDS = 4
 _BATCH = 50
 _MEMBERS = 4
-_VARIANT = Variant(4, 64)
+_SPEC = ModelSpec.parse("K4-H64", _CLASSES)
 _MORE = 1.15
 
 
@@ -83,7 +84,7 @@ def training(files: Sequence[str], videos: int, place: str) -> Work:
         state_every=steps,
         eval_slice=0,
     )
-    return lambda: train(_VARIANT, config, files, [], place, num_classes=_CLASSES)
+    return lambda: train(_SPEC, config, files, [], place)
 
 
 def evaluation(files: Sequence[str], videos: int, place: str) -> Work:
@@ -91,8 +92,8 @@ def evaluation(files: Sequence[str], videos: int, place: str) -> Work:
     from trainer.scorer import Scorer, evaluate
     from trainer.weights import initial_weights
 
-    scorer = Scorer(_VARIANT, _CLASSES)
-    scorer.load(initial_weights(_VARIANT, 0, _CLASSES))
+    scorer = Scorer(_SPEC)
+    scorer.load(initial_weights(_SPEC, 0))
     return lambda: evaluate(scorer, files)
 
 

@@ -17,13 +17,14 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from serving.compression import to_float16
+from serving.codecs import FLOAT16
+from serving.compression import compress
 from serving.saved_model import Member, write_saved_model
 from serving.server import PredictionServer, ServerOptions
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
 from trainer.memory import keep_freed_memory
-from trainer.variant import Variant
+from trainer.model_spec import ModelSpec
 from trainer.weights import initial_weights
 from trainer.yt8m import MAX_FRAMES
 
@@ -87,10 +88,10 @@ def _in_turns(
     return statistics.median(bare), statistics.median(served)
 
 
-def _write(place: str, variants: list[Variant]) -> None:
+def _write(place: str, variants: list[ModelSpec]) -> None:
     members = [
-        Member(variant=variant, weights=to_float16(variant, initial_weights(variant, index)), weight=0.25)
-        for index, variant in enumerate(variants)
+        Member(spec=spec, weights=compress(spec, initial_weights(spec, index), FLOAT16), weight=0.25)
+        for index, spec in enumerate(variants)
     ]
     write_saved_model(f"{place}/base/1", members)
 
@@ -116,7 +117,9 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--variants", type=Variant.parse, nargs="+", default=list(map(Variant.parse, YHLS)))
+    parser.add_argument(
+        "--variants", type=ModelSpec.parse, nargs="+", default=list(map(ModelSpec.parse, YHLS))
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--frames", type=int, default=MAX_FRAMES)
     parser.add_argument("--rounds", type=int, default=8)

@@ -23,18 +23,18 @@ from tests.benchmarks.videos import in_turns, write_videos
 from tests.trainer.reference_step import ReferenceStep
 from trainer.config import TrainingConfig
 from trainer.input_pipeline import train_batches
+from trainer.model_spec import ModelSpec
 from trainer.sample import write_sample
 from trainer.scorer import Scorer, evaluate
 from trainer.train import train
 from trainer.training_step import TrainingStep
-from trainer.variant import Variant
 
 _PEAK_SIZE = 4096
 _STEPS_A_TURN = 3
 _COMPARED_STEPS = 20
 _AUTHORS_OPERATIONS = {("K16-H512", 80, 300): 37.3e9}
 """Counted in the graph of the authors' code, by variant, batch and frames."""
-_GAP_VARIANT = Variant(4, 64)
+_GAP_VARIANT = ModelSpec.parse("K4-H64")
 _GAP_CONFIG = TrainingConfig(
     steps=100,
     batch_size=64,
@@ -47,20 +47,18 @@ _GAP_CONFIG = TrainingConfig(
 )
 
 
-def operations(variant: Variant, batch: int, frames: int) -> int:
+def operations(variant: ModelSpec, batch: int, frames: int) -> int:
     """Floating-point operations of a step's matrix products, forward and backward."""
     dense = batch * sum(
         spec.shape[0] * spec.shape[1]
-        for spec in variant.tensor_specs()
+        for spec in variant.tensors
         if len(spec.shape) == 2 and "cluster" not in spec.name
     )
     clusters = (
         batch
         * frames
         * sum(
-            spec.shape[0] * spec.shape[1]
-            for spec in variant.tensor_specs()
-            if spec.name.endswith("cluster_weights")
+            spec.shape[0] * spec.shape[1] for spec in variant.tensors if spec.name.endswith("cluster_weights")
         )
     )
     # A dense product has two in its gradient. The frames have none, so each of the two with them has one.
@@ -189,7 +187,7 @@ def _gap_in_bfloat16(place: str) -> Figure:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--variant", type=Variant.parse, default="K16-H512")
+    parser.add_argument("--variant", type=ModelSpec.parse, default="K16-H512")
     parser.add_argument("--batch", type=int, default=80)
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=6)

@@ -6,7 +6,11 @@ import numpy as np
 
 from components.run_report.report import assemble_report
 from components.run_report.run_facts import run_facts
-from trainer.variant import MIB, Variant
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
+from trainer.architectures import ARCHITECTURES
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 # Variant: GAP of the best average and of the best single snapshot.
 TABLE_1 = {
@@ -46,7 +50,7 @@ def curves(variant: str, steps: list[int], top: float, seed: int) -> dict:
     many = list(range(steps[-1] // 200, steps[-1] + 1, steps[-1] // 200))
     falling = [4 + 30 * math.exp(-9 * step / steps[-1]) + float(rng.normal(0, 0.15)) for step in many]
     rising = [round(top - 0.4 * math.exp(-6 * step / steps[-1]), 4) for step in steps]
-    rate = [6e5 / (900 + Variant.parse(variant).hidden_size) + float(rng.normal(0, 4)) for _ in many]
+    rate = [6e5 / (900 + ARCHITECTURES.parse(variant).hidden_size) + float(rng.normal(0, 4)) for _ in many]
     return {
         "loss": {"steps": many, "values": falling},
         "learning_rate": {"steps": many, "values": [1e-4 * 0.8 ** (step // 50_000) for step in many]},
@@ -144,7 +148,7 @@ def big_report() -> dict:
         **{name: pair[0] for name, pair in TABLE_1.items()},
         **{n: gap for n, (_, gap) in INFERIOR.items()},
     }
-    sizes = {name: Variant.parse(name).float16_bytes() for name in names}
+    sizes = {name: stored_bytes(ModelSpec.parse(name), FLOAT16) for name in names}
     ensembles = []
     for members, gap in ENSEMBLES:
         chosen = members.split()
@@ -185,10 +189,10 @@ def big_report() -> dict:
         compression=[
             {
                 "variant": name,
-                "float32_bytes": Variant.parse(name).float32_bytes(),
-                "float16_bytes": sizes[name],
-                "rate": 1 - sizes[name] / Variant.parse(name).float32_bytes(),
-                "gap_float16": gaps[name],
+                "float32_bytes": ModelSpec.parse(name).float32_bytes,
+                "stored_bytes": sizes[name],
+                "rate": 1 - sizes[name] / ModelSpec.parse(name).float32_bytes,
+                "gap_stored": gaps[name],
             }
             for name in names
         ],

@@ -13,13 +13,13 @@ from components.checkpoint_averager.ranges import automatic_ranges, configured_r
 from components.checkpoint_averager.search import search
 from serving.card import ModelCard
 from serving.saved_model import read_weights
-from tests.components.tiny_models import CLASSES, MIXTURES, eval_shards, weights_of
+from tests.components.tiny_models import CLASSES, eval_shards, weights_of
 from trainer.averaging import Range
 from trainer.errors import UserError
 from trainer.input_pipeline import eval_batches
+from trainer.model_spec import ModelSpec
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
-from trainer.variant import Variant
 
 STEPS = [10, 20, 30, 40, 50]
 
@@ -123,9 +123,10 @@ def test_leaves_out_what_is_not_finite(tmp_path):
 
 def test_writes_the_best_candidate_of_a_real_model(tmp_path):
     files = eval_shards(tmp_path)
-    variant = Variant(3, 4)
+    spec = ModelSpec.parse("K3-H4", CLASSES)
+    spec.save(str(tmp_path / "snapshots"))
     for step in STEPS:
-        write_snapshot(str(tmp_path / "snapshots"), step, weights_of(variant, step))
+        write_snapshot(str(tmp_path / "snapshots"), step, weights_of("K3-H4", step))
     model = str(tmp_path / "model")
     report = average_checkpoints(str(tmp_path / "snapshots"), files, model, AveragingConfig())
 
@@ -147,7 +148,7 @@ def test_writes_the_best_candidate_of_a_real_model(tmp_path):
         assert value.dtype == np.float32
         mean = np.mean([weights[name] for weights in inside], axis=0, dtype=np.float64)
         np.testing.assert_allclose(value, mean, rtol=1e-6, atol=1e-9)
-    scorer = Scorer(variant, CLASSES, MIXTURES)
+    scorer = Scorer(spec)
     scorer.load(written)
     assert evaluate(scorer, files).gap == pytest.approx(member.gap, abs=1e-6)
     assert tf.saved_model.contains_saved_model(model)
@@ -171,15 +172,15 @@ def test_averages_alone_are_settled_and_kept_so(tmp_path):
 
 
 def test_moving_statistics_of_an_average_are_measured_on_the_train_split(tmp_path):
-    variant = Variant(4, 6)
-    weights = [weights_of(variant, seed) for seed in (1, 2)]
+    spec = ModelSpec.parse("K4-H6", CLASSES)
+    weights = [weights_of("K4-H6", seed) for seed in (1, 2)]
     for step, each in enumerate(weights):
         write_snapshot(str(tmp_path / "snapshots"), step, each)
     files = eval_shards(tmp_path)
     config = AveragingConfig(automatic=False, fractions=((0.0, 1.0),), batch_norm_videos=20)
     report = average_checkpoints(str(tmp_path / "snapshots"), files, str(tmp_path / "model"), config, files)
     mean = {name: (weights[0][name] + weights[1][name]) / 2 for name in weights[0]}
-    scorer = Scorer(variant, CLASSES, MIXTURES)
+    scorer = Scorer(spec)
     scorer.load(mean)
     averaged = evaluate(scorer, files).gap
     scorer.load(mean | scorer.statistics(eval_batches(files, 128, CLASSES, limit=20)))

@@ -17,13 +17,18 @@ from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import fitting_combinations, inferior_to
 from components.ensemble_assembler.weighting import MeritWeights, tuned_weights
 from serving.card import ModelCard
-from serving.compression import to_float16
-from serving.saved_model import Member, read_weights, write_saved_model
+from serving.codecs import FLOAT16
+from serving.compression import compress, stored_bytes
+from serving.saved_model import Member, read_stored, write_saved_model
 from serving.vocabulary import Vocabulary
-from tests.components.tiny_models import CLASSES, MIXTURES, eval_shards, weights_of
+from tests.components.tiny_models import CLASSES, eval_shards, weights_of
+from trainer.architectures.gated_net_vlad import TABLE1
 from trainer.errors import UserError
 from trainer.metrics import VideoMetrics
-from trainer.variant import MIB, TABLE1, Variant
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
+
+TABLE1_BYTES = [stored_bytes(ModelSpec(variant), FLOAT16) for variant in TABLE1]
 
 
 def models(*pairs):
@@ -65,7 +70,12 @@ class TestInferior:
             0.8744, 0.8731, 0.8721, 0.8718, 0.87171, 0.8717, 0.8712, 0.8702, 0.8685, 0.8684, 0.8683, 0.8665, 0.8660,
             0.8658, 0.8644, 0.8616, 0.8605, 0.8594,
         )  # fmt: skip
-        entries = models(*((variant.float16_bytes(), gap) for variant, gap in zip(TABLE1, gaps, strict=True)))
+        entries = models(
+            *(
+                (stored_bytes(ModelSpec(variant), FLOAT16), gap)
+                for variant, gap in zip(TABLE1, gaps, strict=True)
+            )
+        )
         assert inferior_to(entries) == [None] * 18
 
     @given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from([0.1, 0.2, 0.3])), min_size=1, max_size=9))
@@ -86,9 +96,7 @@ class TestInferior:
 
 class TestCombinations:
     def test_the_paper_counts_14224(self):
-        assert (
-            len(fitting_combinations([variant.float16_bytes() for variant in TABLE1], 1024 * MIB)) == 14_224
-        )
+        assert len(fitting_combinations(TABLE1_BYTES, 1024 * MIB)) == 14_224
 
     def test_limit_to_the_byte(self):
         assert (0, 1) in fitting_combinations([60, 40], 100)
@@ -203,11 +211,11 @@ class TestSearch:
 def write_models(directory, names):
     paths = []
     for index, name in enumerate(names):
-        variant = Variant.parse(name)
-        weights = to_float16(variant, weights_of(variant, index), CLASSES, MIXTURES)
+        spec = ModelSpec.parse(name, CLASSES)
+        weights = compress(spec, weights_of(name, index), FLOAT16)
         path = str(directory / f"model-{index}")
-        member = Member(variant=variant, weights=weights, first_step=10, last_step=20, snapshots=2)
-        write_saved_model(path, [member], CLASSES, MIXTURES)
+        member = Member(spec=spec, weights=weights, first_step=10, last_step=20, snapshots=2)
+        write_saved_model(path, [member])
         paths.append(path)
     return paths
 
@@ -233,11 +241,11 @@ class TestAssemble:
         assert sum(best["weights"]) == pytest.approx(1)
         assert (card.gap, card.bytes) == (best["gap"], best["bytes"])
         for index, member in enumerate(card.members):
-            source = read_weights(paths[["K2-H3", "K3-H5", "K4-H7"].index(member.variant)])
-            written = read_weights(target, index)
+            source = read_stored(paths[["K2-H3", "K3-H5", "K4-H7"].index(member.variant)])
+            written = read_stored(target, index)
             for name, value in source.items():
-                assert written[name].dtype == value.dtype
-                np.testing.assert_array_equal(written[name], value)
+                assert written[name].codec == value.codec
+                np.testing.assert_array_equal(written[name].parts["values"], value.parts["values"])
             assert (member.first_step, member.last_step, member.snapshots) == (10, 20, 2)
 
     def test_one_model_is_an_ensemble_of_one(self, tmp_path):
@@ -263,7 +271,7 @@ class TestAssemble:
             assemble(paths, files, str(tmp_path / "ensemble"), 100)
 
     def test_refuses_an_ensemble_as_a_member(self, tmp_path):
-        member = Member(variant=Variant(2, 3), weights=weights_of("K2-H3", 0), weight=0.5)
-        write_saved_model(str(tmp_path / "two"), [member, member], CLASSES, MIXTURES)
+        member = Member(spec=ModelSpec.parse("K2-H3", CLASSES), weights=weights_of("K2-H3", 0), weight=0.5)
+        write_saved_model(str(tmp_path / "two"), [member, member])
         with pytest.raises(UserError, match="single model"):
             assemble([str(tmp_path / "two")], [], str(tmp_path / "ensemble"), MIB)

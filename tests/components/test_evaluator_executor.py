@@ -44,7 +44,7 @@ def write_model(uri: str, table: np.ndarray, tensor_bytes: int = 1000, gap: floa
     directory = os.path.join(uri, "Format-Serving")
     model = TableModel(table)
     tf.saved_model.save(model, directory, signatures={"predictions": model.predictions})
-    card = ModelCard(num_classes=table.shape[1], num_mixtures=5, bytes=tensor_bytes, gap=gap, members=())
+    card = ModelCard(num_classes=table.shape[1], bytes=tensor_bytes, gap=gap, members=())
     card.save(directory)
 
 

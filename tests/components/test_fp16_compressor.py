@@ -7,15 +7,16 @@ import pytest
 
 from components.fp16_compressor.compressor import allowed_change, check_gap, compress_model
 from serving.card import ModelCard
-from serving.compression import to_float16
-from serving.saved_model import Member, read_weights, write_saved_model
-from tests.components.tiny_models import CLASSES, MIXTURES, eval_shards, weights_of
+from serving.codecs import FLOAT16
+from serving.compression import compress, stored_bytes
+from serving.saved_model import Member, read_stored, read_weights, write_saved_model
+from tests.components.tiny_models import CLASSES, eval_shards, weights_of
 from trainer.errors import UserError
 from trainer.metrics import Metrics
+from trainer.model_spec import ModelSpec
 from trainer.scorer import Scorer, evaluate
-from trainer.variant import Variant
 
-VARIANT = Variant(3, 4)
+SPEC = ModelSpec.parse("K3-H4", CLASSES)
 
 
 def metrics(gap, videos=17_600):
@@ -23,38 +24,38 @@ def metrics(gap, videos=17_600):
 
 
 def write(directory, weights):
-    member = Member(variant=VARIANT, weights=weights, gap=0.25, first_step=10, last_step=30, snapshots=3)
-    write_saved_model(directory, [member], CLASSES, MIXTURES)
+    member = Member(spec=SPEC, weights=weights, gap=0.25, first_step=10, last_step=30, snapshots=3)
+    write_saved_model(directory, [member])
 
 
 def test_compresses_and_reports(tmp_path):
     source, target, files = str(tmp_path / "source"), str(tmp_path / "target"), eval_shards(tmp_path)
-    weights = weights_of(VARIANT, 1)
+    weights = weights_of("K3-H4", 1)
     write(source, weights)
     report = compress_model(source, files, target, tolerance=0.01)
 
-    expected = to_float16(VARIANT, weights, CLASSES, MIXTURES)
-    written = read_weights(target)
+    expected = compress(SPEC, weights, FLOAT16)
+    stored, written = read_stored(target), read_weights(target)
     for name, value in expected.items():
-        assert written[name].dtype == value.dtype
-        np.testing.assert_array_equal(written[name], value)
+        assert stored[name].codec == value.codec
+        np.testing.assert_array_equal(stored[name].parts["values"], value.parts["values"])
     (member,) = ModelCard.load(target).members
     assert (member.first_step, member.last_step, member.snapshots) == (10, 30, 3)
-    assert member.gap == report["gap_float16"]
-    assert member.bytes == report["float16_bytes"] == VARIANT.float16_bytes(CLASSES, MIXTURES)
-    assert report["float32_bytes"] == VARIANT.float32_bytes(CLASSES, MIXTURES)
-    assert report["rate"] == 1 - report["float16_bytes"] / report["float32_bytes"]
+    assert member.gap == report["gap_stored"]
+    assert member.bytes == report["stored_bytes"] == stored_bytes(SPEC, FLOAT16)
+    assert report["float32_bytes"] == SPEC.float32_bytes
+    assert report["rate"] == 1 - report["stored_bytes"] / report["float32_bytes"]
     assert report["videos"] == 30
-    scorer = Scorer(VARIANT, CLASSES, MIXTURES)
-    for values, key in ((weights, "gap_float32"), (written, "gap_float16")):
+    scorer = Scorer(SPEC)
+    for values, key in ((weights, "gap_float32"), (written, "gap_stored")):
         scorer.load(values)
         assert evaluate(scorer, files).gap == report[key]
-    dtypes = {tensor["name"]: tensor["dtype"] for tensor in report["tensors"]}
+    dtypes = {tensor["name"]: tensor["encoding"] for tensor in report["tensors"]}
     assert sorted(dtypes.values()) == ["float16"] * 4 + ["float32"] * 28
 
 
 def test_refuses_an_overflow_and_writes_nothing(tmp_path):
-    weights = weights_of(VARIANT, 1)
+    weights = weights_of("K3-H4", 1)
     weights["experts/weights"][2, 1] = 1e5
     write(str(tmp_path / "source"), weights)
     with pytest.raises(UserError, match=r"experts/weights\[2, 1\]"):
@@ -63,20 +64,20 @@ def test_refuses_an_overflow_and_writes_nothing(tmp_path):
 
 
 def test_refuses_a_change_of_gap_and_writes_nothing(tmp_path, monkeypatch):
-    write(str(tmp_path / "source"), weights_of(VARIANT, 1))
+    write(str(tmp_path / "source"), weights_of("K3-H4", 1))
 
-    def spoil(variant, weights, *sizes):
-        return {name: np.zeros_like(value) for name, value in weights.items()}
+    def spoil(spec, weights, codec):
+        return compress(spec, {name: np.zeros_like(value) for name, value in weights.items()}, codec)
 
-    monkeypatch.setattr("components.fp16_compressor.compressor.to_float16", spoil)
+    monkeypatch.setattr("components.fp16_compressor.compressor.compress", spoil)
     with pytest.raises(UserError, match="float16 changes GAP by"):
         compress_model(str(tmp_path / "source"), eval_shards(tmp_path), str(tmp_path / "target"))
     assert not (tmp_path / "target").exists()
 
 
 def test_refuses_an_ensemble(tmp_path):
-    member = Member(variant=VARIANT, weights=weights_of(VARIANT, 1), weight=0.5)
-    write_saved_model(str(tmp_path / "source"), [member, member], CLASSES, MIXTURES)
+    member = Member(spec=SPEC, weights=weights_of("K3-H4", 1), weight=0.5)
+    write_saved_model(str(tmp_path / "source"), [member, member])
     with pytest.raises(UserError, match="one of 2 members"):
         compress_model(str(tmp_path / "source"), [], str(tmp_path / "target"))
 
@@ -86,6 +87,6 @@ def test_refuses_an_ensemble(tmp_path):
 def test_tolerance_just_met_and_just_missed(videos, sign):
     allowed = 1e-4 * max(1, math.sqrt(17_600 / videos))
     assert allowed_change(1e-4, videos) == pytest.approx(allowed)
-    check_gap(VARIANT, metrics(0.5, videos), metrics(0.5 + sign * allowed * 0.999, videos), 1e-4)
+    check_gap(SPEC, FLOAT16, metrics(0.5, videos), metrics(0.5 + sign * allowed * 0.999, videos), 1e-4)
     with pytest.raises(UserError, match=f"{videos} videos"):
-        check_gap(VARIANT, metrics(0.5, videos), metrics(0.5 + sign * allowed * 1.001, videos), 1e-4)
+        check_gap(SPEC, FLOAT16, metrics(0.5, videos), metrics(0.5 + sign * allowed * 1.001, videos), 1e-4)

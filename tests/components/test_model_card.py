@@ -32,7 +32,7 @@ DATA = {
 
 def card(members=MEMBERS):
     size = sum(member.bytes for member in members)
-    return ModelCard(num_classes=3862, num_mixtures=5, bytes=size, gap=0.81, members=members)
+    return ModelCard(num_classes=3862, bytes=size, gap=0.81, members=members)
 
 
 def written(**changes):
@@ -76,7 +76,7 @@ def test_with_a_holdout_both_numbers_are_given():
 
 def test_what_is_not_known_is_said():
     lines = written(card=card(MEMBERS[:1]))
-    assert "A Gated NetVLAD model" in lines
+    assert "A video model" in lines
     assert "It was not evaluated." in lines
     assert "- How much data it was trained on is not recorded." in lines
 

@@ -72,9 +72,7 @@ def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path, gcs, plac
 
     candidate = artifact(standard_artifacts.Model, "candidate")
     fill(f"{candidate.uri}/Format-Serving")
-    ModelCard(num_classes=2, num_mixtures=1, bytes=1, gap=None, members=()).save(
-        f"{candidate.uri}/Format-Serving"
-    )
+    ModelCard(num_classes=2, bytes=1, gap=None, members=()).save(f"{candidate.uri}/Format-Serving")
     blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
     blessing.set_int_custom_property("blessed", 1)
     infra = artifact(standard_artifacts.InfraBlessing, "infra")

@@ -130,7 +130,7 @@ def test_colours_are_those_of_the_variant_in_every_picture(report):
 
 def test_pareto_front():
     rows = [(1, 0.5), (2, 0.4), (2, 0.6), (3, 0.6), (4, 0.7)]
-    members = [{"float16_mib": mib, "gap": gap} for mib, gap in rows]
+    members = [{"stored_mib": mib, "gap": gap} for mib, gap in rows]
     assert pareto_front(members) == [members[0], members[2], members[4]]
 
 
@@ -214,7 +214,7 @@ DEGENERATE = {
     "one of each NaN": one_of_each_broken,
     "no metrics": lambda report: {
         **report,
-        "members": [{**row, "gap": None, "float16_mib": None} for row in report["members"]],
+        "members": [{**row, "gap": None, "stored_mib": None} for row in report["members"]],
     },
 }
 

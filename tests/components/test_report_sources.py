@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics
 
 from components.run_report import curves, provenance
 from components.run_report.curves import read_curves
+from components.run_report.files import read_json
 from components.run_report.provenance import code_version
 from components.run_report.sources import read_sources
 from components.run_report.statistics import read_anomalies, read_statistics
@@ -146,3 +147,11 @@ def test_the_trainers_tags_are_those_that_are_read():
     source = (Path(__file__).parents[2] / "trainer" / "train.py").read_text(encoding="utf-8")
     assert set(TAGS) == set(CURVES)
     assert all(f'tf.summary.scalar("{tag}"' in source for tag in TAGS)
+
+
+def test_reports_of_before_there_were_codecs_have_today_s_keys(tmp_path):
+    old = '{"members": [{"float16_mib": 2.5}], "float16_bytes": 7, "gap_float16": 0.5, "rate": 0.25}'
+    (tmp_path / "report.json").write_text(old)
+    assert read_json(str(tmp_path / "report.json")) == {
+        "members": [{"stored_mib": 2.5}], "stored_bytes": 7, "gap_stored": 0.5, "rate": 0.25,
+    }  # fmt: skip

@@ -9,7 +9,7 @@ from components.run_report.report import assemble_report
 from components.run_report.summary import tiles
 from components.run_report.tables import conclusions, markdown, render
 from tests.components.test_report_sources import log
-from trainer.variant import MIB
+from trainer.units import MIB
 
 
 def averaging(variant, single, average):
@@ -22,13 +22,13 @@ def averaging(variant, single, average):
     }
 
 
-def compression(variant, float32_mib, float16_mib):
+def compression(variant, float32_mib, stored_mib):
     return {
         "variant": variant,
         "float32_bytes": int(float32_mib * MIB),
-        "float16_bytes": int(float16_mib * MIB),
-        "rate": 1 - float16_mib / float32_mib,
-        "gap_float16": 0.5,
+        "stored_bytes": int(stored_mib * MIB),
+        "rate": 1 - stored_mib / float32_mib,
+        "gap_stored": 0.5,
     }
 
 
@@ -81,7 +81,7 @@ def test_members_by_decreasing_size(report):
     assert report["members"][0] == {
         "variant": "K24-H1440",
         "float32_mib": 714.9375,
-        "float16_mib": 381.375,
+        "stored_mib": 381.375,
         "rate": pytest.approx(0.46656, abs=1e-5),
         "average_gap": 0.8744,
         "single_gap": 0.8682,
@@ -93,7 +93,7 @@ def test_members_by_decreasing_size(report):
 def test_markdown_tables(report):
     lines = markdown(report).splitlines()
     header = (
-        "| member | float32 MiB | float16 MiB | rate | best averaged GAP | best single GAP | inferior to |"
+        "| member | float32 MiB | stored MiB | rate | best averaged GAP | best single GAP | inferior to |"
     )
     at = lines.index(header)
     assert lines[at + 1] == "| --- | ---: | ---: | ---: | ---: | ---: | --- |"

@@ -35,7 +35,7 @@ def make(kind, uri):
 def candidate(artifacts, tmp_path):
     model = make(artifacts.Model, tmp_path / "candidate")
     directory = write_tiny_model(str(tmp_path / "candidate" / "Format-Serving"))
-    ModelCard(num_classes=30, num_mixtures=1, bytes=4, gap=None, members=()).save(directory)
+    ModelCard(num_classes=30, bytes=4, gap=None, members=()).save(directory)
     return model
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from tests.records import write_shards
-from trainer.variant import Variant
+from trainer.model_spec import ModelSpec
 from trainer.weights import Arrays, initial_weights
 
-CLASSES, MIXTURES = 12, 2
+CLASSES = 12
 
 
 def eval_shards(directory: Path, videos: int = 30) -> list[str]:
@@ -16,10 +16,9 @@ def eval_shards(directory: Path, videos: int = 30) -> list[str]:
     return write_shards(directory, shards=1, videos=videos, num_classes=CLASSES)
 
 
-def weights_of(variant: Variant | str, seed: int) -> Arrays:
+def weights_of(name: str, seed: int) -> Arrays:
     """Random weights whose answers differ from video to video."""
-    variant = Variant.parse(str(variant))
-    weights = initial_weights(variant, seed, CLASSES, MIXTURES)
+    weights = initial_weights(ModelSpec.parse(name, CLASSES), seed)
     generator = np.random.default_rng(seed)
     for name, value in weights.items():
         if name.endswith("moving_variance"):

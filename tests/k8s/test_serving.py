@@ -8,9 +8,13 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from pipeline.recipe_sections import EnsembleSection
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
 from tests.k8s.overlays import SERVING, container, find, settings
 from tests.k8s.serving_protos import BatchingParameters, MonitoringConfig
-from trainer.variant import GRID28, MIB, TABLE1, Variant
+from trainer.architectures.gated_net_vlad import GRID28, TABLE1
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 EVERY = pytest.mark.parametrize("overlay", SERVING)
 CANARY = ("serving/overlays/canary-1", "serving/overlays/canary-2")
@@ -49,19 +53,19 @@ def versions(objects):
     return list(model_config(objects).model_version_policy.specific.versions)
 
 
-def resident(variant: Variant) -> int:
+def resident(spec: ModelSpec) -> int:
     """Bytes in memory of a variant stored in float16: what is decoded is there twice, 2 + 4 bytes a weight."""
-    return sum((6 if spec.compressible else 4) * spec.size for spec in variant.tensor_specs())
+    return sum((6 if tensor.compressible else 4) * tensor.size for tensor in spec.tensors)
 
 
 # Memory
 
 
 def test_six_bytes_a_weight_are_three_times_what_is_stored_at_most():
-    for variant in GRID28:
-        weights = sum(spec.size for spec in variant.tensor_specs())
-        assert variant.float32_bytes() < resident(variant) <= 6 * weights
-        assert resident(variant) <= 3 * variant.float16_bytes()
+    for spec in map(ModelSpec, GRID28):
+        weights = sum(tensor.size for tensor in spec.tensors)
+        assert spec.float32_bytes < resident(spec) <= 6 * weights
+        assert resident(spec) <= 3 * stored_bytes(spec, FLOAT16)
 
 
 @EVERY
@@ -81,7 +85,7 @@ def test_the_largest_model_allowed_fits_into_the_memory_limit(build, overlay):
 
 def test_every_ensemble_of_table_1_that_may_be_pushed_fits_as_well(build):
     limit = quantity(container(build("serving/overlays/cpu"))["resources"]["limits"]["memory"])
-    sizes = [(variant.float16_bytes(), resident(variant)) for variant in TABLE1]
+    sizes = [(stored_bytes(spec, FLOAT16), resident(spec)) for spec in map(ModelSpec, TABLE1)]
     largest = max(
         sum(in_memory for _, in_memory in members)
         for count in range(1, 6)

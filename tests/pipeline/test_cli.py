@@ -39,7 +39,7 @@ def test_sizes_without_variants_is_table1() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["sizes", "--variants", "K24"], "a variant is written K<clusters>-H<hidden>"),
+        (["sizes", "--variants", "K24"], "an architecture is written like K24-H1440"),
         (["sizes", "--nonsense"], "--nonsense"),
         (["nonsense"], "nonsense"),
         (["run"], "--recipe"),

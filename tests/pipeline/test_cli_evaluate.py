@@ -14,9 +14,9 @@ from serving.saved_model import Member, write_saved_model
 from serving.scoring import SavedModelScorer, label_rows
 from trainer.encoding import encode_frames, sequence_example
 from trainer.metrics import VideoMetrics
+from trainer.model_spec import ModelSpec
 from trainer.records import read_videos
 from trainer.tfrecord import write_tfrecords
-from trainer.variant import Variant
 from trainer.weights import initial_weights
 
 pytestmark = pytest.mark.slow
@@ -28,9 +28,9 @@ CLASSES = 40
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """versions/3 holds a model; a.tfrecord 30 videos, b.tfrecord 20 and one label that is out of range."""
     directory = tmp_path_factory.mktemp("evaluate")
-    variant = Variant.parse("K2-H4")
-    member = Member(variant=variant, weights=initial_weights(variant, 0, CLASSES))
-    write_saved_model(str(directory / "versions" / "3"), [member], CLASSES)
+    spec = ModelSpec.parse("K2-H4", CLASSES)
+    member = Member(spec=spec, weights=initial_weights(spec, 0))
+    write_saved_model(str(directory / "versions" / "3"), [member])
     (directory / "foreign").mkdir()
     (directory / "foreign" / "saved_model.pb").write_bytes(b"graph")
     rng = np.random.default_rng(0)

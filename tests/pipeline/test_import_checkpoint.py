@@ -13,9 +13,9 @@ from serving.servable import Servable
 from serving.warmup import run_warmup
 from tests.records import random_example
 from trainer.errors import UserError
+from trainer.model_spec import ModelSpec
 from trainer.snapshots import write_tensors
 from trainer.tf1_checkpoint import TF1_NAMES
-from trainer.variant import Variant
 from trainer.weights import initial_weights
 
 CLASSES = 30
@@ -26,8 +26,8 @@ def invoke(*arguments):
 
 
 def test_answers_as_the_same_weights(tmp_path):
-    variant = Variant(4, 5)
-    weights = initial_weights(variant, 1, CLASSES)
+    spec = ModelSpec.parse("K4-H5", CLASSES)
+    weights = initial_weights(spec, 1)
     write_tensors(
         str(tmp_path / "ckpt-9"), {f"tower/{TF1_NAMES[name]}": value for name, value in weights.items()}
     )
@@ -38,9 +38,9 @@ def test_answers_as_the_same_weights(tmp_path):
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert answer["tensors"] == 32
-    assert answer["bytes"] == variant.float32_bytes(CLASSES)
+    assert answer["bytes"] == spec.float32_bytes
 
-    write_saved_model(str(tmp_path / "direct"), [Member(variant=variant, weights=weights)], CLASSES)
+    write_saved_model(str(tmp_path / "direct"), [Member(spec=spec, weights=weights)])
     generator = np.random.default_rng(0)
     examples = tf.constant([random_example(generator, frames) for frames in (1, 4)])
     predictions = [

@@ -254,9 +254,9 @@ def test_the_page_of_a_run_is_one_file_at_its_address_and_metrics_are_metadata(b
     content = {
         "variant": "K2-H4",
         "float32_bytes": 2**21,
-        "float16_bytes": 2**20,
+        "stored_bytes": 2**20,
         "rate": 0.5,
-        "gap_float16": 0.25,
+        "gap_stored": 0.25,
     }
     (data / "report.json").write_text(json.dumps(content), encoding="utf-8")
     given = {"name": "7", "uri": "/never/read", "metadata": {"payload_uri": str(data)}}

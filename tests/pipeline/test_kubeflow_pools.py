@@ -5,11 +5,12 @@ import pytest
 from pipeline.kubeflow.pools import PoolSection, make_pool, pool_profiles
 from pipeline.kubeflow.sizing import GIB, Resources, host_bytes, step_resources, training_bytes
 from pipeline.recipe_loader import load_recipe
+from trainer.architectures.gated_net_vlad import GRID28
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
-from trainer.variant import GRID28, Variant
+from trainer.model_spec import ModelSpec
 
-SMALL, LARGE = Variant(8, 64), Variant(24, 1440)
+SMALL, LARGE = ModelSpec.parse("K8-H64"), ModelSpec.parse("K24-H1440")
 
 
 def test_profiles() -> None:
@@ -79,19 +80,19 @@ def test_recipe_refuses(override: str, reason: str) -> None:
 
 def test_device_memory_is_weights_gradients_slots_and_batch() -> None:
     training = TrainingConfig()
-    weights = LARGE.float32_bytes()
+    weights = LARGE.float32_bytes
     # A batch of nothing but its smallest: what is left is five copies of the weights.
     one = training_bytes(LARGE, training.model_copy(update={"batch_size": 1, "frames_per_video": 1}))
     assert 5 * weights < one < 5 * weights + 2**20 * 2
     # Frames are the batch: input, normalised, two gradients, of 1152 float32 values each, and the clusters'.
     more = training_bytes(LARGE, training.model_copy(update={"batch_size": 1, "frames_per_video": 101}))
     assert more - one == 100 * 4 * (4 * 1152 + 6 * (24 + 12))
-    assert host_bytes(LARGE, training) - host_bytes(SMALL, training) == 4 * (weights - SMALL.float32_bytes())
+    assert host_bytes(LARGE, training) - host_bytes(SMALL, training) == 4 * (weights - SMALL.float32_bytes)
 
 
 def test_every_variant_of_the_paper_fits_the_pool_of_its_time() -> None:
-    for variant in GRID28:
-        assert training_bytes(variant, TrainingConfig()) + 1.5 * GIB < pool_profiles()["1080ti"].gpu_gib * GIB
+    for spec in map(ModelSpec, GRID28):
+        assert training_bytes(spec, TrainingConfig()) + 1.5 * GIB < pool_profiles()["1080ti"].gpu_gib * GIB
 
 
 def test_what_steps_ask_for() -> None:

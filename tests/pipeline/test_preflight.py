@@ -15,10 +15,12 @@ from pipeline.disk_space import check_room, examples_bytes, run_needs, training_
 from pipeline.preflight import check_before_run
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import parse_recipe
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
 from tests.pipeline.tiny_recipe import tiny_recipe
 from trainer.directories import write_problem
 from trainer.errors import UserError
-from trainer.variant import Variant
+from trainer.model_spec import ModelSpec
 
 
 @pytest.fixture
@@ -105,9 +107,9 @@ def test_a_bucket_is_asked_whether_it_takes_a_version(recipe, tmp_path, gcs):
 
 def test_what_a_run_writes_is_counted_by_the_recipe(recipe, tmp_path, tiny_sample):
     made = recipe()
-    variants = [Variant.parse("K2-H4"), Variant.parse("K2-H6")]
+    variants = [ModelSpec.parse("K2-H4"), ModelSpec.parse("K2-H6")]
     # 6 steps with a snapshot every second: three snapshots, one state of three copies, one exported model.
-    assert training_bytes(made, variants[0]) == 7 * variants[0].float32_bytes()
+    assert training_bytes(made, variants[0]) == 7 * variants[0].float32_bytes
     files = sorted(map(str, tiny_sample.iterdir()))
     size = sum(os.path.getsize(path) for path in files)
     assert 0.5 * size < examples_bytes(files) <= size, "frame-level records stay as they are"
@@ -120,8 +122,8 @@ def test_what_a_run_writes_is_counted_by_the_recipe(recipe, tmp_path, tiny_sampl
             sums[need.place] = sums.get(need.place, 0) + need.size
         return sums
 
-    smallest = variants[0].float16_bytes()
-    each = sum(8 * one.float32_bytes() + one.float16_bytes() for one in variants)
+    smallest = stored_bytes(variants[0], FLOAT16)
+    each = sum(8 * one.float32_bytes + stored_bytes(one, FLOAT16) for one in variants)
     assert needed() == {
         "--root": examples_bytes(files) + each + smallest, "push.directory": smallest, "TMPDIR": smallest,
     }  # fmt: skip

@@ -3,8 +3,12 @@ import yaml
 
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import load_recipe, parse_recipe, recipe_names
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
+from trainer.architectures.gated_net_vlad import GRID28, TABLE1
 from trainer.errors import UserError
-from trainer.variant import GRID28, MIB, TABLE1, Variant
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 SMALL = {
     "name": "small",
@@ -39,7 +43,7 @@ def test_table1_and_grid28_hold_the_papers_variants() -> None:
 
 def test_yhls_fits_the_papers_limit_at_the_papers_size() -> None:
     recipe = load_recipe("yhls")
-    size = sum(variant.float16_bytes() for variant in recipe.variants)
+    size = sum(stored_bytes(recipe.spec_of(variant), FLOAT16) for variant in recipe.variants)
     assert size <= recipe.ensemble.limit_bytes == 1024 * MIB
     assert size / MIB == pytest.approx(1019.7, abs=0.05)
 
@@ -82,7 +86,7 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
     [
         ({"variants": []}, "variants: "),
         ({"variants": ["K4-H8", "K4-H8"]}, "variants: K4-H8 stands there more than once"),
-        ({"variants": ["K4H8"]}, "variants.0: a variant is written K<clusters>-H<hidden>"),
+        ({"variants": ["K4H8"]}, "variants.0: an architecture is written like K4-H8. Received"),
         (
             {"training": {"steps": 0}},
             "training.steps: input should be greater than or equal to 1. Received: 0",
@@ -117,7 +121,7 @@ def test_wrong_value_is_refused_with_its_place(changes: dict[str, object], part:
 
 
 def test_limit_holds_at_n_bytes_and_not_at_one_less() -> None:
-    needed = Variant.parse("K4-H8").float16_bytes()
+    needed = stored_bytes(ModelSpec.parse("K4-H8"), FLOAT16)
     assert small(ensemble={"limit_mib": needed / MIB}).ensemble.limit_bytes == needed
     assert "no variant fits" in refusal(ensemble={"limit_mib": (needed - 1) / MIB})
 

@@ -87,7 +87,7 @@ def test_predict_shows_the_models_own_names(
 ) -> None:
     path, _ = records
     model = str(tmp_path / "model")
-    write_saved_model(model, [make_member("K2-H3", 1)], 40, vocabulary=Vocabulary({3: "Vehicle"}))
+    write_saved_model(model, [make_member("K2-H3", 1)], vocabulary=Vocabulary({3: "Vehicle"}))
     asked = ("predict", path, "--model", model, "--limit", "1", "--json")
     names, given = (
         {one["class"]: one["name"] for one in json.loads(run(*asked, *more))["videos"][0]["classes"]}

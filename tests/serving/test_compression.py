@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from serving.compression import to_float16
+from serving.codecs import FLOAT16
+from serving.compression import compress, stored_bytes
+from trainer.architectures.gated_net_vlad import TABLE1
 from trainer.errors import UserError
-from trainer.variant import MIB, TABLE1, Variant
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 from trainer.weights import initial_weights
 
 # The paper's Table 1: float32 MiB, float16 MiB, rate in per cent.
@@ -30,21 +33,21 @@ PAPER = {
     "K16-H256": (158.65, 80.21, 49.4),
 }
 BIG = {"hidden1/weights", "gates/weights", "experts/weights", "gating_prob/weights"}
-VARIANT, CLASSES = Variant(4, 6), 10
+SPEC = ModelSpec.parse("K4-H6", 10)
 
 
 @pytest.fixture
 def weights():
-    return initial_weights(VARIANT, 0, CLASSES)
+    return initial_weights(SPEC, 0)
 
 
 @pytest.mark.parametrize("variant", TABLE1, ids=str)
 def test_sizes_of_the_paper(variant):
     # Arrays without memory of their own: a gigabyte of zeros would prove nothing more.
-    zeros = {spec.name: np.broadcast_to(np.float32(0), spec.shape) for spec in variant.tensor_specs()}
+    zeros = {spec.name: np.broadcast_to(np.float32(0), spec.shape) for spec in ModelSpec(variant).tensors}
     stored = {
         spec.name: np.broadcast_to(np.float16(0) if spec.name in BIG else np.float32(0), spec.shape)
-        for spec in variant.tensor_specs()
+        for spec in ModelSpec(variant).tensors
     }
     assert len(zeros) == 32
     float32, float16, rate = PAPER[str(variant)]
@@ -52,16 +55,16 @@ def test_sizes_of_the_paper(variant):
     assert before / MIB == pytest.approx(float32, abs=0.0051)
     assert after / MIB == pytest.approx(float16, abs=0.0051)
     assert 100 * (1 - after / before) == pytest.approx(rate, abs=0.051)
-    assert (before, after) == (variant.float32_bytes(), variant.float16_bytes())
+    assert (before, after) == (ModelSpec(variant).float32_bytes, stored_bytes(ModelSpec(variant), FLOAT16))
 
 
 def test_exactly_the_four_big_tensors(weights):
-    compressed = to_float16(VARIANT, weights, CLASSES)
+    compressed = compress(SPEC, weights, FLOAT16)
     assert compressed.keys() == weights.keys()
-    assert {name for name, value in compressed.items() if value.dtype == np.float16} == BIG
-    assert sum(value.nbytes for value in compressed.values()) == VARIANT.float16_bytes(CLASSES)
+    assert {name for name, value in compressed.items() if value.codec == FLOAT16} == BIG
+    assert sum(value.nbytes for value in compressed.values()) == stored_bytes(SPEC, FLOAT16)
     for name, value in compressed.items():
-        np.testing.assert_array_equal(value, weights[name].astype(value.dtype))
+        np.testing.assert_array_equal(value.decode(), weights[name].astype(value.codec.name))
 
 
 @pytest.mark.parametrize(
@@ -72,12 +75,12 @@ def test_names_the_weight_that_does_not_fit(weights, value, text):
     weights["gates/weights"][3, 5] = value
     weights["gates/weights"][4, 1] = 1e6
     with pytest.raises(UserError, match=rf"K4-H6: gates/weights\[3, 5\] = .* {text}.*\(2 such values\)"):
-        to_float16(VARIANT, weights, CLASSES)
+        compress(SPEC, weights, FLOAT16)
 
 
 def test_largest_and_smallest_values_pass(weights):
     weights["gates/weights"][0, :3] = 65504, -65504, 1e-9
     weights["gating/weights"][0, 0] = 1e6  # stays float32
-    compressed = to_float16(VARIANT, weights, CLASSES)
-    assert compressed["gates/weights"][0, :3].tolist() == [65504, -65504, 0]
-    assert compressed["gating/weights"][0, 0] == 1e6
+    compressed = compress(SPEC, weights, FLOAT16)
+    assert compressed["gates/weights"].decode()[0, :3].tolist() == [65504, -65504, 0]
+    assert compressed["gating/weights"].decode()[0, 0] == 1e6

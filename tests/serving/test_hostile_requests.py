@@ -104,7 +104,7 @@ def ask(channel: grpc.Channel, method: str, data: bytes, **options: object) -> t
 def victim(tmp_path_factory) -> Iterator[Victim]:
     directory = tmp_path_factory.mktemp("models")
     members = [make_member("K2-H4", 1, 0.7), make_member("K2-H3", 2, 0.3)]
-    write_saved_model(str(directory / "ours"), members, 40, vocabulary=Vocabulary({1: "Game"}))
+    write_saved_model(str(directory / "ours"), members, vocabulary=Vocabulary({1: "Game"}))
     write_tiny_model(str(directory / "tiny"))
     bases = [str(directory / "served" / name) for name in ("ours", "tiny")]
     for base, source in zip(bases, ("ours", "tiny"), strict=True):

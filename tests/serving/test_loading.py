@@ -12,6 +12,8 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from serving import model_store
+from serving.codecs import FLOAT16
+from serving.compression import compress, stored_bytes
 from serving.saved_model import Member, write_saved_model
 from serving.servable import Servable
 from serving.server import PredictionServer
@@ -20,8 +22,8 @@ from tests.records import random_example
 from tests.serving.c_api import run_c_api
 from tests.serving.test_saved_model import make_member
 from trainer.errors import UserError
+from trainer.model_spec import ModelSpec
 from trainer.records import parse_video
-from trainer.variant import Variant
 from trainer.weights import initial_weights
 
 CLASSES = 40
@@ -30,7 +32,7 @@ CLASSES = 40
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("model") / "saved")
-    write_saved_model(directory, [make_member("K2-H4", 1, 0.7), make_member("K2-H3", 2, 0.3)], CLASSES)
+    write_saved_model(directory, [make_member("K2-H4", 1, 0.7), make_member("K2-H3", 2, 0.3)])
     return directory
 
 
@@ -95,7 +97,7 @@ def test_a_damaged_checkpoint_fails_when_it_is_loaded(model_dir, examples, tmp_p
 def test_our_server_also_refuses_a_float32_model_without_its_checkpoint(tmp_path, damage):
     """TensorFlow's own loader takes one without an index, and fails at the first request."""
     source = str(tmp_path / "source")
-    write_saved_model(source, [make_member("K2-H3", 1, compress=False)], CLASSES)
+    write_saved_model(source, [make_member("K2-H3", 1, compress=False)])
     base = str(tmp_path / "base")
     damage(os.path.join(model_store.publish(source, base).path, "variables"))
     with pytest.raises(UserError, match=r"version 1 .* does not load"):
@@ -142,13 +144,10 @@ json.dump(resident, sys.stdout)
 
 @pytest.mark.slow
 def test_ten_loads_and_unloads_do_not_grow_memory(examples, tmp_path):
-    variant, directory = Variant.parse("K4-H700"), str(tmp_path / "m")
-    weights = initial_weights(variant, 0, CLASSES)
-    for spec in variant.tensor_specs(CLASSES):
-        if spec.compressible:
-            weights[spec.name] = weights[spec.name].astype(np.float16)
-    write_saved_model(directory, [Member(variant=variant, weights=weights)], CLASSES)
-    leak = MEMORY_LOADS * 3 * variant.float16_bytes(CLASSES)
+    spec, directory = ModelSpec.parse("K4-H700", CLASSES), str(tmp_path / "m")
+    weights = compress(spec, initial_weights(spec, 0), FLOAT16)
+    write_saved_model(directory, [Member(spec=spec, weights=weights)])
+    leak = MEMORY_LOADS * 3 * stored_bytes(spec, FLOAT16)
     assert leak > 100 * 2**20
     # The first two fill caches and the allocator's pools.
     native = run_c_api(directory, "predictions", examples, "predictions", MEMORY_LOADS + 2)["resident"]

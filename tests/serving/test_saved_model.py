@@ -11,28 +11,30 @@ import tensorflow as tf
 
 from serving import model_store
 from serving.card import ModelCard
-from serving.saved_model import Member, read_weights, write_saved_model
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
+from serving.saved_model import Member, read_stored, read_weights, write_saved_model
 from serving.servable import Servable
 from serving.vocabulary import Vocabulary
 from tests.records import random_example, random_frames, sequence_example
 from tests.serving.c_api import run_c_api
 from trainer.errors import UserError
-from trainer.network import dequantize, gated_net_vlad
-from trainer.variant import Variant
+from trainer.frames import dequantize
+from trainer.model_spec import ModelSpec
 from trainer.weights import initial_weights
 
 CLASSES = 40
 
 
 def make_member(name: str, seed: int, weight: float = 1.0, compress: bool = True) -> Member:
-    variant = Variant.parse(name)
-    weights = initial_weights(variant, seed, CLASSES)
+    spec = ModelSpec.parse(name, CLASSES)
+    weights = initial_weights(spec, seed)
     if compress:
-        for spec in variant.tensor_specs(CLASSES):
-            if spec.compressible:
-                weights[spec.name] = weights[spec.name].astype(np.float16)
+        for tensor in spec.tensors:
+            if tensor.compressible:
+                weights[tensor.name] = weights[tensor.name].astype(np.float16)
     return Member(
-        variant=variant, weights=weights, weight=weight, gap=0.5, first_step=10, last_step=30, snapshots=3
+        spec=spec, weights=weights, weight=weight, gap=0.5, first_step=10, last_step=30, snapshots=3
     )
 
 
@@ -44,7 +46,7 @@ def members():
 @pytest.fixture(scope="module")
 def model_dir(members, tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("model") / "saved")
-    write_saved_model(directory, members, CLASSES, gap=0.75)
+    write_saved_model(directory, members, gap=0.75)
     return directory
 
 
@@ -75,7 +77,8 @@ def test_prediction_is_the_weighted_sum_of_the_members(model, members, videos, e
         for member in members:
             weights = {name: tf.constant(value, tf.float32) for name, value in member.weights.items()}
             expected[row] += (
-                member.weight * gated_net_vlad(dequantize(frames[np.newaxis]), None, weights).numpy()[0]
+                member.weight
+                * member.spec.architecture.forward(dequantize(frames[np.newaxis]), None, weights).numpy()[0]
             )
     np.testing.assert_allclose(dense(model, examples), expected, atol=1e-6)
 
@@ -160,10 +163,10 @@ def test_the_card_says_what_is_stored(model_dir, members):
     assert (card.num_classes, card.gap) == (CLASSES, 0.75)
     assert [member.variant for member in card.members] == ["K4-H8", "K3-H6"]
     assert [member.bytes for member in card.members] == [
-        member.variant.float16_bytes(CLASSES) for member in members
+        stored_bytes(member.spec, FLOAT16) for member in members
     ]
     assert card.bytes == sum(member.bytes for member in card.members)
-    dtypes = {tensor.name: tensor.dtype for tensor in card.members[0].tensors}
+    dtypes = {tensor.name: tensor.encoding for tensor in card.members[0].tensors}
     assert len(dtypes) == 32
     assert sorted(name for name, dtype in dtypes.items() if dtype == "float16") == [
         "experts/weights",
@@ -175,11 +178,13 @@ def test_the_card_says_what_is_stored(model_dir, members):
 
 def test_weights_are_read_back_as_they_were_stored(model_dir, members):
     for index, member in enumerate(members):
-        restored = read_weights(model_dir, index)
+        restored, decoded = read_stored(model_dir, index), read_weights(model_dir, index)
         assert restored.keys() == member.weights.keys()
         for name, value in member.weights.items():
-            assert restored[name].dtype == value.dtype
-            assert np.array_equal(restored[name], value)
+            assert restored[name].codec.name == value.dtype.name
+            assert np.array_equal(restored[name].parts["values"], value)
+            assert decoded[name].dtype == np.float32
+            assert np.array_equal(decoded[name], value.astype(np.float32))
 
 
 def test_a_directory_that_is_no_model_of_ours(tmp_path):
@@ -191,7 +196,7 @@ def test_a_member_that_lacks_a_tensor_is_refused(tmp_path):
     member = make_member("K4-H8", 1)
     del member.weights["hidden2/biases"]
     with pytest.raises(ValueError, match="hidden2/biases is missing"):
-        write_saved_model(str(tmp_path / "m"), [member], CLASSES)
+        write_saved_model(str(tmp_path / "m"), [member])
 
 
 @pytest.mark.slow
@@ -233,7 +238,7 @@ def test_one_member_without_compression_answers_like_float16_to_its_precision(tm
     answers = []
     for compress in (False, True):
         directory = str(tmp_path / str(compress))
-        write_saved_model(directory, [make_member("K4-H8", 1, compress=compress)], CLASSES)
+        write_saved_model(directory, [make_member("K4-H8", 1, compress=compress)])
         answers.append(dense(tf.saved_model.load(directory), [example]))
     np.testing.assert_allclose(answers[0], answers[1], atol=2e-3)
     assert not np.array_equal(answers[0], answers[1])
@@ -243,7 +248,7 @@ def test_one_member_without_compression_answers_like_float16_to_its_precision(tm
 def labelled_dir(tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("labelled") / "saved")
     names = {0: 'Game, the "big" one', 1: "two\nlines", CLASSES - 1: "Über", CLASSES + 5: "of no class here"}
-    write_saved_model(directory, [make_member("K2-H3", 1)], CLASSES, vocabulary=Vocabulary(names))
+    write_saved_model(directory, [make_member("K2-H3", 1)], vocabulary=Vocabulary(names))
     return directory
 
 

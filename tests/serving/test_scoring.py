@@ -8,13 +8,13 @@ from serving.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
 from serving.scoring import SavedModelScorer, score_videos
 from tests.records import write_shards
 from trainer.encoding import encode_frames, sequence_example
+from trainer.model_spec import ModelSpec
 from trainer.records import parse_video, read_videos
-from trainer.variant import Variant
 from trainer.weights import initial_weights
 from trainer.yt8m import NUM_CLASSES
 
 CLASSES = 30
-VARIANT = Variant(4, 8)
+SPEC = ModelSpec.parse("K4-H8", CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("model"))
-    weights = initial_weights(VARIANT, 1, CLASSES)
-    write_saved_model(directory, [Member(variant=VARIANT, weights=weights)], num_classes=CLASSES)
+    weights = initial_weights(SPEC, 1)
+    write_saved_model(directory, [Member(spec=SPEC, weights=weights)])
     return directory
 
 
@@ -52,8 +52,8 @@ def test_a_model_of_before_there_was_the_signature_is_scored_by_its_records(file
 
 def test_labels_of_models_with_more_classes_than_the_data_set(tmp_path):
     classes = NUM_CLASSES + 10
-    weights = initial_weights(VARIANT, 1, classes, 1)
-    write_saved_model(str(tmp_path), [Member(variant=VARIANT, weights=weights)], classes, 1)
+    spec = ModelSpec.parse("K4-H8-M1", classes)
+    write_saved_model(str(tmp_path), [Member(spec=spec, weights=initial_weights(spec, 1))])
     frames = [encode_frames(np.zeros((2, size), np.uint8)) for size in (1024, 128)]
     video = parse_video(sequence_example(b"a", [NUM_CLASSES + 5], *frames), classes)
     assert SavedModelScorer(str(tmp_path)).scores([video]).shape == (1, classes)

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from trainer import network, optimizer
+from trainer import frames, optimizer
 from trainer.native import operations
 
 
@@ -15,5 +15,5 @@ def both_kinds(request, monkeypatch):
             pytest.skip("with a GPU TensorFlow's operations run")
         assert operations(), "make setup compiles them"
         return
-    for module in (network, optimizer):
+    for module in (frames, optimizer):
         monkeypatch.setattr(module, "operations", lambda: None)

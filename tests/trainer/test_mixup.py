@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from trainer.frames import normalized
 from trainer.mixup import mixup, repeated
-from trainer.network import normalized
 
 
 def test_a_blend_lies_between_its_two_videos_and_nearer_to_its_own():

@@ -5,20 +5,20 @@ import pytest
 import tensorflow as tf
 
 from trainer.features import StoredFeature
+from trainer.frames import as_stored, dequantize
 from trainer.loss import cross_entropy
-from trainer.network import as_stored, dequantize, gated_net_vlad
-from trainer.variant import Variant
+from trainer.model_spec import ModelSpec
 from trainer.weights import check_weights, initial_weights
 
 CLASSES = 30
-VARIANT = Variant(3, 8)
+SPEC = ModelSpec.parse("K3-H8", CLASSES)
 
 
 @pytest.fixture(scope="module")
 def weights():
     generator = np.random.default_rng(1)
-    weights = initial_weights(VARIANT, 0, CLASSES)
-    for spec in VARIANT.tensor_specs(CLASSES):
+    weights = initial_weights(SPEC, 0)
+    for spec in SPEC.tensors:
         if "/bn/" in spec.name:  # As after training: no statistic is at its initial value.
             weights[spec.name] = generator.uniform(0.5, 1.5, spec.shape).astype(np.float32)
     return weights
@@ -31,7 +31,7 @@ def frames():
 
 def predict(weights, frames, counts):
     once = tf.sequence_mask(counts, frames.shape[1], tf.float32)
-    return gated_net_vlad(dequantize(frames), once, weights).numpy()
+    return SPEC.architecture.forward(dequantize(frames), once, weights).numpy()
 
 
 def test_dequantize_is_the_code_of_the_data_set():
@@ -119,19 +119,19 @@ def test_cross_entropy_by_hand():
 
 
 def test_initial_weights_are_a_function_of_the_seed():
-    first, same, other = (initial_weights(VARIANT, seed, CLASSES) for seed in (5, 5, 6))
+    first, same, other = (initial_weights(SPEC, seed) for seed in (5, 5, 6))
     assert all(np.array_equal(first[name], same[name]) for name in first)
     assert not np.array_equal(first["hidden1/weights"], other["hidden1/weights"])
-    spread = initial_weights(Variant(8, 64), 0, CLASSES)["hidden1/weights"].std()
+    spread = initial_weights(ModelSpec.parse("K8-H64", CLASSES), 0)["hidden1/weights"].std()
     assert spread == pytest.approx(1 / np.sqrt(1024 * 8 + 128 * 4), rel=0.01)
 
 
 def test_weights_that_do_not_fit_are_named():
-    weights = initial_weights(VARIANT, 0, CLASSES)
-    check_weights(VARIANT, weights, CLASSES)
+    weights = initial_weights(SPEC, 0)
+    check_weights(SPEC, weights)
     with pytest.raises(ValueError, match="experts/biases is missing"):
-        check_weights(VARIANT, {k: v for k, v in weights.items() if k != "experts/biases"}, CLASSES)
+        check_weights(SPEC, {k: v for k, v in weights.items() if k != "experts/biases"})
     with pytest.raises(ValueError, match="stray is not a tensor"):
-        check_weights(VARIANT, weights | {"stray": np.zeros(1)}, CLASSES)
+        check_weights(SPEC, weights | {"stray": np.zeros(1)})
     with pytest.raises(ValueError, match=r"hidden2/biases must have shape \(16,\). Received: \(3,\)"):
-        check_weights(VARIANT, weights | {"hidden2/biases": np.zeros(3)}, CLASSES)
+        check_weights(SPEC, weights | {"hidden2/biases": np.zeros(3)})

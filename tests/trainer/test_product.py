@@ -1,5 +1,8 @@
 """The laws of gradients as two factors, with this project's own operations and with TensorFlow's."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config import TrainingConfig
+from trainer.layers import matmul
 from trainer.optimizer import Adam
 from trainer.product import Factors, Product
 
@@ -30,13 +34,13 @@ def test_a_product_and_its_gradients_are_those_of_the_kernel(shape):
     with tf.GradientTape() as tape:
         tape.watch(x)
         loss = tf.reduce_sum(tf.square(stand_in.product(x)) * weight)
-    to_x, to_output = tape.gradient(loss, [x, stand_in.output])
+    to_x, (to_output,) = tape.gradient(loss, [x, stand_in.sources])
     with tf.GradientTape() as tape:
         tape.watch(x)
         loss = tf.reduce_sum(tf.square(x @ kernel) * weight)
     expected_x, expected_kernel = tape.gradient(loss, [x, kernel])
     np.testing.assert_allclose(to_x, expected_x, rtol=1e-4, atol=1e-4)
-    gradient = Factors.of(stand_in, to_output)
+    gradient = stand_in.gradient([to_output])
     np.testing.assert_allclose(
         tf.transpose(gradient.left) @ gradient.right, expected_kernel, rtol=1e-4, atol=1e-4
     )
@@ -79,3 +83,135 @@ def test_an_update_by_factors_is_that_of_the_whole_gradient(shape, limit):
             np.testing.assert_allclose(
                 by_factors.slots[slot].numpy(), expected, rtol=1e-3, atol=1e-6 * np.abs(expected).max()
             )
+
+
+P, Q = 6, 5
+_KERNEL = values((P, Q))
+
+
+def _loop(kernel, x):
+    """A recurrent use: within tf.while_loop, a step's output is part of the next one's input."""
+
+    def step(place, state):
+        state = tf.concat([tf.tanh(matmul(state, kernel)), x[:, :1]], axis=1)
+        return place + 1, tf.ensure_shape(state, [None, P])
+
+    return tf.while_loop(lambda place, state: place < 3, step, [tf.constant(0), x])[1]
+
+
+USES = {
+    "rows": lambda kernel, x: matmul(x, kernel),
+    "frames": lambda kernel, x: matmul(tf.stack([x, 2.0 * x, x - 1.0], axis=1), kernel),
+    "frames under each other": lambda kernel, x: matmul(tf.tile(x, [2000, 1]), kernel),
+    "one video": lambda kernel, x: matmul(x[0], kernel),
+    "of rank 4": lambda kernel, x: matmul(tf.stack(3 * [tf.stack([x, -x], axis=1)], axis=2), kernel),
+    "loop": _loop,
+    "branch": lambda kernel, x: tf.cond(x[0, 0] < 0.5, lambda: matmul(x, kernel), lambda: matmul(-x, kernel)),
+    "transposed": lambda kernel, x: x[:, :Q] @ tf.transpose(kernel),
+    "sliced": lambda kernel, x: x[:, :2] @ kernel[1:3],
+    "gathered": lambda kernel, x: tf.gather(kernel, [0, 3, 3]),
+    "operators": lambda kernel, x: 2.0 * kernel - kernel / 3.0 + (1.0 - kernel) ** 2 + abs(-kernel),
+    "right of @": lambda kernel, x: x @ kernel,
+    "left of @": lambda kernel, x: kernel @ x[:, :Q][:Q],
+}
+
+
+def _gradient_of_uses(uses, kernel, x, stand_in):
+    """The gradient, its product with the kernel, and its squared norm."""
+    with tf.GradientTape() as tape:
+        used = Product(kernel) if stand_in else kernel
+        loss = tf.add_n([tf.reduce_sum(tf.square(USES[use](used, x)) * 0.01) for use in uses])
+    if stand_in:
+        gradient = used.gradient(tape.gradient(loss, used.sources))
+        if isinstance(gradient, Factors):
+            return tf.matmul(*gradient[:2], transpose_a=True), gradient.along, gradient.square()
+    else:
+        gradient = tf.convert_to_tensor(tape.gradient(loss, kernel))
+    return gradient, tf.reduce_sum(gradient * kernel), tf.reduce_sum(gradient**2)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.sampled_from(sorted(USES)), min_size=1, max_size=6), st.integers(Q, 9), st.booleans())
+def test_however_a_kernel_is_used_its_gradient_is_the_plain_one(uses, videos, eager):
+    kernel, x = tf.Variable(_KERNEL), tf.constant(values((videos, P), 1))
+
+    def gradient(stand_in):
+        return _gradient_of_uses(uses, kernel, x, stand_in)
+
+    found = gradient if eager else tf.function(gradient, autograph=False)
+    for one, expected in zip(found(True), gradient(False), strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_one_row_a_video_stays_factors_also_when_used_twice():
+    kernel, x = tf.Variable(_KERNEL), tf.constant(values((4, P), 1))
+    product = Product(kernel)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(product.product(x))) + tf.reduce_sum(product.product(2.0 * x[:3]))
+    gradient = product.gradient(tape.gradient(loss, product.sources))
+    assert isinstance(gradient, Factors)
+    assert gradient.left.shape == (7, P)
+
+
+def test_a_kernel_that_the_loss_does_not_depend_on_has_a_gradient_of_zeros():
+    product = Product(tf.Variable(_KERNEL))
+    with tf.GradientTape() as tape:
+        product.product(tf.ones([2, P]))
+        loss = tf.constant(1.0)
+    assert not np.any(product.gradient(tape.gradient(loss, product.sources)))
+
+
+def test_the_penalty_is_on_kernels_whose_gradient_is_a_tensor_too():
+    value, gradient, penalty = values((8, 7)), values((8, 7), 1), 0.5
+    config = TrainingConfig(gradient_clip_norm=1.0, l2_penalty=penalty, learning_rate=0.01)
+    one, other = tf.Variable(value), tf.Variable(value)
+    Adam({"w": one}, config, ["w"]).apply({"w": tf.constant(gradient)}, tf.constant(0, tf.int64))
+    Adam({"w": other}, config).apply({"w": tf.constant(gradient + penalty * value)}, tf.constant(0, tf.int64))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+_ON_TWO_REPLICAS = """
+import numpy as np
+import trainer
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.trainer.test_product import P, Q, USES, values
+from trainer.product import Factors, Product
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    kernel = tf.Variable(values((P, Q)))
+shares = [tf.constant(values((videos, P), videos)) for videos in (7, 5)]
+x = strategy.experimental_distribute_values_from_function(lambda c: shares[c.replica_id_in_sync_group])
+for uses, is_factors in ((["rows", "rows"], True), (["frames"], False), (["rows", "transposed", "loop"], False)):
+
+    def loss_of(kernel, x):
+        return tf.add_n([tf.reduce_sum(tf.square(USES[use](kernel, x)) * 0.01) for use in uses])
+
+    def replica(x):
+        context = tf.distribute.get_replica_context()
+        product = Product(kernel)
+        with tf.GradientTape() as tape:
+            loss = loss_of(product, x)
+        gradient = product.gradient(tape.gradient(loss, product.sources))
+        assert isinstance(gradient, Factors) == is_factors
+        if is_factors:
+            gradient = gradient.gathered(context)
+            return tf.matmul(gradient.left, gradient.right, transpose_a=True)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
+
+    plain = tf.Variable(values((P, Q)))
+    with tf.GradientTape() as tape:
+        loss = tf.add_n([loss_of(plain, share) for share in shares])
+    expected = tape.gradient(loss, plain)
+    found = tf.function(lambda: strategy.run(replica, args=(x,)), autograph=False)()
+    for one in strategy.experimental_local_results(found):
+        np.testing.assert_allclose(one, expected, rtol=1e-3, atol=1e-4)
+"""
+
+
+@pytest.mark.slow
+def test_gradients_of_replicas_with_batches_of_different_sizes_add_up():
+    """On two logical CPU devices, in a process of its own because devices are fixed at start."""
+    subprocess.run([sys.executable, "-c", _ON_TWO_REPLICAS], check=True, timeout=300)

@@ -5,8 +5,8 @@ import pytest
 
 from tests.trainer.reference_step import ReferenceStep
 from trainer.config import TrainingConfig
+from trainer.model_spec import ModelSpec
 from trainer.training_step import TrainingStep
-from trainer.variant import Variant
 
 CLASSES = 30
 
@@ -15,7 +15,7 @@ CLASSES = 30
 @pytest.mark.parametrize(("clip", "l2"), [(1.0, 1e-6), (0.01, 0.1)])
 def test_twenty_steps_have_the_losses_of_the_literal_step(clip, l2):
     config = TrainingConfig(batch_size=8, learning_rate=1e-3, gradient_clip_norm=clip, l2_penalty=l2)
-    fast = TrainingStep(Variant(4, 8), config, num_classes=CLASSES)
+    fast = TrainingStep(ModelSpec.parse("K4-H8", CLASSES), config)
     literal = ReferenceStep(fast.weights(), config)
     generator = np.random.default_rng(0)
     for step in range(20):

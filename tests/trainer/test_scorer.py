@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from tests.records import write_shards
+from trainer.frames import dequantize
 from trainer.input_pipeline import eval_batches
-from trainer.network import dequantize, gated_net_vlad
+from trainer.model_spec import ModelSpec
 from trainer.scorer import Scorer, evaluate
-from trainer.variant import Variant
+from trainer.training_pass import TrainingPass
 from trainer.weights import initial_weights
 
 CLASSES = 12
-VARIANT = Variant(4, 6)
+SPEC = ModelSpec.parse("K4-H6", CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +22,15 @@ def shards(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scorer():
-    scorer = Scorer(VARIANT, CLASSES)
-    scorer.load(initial_weights(VARIANT, 3, CLASSES))
+    scorer = Scorer(SPEC)
+    scorer.load(initial_weights(SPEC, 3))
     return scorer
 
 
 def test_statistics_are_those_of_all_frames_in_one_batch(scorer, shards):
     measured = scorer.statistics(eval_batches(shards, 6, CLASSES))
-    weights = initial_weights(VARIANT, 3, CLASSES)
-    assert sorted(measured) == sorted(
-        spec.name for spec in VARIANT.tensor_specs(CLASSES) if not spec.trainable
-    )
+    weights = initial_weights(SPEC, 3)
+    assert sorted(measured) == sorted(tensor.name for tensor in SPEC.tensors if not tensor.trainable)
     # By hand for videos of one frame, where nothing is repeated: the first normalisation sees frames @ W.
     (batch,) = eval_batches(shards, 18, CLASSES)
     frames = dequantize(batch["frames"][:, :1])
@@ -43,10 +42,10 @@ def test_statistics_are_those_of_all_frames_in_one_batch(scorer, shards):
         result = scorer.statistics(batches)
         np.testing.assert_allclose(result["video_vlad/bn/moving_mean"], activation.mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(result["video_vlad/bn/moving_variance"], activation.var(axis=0), atol=1e-5)
-    moments = {}
-    gated_net_vlad(frames, None, weights, moments)
+    training = TrainingPass()
+    SPEC.architecture.forward(frames, None, weights, training=training)
     whole = scorer.statistics([single])
-    for name, value in moments.items():
+    for name, value in training.moments.items():
         np.testing.assert_allclose(whole[name], value, atol=1e-5)
 
 

@@ -5,11 +5,12 @@ import pytest
 import tensorflow as tf
 
 from trainer.errors import UserError
+from trainer.model_spec import ModelSpec
 from trainer.tf1_checkpoint import TF1_NAMES, read_tf1_checkpoint
-from trainer.variant import Variant
 from trainer.weights import initial_weights
 
-VARIANT, CLASSES, MIXTURES = Variant(8, 6), 11, 5
+CLASSES = 11
+SPEC = ModelSpec.parse("K8-H6", CLASSES)
 
 # The names in the authors' checkpoints, written out: not derived from the code under test. Their code
 # (boliu61/youtube-8m, class NetVLAD) leaves the scope conv2 before it normalises.
@@ -47,11 +48,11 @@ def theirs(weights, scope="tower/"):
 
 @pytest.fixture
 def weights():
-    return initial_weights(VARIANT, 3, CLASSES, MIXTURES)
+    return initial_weights(SPEC, 3)
 
 
 def read(prefix, member=None):
-    return read_tf1_checkpoint(prefix, VARIANT, member, CLASSES, MIXTURES)
+    return read_tf1_checkpoint(prefix, SPEC, member)
 
 
 def assert_equal(one, other):
@@ -62,7 +63,7 @@ def assert_equal(one, other):
 
 def test_names():
     assert sorted(f"tower/{name}" for name in TF1_NAMES.values()) == sorted(THEIRS.split())
-    assert TF1_NAMES.keys() == {spec.name for spec in VARIANT.tensor_specs()}
+    assert TF1_NAMES.keys() == {tensor.name for tensor in SPEC.tensors}
 
 
 def test_reads_a_training_checkpoint(tmp_path, weights):
@@ -77,13 +78,14 @@ def test_reads_a_training_checkpoint(tmp_path, weights):
 
 
 def test_reads_a_member_of_an_ensemble(tmp_path, weights):
-    others = initial_weights(Variant(4, 3), 4, CLASSES, MIXTURES)
+    other = ModelSpec.parse("K4-H3", CLASSES)
+    others = initial_weights(other, 4)
     half = weights | {"gates/weights": weights["gates/weights"].astype(np.float16)}
     prefix = save(str(tmp_path / "ensemble"), theirs(others, "tower/") | theirs(half, "tower/model1/"))
     found = read(prefix, member=1)
     assert_equal(found, half)
     assert found["gates/weights"].dtype == np.float16
-    assert_equal(read_tf1_checkpoint(prefix, Variant(4, 3), 0, CLASSES, MIXTURES), others)
+    assert_equal(read_tf1_checkpoint(prefix, other, 0), others)
     with pytest.raises(UserError, match=r"choose one by --member. It holds the members 0, 1"):
         read(prefix)
     with pytest.raises(UserError, match=r"no member 2"):
@@ -102,7 +104,7 @@ def test_names_the_tensor_of_a_wrong_shape(tmp_path, weights):
     prefix = save(str(tmp_path / "model"), theirs(weights))
     message = r"hidden1_weights/hidden1_weights must have shape \(8704, 7\) for K8-H7. Received: \(8704, 6\)"
     with pytest.raises(UserError, match=message) as caught:
-        read_tf1_checkpoint(prefix, Variant(8, 7), None, CLASSES, MIXTURES)
+        read_tf1_checkpoint(prefix, ModelSpec.parse("K8-H7", CLASSES))
     assert "\n" not in str(caught.value)
 
 

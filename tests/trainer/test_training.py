@@ -14,17 +14,18 @@ import tensorflow as tf
 from tests.records import write_shards
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
+from trainer.frames import dequantize
 from trainer.input_pipeline import Batch, train_batches
-from trainer.network import dequantize, gated_net_vlad
+from trainer.model_spec import ModelSpec
 from trainer.optimizer import Adam, learning_rate
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.train import train
+from trainer.training_pass import TrainingPass
 from trainer.training_step import TrainingStep
-from trainer.variant import Variant
 
 CLASSES = 12
-VARIANT = Variant(2, 6)
+SPEC = ModelSpec.parse("K2-H6", CLASSES)
 CONFIG = TrainingConfig(
     steps=24,
     batch_size=8,
@@ -66,14 +67,14 @@ def test_each_gradient_is_clipped_by_itself_and_adam_s_first_step_has_the_size_o
 
 def test_moving_statistics_become_those_of_the_batch(shards):
     still = CONFIG.model_copy(update={"learning_rate": 1e-12})
-    step = TrainingStep(VARIANT, still, num_classes=CLASSES)
+    step = TrainingStep(SPEC, still)
     batch = next(iter(_batches(shards)))
     for count in range(60):
         step.run(batch, count)
-    moments = {}
-    gated_net_vlad(dequantize(batch["frames"]), batch["counts"], step.variables, moments)
-    assert len(moments) == 10
-    for name, expected in moments.items():
+    training = TrainingPass()
+    SPEC.architecture.forward(dequantize(batch["frames"]), batch["counts"], step.variables, training=training)
+    assert len(training.moments) == 10
+    for name, expected in training.moments.items():
         np.testing.assert_allclose(step.variables[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
@@ -81,7 +82,7 @@ def test_l2_penalty_pulls_the_kernels_of_gates_and_experts_alone(shards):
     batch = next(iter(_batches(shards)))
     ends = []
     for penalty in (0.0, 1e3):
-        step = TrainingStep(VARIANT, CONFIG.model_copy(update={"l2_penalty": penalty}), num_classes=CLASSES)
+        step = TrainingStep(SPEC, CONFIG.model_copy(update={"l2_penalty": penalty}))
         step.run(batch, 0)
         ends.append(step.weights())
     # Another graph rounds differently; Adam's first step has the size of the rate.
@@ -93,16 +94,16 @@ def test_l2_penalty_pulls_the_kernels_of_gates_and_experts_alone(shards):
 
 def test_training_learns(shards, tmp_path):
     config = CONFIG.model_copy(update={"steps": 150, "snapshot_every": 150, "state_every": 150})
-    before = Scorer(VARIANT, CLASSES)
-    before.load(TrainingStep(VARIANT, config, num_classes=CLASSES).weights())
-    trained = train(VARIANT, config, shards, shards, str(tmp_path), num_classes=CLASSES)
-    after = Scorer(VARIANT, CLASSES)
+    before = Scorer(SPEC)
+    before.load(TrainingStep(SPEC, config).weights())
+    trained = train(SPEC, config, shards, shards, str(tmp_path))
+    after = Scorer(SPEC)
     after.load(trained.weights())
     assert evaluate(after, shards).gap > evaluate(before, shards).gap + 0.3
 
 
 def test_a_run_leaves_snapshots_logs_and_one_state(shards, tmp_path):
-    train(VARIANT, CONFIG, shards, shards, str(tmp_path), num_classes=CLASSES)
+    train(SPEC, CONFIG, shards, shards, str(tmp_path))
     assert [snapshot.step for snapshot in list_snapshots(str(tmp_path / "snapshots"))] == [8, 16, 24]
     assert {path.name for path in (tmp_path / "state").glob("*.index")} == {"state-00000024.index"}
     tags = {
@@ -116,7 +117,7 @@ def test_a_run_leaves_snapshots_logs_and_one_state(shards, tmp_path):
 
 def test_a_run_says_how_far_it_is(shards, tmp_path, caplog):
     caplog.set_level("INFO", logger="yt8m.train")
-    train(VARIANT, CONFIG, shards, shards, str(tmp_path), num_classes=CLASSES)
+    train(SPEC, CONFIG, shards, shards, str(tmp_path))
     said = [record.progress for record in caplog.records if hasattr(record, "progress")]
     assert [(one.step, one.gap is not None, one.videos_per_second is not None) for one in said] == [
         (8, True, False), (10, True, True), (16, True, False), (20, True, True), (24, True, True), (24, True, False),
@@ -127,7 +128,7 @@ def test_a_run_says_how_far_it_is(shards, tmp_path, caplog):
 
 
 def test_a_snapshot_holds_exactly_the_32_tensors(tmp_path):
-    step = TrainingStep(VARIANT, CONFIG, num_classes=CLASSES)
+    step = TrainingStep(SPEC, CONFIG)
     snapshot = write_snapshot(str(tmp_path), 3, step.variables)
     assert list_snapshots(str(tmp_path)) == [snapshot]
     restored = read_snapshot(snapshot.prefix)
@@ -136,17 +137,17 @@ def test_a_snapshot_holds_exactly_the_32_tensors(tmp_path):
 
 
 def test_the_state_of_another_run_is_refused(shards, tmp_path):
-    train(VARIANT, CONFIG, shards, shards, str(tmp_path), num_classes=CLASSES)
+    train(SPEC, CONFIG, shards, shards, str(tmp_path))
     other = CONFIG.model_copy(update={"learning_rate": 0.02})
     with pytest.raises(UserError, match="state of a run with other settings"):
-        train(VARIANT, other, shards, shards, str(tmp_path), num_classes=CLASSES)
+        train(SPEC, other, shards, shards, str(tmp_path))
 
 
 def test_bfloat16_trains_close_to_float32(shards):
     batch = next(iter(_batches(shards)))
     losses = []
     for precision in ("float32", "bfloat16"):
-        step = TrainingStep(VARIANT, CONFIG.model_copy(update={"precision": precision}), num_classes=CLASSES)
+        step = TrainingStep(SPEC, CONFIG.model_copy(update={"precision": precision}))
         losses.append([float(step.run(batch, count).loss) for count in range(5)])
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[0] != losses[1]
@@ -155,7 +156,7 @@ def test_bfloat16_trains_close_to_float32(shards):
 def test_mixup_sees_every_drawn_frame_and_trains(shards):
     batch = next(iter(_batches(shards, frames_per_video=5)))
     config = CONFIG.model_copy(update={"mixup": 0.4, "frames_per_video": 5})
-    step = TrainingStep(VARIANT, config, num_classes=CLASSES)
+    step = TrainingStep(SPEC, config)
     losses = [float(step.run(batch, count).loss) for count in range(40)]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
@@ -163,15 +164,15 @@ def test_mixup_sees_every_drawn_frame_and_trains(shards):
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
     config = CONFIG.model_copy(update={"steps": 60, "eval_slice": 0})
-    expected = train(VARIANT, config, shards, shards, str(tmp_path / "whole"), num_classes=CLASSES).weights()
+    expected = train(SPEC, config, shards, shards, str(tmp_path / "whole")).weights()
     script = textwrap.dedent(f"""
         import sys
         from trainer.config import TrainingConfig
         from trainer.train import train
-        from trainer.variant import Variant
+        from trainer.training_pass import TrainingPass
         config = TrainingConfig.model_validate_json({config.model_dump_json()!r})
         files = {shards!r}
-        train(Variant(2, 6), config, files, files, sys.argv[1], num_classes={CLASSES})
+        train(ModelSpec.parse("K2-H6", {CLASSES}), config, files, files, sys.argv[1])
         """)
     directory = tmp_path / "killed"
     kills = 0
@@ -205,18 +206,19 @@ def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from trainer.config import TrainingConfig
         from trainer.train import train
-        from trainer.variant import Variant
+        from trainer.training_pass import TrainingPass
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         assert strategy.num_replicas_in_sync == 2
         config = TrainingConfig.model_validate_json({config.model_dump_json()!r})
         files = {shards!r}
-        step = train(Variant(4, 6), config, files, files, {str(tmp_path)!r}, num_classes={CLASSES}, strategy=strategy)
+        spec = ModelSpec.parse("K4-H6", {CLASSES})
+        step = train(spec, config, files, files, {str(tmp_path)!r}, strategy=strategy)
         for name, variable in step.variables.items():
             first, second = (value.numpy() for value in strategy.experimental_local_results(variable))
             np.testing.assert_array_equal(first, second, err_msg=name)
         """)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
-    single = TrainingStep(Variant(4, 6), config, num_classes=CLASSES)
+    single = TrainingStep(ModelSpec.parse("K4-H6", CLASSES), config)
     end = read_snapshot(list_snapshots(str(tmp_path / "snapshots"))[-1].prefix)
     assert all(np.all(np.isfinite(value)) for value in end.values())
     moved = [name for name, value in single.weights().items() if not np.array_equal(end[name], value)]

@@ -1,6 +1,6 @@
-"""The layers of Gated NetVLAD as pure functions of their weights.
+"""Layers as pure functions of their weights.
 
-A layer takes the weights of a model (a mapping from the names of `trainer.variant.TensorSpec` to tensors) and the
+A layer takes the weights of a model (a mapping from the names of its `TensorSpec`s to tensors) and the
 scope of its own ones, so the same code trains on variables, evaluates snapshots, and serves float16 weights that
 were decoded at load. In training, batch normalisation leaves the statistics of the batch in `moments`; where
 `moments` is None a layer is in inference and uses the moving ones.
@@ -10,17 +10,22 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from trainer.product import Product
+from trainer.product import Product, matrix_product
+from trainer.training_pass import Moments
+
+__all__ = ["Moments", "Weights", "matmul"]
 
 Weights = Mapping[str, tf.Tensor | Product]
-"""Tensor (or variable) of each of the 32 names; those of dense layers may be products in training."""
-
-Moments = dict[str, tf.Tensor]
-"""Batch mean and variance by the name of the moving statistic that they update."""
+"""Tensor (or variable) of each name; in training matrices are products, which TensorFlow takes as tensors, too."""
 
 
 def matmul(x: tf.Tensor, y: tf.Tensor | Product, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """float32 x @ y, with the product itself in `dtype` (mixed precision keeps all else in float32)."""
+    """float32 x @ y [..., Q] of x [..., P] and y [P, Q], the product itself in `dtype` (mixed precision keeps all else
+    in float32).
+
+    Give rows that are not one a video as they are ([B, T, P]), not laid one under the other: the gradient of y is
+    then the matrix that it is, and not the factors that are small for one row a video.
+    """
     if isinstance(y, Product):
         return y.product(x, dtype)
-    return tf.cast(tf.cast(x, dtype) @ tf.cast(y, dtype), tf.float32)
+    return matrix_product(x, y, dtype)

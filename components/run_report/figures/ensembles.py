@@ -5,7 +5,7 @@ from typing import Any
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
 from components.run_report.units import is_number
-from trainer.variant import MIB
+from trainer.units import MIB
 
 Report = dict[str, Any]
 
@@ -17,7 +17,7 @@ _FAR = 3
 
 def ensembles(report: Report) -> str | None:
     """A bar an ensemble, the best on top; a segment a member, as long as it is big, with its weight."""
-    sizes = {row["variant"]: row["float16_mib"] for row in report["members"]}
+    sizes = {row["variant"]: row["stored_mib"] for row in report["members"]}
     shown = [one for one in report["ensembles"] if _is_drawable(one, sizes)][:SHOWN]
     limit = report["ensemble"]["limit_bytes"] / MIB if report["ensemble"] else 0
     if not shown or not limit:
@@ -64,7 +64,7 @@ def ensembles(report: Report) -> str | None:
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("size in float16 (MiB)")
+    axes.set_xlabel("size as stored (MiB)")
     best = shown[0]
     return to_svg(
         figure,

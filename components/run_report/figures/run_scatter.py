@@ -38,7 +38,7 @@ def run_scatter(points: dict[str, list[tuple[str, float, float]]], name: str, ti
             [6 / (FULL - 160)], [1 + above / (384 - 64)],
             transform=axes.transAxes, color=style.colour, marker=style.marker, ms=7, ls="none", clip_on=False,
         )  # fmt: skip
-    axes.set_xlabel("size in float16 (MiB)")
+    axes.set_xlabel("size as stored (MiB)")
     axes.set_ylabel("GAP on the eval split")
     axes.margins(x=0.04, y=0.1)
     # A member that runs share, from the cache, is one point and one name.

@@ -12,7 +12,7 @@ Report = dict[str, Any]
 
 def size_gap(report: Report) -> str | None:
     """Points for members, inferior ones hollow, and the Pareto front: for its size nothing better was trained."""
-    members = [row for row in report["members"] if is_number(row["float16_mib"], row["gap"])]
+    members = [row for row in report["members"] if is_number(row["stored_mib"], row["gap"])]
     if not members:
         return None
     styles = variant_styles(report)
@@ -21,7 +21,7 @@ def size_gap(report: Report) -> str | None:
     margins(figure, left=64, right=96, top=16, bottom=48)
     front = pareto_front(members)
     axes.plot(
-        [row["float16_mib"] for row in front],
+        [row["stored_mib"] for row in front],
         [row["gap"] for row in front],
         drawstyle="steps-post",
         color=MUTED,
@@ -32,7 +32,7 @@ def size_gap(report: Report) -> str | None:
     for row in members:
         style, inferior = styles[row["variant"]], row["inferior_to"]
         axes.plot(
-            row["float16_mib"],
+            row["stored_mib"],
             row["gap"],
             marker=style.marker,
             ms=8,
@@ -42,12 +42,12 @@ def size_gap(report: Report) -> str | None:
             ls="none",
             zorder=3,
         )
-    axes.set_xlabel("size in float16 (MiB)")
+    axes.set_xlabel("size as stored (MiB)")
     axes.set_ylabel("GAP on the eval split")
     axes.margins(x=0.04, y=0.1)
     label_points(
         axes,
-        {row["variant"]: (row["float16_mib"], row["gap"]) for row in members},
+        {row["variant"]: (row["stored_mib"], row["gap"]) for row in members},
         {row["variant"]: f"{row['variant']} (inferior)" for row in members if row["inferior_to"]},
     )
     inferior = [row["variant"] for row in members if row["inferior_to"]]
@@ -63,11 +63,11 @@ def size_gap(report: Report) -> str | None:
 def pareto_front(members: list[Report]) -> list[Report]:
     """The members than which no smaller one, and none as small, has at least their GAP; by size."""
     front: list[Report] = []
-    for row in sorted(members, key=lambda row: (row["float16_mib"], -row["gap"])):
+    for row in sorted(members, key=lambda row: (row["stored_mib"], -row["gap"])):
         if not front or row["gap"] > front[-1]["gap"]:
             front.append(row)
     return front
 
 
 def _place(row: Report) -> str:
-    return f"{row['variant']} ({row['float16_mib']:.0f} MiB, {row['gap']:.4f})"
+    return f"{row['variant']} ({row['stored_mib']:.0f} MiB, {row['gap']:.4f})"

@@ -2,8 +2,13 @@
 
 import pytest
 
+from serving.codecs import FLOAT16
+from serving.compression import stored_bytes
+from trainer.architectures import ARCHITECTURES
+from trainer.architectures.gated_net_vlad import GRID28, TABLE1, GatedNetVlad
 from trainer.errors import UserError
-from trainer.variant import GRID28, MIB, TABLE1, Variant
+from trainer.model_spec import ModelSpec
+from trainer.units import MIB
 
 # variant: float32 MiB, float16 MiB (the paper, Table 1)
 PAPER_SIZES = {
@@ -30,14 +35,14 @@ PAPER_SIZES = {
 
 @pytest.mark.parametrize("name", PAPER_SIZES)
 def test_bytes_are_the_papers(name):
-    variant = Variant.parse(name)
+    spec = ModelSpec.parse(name)
     float32, float16 = PAPER_SIZES[name]
-    assert variant.float32_bytes() / MIB == pytest.approx(float32, abs=0.005)
-    assert variant.float16_bytes() / MIB == pytest.approx(float16, abs=0.005)
+    assert spec.float32_bytes / MIB == pytest.approx(float32, abs=0.005)
+    assert stored_bytes(spec, FLOAT16) / MIB == pytest.approx(float16, abs=0.005)
 
 
 def test_table1_is_sorted_by_decreasing_size_and_part_of_the_grid():
-    sizes = [variant.float32_bytes() for variant in TABLE1]
+    sizes = [ModelSpec(variant).float32_bytes for variant in TABLE1]
     assert [str(variant) for variant in TABLE1] == list(PAPER_SIZES)
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(GRID28)) == 28
@@ -65,7 +70,7 @@ def test_the_32_tensors_of_k8_h256():
         "gating_prob/weights": (3862, 3862),
         **{f"gating_prob/bn/{name}": (3862,) for name in batch_norm},
     }
-    specs = Variant.parse("K8-H256").tensor_specs()
+    specs = ModelSpec.parse("K8-H256").tensors
     assert len(specs) == 32
     assert {spec.name: spec.shape for spec in specs} == expected
     assert {spec.name for spec in specs if spec.compressible} == {
@@ -78,7 +83,7 @@ def test_the_32_tensors_of_k8_h256():
 
 
 def test_odd_cluster_sizes_round_audio_down():
-    specs = {spec.name: spec.shape for spec in Variant(5, 4).tensor_specs(10)}
+    specs = {spec.name: spec.shape for spec in GatedNetVlad(5, 4).tensor_specs(10)}
     assert specs["audio_vlad/cluster_weights"] == (128, 2)
     assert specs["hidden1/weights"] == (1024 * 5 + 128 * 2, 4)
 
@@ -86,4 +91,4 @@ def test_odd_cluster_sizes_round_audio_down():
 @pytest.mark.parametrize("name", ["K24", "24-1440", "K24-H", "K1-H8", "K8-H0", "", "k8-h8", "K8-H8 K9-H9"])
 def test_what_is_no_variant_is_refused(name):
     with pytest.raises(UserError, match="Received"):
-        Variant.parse(name)
+        ARCHITECTURES.parse(name)

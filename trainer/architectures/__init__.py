@@ -1,0 +1,10 @@
+"""Families of models, by the prefixes of their names: `ARCHITECTURES.parse("K24-H1440")`."""
+
+from trainer.architectures.architecture import Architecture
+from trainer.architectures.gated_net_vlad import GatedNetVlad
+from trainer.sized_name import Registry
+
+__all__ = ["ARCHITECTURES", "Architecture"]
+
+ARCHITECTURES: Registry[Architecture] = Registry("an architecture", GatedNetVlad)
+"""All families. To add one: a module here, and its class in this list."""
