@@ -42,7 +42,7 @@ class Recipe(Section):
     data: DataSection
     variants: tuple[VariantName, ...] = Field(
         min_length=1,
-        description="Names of architectures; one model is trained of each. K24-H1440 is Gated NetVLAD with 24 clusters, "
+        description="Names of architectures; one model is trained of each. K24-H1440 has 24 clusters, "
         "1440 hidden units and the paper's 5 mixtures; with two, K24-H1440-M2.",
     )
     training: TrainingConfig = TrainingConfig()
