@@ -79,7 +79,7 @@ class SizedName:
         found = {
             one.name: values[one.metadata["letters"].lower()]
             for one in cls._sizes()
-            if values.get(one.metadata["letters"].lower(), 0) >= one.metadata["minimum"]
+            if values.get(one.metadata["letters"].lower(), -1) >= one.metadata["minimum"]
         }
         return dataclasses.replace(example, **found).name
 
