@@ -46,7 +46,7 @@ def train(
     """Trains one variant in a directory, or goes on with the run that was stopped there.
 
     On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
-    was not.
+    was not; so does one that lost its newest state to a bad disk.
 
     Args:
         variant: What to train.

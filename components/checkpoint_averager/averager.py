@@ -13,6 +13,7 @@ from trainer.errors import UserError
 from trainer.input_pipeline import eval_batches
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import Snapshot, list_snapshots, open_snapshot
+from trainer.tensor_bundle import DamagedCheckpointError
 from trainer.variant import Variant
 
 _logger = logging.getLogger("yt8m.averager")
@@ -36,10 +37,11 @@ def average_checkpoints(
 
     Returns:
         The report: {variant, videos, candidates: [{kind, first_step, last_step, snapshots, gap}], best,
-        best_single, best_average}; the last two are None where no such candidate was tried.
+        best_single, best_average, damaged: [step]}; best_single and best_average are None where no such candidate
+        was tried. A damaged snapshot is left out, and a warning says so.
 
     Raises:
-        UserError: If there is no (finite) snapshot or no video.
+        UserError: If there is no whole (and finite) snapshot or no video.
     """
     snapshots = list_snapshots(snapshot_dir)
     if not snapshots:
@@ -47,9 +49,21 @@ def average_checkpoints(
             f"there is no snapshot in {snapshot_dir}: training.snapshot_every must not be larger than "
             "training.steps"
         )
-    network = _Network.of(snapshots[0].prefix)
+    damaged: list[int] = []
     with tempfile.TemporaryDirectory(prefix="yt8m-averages-") as scratch:
-        found, videos = _search(network, snapshots, eval_files, train_files, config, scratch)
+        while True:
+            try:
+                network = _Network.of(snapshots[0].prefix)
+                found, videos = _search(network, snapshots, eval_files, train_files, config, scratch)
+                break
+            except DamagedCheckpointError as error:
+                # Found when it is read: to read all of them once more beforehand would cost every run.
+                (bad,) = (one for one in snapshots if one.prefix == error.prefix)
+                _logger.warning("step %d is left out, its snapshot is damaged: %s", bad.step, error)
+                damaged.append(bad.step)
+                snapshots = [one for one in snapshots if one is not bad]
+                if not snapshots:
+                    raise UserError(f"no snapshot in {snapshot_dir} is whole: {error}") from error
         best = found.best
         _logger.info("%s: best is the %s, GAP %.4f on %d videos", network.variant, best, best.gap, videos)
         member = Member(
@@ -69,6 +83,7 @@ def average_checkpoints(
         "best": dataclasses.asdict(best),
         "best_single": single and dataclasses.asdict(single),
         "best_average": average and dataclasses.asdict(average),
+        "damaged": sorted(damaged),
     }
 
 
@@ -112,7 +127,7 @@ class _Network:
     @classmethod
     def of(cls, prefix: str) -> "_Network":
         """What the shapes of a snapshot say."""
-        shapes = open_snapshot(prefix).get_variable_to_shape_map()
+        shapes = open_snapshot(prefix).shapes
         clusters, hidden = shapes["video_vlad/cluster_weights"][1], shapes["hidden1/weights"][1]
         num_classes = shapes["gating_prob/weights"][0]
         return cls(Variant(clusters, hidden), num_classes, shapes["experts/biases"][0] // num_classes)
