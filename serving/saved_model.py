@@ -6,7 +6,6 @@ Legend: B videos, T frames, V classes, k = 20 (or V, if that is less).
 import contextlib
 import hashlib
 import os
-import posixpath
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from serving.class_names import ASSET, ClassNames, vocabulary_csv
 from serving.decoded_tensor import DecodedTensor
 from serving.request_checks import check_examples, check_frames, parse_request
 from serving.vocabulary import Vocabulary
+from serving.whole_model import open_weights, write_export_manifest
 from trainer.network import dequantize, gated_net_vlad
 from trainer.parsing import decode_frames
 from trainer.variant import Variant
@@ -82,7 +82,7 @@ def write_saved_model(
     gap: float | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> ModelCard:
-    """Writes members as one SavedModel and its card.
+    """Writes members as one SavedModel, its card and the manifest of its files.
 
     Signatures:
         serving_default: examples string [B] (serialised SequenceExamples as they stand in YT-8M files) ->
@@ -136,14 +136,15 @@ def write_saved_model(
         members=cards,
     )
     card.save(directory)
+    write_export_manifest(directory)
     return card
 
 
 def read_weights(directory: str, member: int = 0) -> Arrays:
-    """The 32 tensors of one member of a SavedModel of ours, as they are stored."""
+    """The 32 tensors of one member of a SavedModel of ours, as they are stored; UserError where a file is damaged."""
+    reader = open_weights(directory)
     names = [tensor.name for tensor in ModelCard.load(directory).members[member].tensors]
-    reader = tf.train.load_checkpoint(posixpath.join(directory, "variables", "variables"))
-    return {name: reader.get_tensor(_checkpoint_key(member, name)) for name in names}
+    return {name: reader.read(_checkpoint_key(member, name)) for name in names}
 
 
 @contextlib.contextmanager

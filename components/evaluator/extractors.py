@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
 from components.evaluator import slices
+from serving.whole_model import load_model
 from trainer.records import parse_video
 
 LABELS = "labels"
@@ -79,7 +80,7 @@ class _Positional:
 
 
 def _load(directory: str) -> _LoadedModel:
-    return _LoadedModel(tf.saved_model.load(directory))
+    return _LoadedModel(load_model(directory))
 
 
 def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:
