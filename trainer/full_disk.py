@@ -14,8 +14,9 @@ _TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is
 for a lack of memory, has no number."""
 
 _NAMED = (
-    re.compile(rf"(?P<path>/[^\s;:'\"]+)['\"]?[;:] (?:{'|'.join(_TEXTS)})"),  # TensorFlow
-    re.compile(rf"(?:{'|'.join(_TEXTS)}): ['\"](?P<path>/[^'\"]+)"),  # Python
+    # TensorFlow's, in which a device such as _device_/job:localhost may come before.
+    re.compile(rf"(?:^|[\s'\"])(?P<path>/[^;'\"\n]+)['\"]?[;:] (?:{'|'.join(_TEXTS)})"),
+    re.compile(rf"(?:{'|'.join(_TEXTS)}): ['\"](?P<path>/[^'\"]+)"),
 )
 
 _MIB = 2**20

@@ -20,7 +20,7 @@ from trainer.input_pipeline import Position
 from trainer.snapshots import write_tensors
 from trainer.tensor_bundle import DamagedCheckpointError
 
-_INDEX = re.compile(r"state-(\d{8,})\.index")
+_FILE = re.compile(r"state-(\d{8,})\.(index|data-\d{5}-of-\d{5})")
 _REMEDY = "it is passed over"
 
 _logger = logging.getLogger("yt8m.train")
@@ -102,11 +102,9 @@ def _state(prefix: str, step: int, tensors: Mapping[str, np.ndarray | bytes], fi
 
 
 def _prefixes(directory: str) -> list[tuple[int, str]]:
+    """Steps and prefixes, ascending; also of a state that has lost one of its files."""
     if not tf.io.gfile.isdir(directory):
         return []
-    matches = (_INDEX.fullmatch(name) for name in tf.io.gfile.listdir(directory))
-    return sorted(
-        (int(match[1]), posixpath.join(directory, match[0].removesuffix(".index")))
-        for match in matches
-        if match
-    )
+    matches = (_FILE.fullmatch(name) for name in tf.io.gfile.listdir(directory))
+    steps = {match[1] for match in matches if match}
+    return sorted((int(step), posixpath.join(directory, f"state-{step}")) for step in steps)

@@ -90,10 +90,14 @@ def test_when_both_are_damaged_training_starts_anew_and_says_so(two_states, tmp_
     assert_is(read_state(str(directory), "same"), 10)
 
 
-def test_a_state_without_its_data_file(two_states, tmp_path):
+@pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
+def test_states_that_have_lost_a_file(two_states, tmp_path, caplog, ending):
     directory = shutil.copytree(two_states, tmp_path / "state")
-    (directory / "state-00000015.data-00000-of-00001").unlink()
+    (directory / f"state-00000015.{ending}").unlink()
     assert_is(read_state(str(directory), "same"), 10)
+    (directory / f"state-00000010.{ending}").unlink()
+    assert read_state(str(directory), "same") is None
+    assert "training starts anew" in caplog.messages[-1]
 
 
 def test_a_checkpoint_is_on_the_disk_before_the_write_returns(tmp_path, monkeypatch):

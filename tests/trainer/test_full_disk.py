@@ -8,6 +8,7 @@ import pytest
 
 from serving.model_store import publish
 from trainer.averaging import Range, average_snapshots
+from trainer.files import whole_file
 from trainer.full_disk import full_disk
 from trainer.snapshots import write_snapshot
 
@@ -48,6 +49,22 @@ def test_averages_that_outgrow_their_disk_name_it(small_disk, tmp_path, monkeypa
     with pytest.raises(OSError, match="No space left") as caught:
         average_snapshots(snapshots, [Range(0, 1)], str(small_disk))
     assert f"of {small_disk} (0 of 2 MiB free now)" in full_disk(caught.value)
+
+
+def test_a_file_that_outgrows_its_disk_names_it_and_leaves_nothing(small_disk):
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        whole_file(str(small_disk / "out.csv")) as path,
+        open(path, "wb") as file,
+    ):
+        file.write(bytes(2**22))
+    assert f"the full disk of {small_disk} (2 of 2 MiB free now)" in full_disk(caught.value)
+    assert os.listdir(small_disk) == []
+
+
+def test_tensorflow_s_words_hold_more_than_the_path():
+    text = "{{function_node __wrapped__SaveV2_device_/job:localhost/task:0}} /no such/x.data; No space left on device"
+    assert "the full disk of /no such (" in full_disk(RuntimeError(text))
 
 
 def test_what_is_no_full_disk():
