@@ -35,8 +35,8 @@ class SavedModelScorer:
     """
 
     def __init__(self, directory: str) -> None:
-        self._model = load_model(directory)
         self.card = ModelCard.load(directory)
+        self._model = load_model(directory)
         self._of_frames = self._model.signatures.get(FRAME_PREDICTIONS)
         self._of_examples = self._model.signatures["predictions"]
 

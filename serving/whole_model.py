@@ -22,6 +22,7 @@ from trainer.checkpoint_reader import CheckpointReader
 from trainer.errors import UserError
 
 REMEDY = "export or push the model again"
+_GIVE = "give the directory of an export, or of versions of one"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _CHECKPOINT = posixpath.join("variables", "variables")
 
@@ -47,12 +48,23 @@ def check_model(directory: str, weights: bool = False) -> None:
     Raises:
         UserError: If a file is missing, was cut, or is not what its manifest or checksum says; it is named.
     """
+    try:
+        _check_files(directory)
+    except tf.errors.OpError as error:
+        raise UserError(f"{directory} cannot be read ({' '.join(error.message.split())}): {_GIVE}") from error
+    reader = CheckpointReader(posixpath.join(directory, _CHECKPOINT), REMEDY)
+    if weights:
+        for name in reader.shapes:
+            reader.read(name)
+
+
+def _check_files(directory: str) -> None:
     for name in NEEDED:
         path = posixpath.join(directory, name)
-        if not tf.io.gfile.exists(path) or not tf.io.gfile.stat(path).length:
-            raise UserError(
-                f"{directory} is not a whole SavedModel: it has no {name}, or an empty one; {REMEDY}"
-            )
+        if not tf.io.gfile.exists(path):
+            raise UserError(f"{directory} is not a whole SavedModel: it has no {name}; {_GIVE}")
+        if not tf.io.gfile.stat(path).length:
+            raise UserError(f"{path} is empty: {REMEDY}")
     manifest = _manifest(directory)
     if manifest:
         # What is there besides (warm-up requests, a note) changes no number.
@@ -64,10 +76,6 @@ def check_model(directory: str, weights: bool = False) -> None:
             if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path)
         }
         check_digests(listed, there, directory)
-    reader = CheckpointReader(posixpath.join(directory, _CHECKPOINT), REMEDY)
-    if weights:
-        for name in reader.shapes:
-            reader.read(name)
 
 
 def open_weights(directory: str) -> CheckpointReader:
@@ -85,9 +93,14 @@ def load_model(directory: str) -> Any:
 
 @contextmanager
 def explained(directory: str) -> Iterator[None]:
-    """Makes a UserError of what TensorFlow raises while it loads the SavedModel in `directory`."""
+    """Makes a UserError of what TensorFlow raises while it loads the SavedModel in `directory`.
+
+    A lack of memory stays what it is: no other model would help.
+    """
     try:
         yield
+    except tf.errors.ResourceExhaustedError:
+        raise
     # An IndexError is how it says that a file ends early, a KeyError or ValueError that its graph makes no sense.
     except (OSError, IndexError, KeyError, ValueError, DecodeError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())

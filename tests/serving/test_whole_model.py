@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 
 from components.baseline.served import copy_served_model
@@ -16,7 +17,7 @@ from serving.saved_model import read_weights, write_saved_model
 from serving.scoring import SavedModelScorer
 from serving.server import PredictionServer
 from serving.warmup import write_warmup
-from serving.whole_model import check_model
+from serving.whole_model import check_model, explained
 from tests.records import random_example
 from tests.serving.test_saved_model import make_member
 from tests.trainer.damage import damages
@@ -103,6 +104,17 @@ def test_what_is_added_to_a_model_does_no_harm(copy):
     write_warmup(str(copy))
     (copy / "note").write_text("of whoever looked at it")
     check_model(str(copy), weights=True)
+
+
+@pytest.mark.parametrize("address", ["/no/such/model", "nowhere://models/m"])
+def test_what_is_no_model_is_the_users_error(address):
+    with pytest.raises(UserError, match="give the directory of an export, or of versions of one"):
+        check_model(address)
+
+
+def test_a_lack_of_memory_is_no_damage(copy):
+    with pytest.raises(tf.errors.ResourceExhaustedError), explained(str(copy)):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
 
 @pytest.mark.parametrize("name", [GRAPH, DATA])
