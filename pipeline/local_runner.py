@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,10 +137,12 @@ def run_pipeline(
             text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
             if version := _pushed_version(pipeline, run_id):
                 text = f"version {version} was pushed, then {text}"
-            record_error(base, run_id, text)
+            with suppress(OSError):  # on a full disk there is no room for this either
+                record_error(base, run_id, text)
             if reason:
                 raise UserError(f"{text} (log: {log_file})") from error
-            raise RunFailedError(f"{text}; try this: {remedy(error)}", log_file) from error
+            places = {"--root": str(base), "push.directory": recipe.push.directory if recipe else ""}
+            raise RunFailedError(f"{text}; try this: {remedy(error, places)}", log_file) from error
         outputs = run_outputs(pipeline.metadata_connection_config, run_id)
         links.link_outputs(outputs)
     for time in progress.times:

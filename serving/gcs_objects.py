@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trainer.errors import UserError
+from trainer.full_disk import naming
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # of what Google means to do with old Pythons
@@ -104,7 +105,8 @@ class GcsObjects:
         """Writes an object to a file; FileNotFoundError when it is gone."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
-            blob.download_to_filename(path, checksum="crc32c")
+            with naming(path):
+                blob.download_to_filename(path, checksum="crc32c")
         except exceptions.NotFound:
             raise FileNotFoundError(blob.name) from None
 

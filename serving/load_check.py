@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from serving.servable import Servable
 from serving.store import NEEDED
+from serving.whole_model import check_model
 from trainer.encoding import encode_frames, sequence_example
+from trainer.errors import UserError
 from trainer.yt8m import AUDIO_SIZE, RGB_SIZE
 
 PREDICTIONS = "predictions"
@@ -32,7 +34,10 @@ def load_problem(directory: str) -> str | None:
         if not os.path.isfile(os.path.join(directory, name)):
             return f"has no {name}"
     try:
+        check_model(directory)
         model = Servable(directory, name="checked", version=0)
+    except UserError as error:
+        return f"is damaged: {error}"
     except (OSError, tf.errors.OpError) as error:
         return f"does not load: {_first_line(error)}"
     try:

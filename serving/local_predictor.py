@@ -9,6 +9,7 @@ import tensorflow as tf
 from serving.model_store import whole_model_path
 from serving.predict_request import DEFAULT_SIGNATURE
 from serving.servable import Servable
+from serving.whole_model import check_model, explained
 from trainer.errors import UserError
 
 
@@ -25,11 +26,9 @@ class LocalPredictor:
 
     def __init__(self, directory: str, version: int | None = None) -> None:
         path = whole_model_path(directory, version)
-        try:
+        check_model(path)
+        with explained(path):
             self._servable = Servable(path, "local", 1)
-        except (OSError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path} does not load ({reason}): export or push the model again") from None
         self._close = weakref.finalize(self, self._servable.close)
         signature = self._servable.signatures.get(DEFAULT_SIGNATURE)
         if signature is None or set(signature.inputs) != {"examples"} or "classes" not in signature.outputs:

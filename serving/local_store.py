@@ -6,7 +6,14 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from serving.labels import decode_labels, encode_labels
-from serving.manifest import MANIFEST, check_manifest, encode_manifest, read_manifest, same_content
+from serving.manifest import (
+    MANIFEST,
+    check_digests,
+    check_manifest,
+    encode_manifest,
+    read_manifest,
+    same_content,
+)
 from serving.staging import (
     copy_tree,
     locked_directory,
@@ -58,9 +65,17 @@ class LocalStore:
         return _content(os.path.join(self.path(version), name))
 
     def copy(self, version: int, target: str) -> None:
-        """Fills a directory with a version's files, as hard links where possible: they never change."""
-        copy_tree(self.path(version), target, link=True)
+        """Fills a directory with a version's files, as hard links where possible: they never change.
+
+        They are held against the manifest where there is one.
+        """
+        digests = copy_tree(self.path(version), target, link=True)
+        manifest = read_manifest(self.path(version))
         os.stat(os.path.join(self.path(version), GRAPH))  # FileNotFoundError: it was deleted meanwhile
+        if manifest is not None:
+            # What somebody added to a version changes nothing of what was published.
+            listed = {name: digest for name, digest in digests.items() if name in manifest}
+            check_digests(manifest, listed, self.path(version))
 
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
         """See `serving.model_store.publish`."""

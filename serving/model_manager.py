@@ -14,6 +14,7 @@ from serving.model_config import ModelConfig
 from serving.model_store import local_version, open_store, served_version, version_path
 from serving.servable import Servable
 from trainer.errors import UserError
+from trainer.full_disk import full_disk
 
 _log = logging.getLogger("yt8m.serving")
 
@@ -187,6 +188,8 @@ class ModelManager:
             failures, _ = self._failures.get(version, (0, 0.0))
             self._failures[version] = (failures + 1, time.monotonic())
             reason = " ".join(str(error).split()) or type(error).__name__
+            if full := full_disk(error):
+                reason = f"{reason}; {full}"
             self._set_state(version, ModelVersionStatus.END, reason)
             _log.error("%s version %d does not load: %s", self.name, version, reason)
             return

@@ -27,6 +27,7 @@ from serving.tensors import MAX_BYTES
 from serving.tls import ServerTls
 from serving.unparsable import UnparsableRequests
 from serving.warmup import run_warmup
+from serving.whole_model import check_model
 from trainer.errors import UserError
 
 _SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
@@ -152,6 +153,7 @@ class PredictionServer:
 
     def _load(self, directory: str, name: str, version: int) -> Runner:
         """A version that has run its warm-up requests."""
+        check_model(directory)
         servable = Servable(directory, name, version, self._options.tensorflow_threads)
         try:
             run_warmup(servable, directory)

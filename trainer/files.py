@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError
+from trainer.full_disk import naming
 
 _BUFFER_BYTES = 1 << 16
 
@@ -82,6 +83,15 @@ def make_dirs(path: str) -> None:
     tf.io.gfile.makedirs(path)
 
 
+def sync_path(path: str) -> None:
+    """Makes the content of a local file, or the names in a local directory, survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove_file(path: str) -> None:
     """Removes a file, if there is one."""
     if is_local(path):
@@ -113,8 +123,9 @@ def whole_file(path: str) -> Iterator[str]:
     if is_local(path):
         unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
         try:
-            yield unfinished
-            os.replace(unfinished, path)
+            with naming(path):
+                yield unfinished
+                os.replace(unfinished, path)
         finally:
             if os.path.exists(unfinished):
                 os.unlink(unfinished)

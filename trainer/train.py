@@ -45,7 +45,7 @@ def train(
     """Trains one model in a directory, or goes on with the run that was stopped there.
 
     On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
-    was not.
+    was not; so does one that lost its newest state to a bad disk.
 
     Args:
         spec: The model to train.

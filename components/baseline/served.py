@@ -3,13 +3,15 @@
 import os
 import shutil
 
+from serving.manifest import MANIFEST
 from serving.model_store import local_version, open_store
 from trainer.errors import UserError
 
 
 def copy_served_model(base: str, target: str) -> int | None:
     """Copies the served version into a directory of its own, as hard links where possible; one in a bucket is
-    downloaded and held against its manifest.
+    downloaded. The files are held against the version's manifest, or where it has none the weights against their
+    checksums.
 
     Its own, because whoever reads it later must find it whole when the version has been deleted; links, because
     the files of a version never change.
@@ -22,7 +24,7 @@ def copy_served_model(base: str, target: str) -> int | None:
         The version; None, and no `target`, when nothing is served yet.
 
     Raises:
-        UserError: If `base` is neither local nor gs://, or cannot be read.
+        UserError: If `base` is neither local nor gs://, or cannot be read, or the version is damaged.
     """
     store = open_store(base)
     while versions := store.versions():
@@ -35,6 +37,10 @@ def copy_served_model(base: str, target: str) -> int | None:
             if version in store.versions():
                 raise
             continue  # deleted meanwhile: take what is served now
+        if store.read(version, MANIFEST) is None:  # put there by other means
+            from serving.whole_model import check_model  # TensorFlow, which the others need not wait for
+
+            check_model(target, weights=True)
         return version
     shutil.rmtree(target, ignore_errors=True)
     return None

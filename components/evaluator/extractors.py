@@ -17,6 +17,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator import slices
+from serving.whole_model import load_model
 from trainer.records import parse_video
 from trainer.yt8m import ANY_CLASSES
 
@@ -81,7 +82,7 @@ class _Positional:
 
 
 def _load(directory: str) -> _LoadedModel:
-    return _LoadedModel(tf.saved_model.load(directory))
+    return _LoadedModel(load_model(directory))
 
 
 def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.saved_model import Member, write_saved_model
 from trainer.config import TrainingConfig
+from trainer.files import sync_path
 from trainer.model_spec import ModelSpec
 from trainer.train import run_fingerprint, train
 from trainer.yt8m import NUM_CLASSES
@@ -71,10 +72,12 @@ def run_fn(fn_args: FnArgs) -> None:
 def _hand_over(directory: str, target: str, work_dir: str) -> None:
     """Puts a finished run where the artifact is.
 
-    Killed at any moment it leaves the run in `work_dir` whole, or nothing of it: half of the snapshots beside a
-    finished state would be taken for all of them by the next run.
+    Killed at any moment, or cut off from power, it leaves the run in `work_dir` whole, or nothing of it: half of the
+    snapshots beside a finished state would be taken for all of them by the next run.
     """
     shutil.copytree(directory, target, dirs_exist_ok=True, copy_function=_link)
+    for parent, _, _ in os.walk(target):
+        sync_path(parent)  # before the other names go: a loss of power takes either, not both
     done = f"{work_dir.rstrip('/')}.done"
     shutil.rmtree(done, ignore_errors=True)
     os.rename(work_dir, done)

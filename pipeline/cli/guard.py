@@ -14,6 +14,7 @@ import typer
 
 from pipeline.cli.quiet_import import QuietImport
 from trainer.errors import OutsideError, UserError
+from trainer.full_disk import full_disk
 from trainer.garbage import collect_less
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
@@ -47,11 +48,14 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
             traceback.print_exc()
         if log_file := getattr(error, "log_file", None):  # the text says what to try
             _leave(1, f"{error} (full trace in {log_file})")
-        trace = _write_trace(error)
-        _leave(
-            1,
-            f"{type(error).__name__}: {error} (full trace in {trace}; if it happens again, report it with that file)",
-        )
+        what = f"{type(error).__name__}: {error}"
+        if full := full_disk(error):
+            _leave(1, f"{what}; {full}")
+        try:
+            trace = _write_trace(error)
+        except OSError as unwritten:
+            _leave(1, f"{what} (yt8m -v shows the trace, which could not be written: {unwritten})")
+        _leave(1, f"{what} (full trace in {trace}; if it happens again, report it with that file)")
     sys.exit(code or 0)
 
 

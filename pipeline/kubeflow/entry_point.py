@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from pipeline.kubeflow.installed import resolve_installed
 from pipeline.kubeflow.wire import Task, from_backend, to_backend
 from pipeline.user_errors import find_user_error
+from trainer.full_disk import full_disk
 from trainer.garbage import collect_less
 
 CLASS_PATHS = {
@@ -48,7 +49,9 @@ def main(argv: Sequence[str]) -> int:
         if reason is None:
             traceback.print_exc()
             inputs = _input_addresses(arguments.json_serialized_invocation_args)
-            reason = f"{type(error).__name__}: {error} (inputs: {inputs}; the trace is above)"
+            full = full_disk(error)
+            what = f"{type(error).__name__}: {error}{f'; {full}' if full else ''}"
+            reason = f"{what} (inputs: {inputs}; the trace is above)"
             _say(arguments.component_id, reason)
             return 1
         _say(arguments.component_id, reason)

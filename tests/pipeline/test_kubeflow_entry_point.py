@@ -297,3 +297,19 @@ def test_wrong_input_leaves_one_last_line_and_exit_code_2(backend) -> None:
     assert last.startswith(f"yt8m: YouTube8MExampleGen: data below {backend.root}/nowhere: ")
     assert last.endswith("check the patterns and their {SPAN}")
     assert not backend.output_file("YouTube8MExampleGen").exists()
+
+
+def test_a_full_disk_of_a_pod_is_named(tmp_path, monkeypatch, capsys) -> None:
+    import tensorflow as tf
+
+    def full(*_: Any) -> None:
+        text = f"{tmp_path}/variables.data-00000-of-00001.tempstate1; No space left on device [Op:SaveV2]"
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    monkeypatch.setattr("pipeline.kubeflow.entry_point._run", full)
+    arguments = ["--component_id", "Trainer.K2-H2", "--executor_class_path", "x"]
+    specs = ["--json_serialized_invocation_args", "{}", "--json_serialized_inputs_spec_args", "{}"]
+    assert main([*arguments, *specs]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("yt8m: Trainer.K2-H2: ResourceExhaustedError: ")
+    assert "; make room on the full disk of " in line
