@@ -119,15 +119,19 @@ def test_the_warm_up_requests_that_are_exported_run(model_dir, tmp_path):
     assert [[parse_video(video).num_frames for video in batch] for batch in videos] == [[1], [300] + [1] * 15]
 
 
-MEMORY_LOADS = 10
-MEMORY_SHARE = 0.25
-"""Of what ten leaked versions would take (6 bytes a weight): the allocator keeps a little, a leak ten times it."""
+MEMORY_LOADS = 14
+MEMORY_GROWTH = 24 * 2**20
+"""Bytes that the allocator may keep in the end. The graphs alone of fourteen versions are 150 MB, each version's weights
+60 MB."""
 
 _OUR_LOADER = """
 import json, sys
 import numpy as np
 from serving.servable import Servable
+from trainer.garbage import collect_less
+from trainer.memory import keep_freed_memory
 from tests.serving.c_api import resident_bytes
+collect_less(); keep_freed_memory()  # as yt8m serve does
 model, rows, resident = sys.argv[1], [bytes.fromhex(row) for row in json.load(sys.stdin)], []
 for _ in range(int(sys.argv[2])):
     servable = Servable(model, "m", 1)
@@ -141,15 +145,13 @@ json.dump(resident, sys.stdout)
 
 
 @pytest.mark.slow
-def test_ten_loads_and_unloads_do_not_grow_memory(examples, tmp_path):
+def test_loads_and_unloads_leave_no_memory_behind(examples, tmp_path):
     variant, directory = Variant.parse("K4-H700"), str(tmp_path / "m")
     weights = initial_weights(variant, 0, CLASSES)
     for spec in variant.tensor_specs(CLASSES):
         if spec.compressible:
             weights[spec.name] = weights[spec.name].astype(np.float16)
     write_saved_model(directory, [Member(variant=variant, weights=weights)], CLASSES)
-    leak = MEMORY_LOADS * 3 * variant.float16_bytes(CLASSES)
-    assert leak > 100 * 2**20
     # The first two fill caches and the allocator's pools.
     native = run_c_api(directory, "predictions", examples, "predictions", MEMORY_LOADS + 2)["resident"]
     done = subprocess.run(
@@ -163,4 +165,4 @@ def test_ten_loads_and_unloads_do_not_grow_memory(examples, tmp_path):
     ours = json.loads(done.stdout)
     for resident in (native, ours):
         assert len(resident) == MEMORY_LOADS + 2
-        assert resident[-1] - resident[1] < MEMORY_SHARE * leak, resident
+        assert resident[-1] - resident[1] < MEMORY_GROWTH, resident
