@@ -121,8 +121,8 @@ def test_the_warm_up_requests_that_are_exported_run(model_dir, tmp_path):
 
 MEMORY_LOADS = 14
 MEMORY_GROWTH = 24 * 2**20
-"""Bytes that the allocator may keep in the end. The graphs alone of fourteen versions are 150 MB, each version's weights
-60 MB."""
+"""Bytes that the allocator may keep in the end. The graphs alone of fourteen versions are 150 MB, the weights of
+each are 60 MB."""
 
 _OUR_LOADER = """
 import json, sys
