@@ -157,9 +157,15 @@ class ModelManager:
             self._unload(version)
 
     def _poll(self) -> None:
+        said = ""
         while not self._stopped.wait(self._poll_seconds):
             try:
                 self.refresh()
+                said = ""
+            except UserError as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.error("what is loaded of %s is served on: %s", self.name, said)
             except Exception:  # the directory may be out of reach for a while; what is loaded is served on
                 _log.exception("cannot look for versions of %s in %s", self.name, self._base)
 

@@ -12,8 +12,8 @@ MAX_BYTES = 256 * 2**20
 """Of one tensor: about 700 videos of 300 frames."""
 
 MAX_RANK = 32
-"""Most dimensions of a tensor. NumPy 2 knows 64, but TensorFlow's conversion of an array of strings that has more than 32
-ends the process there."""
+"""Most dimensions of a tensor. NumPy 2 knows 64, but with it TensorFlow's conversion of an array of strings that has
+more than 32 ends the process."""
 
 _STRING_BYTES = 32
 """Of a string tensor's element, besides its characters: a pointer here and a tstring in TensorFlow."""
