@@ -15,6 +15,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving.batched_servable import BatchedServable, BatchingConfig
 from serving.health import Health
+from serving.listening import host_and_port
 from serving.metrics import ServerMetrics
 from serving.model_config import ModelConfig
 from serving.model_manager import ModelManager, Runner
@@ -87,7 +88,7 @@ class PredictionServer:
         options: ServerOptions | None = None,
     ) -> None:
         configs = [ModelConfig(name=model_name, base_path=models)] if isinstance(models, str) else models
-        self._host, self._address = host, f"{host}:{port}"
+        self._host, self._address = host, host_and_port(host, port)
         self._options = options or ServerOptions()
         self.metrics = ServerMetrics([config.name for config in configs])
         self._models = {

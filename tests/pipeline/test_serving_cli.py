@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -298,8 +299,48 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         (["{base}", "--versions", "newest"], "versions are latest"),
         (["{base}", "--label", "stable"], "a label is NAME=VERSION"),
         (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),
+        (["{base}", "--versions", "7"], "has no version 7: it has 1, 2"),
+        (["{base}", "--host", "0.0.0.0:80"], "is not an address to listen at"),
+        (["{base}", "--host", "192.0.2.1"], "this machine does not have that address"),
+        (["{base}", "--http-port", "{taken}"], "cannot listen at 127.0.0.1:{taken}: the port is taken"),
+        (["{base}", "--tls-certificate", "{none}", "--tls-key", "{none}"], "cannot read the PEM file"),
     ],
 )
-def test_serve_refuses_options_that_do_not_fit(base: str, arguments: list[str], problem: str) -> None:
-    with pytest.raises(UserError, match=problem):
-        run("serve", *(argument.format(base=base) for argument in arguments), "--port", "0")
+def test_serve_refuses_options_that_do_not_fit_before_it_loads_anything(
+    base: str, arguments: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PredictionServer, "__init__", None)  # would fail with a TypeError
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"base": base, "taken": taken.getsockname()[1], "none": str(tmp_path / "none")}
+        with pytest.raises(UserError, match=problem.format(**values)):
+            run("serve", *(argument.format(**values) for argument in arguments), "--port", "0")
+
+
+def test_serve_checks_its_arguments_without_tensorflow(base: str) -> None:
+    code = (
+        "import sys; from pipeline.cli.main import app\n"
+        "try:\n"
+        "    app(['serve', sys.argv[1], '--label', 'stable=7'], standalone_mode=False)\n"
+        "except Exception as error:\n"
+        "    assert 'which is not served' in str(error), error\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, base], check=True)
+
+
+def test_predict_without_a_server_running_is_one_line_and_exit_code_2(
+    records: tuple[str, list[bytes]],
+) -> None:
+    path, _ = records
+    for target, problem in (
+        ("127.0.0.1:1", "no server answers there: start one (yt8m serve DIRECTORY)"),
+        ("localhost:99999", "a port is a number from 1 to 65535"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.cli.main", "predict", path, "--target", target, "--limit", "1"],
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
+        assert problem in done.stderr

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.batched_servable import BatchingConfig
 from serving.client import PredictClient
-from serving.errors import ServingError, TryAgainError
+from serving.errors import NoServerError
 from serving.metrics import samples
 from serving.servable import Servable
 from serving.server import PredictionServer, ServerOptions
@@ -183,15 +183,26 @@ def test_tls_and_mutual_tls(base, tmp_path):
     tls = ServerTls(certificate=certificate, key=key)
     with PredictionServer(base, "m", port=0, options=ServerOptions(tls=tls)) as server:
         assert score(server, ClientTls(ca=ours.ca)) == 90
-        for wrong in (None, ClientTls(ca=others.ca)):
-            with pytest.raises((TryAgainError, ServingError)):
+        for wrong, problem in (
+            (None, "the server there speaks TLS: give --tls-ca"),
+            (ClientTls(ca=others.ca), "TLS: the server's certificate is not of the authority in --tls-ca"),
+        ):
+            with pytest.raises(NoServerError, match=problem):
                 score(server, wrong)
+        named = PredictClient(f"localhost:{server.port}", "m", 10, ClientTls(ca=ours.ca), attempts=1)
+        with named, pytest.raises(NoServerError, match="certificate is for another host name"):
+            named.predict([b"x"])
+    with (
+        PredictionServer(base, "m", port=0) as server,
+        pytest.raises(NoServerError, match="does not speak TLS: leave --tls-ca out"),
+    ):
+        score(server, ClientTls(ca=ours.ca))
     mutual = ServerTls(certificate=certificate, key=key, client_ca=ours.ca)
     with PredictionServer(base, "m", port=0, options=ServerOptions(tls=mutual)) as server:
         assert score(server, ClientTls(ca=ours.ca, certificate=client_certificate, key=client_key)) == 90
         stranger = ClientTls(ca=ours.ca, certificate=stranger_certificate, key=stranger_key)
         for wrong in (ClientTls(ca=ours.ca), stranger):
-            with pytest.raises((TryAgainError, ServingError)):
+            with pytest.raises(NoServerError, match="it may want a client's certificate that it trusts"):
                 score(server, wrong)
 
 
@@ -202,5 +213,13 @@ def test_wrong_certificate_files(base, tmp_path):
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UserError, match="is not a PEM file"):
         ClientTls(ca=str(tmp_path / "text")).credentials()
+    (tmp_path / "torn").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
+    with pytest.raises(UserError, match="has no certificate of an authority"):
+        ClientTls(ca=str(tmp_path / "torn")).credentials()
+    authority = Authority(tmp_path, "authority")
+    (certificate, _), (_, key) = authority.issue("one"), authority.issue("other")
+    for wrong in (ServerTls, ClientTls):
+        with pytest.raises(UserError, match="are not a certificate and its key"):
+            wrong(certificate=certificate, key=key).credentials()
     with pytest.raises(UserError, match="belong together"):
         ClientTls(certificate=str(tmp_path / "text")).credentials()
