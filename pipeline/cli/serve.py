@@ -57,7 +57,16 @@ def serve(
         typer.Option(min=1, help="Requests worked on at once. Default: 8, or twice --max-batch-size."),
     ] = None,
     max_requests: Annotated[
-        int | None, typer.Option(min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED.")
+        int | None,
+        typer.Option(
+            min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED. Default: 16 a worker."
+        ),
+    ] = None,
+    max_mib_at_once: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="MiB of all requests worked on; more are UNAVAILABLE. Default: --max-request-mib."
+        ),
     ] = None,
     max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,
     max_request_videos: Annotated[
@@ -122,6 +131,7 @@ def serve(
         workers=workers or max(8, 2 * max_batch_size),
         max_requests=max_requests,
         max_request_bytes=max_request_mib * 2**20,
+        max_bytes_at_once=max_mib_at_once and max_mib_at_once * 2**20,
         max_videos=max_request_videos,
         batching=batching if max_batch_size else None,
         tls=tls,

@@ -18,7 +18,7 @@ from serving.metrics import samples
 from serving.servable import Servable
 from serving.server import PredictionServer, ServerOptions
 from serving.tls import ClientTls, ServerTls
-from tests.serving.api import WAIT, Stubs, predict_request
+from tests.serving.api import WAIT, Stubs, predict_request, wait_until
 from tests.serving.certificates import Authority
 from trainer.errors import UserError
 
@@ -142,6 +142,39 @@ def test_limits_of_size_and_number(base, monkeypatch):
             stubs.prediction.Predict(predict_request(examples=[b"x" * 2000]))
         assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "larger than max" in raised.value.details()
+        stubs.channel.close()
+
+
+def test_requests_together_are_bounded_by_default(base, monkeypatch):
+    entered, go_on = threading.Event(), threading.Event()
+    run = Servable.run
+
+    def slow_run(self, feeds, fetches):
+        entered.set()
+        assert go_on.wait(WAIT)
+        return run(self, feeds, fetches)
+
+    monkeypatch.setattr(Servable, "run", slow_run)
+    options = ServerOptions(workers=2, max_request_bytes=3000)
+    with PredictionServer(base, "m", port=0, options=options) as server:
+        stubs = Stubs(server.port)
+        running = stubs.prediction.Predict.future(predict_request(examples=[b"x" * 2000]))
+        assert entered.wait(WAIT)
+        with pytest.raises(grpc.RpcError) as raised:
+            stubs.prediction.Predict(predict_request(examples=[b"x" * 2000]), timeout=WAIT)
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "too many bytes of requests at once" in raised.value.details()
+        small = stubs.prediction.Predict.future(predict_request(examples=[b"x"]))
+        waiting = [stubs.prediction.Predict.future(predict_request(examples=[b"x"])) for _ in range(40)]
+        # 16 for each of two workers are taken, and the others refused at once.
+        wait_until(lambda: sum(future.done() for future in waiting) == 40 + 2 - 32)
+        refused = [future for future in waiting if future.done()]
+        assert {future.code() for future in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        go_on.set()
+        for future in {running, small, *waiting} - set(refused):
+            assert future.result(WAIT).outputs
+        # What has been answered counts no more.
+        assert stubs.prediction.Predict(predict_request(examples=[b"x" * 2000]), timeout=WAIT).outputs
         stubs.channel.close()
 
 
