@@ -22,7 +22,7 @@ from serving.staging import (
     sync_directory,
     write_file,
 )
-from serving.store import GRAPH, LABELS, Publication, version_numbers
+from serving.store import GRAPH, LABELS, Publication, version_directories, version_number, version_numbers
 from trainer.directories import write_problem
 from trainer.errors import UserError
 
@@ -52,13 +52,11 @@ class LocalStore:
 
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending; none when the directory does not exist."""
-        return [
-            number for number in self._numbers() if os.path.isfile(os.path.join(self.path(number), GRAPH))
-        ]
+        return sorted(self._directories())
 
     def path(self, version: int) -> str:
         """Directory of a version."""
-        return os.path.join(self.base, str(version))
+        return os.path.join(self.base, self._directories().get(version, str(version)))
 
     def read(self, version: int, name: str) -> bytes | None:
         """A file of a version; None when there is none."""
@@ -77,6 +75,10 @@ class LocalStore:
             listed = {name: digest for name, digest in digests.items() if name in manifest}
             check_digests(manifest, listed, self.path(version))
 
+    def verify(self, version: int) -> None:
+        """See `serving.store.Store`."""
+        check_manifest(self.path(version))
+
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
         """See `serving.model_store.publish`."""
         return self._add(source, extra_files, link=False)
@@ -84,7 +86,7 @@ class LocalStore:
     def add_again(self, version: int) -> Publication:
         """See `serving.model_store.rollback`."""
         if read_manifest(self.path(version)) is not None:
-            check_manifest(self.path(version))
+            self.verify(version)
         return self._add(self.path(version), {}, link=True)
 
     def remove(self, version: int) -> None:
@@ -134,18 +136,26 @@ class LocalStore:
                 self._forget_retired(version)
                 return Publication(version=version, path=self.path(version), created=True)
 
+    def _directories(self) -> dict[int, str]:
+        """Name by version, of the directories that hold a SavedModel."""
+        with_graph = (name for name in self._names() if os.path.isfile(os.path.join(self.base, name, GRAPH)))
+        return version_directories(with_graph, self.base)
+
     def _numbers(self, prefix: str = "") -> list[int]:
         """The integers n, ascending, for which `<base>/<prefix><n>` exists."""
+        return version_numbers(name.removeprefix(prefix) for name in self._names(prefix))
+
+    def _names(self, prefix: str = "") -> list[str]:
         if not os.path.isdir(self.base):
             return []
-        names = os.listdir(self.base)
-        return version_numbers(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+        return [name for name in os.listdir(self.base) if name.startswith(prefix)]
 
     def _forget_retired(self, newest: int) -> None:
         """Marks below an existing version say nothing any more."""
-        for number in self._numbers(_RETIRED):
-            if number < newest:
-                path = os.path.join(self.base, f"{_RETIRED}{number}")
+        for name in self._names(_RETIRED):
+            number = version_number(name.removeprefix(_RETIRED))
+            if number is not None and number < newest:
+                path = os.path.join(self.base, name)
                 shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 

@@ -14,10 +14,13 @@ from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from serving.local_store import LocalStore
-from serving.manifest import MANIFEST
+from serving.manifest import MANIFEST, DamagedVersionError
 from serving.store import GRAPH, NEEDED, Publication, Store
 from trainer.errors import UserError
 from trainer.files import exists
+
+WHOLE, DAMAGED, NO_MANIFEST = "whole", "damaged", "no manifest"
+"""Of a version: its files are those of its manifest; they are not; nobody can tell."""
 
 
 def open_store(base: str) -> Store:
@@ -133,6 +136,26 @@ def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingPr
     return store.add(source, extra_files)
 
 
+def verify(store: Store, version: int) -> tuple[str, str]:
+    """Reads all files of a version and holds them against its manifest.
+
+    Returns:
+        The state (WHOLE, DAMAGED or NO_MANIFEST) and what is wrong, which is empty for a whole version.
+    """
+    try:
+        if store.read(version, MANIFEST) is None:
+            return (
+                NO_MANIFEST,
+                f"{store.path(version)} has no {MANIFEST}: it was put there by other means than ours",
+            )
+        store.verify(version)
+    except DamagedVersionError as error:
+        return DAMAGED, str(error)
+    except OSError as error:
+        return DAMAGED, f"{store.path(version)} cannot be read ({error.strerror or error})"
+    return WHOLE, ""
+
+
 def rollback(base: str, to: int) -> Publication:
     """Serves an earlier version again, by publishing its content as a new, newest version.
 
@@ -173,7 +196,7 @@ def delete(base: str, version: int, force: bool = False) -> None:
         )
     if version == max(versions) and not force:
         raise UserError(
-            f"version {version} of {base} is the one being served: roll back to another first, or force it"
+            f"version {version} of {base} is the newest, which servers serve: roll back to another first, or force it"
         )
     store.remove(version)
 
