@@ -7,7 +7,7 @@ from pipeline.variant_name import VariantName
 from trainer.architectures import Architecture
 
 WHEELS_COMPUTE_CAPABILITY = 6.0
-"""The lowest for which the default image has kernels: TensorFlow 2.21's wheels (2.16's, of LANE=tfx116: 5.0)."""
+"""The lowest with kernels in the default image: TensorFlow 2.21's wheels (2.16's, LANE=tfx116, begin at 5.0)."""
 
 
 class KubernetesSection(BaseModel):
