@@ -116,7 +116,12 @@ def experiment_id(client: ApiClient, package: Package, settings: RunSettings) ->
 
 def named(name: str) -> str:
     """The API's filter for things of a name."""
-    return json.dumps({"predicates": [{"operation": _EQUALS, "key": "display_name", "stringValue": name}]})
+    return equals("display_name", name)
+
+
+def equals(key: str, value: str) -> str:
+    """The API's filter for things of which a field has a value."""
+    return json.dumps({"predicates": [{"operation": _EQUALS, "key": key, "stringValue": value}]})
 
 
 def _pipeline_id(client: ApiClient, name: str) -> tuple[str, bool]:

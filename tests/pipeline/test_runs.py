@@ -122,7 +122,7 @@ def test_watch_of_nothing_is_refused(cluster, yt8m) -> None:
 
     with pytest.raises(UserError, match="there is no run to watch"):
         yt8m("runs", "--watch", "newest")
-    with pytest.raises(UserError, match="runs/none not found"):
+    with pytest.raises(UserError, match="runs none not found"):
         yt8m("runs", "--watch", "none")
     with pytest.raises(UserError, match="give its --host"):
         app(args=["runs", "--watch", "newest"], standalone_mode=False)
