@@ -67,6 +67,8 @@ class FakeKubeflow:
         version: Of the server, as its health check says.
         through_ui: Whether the health check comes through the user interface's server, which words it otherwise.
         workflows: Argo's workflows: run id to the id of the recurring run that owns it (None for none).
+        namespace: Of the workflows.
+        objects: Kubernetes' other objects: path of the request to the answer.
     """
 
     url: str = ""
@@ -79,6 +81,8 @@ class FakeKubeflow:
     version: str = "2.17.0"
     through_ui: bool = False
     workflows: dict[str, str | None] = field(default_factory=dict)
+    namespace: str = "kubeflow"
+    objects: dict[str, dict] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -121,6 +125,8 @@ class FakeKubeflow:
             if re.search(pattern, request.line):
                 return failure
         with self.lock:
+            if not request.path.startswith("/apis/v2beta1/"):
+                return self._kubernetes(request)
             return self._handle(request, request.path.removeprefix("/apis/v2beta1/"))
 
     def _handle(self, request: Request, path: str) -> Answer:
@@ -158,6 +164,17 @@ class FakeKubeflow:
             thing["status"] = {"enable": "ENABLED", "disable": "DISABLED"}[action]
             return _json({})
         return _json(thing)
+
+    def _kubernetes(self, request: Request) -> Answer:
+        if request.path.endswith("/workflows"):
+            key, _, run_id = request.query["labelSelector"].partition("=")
+            here = f"/namespaces/{self.namespace}/" in request.path
+            found = [one for one in self.workflows if here and run_id in ("", one)]
+            return _json({"items": [{"metadata": {"labels": {key: one}}} for one in found]})
+        if request.path in self.objects:
+            return _json(self.objects[request.path])
+        body = {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
+        return 404, json.dumps(body), "application/json"
 
     def _health(self) -> dict:
         if self.through_ui:
@@ -201,6 +218,16 @@ class FakeKubeflow:
         if begin + size < len(found):
             answer["next_page_token"] = str(begin + size)
         return answer
+
+
+def task_details(tasks: dict[str, str | None], workflow: str = "tiny-6c6m5") -> dict:
+    """Details of a run as they are made of Argo's nodes: the top one first, a state only where there is one."""
+    below = [{"pod_name": f"{workflow}-{number}"} for number in range(2_912_939, 2_912_939 + len(tasks))]
+    nodes = [{"display_name": workflow, "state": "RUNNING", "child_tasks": below[:1]}]
+    for number, (name, state) in enumerate(tasks.items(), 1):
+        node = {"display_name": name, "child_tasks": below[number : number + 1]}
+        nodes.append({**node, "state": state} if state else node)
+    return {"task_details": nodes}
 
 
 def refusal(status: int, message: str) -> Answer:
