@@ -4,6 +4,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.recipe_types import FileAddress, FilePattern
 from trainer.variant import MIB
 
 
@@ -16,10 +17,10 @@ class Section(BaseModel):
 class DataSection(Section):
     """Which files are read and how they are split (paper, 1.1)."""
 
-    train: tuple[str, ...] = Field(
+    train: tuple[FilePattern, ...] = Field(
         (), description="Patterns of files that are all trained on; {SPAN} allowed."
     )
-    validate_: tuple[str, ...] = Field(
+    validate_: tuple[FilePattern, ...] = Field(
         (),
         alias="validate",
         description="Patterns of files of which some are the eval split and the others are trained on.",
@@ -35,7 +36,7 @@ class DataSection(Section):
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )
-    vocabulary: str | None = Field(
+    vocabulary: FileAddress | None = Field(
         None,
         description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. Other names need another "
         "file name: TFX's cache goes by that.",
@@ -87,7 +88,7 @@ class BlessingSection(Section):
 class PushSection(Section):
     """Where a blessed model goes."""
 
-    directory: str = Field(
+    directory: FileAddress = Field(
         description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
     )
 

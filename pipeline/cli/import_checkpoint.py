@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from trainer.addresses import check_local
 from trainer.errors import UserError
 from trainer.variant import MIB, Variant
 from trainer.yt8m import NUM_CLASSES
@@ -31,6 +32,7 @@ def import_checkpoint(
     Example: yt8m import-checkpoint --variant K8-H256 train/model.ckpt-200000 --out imported/K8-H256
     """
     chosen = Variant.parse(variant)
+    check_local(out, "--out")
     if os.path.exists(out):
         raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
 

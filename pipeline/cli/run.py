@@ -56,9 +56,11 @@ def run(
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
     from serving.vocabulary import Vocabulary
+    from trainer.addresses import check_local
     from trainer.errors import UserError
     from trainer.files import expand
 
+    check_local(root, "--root")
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
             "beam.runner: yt8m run keeps artifacts on this machine, which Dataflow's workers do not see; use "

@@ -16,7 +16,7 @@ from pipeline.cli.cluster_options import (
     ServiceAccount,
     Timeout,
     TokenFile,
-    check_root,
+    check_run_options,
     target_of,
 )
 
@@ -71,7 +71,7 @@ def schedule(
     """
     from trainer.errors import UserError
 
-    check_root(pipeline_root)
+    check_run_options(pipeline_root, service_account)
     if sum((file is not None, list_, pause is not None, resume is not None, delete is not None)) != 1:
         raise UserError(
             "give one of FILE, with --cron, --list, --pause NAME, --resume NAME and --delete NAME"
