@@ -28,7 +28,7 @@ from pipeline.remedies import remedy
 from pipeline.run_outputs import NodeOutput, run_outputs
 from pipeline.run_record import record_error, write_record
 from pipeline.tensorboard_links import DIRECTORY, TensorBoardLinks
-from pipeline.user_errors import find_user_error
+from pipeline.user_errors import error_text, find_user_error
 from trainer.errors import UserError
 
 _logger = logging.getLogger("yt8m.run")
@@ -133,7 +133,7 @@ def run_pipeline(
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
             reason = find_user_error(error)
-            text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
+            text = f"{progress.current}: {reason or error_text(error)}"
             record_error(base, run_id, text)
             if reason:
                 raise UserError(f"{text} (log: {log_file})") from error

@@ -71,6 +71,11 @@ class GcsObjects:
         self._client: storage.Client | None = None
 
     @_explained
+    def check(self) -> None:
+        """Raises UserError when the bucket is missing or may not be read."""
+        next(iter(self._bucket.client.list_blobs(self._bucket, prefix=self._prefix, max_results=1)), None)
+
+    @_explained
     def list(self, below: str = "") -> dict[str, Blob]:
         """All objects whose name begins with `below`, by name; without those that stand for directories."""
         blobs = self._bucket.client.list_blobs(self._bucket, prefix=self._prefix + below, fields=_FIELDS)

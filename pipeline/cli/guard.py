@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import typer
 
+from pipeline.user_errors import error_text
 from trainer.errors import OutsideError, UserError
 from trainer.garbage import collect_less
 
@@ -49,7 +50,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
         trace = _write_trace(error)
         _leave(
             1,
-            f"{type(error).__name__}: {error} (full trace in {trace}; if it happens again, report it with that file)",
+            f"{error_text(error)} (full trace in {trace}; if it happens again, report it with that file)",
         )
     sys.exit(code or 0)
 
