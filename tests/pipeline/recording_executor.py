@@ -12,7 +12,8 @@ class Executor(BaseExecutor):
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:  # noqa: N802
         if file := exec_properties.get("read"):
-            fileio.open(file, "rb")
+            with fileio.open(file, "rb") as opened:
+                opened.read()
         (model,), (run,) = output_dict["model"], output_dict["model_run"]
         seen = {
             "inputs": {
