@@ -1,5 +1,6 @@
 """What can be asked of a cluster before a run is paid for: version, retries, account, quota, GPU nodes, bucket."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from pipeline.kubeflow.package import Package
 from trainer.errors import UserError
 
 _FIRST_WITH_ON_ERROR = (2, 17)
+_RETRIES = "retries"
 _WORKFLOW_CONTROLLER = "workflow-controller-configmap"
 _WORKLOAD_IDENTITY = "iam.gke.io/gcp-service-account"
 _APPLY_RETRIES = (
@@ -70,20 +72,7 @@ def examine(
     yield Finding("Kubeflow Pipelines", *_version(client))
     if client.get_kfp_healthz().multi_user and not client.namespace:
         yield Finding("namespace", "wrong", "the installation has several users; give --namespace")
-    runs = client.namespace or INSTALLATION_NAMESPACE
-    asked: list[tuple[str, Callable[[KubernetesApi], Answer]]] = [
-        ("retries", lambda api: _retries(api)),
-        *_if(
-            questions.service_account,
-            lambda name: ("service account", lambda api: _service_account(api, runs, name)),
-        ),
-        ("GPU quota", lambda api: _quota(api, runs, _most_gpus(questions.package))),
-        *(
-            (f"nodes {selector}", lambda api, selector=selector: _nodes(api, selector))
-            for selector in _node_selectors(questions.package)
-        ),
-    ]
-    for what, question in asked:
+    for what, question in _kubernetes_questions(client.namespace or INSTALLATION_NAMESPACE, questions):
         if isinstance(kubernetes, str):
             yield Finding(what, "unknown", _without_kubernetes(what, client, kubernetes))
             continue
@@ -93,6 +82,19 @@ def examine(
             yield Finding(what, "unknown", f"{error} (asked in kubectl's context {kubernetes.context})")
     if questions.pipeline_root:
         yield Finding("bucket", *_bucket(questions.pipeline_root, check_bucket))
+
+
+def _kubernetes_questions(
+    namespace: str, questions: Questions
+) -> Iterator[tuple[str, Callable[[KubernetesApi], Answer]]]:
+    """What Kubernetes is asked; the namespace is that of the runs."""
+    package, account = questions.package, questions.service_account
+    yield _RETRIES, _retries
+    if account:
+        yield "service account", lambda api: _service_account(api, namespace, account)
+    yield "GPU quota", lambda api: _quota(api, namespace, _most_gpus(package))
+    for selector in _node_selectors(package):
+        yield f"nodes {selector}", functools.partial(_nodes, selector=selector)
 
 
 def _version(client: ApiClient) -> Answer:
@@ -187,7 +189,7 @@ def _bucket(root: str, check: Callable[[str], None]) -> Answer:
 
 def _without_kubernetes(what: str, client: ApiClient, reason: str) -> str:
     release = client.server_version().release
-    if what == "retries" and release and release >= _FIRST_WITH_ON_ERROR:
+    if what == _RETRIES and release and release >= _FIRST_WITH_ON_ERROR:
         return f"{reason}; from 2.17 on the installation's own default makes every failed step final: {_APPLY_RETRIES}"
     return reason
 
@@ -213,7 +215,3 @@ def _most_gpus(package: Package | None) -> int:
         for executor in executors
     )
     return max(map(int, counts), default=0)
-
-
-def _if(value: Any, make: Callable[[Any], Any]) -> list[Any]:
-    return [make(value)] if value else []
