@@ -29,7 +29,7 @@ from pipeline.run_lock import only_run_in
 from pipeline.run_outputs import NodeOutput, run_outputs
 from pipeline.run_record import record_error, write_record
 from pipeline.tensorboard_links import DIRECTORY, TensorBoardLinks
-from pipeline.user_errors import find_user_error
+from pipeline.user_errors import error_text, find_user_error
 from trainer.errors import UserError
 
 _logger = logging.getLogger("yt8m.run")
@@ -134,7 +134,7 @@ def run_pipeline(
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
             reason = find_user_error(error)
-            text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
+            text = f"{progress.current}: {reason or error_text(error)}"
             if version := _pushed_version(pipeline, run_id):
                 text = f"version {version} was pushed, then {text}"
             with suppress(OSError):  # on a full disk there is no room for this either

@@ -3,7 +3,9 @@
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.kubeflow.pools import Pool, PoolSection, make_pool
+from pipeline.recipe_types import ObjectName
 from pipeline.variant_name import VariantName
+from trainer.addresses import address_fault
 from trainer.architectures import Architecture
 
 WHEELS_COMPUTE_CAPABILITY = 6.0
@@ -29,7 +31,7 @@ class KubernetesSection(BaseModel):
         gt=0,
         description="Lowest compute capability for which the image's TensorFlow has GPU kernels.",
     )
-    volumes: dict[str, str] = Field(
+    volumes: dict[ObjectName, str] = Field(
         default_factory=dict,
         description="Claims (ReadWriteMany) that every step mounts: claim's name to absolute path.",
     )
@@ -59,4 +61,6 @@ class KubernetesSection(BaseModel):
         for claim, path in self.volumes.items():
             if not path.startswith("/") or path.rstrip("/") == "":
                 raise ValueError(f"volumes.{claim}: {path!r} is no absolute path below the root")
+            if fault := ("a mounted path has no colon" if ":" in path else address_fault(path)):
+                raise ValueError(f"volumes.{claim}: {path!r}: {fault}")
         return self

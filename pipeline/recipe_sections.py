@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.recipe_types import FileAddress, FilePattern
 from trainer.units import MIB
 from trainer.yt8m import NUM_CLASSES
 
@@ -19,10 +20,10 @@ class Section(BaseModel):
 class DataSection(Section):
     """Which files are read and how they are split (paper, 1.1)."""
 
-    train: tuple[str, ...] = Field(
+    train: tuple[FilePattern, ...] = Field(
         (), description="Patterns of files that are all trained on; {SPAN} allowed."
     )
-    validate_: tuple[str, ...] = Field(
+    validate_: tuple[FilePattern, ...] = Field(
         (),
         alias="validate",
         description="Patterns of files of which some are the eval split and the others are trained on.",
@@ -34,7 +35,7 @@ class DataSection(Section):
         lt=1,
         description="Largest share of the validate files that does; small data sets keep the rest.",
     )
-    holdout_files: Annotated[int, Field(ge=0)] | tuple[str, ...] = Field(
+    holdout_files: Annotated[int, Field(ge=0)] | tuple[FilePattern, ...] = Field(
         0,
         description="Validate files that become the holdout, at most eval_share of them, or patterns of files that do. "
         "Nothing is trained or chosen on the holdout: its GAP is what to expect of other videos, and blesses.",
@@ -49,7 +50,7 @@ class DataSection(Section):
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Share of bad records above which the run stops."
     )
-    vocabulary: str | None = Field(
+    vocabulary: FileAddress | None = Field(
         None,
         description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. Other names need another "
         "file name: TFX's cache goes by that.",
@@ -123,7 +124,7 @@ class BlessingSection(Section):
 class PushSection(Section):
     """Where a blessed model goes."""
 
-    directory: str = Field(
+    directory: FileAddress = Field(
         description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
     )
 

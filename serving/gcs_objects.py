@@ -7,11 +7,11 @@ https://cloud.google.com/storage/docs/retry-strategy. Names are relative to the 
 import contextlib
 import functools
 import os
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from trainer.addresses import parse_bucket_address
 from trainer.errors import UserError
 from trainer.full_disk import naming
 
@@ -28,8 +28,6 @@ with warnings.catch_warnings():
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 Blob = storage.Blob
-
-_ADDRESS = re.compile(r"gs://([a-z0-9][-._a-z0-9]*[a-z0-9])((?:/[^/]+)*/?)")
 
 _KIND = "application/octet-stream"
 _FIELDS = "items(name,generation,updated,metadata,size,crc32c),nextPageToken"
@@ -72,13 +70,15 @@ class GcsObjects:
     """
 
     def __init__(self, base: str) -> None:
-        parts = _ADDRESS.fullmatch(base)
-        if parts is None:
-            raise UserError(f"{base} is no directory in a bucket: give gs://BUCKET/DIRECTORY")
+        self.bucket_name, below = parse_bucket_address(base, "model directory")
         self.base = base.rstrip("/")
-        self.bucket_name, below = parts[1], parts[2].strip("/")
         self._prefix = f"{below}/" if below else ""
         self._client: storage.Client | None = None
+
+    @_explained
+    def check(self) -> None:
+        """Raises UserError when the bucket is missing or may not be read."""
+        next(iter(self._bucket.client.list_blobs(self._bucket, prefix=self._prefix, max_results=1)), None)
 
     @_explained
     def list(self, below: str = "") -> dict[str, Blob]:

@@ -16,23 +16,19 @@ from types import MappingProxyType
 from serving.local_store import LocalStore
 from serving.manifest import MANIFEST, DamagedVersionError
 from serving.store import GRAPH, NEEDED, Publication, Store
+from trainer.addresses import check_address
 from trainer.errors import UserError
-from trainer.files import exists
+from trainer.files import exists, is_local
 
 WHOLE, DAMAGED, NO_MANIFEST = "whole", "damaged", "no manifest"
 """Of a version: its files are those of its manifest; they are not; nobody can tell."""
 
 
 def open_store(base: str) -> Store:
-    """The store of a model's versions; UserError for an address that is neither local nor gs://."""
-    scheme, found, _ = base.partition("://")
-    if not found:
+    """The store of a model's versions; UserError for an address that cannot be."""
+    check_address(base, "model directory")
+    if is_local(base):
         return LocalStore(base)
-    if scheme != "gs":
-        raise UserError(
-            f"{base}: model directories with {scheme}:// are not supported. Give a local directory (one that is "
-            "mounted will do), or gs://BUCKET/DIRECTORY"
-        )
     from serving.gcs_store import GcsStore  # a second, which local directories need not wait for
 
     return GcsStore(base)
@@ -68,8 +64,8 @@ def version_path(base: str, version: int) -> str:
 
 def saved_model_path(directory: str) -> str:
     """The directory itself where it holds a SavedModel or no versions; otherwise the newest version's."""
-    scheme, found, _ = directory.partition("://")
-    if (found and scheme != "gs") or os.path.isfile(os.path.join(directory, GRAPH)):
+    known = is_local(directory) or directory.startswith("gs:")
+    if not known or os.path.isfile(os.path.join(directory, GRAPH)):
         return directory
     store = open_store(directory)
     version = max(store.versions(), default=None)

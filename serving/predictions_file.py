@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trainer.addresses import check_address
 from trainer.errors import UserError
 from trainer.files import is_local, open_file, whole_file
 
@@ -29,6 +30,7 @@ _ENDINGS = (".csv", ".parquet")
 
 def check_ending(path: str) -> None:
     """UserError for a file of a kind that cannot be written."""
+    check_address(path, "--out", any_scheme=True)
     if os.path.splitext(path)[1] not in _ENDINGS:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
 

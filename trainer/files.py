@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainer.addresses import check_address
 from trainer.errors import UserError
 from trainer.full_disk import naming
 
@@ -29,7 +30,7 @@ def open_file(path: str, mode: str) -> Any:
     """Opens `path` in a binary mode, "rb" or "wb", and returns a context manager with read or write.
 
     Raises:
-        UserError: The file to read does not exist or may not be read.
+        UserError: The file to read does not exist or may not be read, or the address cannot be.
     """
     if is_local(path):
         try:
@@ -38,6 +39,7 @@ def open_file(path: str, mode: str) -> Any:
             if mode != "rb":
                 raise
             raise UserError(f"cannot read {path}: {error.strerror}; name a TFRecord file there") from error
+    check_address(path, "file", any_scheme=True)
     import tensorflow as tf
 
     if mode == "rb" and not tf.io.gfile.exists(path):
@@ -142,10 +144,11 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """Files that match any of the patterns (globs or plain paths), sorted, each once; no directories.
 
     Raises:
-        UserError: A pattern matches no file.
+        UserError: A pattern matches no file, or no file can have such an address.
     """
     found: set[str] = set()
     for pattern in patterns:
+        check_address(pattern, "file pattern", pattern=True, any_scheme=True)
         matches = _glob(pattern)
         if not matches:
             raise UserError(f"no file matches {pattern}; check the path, and quote the pattern in a shell")

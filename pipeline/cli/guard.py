@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from pipeline.cli.quiet_import import QuietImport
+from pipeline.user_errors import error_text
 from trainer.errors import OutsideError, UserError
 from trainer.full_disk import full_disk
 from trainer.garbage import collect_less
@@ -48,7 +49,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
             traceback.print_exc()
         if log_file := getattr(error, "log_file", None):  # the text says what to try
             _leave(1, f"{error} (full trace in {log_file})")
-        what = f"{type(error).__name__}: {error}"
+        what = error_text(error)
         if full := full_disk(error):
             _leave(1, f"{what}; {full}")
         try:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from trainer.addresses import check_local
 from trainer.errors import UserError
 from trainer.model_spec import ModelSpec
 from trainer.units import MIB
@@ -68,6 +69,7 @@ def import_checkpoint(
               yt8m import-checkpoint --member 0:K24-H1440:0.6 --member 1:K32-H1024:0.4 model.ckpt --out imported/YH
     """
     chosen = choose_members(variant, member or [], num_classes)
+    check_local(out, "--out")
     if os.path.exists(out):
         raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
 

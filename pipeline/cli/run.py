@@ -55,7 +55,9 @@ def run(
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
     from pipeline.preflight import check_before_run
+    from trainer.addresses import check_local
 
+    check_local(root, "--root")
     check_before_run(recipe, root)
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
     from pipeline.local_runner import run_locally

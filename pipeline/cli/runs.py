@@ -37,7 +37,8 @@ def runs(
 ) -> None:
     """Lists runs, the newest first: with --host those of a cluster, without those of this machine.
 
-    --watch follows one run, says which task begins and ends, and exits with 1 when it fails.
+    --watch follows one run, says which task begins and ends, and exits with 1 when it fails, or when its workflow is
+    gone from the cluster.
 
     \b
     Examples: yt8m runs
@@ -105,7 +106,12 @@ def _line(run: dict[str, Any]) -> str:
 def _watch(target: "Target", run_id: str, seconds: float, as_json: bool) -> None:
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.cluster_runs import follow
+    from pipeline.kubeflow.kubernetes_api import KubernetesApi, NotAskableError
 
+    try:
+        kubernetes = KubernetesApi(target.timeout)
+    except NotAskableError:
+        kubernetes = None  # the run is followed all the same
     with connected(target) as client:
-        run = follow(client, run_id, _logger.info, seconds)
+        run = follow(client, run_id, _logger.info, seconds, kubernetes)
     typer.echo(json.dumps(run, indent=2) if as_json else f"{run['name']} {run['state']}: {run['link']}")

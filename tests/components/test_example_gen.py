@@ -43,7 +43,9 @@ def test_the_seed_chooses_and_the_directory_does_not() -> None:
         split = split_files([], paths, eval_files=60, eval_share=0.1, seed=seed)
         return [path.rsplit("/", 1)[1] for path in split.eval]
 
-    assert names(VALIDATE[:60], 0) == names([path.replace("/data", "gs://b/x") for path in VALIDATE[:60]], 0)
+    assert names(VALIDATE[:60], 0) == names(
+        [path.replace("/data", "gs://bkt/x") for path in VALIDATE[:60]], 0
+    )
     assert names(VALIDATE[:60], 0) == names(VALIDATE[:60][::-1], 0)
     assert names(VALIDATE[:60], 0) != names(VALIDATE[:60], 1)
 
@@ -146,9 +148,9 @@ def test_a_holdout_that_cannot_be_names_the_way_out() -> None:
 
 def test_patterns_share_a_base() -> None:
     patterns = relative_patterns(
-        ["gs://b/yt8m/{SPAN}/train*", "gs://b/yt8m/x/y"], ["gs://b/yt8m/{SPAN}/validate*"]
+        ["gs://bkt/yt8m/{SPAN}/train*", "gs://bkt/yt8m/x/y"], ["gs://bkt/yt8m/{SPAN}/validate*"]
     )
-    assert patterns == ("gs://b/yt8m", ("{SPAN}/train*", "x/y"), ("{SPAN}/validate*",), ())
+    assert patterns == ("gs://bkt/yt8m", ("{SPAN}/train*", "x/y"), ("{SPAN}/validate*",), ())
     assert relative_patterns(["/a/b/c*"], ["/x/y*"]) == ("/", ("a/b/c*",), ("x/y*",), ())
     assert relative_patterns(["/a/t*"], ["/a/v*"], ["/a/h/*"]) == ("/a", ("t*",), ("v*",), ("h/*",))
     assert relative_patterns([], ["/a/bc/v*", "/a/b/v*"]) == ("/a", (), ("bc/v*", "b/v*"), ())
@@ -162,8 +164,8 @@ def test_relative_local_patterns_become_absolute(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("train", "validate", "part"),
     [
-        (["gs://a/train*"], ["gs://b/validate*"], "gs://a, gs://b"),
-        (["/a/train*"], ["gs://b/validate*"], "different places"),
+        (["gs://a/train*"], ["gs://bkt/validate*"], "gs://a, gs://b"),
+        (["/a/train*"], ["gs://bkt/validate*"], "different places"),
         (["/a/train*"], [], "at least one validate pattern"),
         ([], [""], "is empty"),
     ],

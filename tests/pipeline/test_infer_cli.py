@@ -77,7 +77,7 @@ def test_infer_by_beam_writes_the_same(base: str, records: tuple[str, list[bytes
         assert Path(here + suffix).read_bytes() == Path(there + suffix).read_bytes()
 
 
-DATAFLOW = ["runner=DataflowRunner", "project=p", "region=r", "temp_location=gs://b/tmp"]
+DATAFLOW = ["runner=DataflowRunner", "project=p", "region=r", "temp_location=gs://bkt/tmp"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.kubeflow import entry_point
 from pipeline.kubeflow.entry_point import main
 
 pytestmark = pytest.mark.slow
@@ -192,6 +193,21 @@ def example_gen(backend: Backend, base: Path) -> list[str]:
         },
         outputs={"examples": "tfx.Examples", "summaries": "tfx.Examples", "report": "yt8m.Report"},
     )
+
+
+def test_an_input_whose_files_are_gone_is_named(backend, capsys) -> None:
+    """TFX's own error has no text at all."""
+    assert main(recording(backend, read=("STRING", "/data/examples/Split-train/0"))) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("yt8m: Recorder: the files of its input examples (/data/examples) are gone; ")
+    assert "compile with another tag of the image" in last
+
+
+def test_a_file_that_is_not_found_is_named(backend, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(entry_point, "_gone_inputs", lambda *_: None)  # as where the inputs are all there
+    assert main(recording(backend, read=("STRING", "/data/examples/Split-train/0"))) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "/data/examples/Split-train/0" in last.partition(" (inputs: ")[0]
 
 
 def test_example_gen_reads_the_newest_span_without_a_driver(backend) -> None:

@@ -224,6 +224,6 @@ def test_the_holdout_is_a_number_of_files_or_patterns(monkeypatch: pytest.Monkey
     assert Recipe.model_validate_json(one.model_dump_json(by_alias=True)) == one
     assert "data.holdout_files" in refusal(data={**data, "holdout_files": -1})
     assert "Dataflow's workers read gs:// only, not h*" in refusal(
-        data={"validate": ["gs://b/v*"], "holdout_files": ["h*"]},
-        beam={"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://b/t"},
+        data={"validate": ["gs://bkt/v*"], "holdout_files": ["h*"]},
+        beam={"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://bkt/t"},
     )

@@ -179,9 +179,9 @@ def test_versions_that_were_put_there_by_other_means(gcs, source, tmp_path):
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("gs://", "is no directory in a bucket: give gs://BUCKET/DIRECTORY"),
-        ("gs://Not A Bucket/x", "is no directory in a bucket"),
-        ("gs://bucket//x", "is no directory in a bucket"),
+        ("gs://", "is no address: a bucket's name has lower-case letters"),
+        ("gs://Not A Bucket/x", "is no address: a bucket's name has lower-case letters"),
+        ("gs://bucket//x", "is no address: two slashes stand together"),
         ("gs://nowhere/models", "there is no bucket nowhere: create it or correct the address"),
     ],
 )

@@ -40,7 +40,7 @@ def flip(path: Path) -> None:
     [
         (lambda model: shutil.rmtree(model / "variables"), "has no variables/variables.index"),
         (lambda model: (model / "saved_model.pb").unlink(), "has no saved_model.pb"),
-        (lambda model: (model / "saved_model.pb").write_bytes(b"nonsense"), "is damaged: "),
+        (lambda model: (model / "saved_model.pb").write_bytes(b"nonsense"), "does not load: "),
         (lambda model: (model / DATA).unlink(), "is damaged: "),
         (lambda model: (model / DATA).write_bytes(b""), "is damaged: "),
         (lambda model: flip(model / DATA), "does not load: "),

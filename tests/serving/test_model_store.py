@@ -226,7 +226,7 @@ def test_addresses_with_other_schemes_are_refused(tmp_path):
         lambda: model_store.rollback("s3://bucket/models", 1),
         lambda: model_store.list_versions("s3://bucket/models"),
     ):
-        with pytest.raises(UserError, match="s3:// are not supported"):
+        with pytest.raises(UserError, match="s3:// is not supported"):
             verb()
 
 
