@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
 
 @pytest.fixture(scope="module")
 def first(place: Place) -> Any:
-    """A rehearsal, in which one Trainer is killed when it has written its first state."""
+    """A rehearsal, in which one Trainer's pod is taken away when it has written its first state."""
     root = place.directory / "root"
     with ThreadPoolExecutor() as pool:
         rehearsed = pool.submit(run, place.compiled, root)
@@ -62,7 +62,7 @@ def _kill_after_the_first_state(root: Path, rehearsed: Future) -> None:
             return
         time.sleep(0.02)
     (log,) = root.glob(f"tiny/*/_logs/{KILLED}.log")
-    os.kill(int(re.findall(r"--- process (\d+)", log.read_text())[-1]), signal.SIGKILL)
+    os.kill(int(re.findall(r"--- process (\d+)", log.read_text())[-1]), signal.SIGTERM)
 
 
 def report_of(finished: Any) -> dict[str, Any]:
