@@ -32,6 +32,7 @@ from components.pusher.component import Pusher
 from components.run_report.component import RunReport
 from pipeline.graph import last_nodes, node_graph
 from pipeline.recipe import Recipe
+from pipeline.trainer_order import training_work, waits_for
 from trainer.variant import Variant
 
 RUN_FN = "components.trainer.run_fn.run_fn"
@@ -94,11 +95,24 @@ def build_components(
     nodes = [
         example_gen,
         *validation,
-        *(component for line in lines for component in line),
+        *(component for line in _in_their_turn(recipe, lines) for component in line),
         assembler,
         *delivery,
     ]
     return [*nodes, _report(recipe, nodes, example_gen, validation, lines, assembler, delivery)]
+
+
+def _in_their_turn(recipe: Recipe, lines: list["_VariantLine"]) -> list["_VariantLine"]:
+    """The lines in the order in which their Trainers start, each Trainer behind the one that it waits for.
+
+    The wait is a dependency without data: every version of Kubeflow Pipelines knows it, and no cache counts it.
+    """
+    by_variant = dict(zip(map(str, recipe.variants), lines, strict=True))
+    waits = waits_for(training_work(recipe), recipe.kubernetes.max_parallel_trainers)
+    for variant, before in waits.items():
+        if before is not None:
+            by_variant[variant].trainer.add_upstream_node(by_variant[before].trainer)
+    return [by_variant[variant] for variant in waits]
 
 
 class _VariantLine(NamedTuple):
