@@ -10,6 +10,16 @@ import heapq
 from collections.abc import Mapping
 
 from pipeline.recipe import Recipe
+from trainer.variant import Variant
+
+TRAINER, FIRST_HALF = "Trainer-", "FirstHalf-"
+"""What ids of nodes that train begin with; a variant's name follows."""
+
+
+def trainer_nodes(recipe: Recipe) -> dict[str, Variant]:
+    """The nodes that train, each with its variant: the whole training, or its two halves."""
+    prefixes = (FIRST_HALF, TRAINER) if recipe.halving.enabled else (TRAINER,)
+    return {f"{prefix}{variant}": variant for prefix in prefixes for variant in recipe.variants}
 
 
 def training_work(recipe: Recipe) -> dict[str, float]:

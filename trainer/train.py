@@ -42,6 +42,7 @@ def train(
     num_classes: int = NUM_CLASSES,
     num_mixtures: int = NUM_MIXTURES,
     strategy: tf.distribute.Strategy | None = None,
+    until: int | None = None,
 ) -> TrainingStep:
     """Trains one variant in a directory, or goes on with the run that was stopped there.
 
@@ -57,6 +58,8 @@ def train(
         num_classes: V.
         num_mixtures: M.
         strategy: Of tf.distribute; None for all GPUs of this machine, or its CPU.
+        until: Step after which it stops, with a snapshot and a state from which the rest can be trained; None for
+            the last step.
 
     Returns:
         The trained model, its variables in place.
@@ -85,11 +88,12 @@ def train(
     )
     scorer = Scorer(variant, num_classes, num_mixtures, step_function.variables)
     log = _Log(variant, config, posixpath.join(directory, LOGS), done)
-    while done < config.steps:
+    end = config.steps if until is None else min(until, config.steps)
+    while done < end:
         batch = next(batches)
         result = step_function.run(batch, done)
         done += 1
-        last = done == config.steps
+        last = done == end
         if done % config.log_every == 0 or last:
             log.step(done, result)
         if done % config.snapshot_every == 0 or last:

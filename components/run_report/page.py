@@ -18,7 +18,13 @@ from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
-from components.run_report.tables import ensembles_table, members_table, models_table, slices_table
+from components.run_report.tables import (
+    ensembles_table,
+    half_time_table,
+    members_table,
+    models_table,
+    slices_table,
+)
 from components.run_report.units import duration
 
 Report = dict[str, Any]
@@ -39,6 +45,7 @@ def render_page(report: Report) -> str:
     tables = {
         "members": members_table(report),
         "ensembles": ensembles_table(report),
+        "half_time": half_time_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
         "slices": slices_table(evaluation),

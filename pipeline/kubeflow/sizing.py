@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.kubeflow.pools import Pool
 from pipeline.recipe import Recipe
+from pipeline.trainer_order import trainer_nodes
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
 from trainer.variant import Variant
@@ -122,11 +123,13 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "Pusher": small,
         "RunReport": small,
     }
-    for variant in recipe.variants:
-        training = recipe.training_of(variant)
+    if recipe.halving.enabled:
+        resources["HalfTime"] = small
+    for node, variant in trainer_nodes(recipe).items():
         pool = recipe.kubernetes.pool_of(variant)
+        resources[node] = trainer_resources(variant, recipe.training_of(variant), pool)
+    for variant in recipe.variants:
         holding = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * variant.float32_bytes()))
-        resources[f"Trainer-{variant}"] = trainer_resources(variant, training, pool)
         resources[f"CheckpointAverager-{variant}"] = holding
         resources[f"Fp16Compressor-{variant}"] = holding
     return resources

@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import posixpath
-import shutil
 import signal
 import tempfile
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.wire import ABSENT, LOGS, PAYLOAD
+from pipeline.kubeflow.wire import LOGS
 from pipeline.rehearsal.artifacts import (
     Artifact,
     ArtifactStore,
@@ -27,6 +26,7 @@ from pipeline.rehearsal.cache import cache_key, fingerprint
 from pipeline.rehearsal.graph import WHOLE_INPUT, Task
 from pipeline.rehearsal.outcome import LOGS_DIRECTORY, Outcome
 from pipeline.rehearsal.parameters import Run, task_parameters
+from pipeline.rehearsal.pod import contents, download, publish, reason_of
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.retries import Retries
 
@@ -90,7 +90,7 @@ class Launcher:
             given.outputs.artifacts[key].artifacts.append(artifact)
         known = self._fingerprint(task, given)
         if known and (made := self.store.reuse(task.name, known)):
-            return Outcome("cached", outputs=_contents(made))
+            return Outcome("cached", outputs=contents(made))
         given.outputs.output_file = self.backend.output_file(
             posixpath.join(self.pipeline_root, self.run.id, task.name, salt)
         )
@@ -118,7 +118,7 @@ class Launcher:
             outputs[LOGS].uri = self.backend.logs_address(logs_address, attempts)
             given.outputs.artifacts[LOGS].artifacts[0].uri = outputs[LOGS].uri
             with tempfile.TemporaryDirectory(prefix="yt8m-rehearsal-") as pod:
-                downloaded += _download(given, os.path.join(pod, "inputs"))
+                downloaded += download(given, os.path.join(pod, "inputs"))
                 try:
                     made = self._attempt(task, given, outputs, pod, log)
                     self.store.record(task.name, made, known)
@@ -128,7 +128,7 @@ class Launcher:
                     reason, code = f"{task.name}: {error}", 1
                 else:
                     seconds = time.monotonic() - started
-                    return Outcome("succeeded", attempts, seconds, downloaded, _contents(made), log=log)
+                    return Outcome("succeeded", attempts, seconds, downloaded, contents(made), log=log)
             seconds = time.monotonic() - started
             wait, why_not = self._again(task, attempts, seconds, code)
             if wait is None:
@@ -184,63 +184,12 @@ class Launcher:
                 if error.errno == errno.E2BIG:
                     reason += f"; what it is given takes {len(text.encode()):,} bytes of JSON"
                 raise _AttemptError(reason, 1) from error
-        _publish(log, begin, outputs[LOGS].uri)
+        publish(log, begin, outputs[LOGS].uri)
         if code:
-            raise _AttemptError(_reason(task.name, code, log, begin), code)
+            raise _AttemptError(reason_of(task.name, code, log, begin), code)
         try:
             with open(output_file, encoding="utf-8") as written:
                 said = written.read()
         except FileNotFoundError:
             said = None
         return merged_outputs(outputs, said, self.directory)
-
-
-def _publish(log: str, begin: int, address: str) -> None:
-    """Puts what an attempt has printed where the launcher uploads it to."""
-    os.makedirs(os.path.dirname(address), exist_ok=True)
-    with open(log, "rb") as source, open(address, "wb") as target:
-        source.seek(begin)
-        shutil.copyfileobj(source, target)
-
-
-def _download(given: pipeline_spec_pb2.ExecutorInput, directory: str) -> int:
-    """Copies what lies at the inputs' addresses, as the launcher does before a container starts; their bytes."""
-    total = 0
-    for key, entry in given.inputs.artifacts.items():
-        for number, artifact in enumerate(entry.artifacts):
-            target = os.path.join(directory, f"{key}-{number}")
-            if os.path.isdir(artifact.uri):
-                shutil.copytree(artifact.uri, target)
-                total += sum(
-                    os.path.getsize(os.path.join(folder, name))
-                    for folder, _, names in os.walk(target)
-                    for name in names
-                )
-            elif os.path.isfile(artifact.uri):
-                os.makedirs(directory, exist_ok=True)
-                shutil.copyfile(artifact.uri, target)
-                total += os.path.getsize(target)
-    return total
-
-
-def _contents(artifacts: dict[str, Artifact]) -> dict[str, str]:
-    """Where a person finds what the outputs hold."""
-    found = {key: json_format.MessageToDict(artifact.metadata) for key, artifact in artifacts.items()}
-    return {
-        key: metadata.get(PAYLOAD, artifacts[key].uri)
-        for key, metadata in found.items()
-        if ABSENT not in metadata and key != LOGS
-    }
-
-
-def _reason(task: str, code: int, log: str, begin: int) -> str:
-    """The entry point's one line; what is known where the process did not come to write it."""
-    with open(log, "rb") as file:
-        file.seek(begin)
-        # The first line is the process' id.
-        lines = file.read().decode(errors="replace").split("\n", 1)[-1].splitlines()
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    if last.startswith(f"yt8m: {task}: "):
-        return last.removeprefix(f"yt8m: {task}: ")
-    end = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return end + (f" after printing {last.strip()!r:.500}" if last else "")

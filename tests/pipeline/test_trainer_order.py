@@ -86,3 +86,46 @@ def test_compiled_trainers_wait_for_each_other(at_once: int) -> None:
     models = tasks["EnsembleAssembler"]["inputs"]["artifacts"]
     producers = [models[f"model_{index:03d}"]["taskOutputArtifact"]["producerTask"] for index in range(4)]
     assert producers == [f"Fp16Compressor-{variant}" for variant in recipe.variants]
+
+
+@pytest.mark.slow
+def test_the_stop_rule_compiles_to_two_halves_and_a_judge() -> None:
+    from pipeline.kubeflow.compile import compile_pipeline
+
+    recipe = load_recipe(
+        "yhls",
+        [
+            "halving.enabled=true", "halving.lead=0.002", "kubernetes.max_parallel_trainers=1",
+            "kubernetes.trainer_pool=t4", "data.train=[gs://b/train*]", "data.validate=[gs://b/validate*]",
+            "push.directory=gs://b/models",
+        ],
+    )  # fmt: skip
+    made = compile_pipeline(recipe, "image:1", "gs://b/root")
+    tasks = made.spec["root"]["dag"]["tasks"]
+    executors = made.spec["deploymentSpec"]["executors"]
+    variants = [*map(str, recipe.variants)]
+    order = [*waits_for(training_work(recipe), 1)]
+    for half, before in (("FirstHalf", "ExampleValidator"), ("Trainer", "HalfTime")):
+        for number, variant in enumerate(order):
+            task = tasks[f"{half}-{variant}"]
+            waits = {*task["dependentTasks"]}
+            assert before in waits
+            others = {name for name in waits if name.startswith(f"{half}-")}
+            assert others == ({f"{half}-{order[number - 1]}"} if number else set())
+            assert task["retryPolicy"]["maxRetryCount"] == 5
+            container = executors[f"{half}-{variant}_executor"]["container"]
+            assert container["resources"]["accelerator"] == {"type": "nvidia.com/gpu", "count": "1"}
+            settings = made.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+            assert "nodeSelector" in settings[f"{half}-{variant}_executor"]
+    judged = [one for _, one in sorted(tasks["HalfTime"]["inputs"]["artifacts"].items())]
+    assert [one["taskOutputArtifact"]["producerTask"] for one in judged] == [
+        f"FirstHalf-{v}" for v in variants
+    ]
+    assert tasks["HalfTime"]["inputs"]["parameters"]["lead"] == {"runtimeValue": {"constant": 0.002}}
+    assert "HalfTime" in {
+        one["taskOutputArtifact"]["producerTask"]
+        for one in tasks["RunReport"]["inputs"]["artifacts"].values()
+    }
+    for variant in variants:
+        averaged = tasks[f"CheckpointAverager-{variant}"]["inputs"]["artifacts"]["model_run"]
+        assert averaged["taskOutputArtifact"]["producerTask"] == f"Trainer-{variant}"
