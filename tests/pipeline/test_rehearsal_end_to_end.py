@@ -63,7 +63,7 @@ def first(place: Place) -> Any:
 
 
 def _kill_after_its_first_state(root: Path, rehearsed: Future) -> None:
-    while not any(root.glob(f"tiny/*/{KILLED}/*/_payload/model_run/state/state-*.index")):
+    while not any(root.glob(f"tiny/*/{KILLED}/*/_payload/model_run/state/state-00000004.index")):
         if rehearsed.done():
             return
         time.sleep(0.02)
