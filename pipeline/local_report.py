@@ -21,6 +21,7 @@ _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
     "statistics": ("StatisticsGen", "statistics"),
     "anomalies": ("ExampleValidator", "anomalies"),
+    "half_time": ("HalfTime", "report"),
     "ensemble": ("EnsembleAssembler", "report"),
     "evaluation": ("Evaluator", "evaluation"),
     "blessing": ("Evaluator", "blessing"),
@@ -143,11 +144,14 @@ def _times(output: NodeOutput | None, running: bool) -> dict[str, Any]:
 
 
 def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None) -> dict[str, str]:
-    """The run of each Trainer: the one it handed out or, of the newest run, the one it was at."""
+    """The run of each Trainer: the one it handed out or, of the newest run, the one it was at.
+
+    With the stop rule that of the first half counts until there is one of the whole training.
+    """
     found = {}
     for node in graph:
         kind, _, variant = node.partition("-")
-        if kind != "Trainer":
+        if kind not in ("FirstHalf", "Trainer"):
             continue
         if node in outputs and outputs[node].uris.get("model_run"):
             found[variant] = outputs[node].uris["model_run"][0]

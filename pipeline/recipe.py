@@ -14,6 +14,7 @@ from pipeline.recipe_sections import (
     CompressionSection,
     DataSection,
     EnsembleSection,
+    HalvingSection,
     PushSection,
     Section,
     ServingSection,
@@ -49,6 +50,7 @@ class Recipe(Section):
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
         default_factory=dict, description="Keys of `training` that differ for a variant."
     )
+    halving: HalvingSection = HalvingSection()
     averaging: AveragingConfig = AveragingConfig()
     compression: CompressionSection = CompressionSection()
     ensemble: EnsembleSection = EnsembleSection()

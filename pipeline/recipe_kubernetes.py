@@ -13,7 +13,7 @@ WHEELS_COMPUTE_CAPABILITY = 6.0
 
 
 class KubernetesSection(BaseModel):
-    """Node pools, volumes and retries; only `yt8m compile` reads it."""
+    """Node pools, volumes, retries, and how many Trainers run at once; `yt8m run` takes the order of the last alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +34,11 @@ class KubernetesSection(BaseModel):
     volumes: dict[ObjectName, str] = Field(
         default_factory=dict,
         description="Claims (ReadWriteMany) that every step mounts: claim's name to absolute path.",
+    )
+    max_parallel_trainers: int | None = Field(
+        None,
+        ge=1,
+        description="Trainers that run at the same time, those with the least work first; none for all at once.",
     )
     trainer_retries: int = Field(5, ge=0, description="How often a failed Trainer starts again.")
     beam_retries: int = Field(2, ge=0, description="How often a failed Beam step starts again.")

@@ -87,6 +87,21 @@ class DataSection(Section):
         return self
 
 
+class HalvingSection(Section):
+    """The stop rule: what is larger than another variant and worse at half of its steps is not trained to the end."""
+
+    enabled: bool = Field(
+        False,
+        description="Train all variants to half of their steps, judge, and train on those that are left.",
+    )
+    lead: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much larger the GAP of the smaller variant must be; less is taken for noise.",
+    )
+
+
 class CompressionSection(Section):
     """Float16 storage of the four big tensors (paper, 2.2)."""
 

@@ -1,6 +1,6 @@
 """Several runs side by side: a pure function of their reports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainer.units import MIB
@@ -76,5 +76,11 @@ def _member(report: Report, row: Report) -> Report:
     }
     return {
         **{key: row[key] for key in ("stored_mib", "gap", "average_gap", "single_gap")},
-        "training_seconds": took.get(f"Trainer-{row['variant']}"),
+        "training_seconds": _sum(took.get(f"{half}-{row['variant']}") for half in ("FirstHalf", "Trainer")),
     }
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """Of those that are known; None where none is."""
+    known = [one for one in seconds if one is not None]
+    return sum(known) if known else None

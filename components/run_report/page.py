@@ -22,6 +22,7 @@ from components.run_report.page_tables import artifacts_table, classes_table, da
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
     ensembles_table,
+    half_time_table,
     holdout_line,
     members_table,
     models_table,
@@ -47,6 +48,7 @@ def render_page(report: Report) -> str:
     tables = {
         "members": members_table(report),
         "ensembles": ensembles_table(report),
+        "half_time": half_time_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
         "slices": slices_table(evaluation),

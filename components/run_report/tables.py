@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.evaluator.files import HOLDOUT
+from trainer.units import MIB
 
 Report = dict[str, Any]
 
@@ -35,8 +36,8 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Members, ensembles and, as far as the run measured them, models and slices (see `assemble_report`)."""
-    found = [members_table(report), ensembles_table(report)]
+    """Members, ensembles and, as far as the run measured them, half time, models and slices (see `assemble_report`)."""
+    found = [members_table(report), ensembles_table(report), half_time_table(report)]
     evaluation = report.get("evaluation")
     if evaluation and evaluation.get("candidate"):
         found += [models_table(evaluation), slices_table(evaluation)]
@@ -67,6 +68,20 @@ def ensembles_table(report: Report) -> Table:
         ("weights", False, lambda row: ", ".join(f"{weight:.4g}" for weight in row["weights"])),
         ("MiB", True, lambda row: number(row["mib"], ".2f")),
         ("GAP", True, lambda row: number(row["gap"], ".4f")),
+    )
+
+
+def half_time_table(report: Report) -> Table:
+    """What each variant had reached at half time, by decreasing size, and which were stopped there."""
+    rows = (report.get("half_time") or {}).get("variants", ())
+    return make_table(
+        "Half time",
+        sorted(rows, key=lambda row: (-row["bytes"], row["variant"])),
+        ("variant", False, lambda row: row["variant"]),
+        ("step", True, lambda row: f"{row['step']:,}"),
+        ("stored MiB", True, lambda row: number(row["bytes"] / MIB, ".2f")),
+        ("GAP", True, lambda row: number(row["gap"], ".4f")),
+        ("stopped for", False, lambda row: row["stopped_for"] or ""),
     )
 
 
@@ -117,12 +132,14 @@ def render(report: Report, width: int = 120) -> str:
 
 
 def conclusions(report: Report) -> list[str]:
-    """One sentence each on the data, the verdicts with their reasons, and the push."""
+    """One sentence each on the data, the variants that were stopped, the verdicts with their reasons, and the push."""
     lines = []
     if data := report.get("data"):
         lines.append(_data_line(data))
     if line := holdout_line(report.get("evaluation")):
         lines.append(f"Evaluation: {line}")
+    if half_time := report.get("half_time"):
+        lines.append(_half_time_line(half_time["variants"]))
     for key, judge in (("blessing", "Evaluator"), ("infra_blessing", "ModelServerValidator")):
         if verdict := report.get(key):
             word = "blessed" if verdict["blessed"] else "NOT blessed"
@@ -148,6 +165,11 @@ def _data_line(data: Report) -> str:
     splits = ", ".join(f"{split['videos']} videos to {name}" for name, split in data["splits"].items())
     rejected = ", ".join(f"{count} {reason}" for reason, count in data["rejected"].items()) or "none"
     return f"Data: {splits}; rejected: {rejected}"
+
+
+def _half_time_line(variants: Sequence[Report]) -> str:
+    stopped = [f"{row['variant']} (for {row['stopped_for']})" for row in variants if row["stopped_for"]]
+    return f"Half time: stopped {', '.join(stopped) or 'none'} of {len(variants)} variants"
 
 
 def _metric_columns() -> Sequence[tuple[str, bool, Callable[[Report], str]]]:

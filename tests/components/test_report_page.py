@@ -103,6 +103,27 @@ def test_the_page_of_twenty_members(page):
     assert "@media print" in page
 
 
+def test_the_page_of_a_run_with_the_stop_rule(report):
+    row = {
+        "variant": "K8-H800",
+        "step": 100_000,
+        "bytes": 2**28,
+        "gap": 0.81,
+        "videos": 17,
+        "stopped_for": "K64-H512",
+    }
+    assert "Half time" not in render_page(report)
+    page = render_page({**report, "half_time": {"lead": 0.0, "variants": [row]}})
+    (text,) = re.findall(r"<h3>Half time</h3>.*?</table>", page, re.DOTALL)
+    assert re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text)[5:] == [
+        "K8-H800",
+        "100,000",
+        "256.00",
+        "0.8100",
+        "K64-H512",
+    ]
+
+
 def test_what_others_wrote_is_shown_and_not_run(page):
     assert "A class with &lt;a name&gt; &amp; number 3000" in page
     assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in page, "in the model card's Markdown"

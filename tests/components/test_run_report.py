@@ -235,3 +235,33 @@ def test_executor_reads_what_there_is(tmp_path):
         "page": "system.HTML",
         "metrics": "system.Metrics",
     }
+
+
+def half_time():
+    rows = [
+        ("K16-H512", 134.75, 0.61, "K32-H256"),
+        ("K24-H1440", 381.375, 0.7, None),
+        ("K32-H256", 88.875, 0.62, None),
+    ]
+    return {
+        "lead": 0.001,
+        "variants": [
+            {"variant": name, "step": 1000, "bytes": mib * MIB, "gap": gap, "videos": 17, "stopped_for": other}
+            for name, mib, gap, other in rows
+        ],
+    }  # fmt: skip
+
+
+def test_variants_that_were_stopped_at_half_time_are_named(report):
+    assert "Half time" not in markdown(report)
+    told = {**report, **{"half_time": assemble_report(half_time=half_time())["half_time"]}}
+    assert "Half time: stopped K16-H512 (for K32-H256) of 3 variants" in conclusions(told)
+    lines = markdown(told).split("## Half time\n\n")[1].splitlines()[:5]
+    assert lines[0] == "| variant | step | stored MiB | GAP | stopped for |"
+    assert lines[2:] == [
+        "| K24-H1440 | 1,000 | 381.38 | 0.7000 |  |",
+        "| K16-H512 | 1,000 | 134.75 | 0.6100 | K32-H256 |",
+        "| K32-H256 | 1,000 | 88.88 | 0.6200 |  |",
+    ]
+    nobody = {**half_time(), "variants": [{**row, "stopped_for": None} for row in half_time()["variants"]]}
+    assert "Half time: stopped none of 3 variants" in conclusions({**report, "half_time": nobody})
