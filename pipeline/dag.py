@@ -77,6 +77,9 @@ def build_components(
         eval_share=data.eval_share,
         seed=data.seed,
         max_reject_share=data.max_reject_share,
+        max_lost_files=data.max_lost_files,
+        min_eval_videos=data.min_eval_videos,
+        num_classes=data.num_classes,
     )
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)

@@ -5,6 +5,7 @@
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainer.variant import MIB
+from trainer.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
 
 class Section(BaseModel):
@@ -32,8 +33,19 @@ class DataSection(Section):
         description="Largest share of the validate files that does; small data sets keep the rest.",
     )
     seed: int = Field(0, ge=0, description="Of the choice of the eval files.")
+    num_classes: int = Field(
+        NUM_CLASSES,
+        ge=TOP_K,
+        description="Labels run from 0 to one less: 3862 in the data set of 2018 and 2019, 4716 in that of 2017.",
+    )
     max_reject_share: float = Field(
-        0.01, ge=0, le=1, description="Share of bad records above which the run stops."
+        0.01, ge=0, le=1, description="Share of lost videos above which the run stops."
+    )
+    max_lost_files: int = Field(
+        0, ge=0, description="Number of files that cannot be read at all above which the run stops."
+    )
+    min_eval_videos: int = Field(
+        MIN_EVAL_VIDEOS, ge=1, description="Number of videos of the eval split below which the run stops."
     )
     vocabulary: str | None = Field(
         None,

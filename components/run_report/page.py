@@ -18,7 +18,13 @@ from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
-from components.run_report.tables import ensembles_table, members_table, models_table, slices_table
+from components.run_report.tables import (
+    data_notes,
+    ensembles_table,
+    members_table,
+    models_table,
+    slices_table,
+)
 from components.run_report.units import duration
 
 Report = dict[str, Any]
@@ -56,6 +62,7 @@ def render_page(report: Report) -> str:
         figures=_figures(report),
         slice_figures=_slice_figures(evaluation),
         tables={name: table if table.rows else None for name, table in tables.items()},
+        data_notes=data_notes(report["data"]) if report["data"] else [],
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
         curves=CURVES,

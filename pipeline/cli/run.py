@@ -15,6 +15,8 @@ from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Vali
 from pipeline.cli.report import write_report_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.local_runner import LocalRun
     from pipeline.recipe import Recipe
 
@@ -57,7 +59,6 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
     from serving.vocabulary import Vocabulary
     from trainer.errors import UserError
-    from trainer.files import expand
 
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -67,8 +68,7 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)  # bad news now, and not after days of training
-    for pattern in (*recipe.data.train, *recipe.data.validate_):
-        expand([re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)])
+    _check_files((*recipe.data.train, *recipe.data.validate_), recipe.data.max_lost_files)
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
     from pipeline.local_runner import run_locally
 
@@ -78,6 +78,24 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     finally:
         if page := write_report_of(root):
             _logger.info("report: %s", page)
+
+
+def _check_files(patterns: "Sequence[str]", max_lost_files: int) -> None:
+    """UserError where a pattern matches no file, or where the sizes of files alone say that too many are lost."""
+    from trainer.errors import UserError
+    from trainer.files import expand, expand_labelled, file_size, is_local
+
+    for pattern in patterns:
+        expand([re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)])
+    # Of a pattern with a span only the newest is read. A bucket is not asked for the sizes one by one.
+    files, _ = expand_labelled(pattern for pattern in patterns if "{" not in pattern)
+    empty = [path for path in files if is_local(path) and not file_size(path)]
+    if len(empty) > max_lost_files:
+        raise UserError(
+            f"{len(empty)} data file(s) have no bytes, more than the {max_lost_files} lost files allowed: "
+            f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}; fetch them again, remove them, or raise "
+            "data.max_lost_files"
+        )
 
 
 def tensorboard_command(directory: str) -> str:
