@@ -46,6 +46,7 @@ class Executor(tfx_evaluator.Executor):
         model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
         checks = [
             *_gap_checks(results, evaluation_uri, exec_properties),
+            *blessing.label_checks(results["slices"]),
             *_size_checks(model, exec_properties[LIMIT_BYTES_KEY]),
         ]
         verdict = blessing.verdict(checks)
