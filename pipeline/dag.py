@@ -75,6 +75,8 @@ def build_components(
         holdout_files=data.holdout_files,
         seed=data.seed,
         max_reject_share=data.max_reject_share,
+        max_lost_files=data.max_lost_files,
+        min_eval_videos=data.min_eval_videos,
         num_classes=data.num_classes,
     )
     examples = example_gen.outputs["examples"]

@@ -11,7 +11,7 @@ from pipeline.run_lock import check_free
 from serving.vocabulary import Vocabulary
 from trainer.directories import write_problem
 from trainer.errors import UserError
-from trainer.files import expand, is_local
+from trainer.files import expand, expand_labelled, file_size, is_local
 from trainer.yt8m import AUDIO_SIZE, RGB_SIZE
 
 
@@ -37,9 +37,25 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     _check_directories(recipe, root)
     check_free(Path(root))
     _check_memory(recipe)
-    files = expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in recipe.data.patterns)
+    files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
     _check_push(recipe)
+
+
+def _data_files(recipe: Recipe) -> list[str]:
+    """The files that the patterns match, of every span; UserError where sizes alone say that too many are lost."""
+    data = recipe.data
+    files = expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in data.patterns)
+    # Of a pattern with a span only the newest is read. A bucket is not asked for the sizes one by one.
+    read, _ = expand_labelled(pattern for pattern in data.patterns if "{" not in pattern)
+    empty = [path for path in read if is_local(path) and not file_size(path)]
+    if len(empty) > data.max_lost_files:
+        raise UserError(
+            f"{len(empty)} data file(s) have no bytes, more than the {data.max_lost_files} lost files allowed: "
+            f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}; fetch them again, remove them, or raise "
+            "data.max_lost_files"
+        )
+    return files
 
 
 def _check_directories(recipe: Recipe, root: str) -> None:

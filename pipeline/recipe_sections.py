@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pipeline.recipe_types import FileAddress, FilePattern
 from trainer.units import MIB
-from trainer.yt8m import NUM_CLASSES
+from trainer.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
 
 class Section(BaseModel):
@@ -43,12 +43,19 @@ class DataSection(Section):
     seed: int = Field(0, ge=0, description="Of the choice of the eval files and of the holdout.")
     num_classes: int = Field(
         NUM_CLASSES,
-        ge=1,
-        description="Classes of the data: labels run from 0 to one less. 3862 in the edition of 2018, 4716 in that of "
-        "2016/17.",
+        ge=TOP_K,
+        description="Labels run from 0 to one less: 3862 in the data set of 2018 and 2019, 4716 in that of 2017.",
     )
     max_reject_share: float = Field(
-        0.01, ge=0, le=1, description="Share of bad records above which the run stops."
+        0.01, ge=0, le=1, description="Share of lost videos above which the run stops."
+    )
+    max_lost_files: int = Field(
+        0, ge=0, description="Number of files that cannot be read at all above which the run stops."
+    )
+    min_eval_videos: int = Field(
+        MIN_EVAL_VIDEOS,
+        ge=1,
+        description="Number of videos of the eval split, and of the holdout, below which the run stops.",
     )
     vocabulary: FileAddress | None = Field(
         None,

@@ -6,10 +6,11 @@ Everything else goes through tf.io.gfile.
 
 import glob
 import os
+import posixpath
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,49 @@ def expand(patterns: Iterable[str]) -> list[str]:
             raise UserError(f"no file matches {pattern}; check the path, and quote the pattern in a shell")
         found.update(matches)
     return sorted(found)
+
+
+def expand_labelled(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Files for training or evaluation that match any of the patterns, and those that are left out of them.
+
+    A pattern that matches files named train* or validate*, and also files named test*, stands for a directory into
+    which the whole data set was downloaded: its test files, which have no labels, are left out. A pattern that
+    matches test files alone says what it wants.
+
+    Returns:
+        The files and the ones left out, each list sorted.
+
+    Raises:
+        UserError: A pattern matches no file.
+    """
+    found: set[str] = set()
+    left_out: set[str] = set()
+    for pattern in patterns:
+        matches = expand([pattern])
+        tests = {path for path in matches if file_kind(path) == "test"}
+        if not any(file_kind(path) in ("train", "validate") for path in matches):
+            tests = set()
+        found.update(set(matches) - tests)
+        left_out |= tests
+    return sorted(found), sorted(left_out - found)
+
+
+def left_out_line(left_out: Sequence[str]) -> str:
+    """One line on the files that `expand_labelled` left out."""
+    return (
+        f"{len(left_out)} file(s) named test* are left out, {left_out[0]} the first: their pattern also matches train "
+        "or validate files, and the test files of the data set have no labels"
+    )
+
+
+def file_kind(path: str) -> str:
+    """`train`, `validate`, `test`, or nothing: how the name of a file of the data set begins.
+
+    >>> file_kind("gs://bucket/frame/validate01.tfrecord"), file_kind("/data/part-0")
+    ('validate', '')
+    """
+    name = posixpath.basename(path)
+    return next((kind for kind in ("train", "validate", "test") if name.startswith(kind)), "")
 
 
 def _glob(pattern: str) -> list[str]:

@@ -1,12 +1,13 @@
 """Whether a candidate may be pushed, and why: GAP against a floor and the served model; the size limit."""
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from components.evaluator.slices import LABELS, labels_bin
 from trainer.units import MIB
 
 
@@ -15,7 +16,7 @@ class Check:
     """One condition of a blessing.
 
     Attributes:
-        name: gap_floor, served_gap, tensor_bytes, directory_bytes, or evaluation (which failed as such).
+        name: labels, gap_floor, served_gap, tensor_bytes, directory_bytes, or evaluation (which failed as such).
         passed: Whether it holds.
         text: One sentence for people, with the numbers on both sides.
     """
@@ -68,6 +69,25 @@ def gap_checks(
         f"{'within' if near else 'more than'} the drop of {max_gap_drop:.6f} that is allowed"
     )
     return [*checks, Check(name="served_gap", passed=near, text=text)]
+
+
+def label_checks(slices: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Whether there were positive labels to measure on; without any every GAP is 0, and says nothing.
+
+    Args:
+        slices: See `components.evaluator.results.read_results`.
+    """
+    labelled = sum(
+        one["candidate"]["videos"]
+        for one in slices
+        if one["feature"] == LABELS and one["bin"] != labels_bin(0) and one["candidate"]
+    )
+    text = (
+        f"{labelled:,} videos of the eval split have labels"
+        if labelled
+        else "no video of the eval split has labels"
+    )
+    return [Check(name="labels", passed=labelled > 0, text=text)]
 
 
 def size_checks(tensor_bytes: int, directory_bytes: int, limit_bytes: int) -> list[Check]:

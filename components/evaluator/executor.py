@@ -53,6 +53,7 @@ class Executor(tfx_evaluator.Executor):
         _write_json(os.path.join(evaluation_uri, RESULTS_FILE), results)
         checks = [
             *_gap_checks(results, evaluation_uri, exec_properties),
+            *blessing.label_checks(results["slices"]),
             *blessing.size_checks(
                 card.bytes, blessing.directory_bytes(directory), exec_properties[LIMIT_BYTES_KEY]
             ),

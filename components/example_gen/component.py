@@ -15,7 +15,7 @@ from components.artifacts import Report
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from components.example_gen.patterns import relative_patterns
-from trainer.yt8m import NUM_CLASSES
+from trainer.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES
 
 
 class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
@@ -29,6 +29,8 @@ class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
         "holdout_files": ExecutionParameter(type=int, optional=True),
         "seed": ExecutionParameter(type=int),
         "max_reject_share": ExecutionParameter(type=float),
+        "max_lost_files": ExecutionParameter(type=int),
+        "min_eval_videos": ExecutionParameter(type=int),
         "num_classes": ExecutionParameter(type=int),
     }
     OUTPUTS: ClassVar = {
@@ -54,7 +56,9 @@ class YouTube8MExampleGen(FileBasedExampleGen):
         eval_share: Largest share of the validate files for it.
         holdout_files: Most validate files of the holdout, or patterns of files that are the holdout; 0 for none.
         seed: Of the choice.
-        max_reject_share: Share of bad records above which the step fails.
+        max_reject_share: Share of lost videos above which the step fails.
+        max_lost_files: Number of files that cannot be read at all above which it fails.
+        min_eval_videos: Number of videos of the eval split below which it fails.
         num_classes: Labels run from 0 to one less.
         span: Read this span instead of the newest.
     """
@@ -73,6 +77,8 @@ class YouTube8MExampleGen(FileBasedExampleGen):
         holdout_files: int | Sequence[str] = 0,
         seed: int = 0,
         max_reject_share: float = 0.01,
+        max_lost_files: int = 0,
+        min_eval_videos: int = MIN_EVAL_VIDEOS,
         num_classes: int = NUM_CLASSES,
         span: int | None = None,
     ) -> None:
@@ -95,6 +101,8 @@ class YouTube8MExampleGen(FileBasedExampleGen):
             holdout_files=(holdout_files or None) if isinstance(holdout_files, int) else None,
             seed=seed,
             max_reject_share=float(max_reject_share),
+            max_lost_files=max_lost_files,
+            min_eval_videos=min_eval_videos,
             num_classes=num_classes,
             examples=Channel(type=standard_artifacts.Examples),
             summaries=Channel(type=standard_artifacts.Examples),

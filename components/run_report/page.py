@@ -21,6 +21,7 @@ from components.run_report.markdown_html import markdown_html
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
+    data_notes,
     ensembles_table,
     half_time_table,
     holdout_line,
@@ -70,6 +71,7 @@ def render_page(report: Report) -> str:
             if figures[f"slices-{feature}"]
         },
         tables={name: table if table.rows else None for name, table in tables.items()},
+        data_notes=data_notes(report["data"]) if report["data"] else [],
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
         holdout=holdout_line(report["evaluation"]),

@@ -164,7 +164,25 @@ def holdout_line(evaluation: Report | None) -> str | None:
 def _data_line(data: Report) -> str:
     splits = ", ".join(f"{split['videos']} videos to {name}" for name, split in data["splits"].items())
     rejected = ", ".join(f"{count} {reason}" for reason, count in data["rejected"].items()) or "none"
-    return f"Data: {splits}; rejected: {rejected}"
+    return f"Data: {splits}; rejected: {rejected}{''.join(f'; {note}' for note in data_notes(data))}"
+
+
+def data_notes(data: Report) -> list[str]:
+    """What was left out without being bad, and which files are lost, cut or copies; a text each.
+
+    Args:
+        data: See `components.example_gen.summary.summarise`; earlier versions did not write all of it.
+    """
+    notes = []
+    if unlabelled := data.get("unlabelled_videos"):
+        notes.append(f"{unlabelled:,} videos without labels left out (no_labels)")
+    if files := data.get("left_out_files"):
+        notes.append(f"{len(files):,} files named test* left out")
+    for loss in data.get("losses", ()):
+        word = "lost" if loss["whole"] else "cut"
+        notes.append(f"{loss['file']} is {word} ({loss['reason']}), with about {loss['videos']:,} videos")
+    notes.extend(f"{file} is a copy of {original}" for file, original in data.get("copies", {}).items())
+    return notes
 
 
 def _half_time_line(variants: Sequence[Report]) -> str:

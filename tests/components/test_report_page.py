@@ -96,6 +96,8 @@ def test_the_page_of_twenty_members(page):
         "1019.7 MiB",
         "14,224 combinations",
         "crc mismatch",
+        "1,133,323 videos without labels left out (no_labels)",
+        "3,844 files named test* left out",
         "commit <code>0123",
     ):
         assert text in page

@@ -55,7 +55,7 @@ def test_long_curves_are_thinned_and_keep_their_end(tmp_path, monkeypatch):
     assert loss == {"steps": [3, 6, 9, 12, 15, 18, 21, 23], "values": [2, 5, 8, 11, 14, 17, 20, 22.5]}
 
 
-def write_statistics(directory: Path) -> None:
+def write_statistics(directory: Path, labelled: bool = True) -> None:
     made = DatasetFeatureStatisticsList()
     dataset = made.datasets.add(num_examples=10)
     frames = dataset.features.add()
@@ -64,10 +64,11 @@ def write_statistics(directory: Path) -> None:
     for kind, high in ((Histogram.QUANTILES, 9), (Histogram.STANDARD, 5)):
         histogram = frames.num_stats.histograms.add(type=kind)
         histogram.buckets.add(low_value=1, high_value=high, sample_count=10)
-    labels = dataset.features.add()
-    labels.path.step.append("labels")
-    common = labels.num_stats.common_stats
-    common.min_num_values, common.avg_num_values, common.max_num_values = 1, 2.5, 6
+    if labelled:
+        labels = dataset.features.add()
+        labels.path.step.append("labels")
+        common = labels.num_stats.common_stats
+        common.min_num_values, common.avg_num_values, common.max_num_values = 1, 2.5, 6
     path = directory / "Split-eval" / "FeatureStats.pb"
     path.parent.mkdir(parents=True)
     path.write_bytes(made.SerializeToString())
@@ -88,6 +89,12 @@ def test_statistics_of_the_splits_there_are(tmp_path):
             "labels": {"min": 1, "mean": 2.5, "max": 6},
         }
     }
+
+
+def test_statistics_of_videos_without_any_label(tmp_path):
+    """TFDV leaves the feature out."""
+    write_statistics(tmp_path, labelled=False)
+    assert read_statistics(str(tmp_path))["eval"]["labels"] == {"min": 0, "mean": 0, "max": 0}
 
 
 def test_anomalies_as_texts(tmp_path):

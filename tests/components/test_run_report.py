@@ -128,6 +128,22 @@ def test_the_holdouts_gap_stands_beside_the_one_that_chose(report):
     assert tile.note == "0.8911 on the eval split, by which it was chosen; +0.0121 against the served model"
 
 
+def test_what_was_left_out_of_the_data_is_told(report):
+    report["data"] |= {
+        "unlabelled_videos": 1234,
+        "left_out_files": ["test0", "test1"],
+        "losses": [{"file": "a", "reason": "empty_file", "detail": "", "videos": 290, "whole": True}],
+        "copies": {"b": "c"},
+    }
+    told = (
+        "1,234 videos without labels left out (no_labels)",
+        "2 files named test* left out",
+        "a is lost (empty_file), with about 290 videos",
+        "b is a copy of c",
+    )
+    assert conclusions(report)[0].endswith("; rejected: 2 checksum; " + "; ".join(told))
+
+
 def test_terminal_tables_are_aligned_and_complete(report):
     text = render(report, width=120)
     lines = text.splitlines()

@@ -189,6 +189,8 @@ def example_gen(backend: Backend, base: Path) -> list[str]:
             "eval_share": ("NUMBER_DOUBLE", 0.5),
             "seed": ("NUMBER_INTEGER", 0.0),
             "max_reject_share": ("NUMBER_DOUBLE", 0.01),
+            "max_lost_files": ("NUMBER_INTEGER", 0.0),
+            "min_eval_videos": ("NUMBER_INTEGER", 1.0),
             "num_classes": ("NUMBER_INTEGER", 3862.0),
         },
         outputs={"examples": "tfx.Examples", "summaries": "tfx.Examples", "report": "yt8m.Report"},

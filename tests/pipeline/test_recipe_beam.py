@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from pipeline.recipe_beam import BeamSection
@@ -104,3 +106,12 @@ def test_a_run_here_refuses_dataflow_before_anything_is_read() -> None:
 
     with pytest.raises(UserError, match="yt8m compile"):
         run_recipe(load_recipe("yhls", [DATAFLOW], **BUCKET), "never")
+
+
+def test_a_run_here_refuses_empty_files_before_anything_is_read(tmp_path: Path) -> None:
+    from pipeline.cli.run import run_recipe
+
+    for name, content in (("validate0", b""), ("validate1", b"x"), ("test0", b"")):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"1 data file\(s\) have no bytes, more than the 0 .*validate0;"):
+        run_recipe(load_recipe("demo", train=[], validate=[f"{tmp_path}/*"]), "never")
