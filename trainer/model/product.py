@@ -29,8 +29,8 @@ class Product:
     """A stand-in for a kernel in one step of training, which remembers what was multiplied with it.
 
     Layers multiply with it by `trainer.model.layers.matmul`. It may be multiplied with any number of times, with inputs
-    of any rank. TensorFlow's functions and operators take it as the tensor that it stands for (``tf.transpose(kernel)``,
-    ``kernel[:, 0]``, ``tf.gather(kernel, rows)``); its gradient is right in every case:
+    of any rank. TensorFlow's functions and operators take it as the tensor that it stands for
+    (``tf.transpose(kernel)``, ``kernel[:, 0]``, ``tf.gather(kernel, rows)``); its gradient is right in every case:
 
     >>> kernel = Product(tf.Variable([[1.0, 2.0]]))
     >>> with tf.GradientTape() as tape:
