@@ -21,6 +21,9 @@ _RETRIES = 3
 _RETRY_BACKOFF_SECONDS = 0.5
 _PAGE_SIZE = 100
 
+ENDED_STATES = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
+"""The states of a run whose workflow does nothing any more. The wait of kfp.Client does not know CANCELED."""
+
 
 @contextmanager
 def connected(target: Target) -> Iterator["ApiClient"]:

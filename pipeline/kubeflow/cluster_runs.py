@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.api_client import ENDED_STATES, ApiClient, pages
 from pipeline.kubeflow.api_errors import ClusterError, plain_errors
 from pipeline.kubeflow.kubernetes_api import KubernetesApi
 from pipeline.kubeflow.vanished import WorkflowLook
@@ -15,8 +15,6 @@ from trainer.base.errors import OutsideError, UserError
 NEWEST = "newest"
 """Instead of a run's id."""
 
-_ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
-"""kfp.Client's own wait does not know CANCELED, and waits for ever."""
 
 _PATIENCE = 20
 """Times in a row that a run may be asked for in vain while it is followed."""
@@ -73,7 +71,7 @@ def follow(
         try:
             with plain_errors(client.host):
                 answer = client.get_run(run_id)
-                ended = (answer.state or "").upper() in _ENDED
+                ended = (answer.state or "").upper() in ENDED_STATES
                 gone = not ended and look.is_gone(answer)
             failures = 0
         except ClusterError as error:

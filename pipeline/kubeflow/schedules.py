@@ -8,18 +8,12 @@ from typing import Any
 from kfp_server_api import ApiException
 from urllib3.exceptions import HTTPError
 
-from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.api_client import ENDED_STATES, ApiClient, pages
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.submission import RunSettings, Version, equals, experiment_id, named
 from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.schedule")
-
-_ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED"))
-"""States of a run whose workflow does nothing any more."""
-
-MAX_CONCURRENCY = 10
-"""Runs of one recurring run at once, the backend's limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +190,7 @@ def _active_runs(client: ApiClient, recurring_run_id: str) -> list[str]:
     return [
         run.run_id
         for run in runs
-        if (run.state or "").upper() not in _ENDED and run.storage_state != "ARCHIVED"
+        if (run.state or "").upper() not in ENDED_STATES and run.storage_state != "ARCHIVED"
     ]
 
 

@@ -14,6 +14,7 @@ from components.run_report.sources import read_sources
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs
 from pipeline.local.run_record import Record, read_record
+from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
 
 _DATABASE = "metadata.sqlite"
@@ -104,16 +105,6 @@ def _facts(
         {"id": node, "upstream": upstream, **_times(outputs.get(node), running)}
         for node, upstream in graph.items()
     ]
-    states = {node["state"] for node in nodes}
-    state = (
-        "failed"
-        if record.get("error") or "failed" in states
-        else "done"
-        if states <= {"done", "cached"}
-        else "running"
-        if running
-        else "stopped"
-    )
     began = min((output.started for output in outputs.values()), default=None)
     ended = max((output.last_sign for output in outputs.values()), default=None)
     return run_facts(
@@ -130,7 +121,7 @@ def _facts(
         ],
         started=_iso(began),
         seconds=None if began is None or running else ended - began,
-        state=state,
+        state=run_state(outputs, record, running),
         error=record.get("error"),
     )
 
