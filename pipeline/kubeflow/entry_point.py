@@ -1,8 +1,8 @@
-"""What the containers of a compiled pipeline run: one task's executor, between the backend's JSON and TFX's artifacts.
+"""Runs one task of a compiled pipeline in its container, between the backend's JSON and TFX's artifacts.
 
-TFX's own entry point does not survive open-source Kubeflow Pipelines; see `wire` for most of what differs. Besides,
-a file-based ExampleGen gets its span and its files' fingerprint here, because the backend ignores TFX's hook; what a
-killed attempt left in the outputs is cleared, except for training states, from which the next one goes on.
+TFX's own entry point does not work on open-source Kubeflow Pipelines; `executor_messages` says most of what differs.
+Besides, a file-based ExampleGen gets its span and its files' fingerprint here, because the backend ignores TFX's hook.
+What a killed attempt left in the outputs is removed, except for training states, from which the next one goes on.
 
 Exit codes: 0 fine, 2 the input was wrong, 1 anything else; the last line on standard error says what, where, and what
 to do.

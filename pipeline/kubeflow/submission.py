@@ -104,7 +104,7 @@ def start_run(
         package: The compiled pipeline.
         version: The uploaded version of it.
         settings: The settings of the run.
-        name: The name of the run; None for the pipeline's name and the time.
+        run_name: The name of the run; None for the pipeline's name and the time.
 
     Returns:
         The JSON form of the run: run_id, name and link.

@@ -1,4 +1,4 @@
-"""The runs of this machine, as ML Metadata has them. TFX is not imported."""
+"""Lists the runs of this machine from ML Metadata, without importing TFX."""
 
 import datetime
 import json
@@ -29,7 +29,7 @@ Run = dict[str, Any]
 
 
 def list_runs(root: str) -> list[Run]:
-    """All runs below a directory, the newest first.
+    """Returns all runs below a directory, the newest first.
 
     Args:
         root: The directory of all runs, with `<recipe>/metadata.sqlite` in it, or the directory of one recipe's runs.
@@ -93,24 +93,24 @@ def _runs_of(database: Path) -> Iterator[Run]:
 
 
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:
-    """Of the best ensemble, as the EnsembleAssembler reports it."""
+    """Returns the GAP of the best ensemble, as the EnsembleAssembler reports it."""
     ensembles = _read(nodes, "EnsembleAssembler", "report", "report.json").get("ensembles")
     return ensembles[0]["gap"] if ensembles else None
 
 
 def _holdout_gap(nodes: dict[str, NodeOutput]) -> float | None:
-    """Of the ensemble on the holdout, as the Evaluator measured it."""
+    """Returns the GAP of the ensemble on the holdout, as the Evaluator measured it."""
     results = _read(nodes, "Evaluator", "evaluation", RESULTS_FILE)
     return (results.get("candidate") or {}).get("gap") if results.get("split") == HOLDOUT else None
 
 
 def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
-    """The version that a run pushed; None where it pushed none, or has not come so far."""
+    """Returns the version that a run pushed; None if it pushed none, or not yet."""
     return _read(nodes, "Pusher", "pushed_model", "pushed.json").get("version")
 
 
 def _read(nodes: dict[str, NodeOutput], node: str, output: str, name: str) -> dict[str, Any]:
-    """A JSON file of an artifact; empty where the node did not get so far, or somebody tidied up."""
+    """Returns a JSON file of an artifact; it is empty if the node did not get so far, or the file was removed."""
     if node not in nodes or not nodes[node].succeeded or output not in nodes[node].uris:
         return {}
     try:
