@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.output import AsJson
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def compile_(
     train: Train = None,
     validate: Validate = None,
     overrides: Overrides = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compiles a recipe's pipeline for open-source Kubeflow Pipelines: the one that yt8m run runs.
 

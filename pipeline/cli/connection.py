@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from serving.base.tls import ClientTls
     from serving.client.client import PredictClient
     from serving.inference.local_predictor import LocalPredictor
 
@@ -62,9 +63,19 @@ def predictor_of(
         from serving.inference.local_predictor import LocalPredictor
 
         return LocalPredictor(model, version)
-    from serving.base.tls import ClientTls
     from serving.client.client import PredictClient
 
-    ca, certificate, key = tls
-    credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None
-    return PredictClient(target, model_name, timeout, credentials, version=version, version_label=label)
+    return PredictClient(target, model_name, timeout, client_tls(tls), version=version, version_label=label)
+
+
+def client_tls(files: tuple[str | None, str | None, str | None]) -> "ClientTls | None":
+    """Returns the TLS settings of a client, or None for a connection without TLS.
+
+    Args:
+        files: PEM files: the certificate of the server's authority, the client's certificate, and its key. Each is None
+            where its option is not given.
+    """
+    from serving.base.tls import ClientTls
+
+    ca, certificate, key = files
+    return ClientTls(ca=ca, certificate=certificate, key=key) if any(files) else None

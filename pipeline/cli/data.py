@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from pipeline.cli.output import AsJson
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
 from trainer.data.data_check import DataCheck, check_files, together
@@ -20,7 +21,6 @@ from trainer.data.yt8m import NUM_CLASSES, TOP_K
 _ONE_JOB_BYTES = 64 << 20
 """Data that is read before other processes would have started."""
 
-_Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -39,7 +39,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same arguments write the same bytes.")] = 0,
     min_frames: Annotated[int, typer.Option(help="Frames of the shortest video.")] = 4,
     max_frames: Annotated[int, typer.Option(help="Frames of the longest video, at most 300.")] = 16,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write learnable, synthetic shards in the exact format of YouTube-8M's frame level.
 
@@ -77,7 +77,7 @@ def check(
         int, typer.Option(min=TOP_K, help="Labels run from 0 to one less; a recipe's data.num_classes.")
     ] = NUM_CLASSES,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read every record of some files, frame level or video level, and say what is wrong with them.
 

@@ -18,6 +18,7 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     target_of,
 )
+from pipeline.cli.output import AsJson
 
 _SIGNS = {"ok": "ok", "warning": "note", "wrong": "WRONG", "unknown": "?"}
 
@@ -34,7 +35,7 @@ def doctor(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Asks a cluster whether a run would find what it needs: nothing is changed, and nothing is started.
 

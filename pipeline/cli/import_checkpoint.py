@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.output import AsJson
 from trainer.base.addresses import check_local
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
@@ -57,7 +58,7 @@ def import_checkpoint(
         ),
     ] = None,
     num_classes: Annotated[int, typer.Option(min=1, help="Classes it was trained on.")] = NUM_CLASSES,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turns a TensorFlow 1 checkpoint of the authors' code into a SavedModel that can be served and evaluated.
 

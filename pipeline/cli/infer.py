@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import logging
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +10,14 @@ import typer
 
 from pipeline.cli.beam_options import BeamSettings, beam_section
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.output import AsJson
+from pipeline.cli.progress_lines import RejectLines, TimedLines
 from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from serving.inference.batch_inference import Inference, Progress
-    from trainer.data.records import Reject
 
 _logger = logging.getLogger("yt8m.infer")
-
-_NAMED_REJECTS = 10
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 def infer(
@@ -45,7 +42,7 @@ def infer(
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
     beam: BeamSettings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Predicts all videos of many files: the 20 best classes of each, in the order of the input.
 
@@ -74,13 +71,23 @@ def infer(
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
         return
     files = expand(data)
-    lines, rejects = _Lines(), _Rejects()
+    lines = TimedLines(_logger)
+    rejects = RejectLines(_logger, "the rejects file will name all of them")
     tls = (tls_ca, tls_certificate, tls_key)
     chosen = predictor_of(model, target or "", model_name, model_version, version_label, timeout, tls)
     with closing(chosen) as predictor:
         version = model_version if version_label is None else version_label
         identity = f"{target} {model_name} {version}" if target else directory_identity(predictor.path)
-        result = infer_files(predictor, identity, files, out, batch_size, concurrency, rejects.add, lines.say)
+        result = infer_files(
+            predictor,
+            identity,
+            files,
+            out,
+            batch_size,
+            concurrency,
+            rejects.add,
+            lambda progress: lines.say(f"infer: {progress_text(progress)}"),
+        )
     typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
 
 
@@ -106,19 +113,6 @@ def _infer_with_beam(
     return infer_with_beam(path, files, out, arguments, batch_size)
 
 
-class _Lines:
-    """A line every ten seconds."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def say(self, progress: "Progress") -> None:
-        now = time.monotonic()
-        if now - self._said >= _SECONDS_BETWEEN_LINES:
-            self._said = now
-            _logger.info("infer: %s", progress_text(progress))
-
-
 def progress_text(progress: "Progress") -> str:
     """Videos, speed, share, and time left."""
     text = f"{progress.videos:,} videos, {progress.per_second:,.1f} a second, {progress.share:.0%}"
@@ -127,21 +121,6 @@ def progress_text(progress: "Progress") -> str:
     minutes, seconds = divmod(round(progress.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{text}, {hours}:{minutes:02d}:{seconds:02d} left"
-
-
-class _Rejects:
-    """Names the first records that are left out."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def add(self, reject: "Reject") -> None:
-        self._count += 1
-        if self._count <= _NAMED_REJECTS:
-            place = f"{reject.file}, byte {reject.offset}"
-            _logger.warning("infer: left out: %s: %s (%s)", place, reject.reason, reject.detail)
-        elif self._count == _NAMED_REJECTS + 1:
-            _logger.warning("infer: left out: more; the rejects file will name all of them")
 
 
 def _text(result: "Inference") -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
+from pipeline.cli.output import AsJson
 from serving.store import model_store
 from trainer.base.errors import UserError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _Base = Annotated[str, typer.Argument(help="Directory of the model's versions, local or gs://.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 @app.callback()
@@ -44,7 +44,7 @@ def list_(
             "--verify/--no-verify", help="Read all files, to say of each version whether it is whole."
         ),
     ] = True,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Lists the versions, oldest first, with their state: whole, damaged, or no manifest (nobody can tell).
 
@@ -85,7 +85,7 @@ def verify(
     versions: Annotated[
         list[int] | None, typer.Argument(metavar="[VERSION]...", help="Those to verify. Default: all.")
     ] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Reads all files of versions and compares them with their manifests.
 
@@ -117,7 +117,7 @@ def verify(
 def rollback(
     base: _Base,
     to: Annotated[int, typer.Option(help="The version whose content is to be served again.")],
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Serves an earlier version again, by publishing its content as a new, newest version.
 
@@ -143,7 +143,7 @@ def delete(
     force: Annotated[
         bool, typer.Option("--force", help="Also if it is the newest, which servers serve.")
     ] = False,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Deletes a version that has no label. Its number is not used again.
 
@@ -165,7 +165,7 @@ def label(
         list[str] | None, typer.Argument(metavar="[NAME=VERSION]...", help="Labels to set or move.")
     ] = None,
     remove: Annotated[list[str] | None, typer.Option(help="A label to take away; may be repeated.")] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Names versions, so that clients can ask for stable or canary; without a change it shows the names.
 
@@ -211,12 +211,9 @@ def _ask(
     server: str, model_name: str, tls: tuple[str | None, str | None, str | None]
 ) -> "dict[int, VersionStatus]":
     """What a server says of its versions, by number."""
-    from serving.base.tls import ClientTls
     from serving.client.client import PredictClient
 
-    ca, certificate, key = tls
-    credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None
-    with PredictClient(server, model_name, timeout=10.0, tls=credentials) as client:
+    with PredictClient(server, model_name, timeout=10.0, tls=client_tls(tls)) as client:
         return {status.version: status for status in client.versions()}
 
 

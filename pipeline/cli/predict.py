@@ -3,13 +3,15 @@
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.output import AsJson
+from pipeline.cli.progress_lines import RejectLines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +49,7 @@ def predict(
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Prints the 20 best classes, with scores, of the videos in files.
 
@@ -68,8 +70,8 @@ def predict(
     for path in files:  # before the seconds that a model takes
         with open_file(path, "rb"):
             pass
-    rejected: list[str] = []
-    videos = itertools.islice(_wanted(files, video_id, rejected.append), limit)
+    rejects = RejectLines(_logger, "yt8m data check names all of them")
+    videos = itertools.islice(_wanted(files, video_id, rejects), limit)
     answers = []
     tls = (tls_ca, tls_certificate, tls_key)
     chosen = predictor_of(
@@ -90,23 +92,19 @@ def predict(
                     typer.echo(_text(answer))
     if not answers:
         what = "no valid video" if video_id is None else f"no valid video with the id {video_id}"
-        raise UserError(f"{' '.join(files)}: {what} ({len(rejected)} invalid records); see yt8m data check")
+        raise UserError(f"{' '.join(files)}: {what} ({rejects.count} invalid records); see yt8m data check")
     if as_json:
-        typer.echo(json.dumps({"videos": answers, "rejected": len(rejected)}, indent=2))
+        typer.echo(json.dumps({"videos": answers, "rejected": rejects.count}, indent=2))
 
 
-def _wanted(
-    files: Iterable[str], video_id: str | None, on_reject: Callable[[str], None]
-) -> "Iterator[Video]":
+def _wanted(files: Iterable[str], video_id: str | None, rejects: RejectLines) -> "Iterator[Video]":
     """The valid videos of files, or those with one id; each reject is logged."""
     from trainer.data.records import Reject, read_videos
     from trainer.data.yt8m import ANY_CLASSES
 
     for item in itertools.chain.from_iterable(read_videos(path, ANY_CLASSES) for path in files):
         if isinstance(item, Reject):
-            line = f"{item.file}, byte {item.offset}: {item.reason} ({item.detail})"
-            _logger.warning("predict: left out: %s", line)
-            on_reject(line)
+            rejects.add(item)
         elif video_id is None or item.id == video_id.encode():
             yield item
 

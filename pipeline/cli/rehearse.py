@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.output import AsJson
 from pipeline.rehearsal.backend import BACKENDS, ControllerRetryPolicy
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def rehearse(
         float,
         typer.Option(min=0, help="Most seconds before a retry, where the cluster may wait for minutes."),
     ] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Runs a compiled pipeline here, each task's command a process of this installation.
 

@@ -19,6 +19,7 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     target_of,
 )
+from pipeline.cli.output import AsJson, show_list
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.target import Target
@@ -57,7 +58,7 @@ def schedule(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Lets Kubeflow Pipelines run a compiled pipeline by the clock; or lists, pauses, resumes, deletes schedules.
 
@@ -124,13 +125,7 @@ def _list(target: "Target", as_json: bool) -> None:
 
     with connected(target) as client:
         found = list_schedules(client)
-    if as_json:
-        typer.echo(json.dumps({"schedules": found}, indent=2))
-        return
-    if not found:
-        typer.echo("there is no schedule")
-    for one in found:
-        typer.echo(_line(one))
+    show_list("schedules", found, _line, "there is no schedule", as_json)
 
 
 def _line(one: dict[str, Any]) -> str:

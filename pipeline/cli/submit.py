@@ -20,6 +20,7 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     target_of,
 )
+from pipeline.cli.output import AsJson
 
 
 def submit(
@@ -35,7 +36,7 @@ def submit(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it.
 
