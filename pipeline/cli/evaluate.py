@@ -1,4 +1,4 @@
-"""``yt8m evaluate``: GAP and the other metrics of a SavedModel on files."""
+"""The verb ``yt8m evaluate``, which measures GAP and the other metrics of a SavedModel on files."""
 
 import dataclasses
 import json
@@ -28,15 +28,15 @@ def evaluate(
     ],
     data: Annotated[
         list[str],
-        typer.Option(help="File or quoted glob, frame level or video level; may be repeated."),
+        typer.Option(help="File, or glob in quotes, of frame-level or video-level records. May be repeated."),
     ],
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos scored at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of videos that are scored at once.")] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Measures GAP@20, Hit@1, PERR and MAP of a model of ours on YT-8M files.
+    """Measures GAP@20, Hit@1, PERR and MAP of a model of this project on YT-8M files.
 
-    Records that are no valid video, and second records of a video, are named on standard error, counted, and left
-    out. So are videos without labels, as in test files: nothing can be measured on them.
+    Records that are no valid video are named on standard error, counted and left out. Second records of a video, and
+    videos without labels as in test files, are counted and left out, too.
 
     Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
     """
@@ -94,7 +94,7 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
 
 
 class _Choice:
-    """Which videos are measured: those with labels, each id once."""
+    """Chooses the videos that are measured: those with labels, each id once."""
 
     def __init__(self) -> None:
         from trainer.data.video_ids import SeenIds
@@ -103,7 +103,7 @@ class _Choice:
         self._seen = SeenIds()
 
     def of(self, videos: "Sequence[Video]") -> list[int]:
-        """The places of a batch's videos that are measured."""
+        """Returns the places in a batch of the videos that are measured."""
         from trainer.data.video_ids import UNSEEN, digests
 
         labelled = [place for place, video in enumerate(videos) if video.labels]
@@ -114,7 +114,7 @@ class _Choice:
         return chosen
 
     def say(self) -> None:
-        """A line on each kind of those that were not measured."""
+        """Logs a line on each kind of videos that were not measured."""
         if self.unlabelled:
             _logger.warning("left out: %d videos without labels", self.unlabelled)
         if self.duplicates:

@@ -1,4 +1,4 @@
-"""``yt8m infer``: the predictions for whole data sets, as a submission CSV or as Parquet."""
+"""The verb ``yt8m infer``, which writes the predictions for whole data sets as a submission CSV or as Parquet."""
 
 import dataclasses
 import json
@@ -22,34 +22,42 @@ _logger = logging.getLogger("yt8m.infer")
 
 def infer(
     data: Annotated[
-        list[str], typer.Option(help="File or quoted glob, frame level or video level; may be repeated.")
+        list[str],
+        typer.Option(help="File, or glob in quotes, of frame-level or video-level records. May be repeated."),
     ],
     out: Annotated[
-        str, typer.Option(help="FILE.csv, the submission format, or FILE.parquet; local or gs://.")
+        str,
+        typer.Option(
+            help="File to write: FILE.csv in the submission format, or FILE.parquet; local or gs://."
+        ),
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
+        typer.Option(
+            help="Directory of a SavedModel, or of versions; the model is loaded here, without a server."
+        ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="HOST:PORT of a server, instead of --model.")] = None,
-    model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    target: Annotated[
+        str | None, typer.Option(help="Address of a server, HOST:PORT, instead of --model.")
+    ] = None,
+    model_name: Annotated[str, typer.Option(help="Name by which the server knows the model.")] = "yt8m",
     model_version: ModelVersion = None,
     version_label: VersionLabel = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos asked for at once.")] = 32,
-    concurrency: Annotated[int, typer.Option(min=1, help="Batches on their way at once.")] = 2,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of videos in a request.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Number of requests at the same time.")] = 2,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Most seconds that a request may take.")] = 60.0,
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
     beam: BeamSettings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predicts all videos of many files: the 20 best classes of each, in the order of the input.
+    """Predicts the 20 best classes of all videos in many files, in the order of the input.
 
-    An interrupted one goes on, when it is called again, with the first file that was not done. Records that are no
-    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out; so are second records of a
-    video, because a submission may name it only once. With --beam many processes or
-    machines share the files; the output is the same.
+    After an interruption the same command goes on with the first file that was not done. Records that are no valid
+    video are named on standard error, listed in OUT.rejects.jsonl, and left out. Second records of a video are left
+    out, too, because a submission may name a video only once. With --beam many processes or machines share the files;
+    the output is the same.
 
     \b
     Examples: yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv
@@ -114,7 +122,7 @@ def _infer_with_beam(
 
 
 def progress_text(progress: "Progress") -> str:
-    """Videos, speed, share, and time left."""
+    """Returns a text with the number of videos, the speed, the share that is done, and the time left."""
     text = f"{progress.videos:,} videos, {progress.per_second:,.1f} a second, {progress.share:.0%}"
     if progress.seconds_left is None:
         return text

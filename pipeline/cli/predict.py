@@ -1,4 +1,4 @@
-"""``yt8m predict``: the classes of the videos in files."""
+"""The verb ``yt8m predict``, which prints the classes of the videos in files."""
 
 import itertools
 import json
@@ -26,26 +26,35 @@ _BATCH_SIZE = 32
 
 def predict(
     files: Annotated[
-        list[str], typer.Argument(help="TFRecord files, plain or gzip, frame level or video level.")
+        list[str],
+        typer.Argument(help="TFRecord files, plain or gzip, of frame-level or video-level records."),
     ],
     target: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a server. Default: localhost:8500, unless --model.")
+        str | None,
+        typer.Option(
+            help="Address of a server, HOST:PORT. Default: localhost:8500, unless --model is given."
+        ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
+        typer.Option(
+            help="Directory of a SavedModel, or of versions; the model is loaded here, without a server."
+        ),
     ] = None,
-    model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    model_name: Annotated[str, typer.Option(help="Name by which the server knows the model.")] = "yt8m",
     model_version: ModelVersion = None,
     version_label: VersionLabel = None,
     vocabulary: Annotated[
-        str | None, typer.Option(help="YT-8M's vocabulary.csv, for names instead of the model's own.")
+        str | None,
+        typer.Option(help="YT-8M's vocabulary.csv, whose class names are shown instead of the model's own."),
     ] = None,
-    video_id: Annotated[str | None, typer.Option("--id", help="Only the video with this id.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos. Default: all.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos of one request.")] = _BATCH_SIZE,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests on their way at once.")] = 4,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    video_id: Annotated[
+        str | None, typer.Option("--id", help="Predicts only the video with this id.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most videos to predict. Default: all.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of videos in a request.")] = _BATCH_SIZE,
+    concurrency: Annotated[int, typer.Option(min=1, help="Number of requests at the same time.")] = 4,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Most seconds that a request may take.")] = 60.0,
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
@@ -98,7 +107,7 @@ def predict(
 
 
 def _wanted(files: Iterable[str], video_id: str | None, rejects: RejectLines) -> "Iterator[Video]":
-    """The valid videos of files, or those with one id; each reject is logged."""
+    """Yields the valid videos of files, or those with one id, and logs each reject."""
     from trainer.data.records import Reject, read_videos
     from trainer.data.yt8m import ANY_CLASSES
 
@@ -118,7 +127,7 @@ def _batches(videos: "Iterable[Video]", size: int) -> "Iterator[list[Video]]":
 def _names(
     classes: "np.ndarray", labels: "np.ndarray | None", vocabulary: "Vocabulary | None"
 ) -> list[list[str]]:
-    """What to show for classes [B, k]: the vocabulary's names, or else the model's own."""
+    """Returns the names of classes [B, k]: the vocabulary's names, or else the model's own."""
     from serving.export.vocabulary import Vocabulary
 
     if vocabulary is None and labels is not None:

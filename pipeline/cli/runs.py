@@ -1,4 +1,4 @@
-"""``yt8m runs``: what has run, here or in a cluster."""
+"""The verb ``yt8m runs``, which lists the runs of this machine or of a cluster."""
 
 import json
 import logging
@@ -21,7 +21,9 @@ def runs(
     host: Host = None,
     root: Annotated[
         str | None,
-        typer.Option(help="Directory of this machine's runs, instead of a cluster's. Default: runs."),
+        typer.Option(
+            help="Directory of this machine's runs, which are listed instead of a cluster's. Default: runs."
+        ),
     ] = None,
     watch: Annotated[
         str | None,
@@ -29,7 +31,7 @@ def runs(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most runs to list.")] = 20,
     poll_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two looks of --watch.")
+        float, typer.Option(min=0.01, help="Seconds between two questions of --watch.")
     ] = 10.0,
     namespace: Namespace = None,
     token_file: TokenFile = None,
@@ -38,10 +40,10 @@ def runs(
     timeout: Timeout = 60,
     as_json: AsJson = False,
 ) -> None:
-    """Lists runs, the newest first: with --host those of a cluster, without those of this machine.
+    """Lists the runs of this machine or, with --host, of a cluster, the newest first.
 
-    --watch follows one run, says which task begins and ends, and exits with 1 when it fails, or when its workflow is
-    gone from the cluster.
+    With --watch it follows one run and says which task begins and ends. The exit code is then 1 if the run fails, or
+    if its workflow is gone from the cluster.
 
     \b
     Examples: yt8m runs
