@@ -114,7 +114,7 @@ def _chain(recipe: Recipe, trainers: Sequence[BaseComponent]) -> None:
 
 
 def in_order(recipe: Recipe, of_variants: Sequence[T]) -> list[T]:
-    """Returns things that are given in the order of the variants in the order in which the Trainers start."""
+    """Sorts things, one for each variant in the recipe's order, into the order in which the Trainers start."""
     by_variant = dict(zip(map(str, recipe.variants), of_variants, strict=True))
     return [by_variant[variant] for variant in _waits(recipe)]
 
