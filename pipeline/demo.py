@@ -1,6 +1,6 @@
-"""``make demo``: from nothing to an answer of a served ensemble.
+"""The demo, ``make demo``: it starts from nothing and ends with an answer of a served ensemble.
 
-Writes a synthetic sample, runs the recipe ``demo`` on it, serves what it pushed, and asks that server for the
+It writes a synthetic sample, runs the recipe ``demo`` on it, serves what it pushed, and asks that server for the
 classes of a video of the evaluation split.
 """
 

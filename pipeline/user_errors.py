@@ -1,4 +1,4 @@
-"""What is behind an exception that a library raised: the UserError, or else the text that says most."""
+"""Finds the cause of an exception that a library raised: the UserError, or else the text that says most."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from trainer.base.errors import UserError
 
 
 def find_user_error(error: BaseException) -> str | None:
-    """The text of the UserError behind an exception; None where there is none.
+    """Returns the text of the UserError behind an exception; None if there is none.
 
     Beam adds the step's name to the text of what a worker raised in this process; from a worker process
     only the printed trace comes back.
@@ -23,7 +23,7 @@ def find_user_error(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those behind it: what each was raised from, or while what was handled."""
+    """Yields an exception and those behind it: what each was raised from, or was raised while handling."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -31,7 +31,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def error_text(error: BaseException) -> str:
-    """Type and text of an exception; where it has no text, those of the one that it was raised from, too.
+    """Returns type and text of an exception; if it has no text, those of the one that it was raised from, too.
 
     TFX's file systems raise a NotFoundError without a text from TensorFlow's, which names the file.
     """

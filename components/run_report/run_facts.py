@@ -34,7 +34,7 @@ def run_facts(
         code: See `code_version`; None for the code that runs now.
         started: ISO 8601.
         seconds: From the first node's start to the last one's end.
-        state: done, failed, stopped, or running.
+        state: succeeded, failed, stopped, running, or no_report where only the report failed.
         error: Of the failed node.
     """
     return {

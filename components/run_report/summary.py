@@ -27,11 +27,12 @@ class Tile(NamedTuple):
 def headline(report: Report) -> Headline:
     """What became of the run."""
     run, push = report["run"], report["push"]
-    if run and run["state"] == "failed" and push and push["pushed"]:
+    failed = run and run["state"] in ("failed", "no_report")
+    if failed and push and push["pushed"]:
         # A version that is served is the more important news.
         error = run["error"] or "the log says why"
         return Headline(f"{_sentence(push['reason'])}; what came after it failed: {error}", "bad")
-    if run and run["state"] == "failed":
+    if failed:
         return Headline(f"Failed: {run['error'] or 'the log says why'}", "bad")
     if run and run["state"] == "stopped":
         return Headline("Stopped before its end; started again, it goes on from there", "bad")

@@ -1,4 +1,4 @@
-"""The option that gives work to Beam: a recipe's section `beam`, key by key."""
+"""The option that gives the work to Beam: it sets the keys of a recipe's section `beam`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -12,14 +12,14 @@ BeamSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--beam",
-        help="KEY=VALUE of a recipe's section beam, such as runner=DirectRunner: Beam does the work, in many "
-        "processes or on many machines. May be repeated.",
+        help="Sets a key of a recipe's section beam, as KEY=VALUE, such as runner=DirectRunner. With "
+        "it Beam does the work, in many processes or on many machines. May be repeated.",
     ),
 ]
 
 
 def beam_section(settings: Sequence[str]) -> "BeamSection":
-    """The section that the settings make; UserError where one is unknown, wrong or missing."""
+    """Returns the section that the settings make; raises UserError if one is unknown, wrong or missing."""
     from pydantic import ValidationError
 
     from pipeline.recipe.beam import BeamSection

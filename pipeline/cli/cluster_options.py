@@ -1,4 +1,4 @@
-"""The options that say which installation of Kubeflow Pipelines is meant, the same in every verb that asks one."""
+"""The options that describe an installation of Kubeflow Pipelines, the same in every verb that talks to one."""
 
 from typing import Annotated
 
@@ -10,33 +10,43 @@ Host = Annotated[
     str | None,
     typer.Option(
         envvar="KF_PIPELINES_ENDPOINT",
-        help="URL of Kubeflow Pipelines; in-cluster is its service beside this pod, or in kubectl's context.",
+        help="URL of Kubeflow Pipelines. The word in-cluster stands for the service of the cluster of "
+        "this pod, or of kubectl's context.",
     ),
 ]
 Namespace = Annotated[
-    str | None, typer.Option(help="Namespace of the profile, where the installation has several users.")
+    str | None, typer.Option(help="Namespace of your profile, if the installation has several users.")
 ]
 TokenFile = Annotated[
-    str | None, typer.Option(help="File with a bearer token; may be renewed while this runs.")
+    str | None,
+    typer.Option(help="File with a bearer token. It is read for every request, so that it may be renewed."),
 ]
 IapClientId = Annotated[
     str | None,
     typer.Option(
-        help="OAuth client of the Identity-Aware Proxy before it. Default: KF_PIPELINES_IAP_OAUTH2_CLIENT_ID."
+        help="OAuth client of the Identity-Aware Proxy in front of the installation. Default: "
+        "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID."
     ),
 ]
-CaFile = Annotated[str | None, typer.Option(help="PEM file of the authority of its certificate.")]
-Timeout = Annotated[int, typer.Option(min=1, help="Seconds that it gets for an answer.")]
+CaFile = Annotated[
+    str | None, typer.Option(help="PEM file of the authority that signed the server's certificate.")
+]
+Timeout = Annotated[int, typer.Option(min=1, help="Most seconds to wait for an answer.")]
 
 Experiment = Annotated[
-    str | None, typer.Option(help="Experiment of the run, made if need be. Default: the pipeline's name.")
+    str | None,
+    typer.Option(
+        help="Experiment of the run, which is made if it does not exist. Default: the pipeline's name."
+    ),
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--param", help="NAME=VALUE of the pipeline, for this run; may be repeated."),
+    typer.Option(
+        "--param", help="Sets a parameter of the pipeline for this run, as NAME=VALUE. May be repeated."
+    ),
 ]
 PipelineRoot = Annotated[
-    str | None, typer.Option(help="gs:// directory of the artifacts. Default: the one compiled in.")
+    str | None, typer.Option(help="gs:// directory of the artifacts. Default: the one that was compiled in.")
 ]
 ServiceAccount = Annotated[
     str | None,
@@ -52,7 +62,7 @@ def target_of(
     ca_file: str | None,
     timeout: int,
 ) -> Target:
-    """What the options say; UserError where there is no host, or one of them cannot be right."""
+    """Returns the installation that the options describe; raises UserError without a host, or if an option is wrong."""
     from trainer.base.errors import UserError
 
     if not host:
@@ -70,7 +80,7 @@ def target_of(
 
 
 def check_run_options(pipeline_root: str | None, service_account: str | None) -> None:
-    """UserError where a root is no place in a bucket, or an account's name cannot be."""
+    """Raises UserError if the root is no directory in a bucket, or the account's name breaks Kubernetes' rules."""
     from pipeline.recipe.kubernetes_names import check_name, object_name_fault
     from trainer.base.addresses import check_bucket_address
 

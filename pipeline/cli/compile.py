@@ -1,4 +1,4 @@
-"""``yt8m compile``: a recipe's pipeline for Kubeflow Pipelines."""
+"""The verb ``yt8m compile``, which compiles a recipe's pipeline for Kubeflow Pipelines."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.output import AsJson
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
 
 if TYPE_CHECKING:
@@ -17,20 +18,22 @@ _logger = logging.getLogger("yt8m.compile")
 
 def compile_(
     recipe: RecipeName,
-    image: Annotated[str, typer.Option(help="Image of the steps, built from the Dockerfile, with its tag.")],
-    pipeline_root: Annotated[str, typer.Option(help="gs:// directory of the runs' artifacts.")],
-    out: Annotated[str, typer.Option(help="YAML file to write.")],
+    image: Annotated[
+        str, typer.Option(help="Image of all steps, built from the Dockerfile, with its tag or digest.")
+    ],
+    pipeline_root: Annotated[str, typer.Option(help="gs:// directory of the artifacts of all runs.")],
+    out: Annotated[str, typer.Option(help="Path of the YAML file to write.")],
     data: Data = None,
     train: Train = None,
     validate: Validate = None,
     overrides: Overrides = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Compiles a recipe's pipeline for open-source Kubeflow Pipelines: the one that yt8m run runs.
+    """Compiles a recipe's pipeline, the same that yt8m run runs, for open-source Kubeflow Pipelines.
 
     The file has two documents, the pipeline and its Kubernetes settings. What the cluster would refuse is refused
-    here, with the reason. Files must be where pods see them: gs://, or below a volume of kubernetes.volumes; relative
-    paths count from the current directory where that lies on such a volume.
+    here, with the reason. Pods must be able to read the files: give addresses gs://, or paths below a volume of
+    kubernetes.volumes. Relative paths are possible if the current directory is on such a volume.
 
     \b
     Example: yt8m compile --recipe yhls --image REGISTRY/yt8m:1.0 --pipeline-root gs://BUCKET/root --out yhls.yaml \\
@@ -64,7 +67,7 @@ def compile_(
 
 
 def with_mounted_paths(recipe: "Recipe") -> "Recipe":
-    """Relative paths spelt out, where the current directory lies on a volume that pods see at the same place."""
+    """Makes relative paths absolute if the current directory is on a volume that pods see at the same path."""
     here = f"{os.getcwd()}/"
     if any(here.startswith(f"{path.rstrip('/')}/") for path in recipe.kubernetes.volumes.values()):
         return recipe.with_absolute_paths()

@@ -1,26 +1,27 @@
-"""What verbs that predict have in common: the options of versions and of TLS, and where predictions come from."""
+"""The options and the model that verbs have in common which predict: versions, TLS, and a server or a directory."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from serving.base.tls import ClientTls
     from serving.client.client import PredictClient
     from serving.inference.local_predictor import LocalPredictor
 
 CaFile = Annotated[
     str | None,
-    typer.Option(help="PEM file of the authority that the server's certificate is of; turns TLS on."),
+    typer.Option(help="PEM file of the authority that signed the server's certificate. It turns TLS on."),
 ]
 CertificateFile = Annotated[
-    str | None, typer.Option(help="PEM file of this client's certificate, where the server wants one.")
+    str | None, typer.Option(help="PEM file of this client's certificate, if the server asks for one.")
 ]
-KeyFile = Annotated[str | None, typer.Option(help="PEM file of its key.")]
+KeyFile = Annotated[str | None, typer.Option(help="PEM file of the key of that certificate.")]
 ModelVersion = Annotated[
-    int | None, typer.Option(min=0, help="Number of the version to ask. Default: the newest.")
+    int | None, typer.Option(min=0, help="Number of the model's version. Default: the newest.")
 ]
 VersionLabel = Annotated[
-    str | None, typer.Option(help="The version that the server has under this label, instead of a number.")
+    str | None, typer.Option(help="Label of the version in the server, such as stable, instead of a number.")
 ]
 
 
@@ -33,16 +34,18 @@ def predictor_of(
     timeout: float,
     tls: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> "LocalPredictor | PredictClient":
-    """The model in a directory, loaded here, or else the one of a server; this process keeps the memory that it frees.
+    """Returns the model of a directory, loaded in this process, or else a client of a server.
+
+    It also lets this process keep the memory that it frees (see `keep_freed_memory`).
 
     Args:
-        model: Directory of a SavedModel or of its versions.
-        target: HOST:PORT.
-        model_name: What the server calls it.
-        version: Number of the version; None for the newest.
-        label: Of the server's version; not with a number.
-        timeout: Seconds that a request gets.
-        tls: Files of the authority, the client's certificate and its key.
+        model: The directory of a SavedModel or of its versions; None to ask a server.
+        target: The address of the server, HOST:PORT.
+        model_name: The name by which the server knows the model.
+        version: The number of the version; None for the newest.
+        label: The label of the server's version; not together with a number.
+        timeout: The most seconds that a request may take.
+        tls: The PEM files of the authority, the client's certificate and its key.
 
     Raises:
         UserError: If there is no such model, or the options contradict each other.
@@ -62,9 +65,19 @@ def predictor_of(
         from serving.inference.local_predictor import LocalPredictor
 
         return LocalPredictor(model, version)
-    from serving.base.tls import ClientTls
     from serving.client.client import PredictClient
 
-    ca, certificate, key = tls
-    credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None
-    return PredictClient(target, model_name, timeout, credentials, version=version, version_label=label)
+    return PredictClient(target, model_name, timeout, client_tls(tls), version=version, version_label=label)
+
+
+def client_tls(files: tuple[str | None, str | None, str | None]) -> "ClientTls | None":
+    """Returns the TLS settings of a client, or None for a connection without TLS.
+
+    Args:
+        files: PEM files: the certificate of the server's authority, the client's certificate, and its key. Each is None
+            where its option is not given.
+    """
+    from serving.base.tls import ClientTls
+
+    ca, certificate, key = files
+    return ClientTls(ca=ca, certificate=certificate, key=key) if any(files) else None

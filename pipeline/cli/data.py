@@ -1,4 +1,4 @@
-"""``yt8m data``: makes a synthetic data set, and checks data files."""
+"""The verb ``yt8m data``, which makes a synthetic data set and checks data files."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from pipeline.cli.output import AsJson
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
 from trainer.data.data_check import DataCheck, check_files, together
@@ -18,30 +19,38 @@ from trainer.data.sample import write_sample
 from trainer.data.yt8m import NUM_CLASSES, TOP_K
 
 _ONE_JOB_BYTES = 64 << 20
-"""Data that is read before other processes would have started."""
+"""Fewer bytes than this are read before other processes would have started."""
 
-_Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def _data() -> None:
-    """YouTube-8M data files: write a synthetic sample, or check what is there."""
+    """Writes a synthetic sample of YouTube-8M data, or checks data files.
+
+    Example: yt8m data check 'data/*.tfrecord'
+    """
 
 
 @app.command()
 def sample(
-    directory: Annotated[str, typer.Argument(help="Where the shards go.", metavar="DIR")],
-    train_videos: Annotated[int, typer.Option(help="Videos in the train shards.")] = 2400,
-    validate_videos: Annotated[int, typer.Option(help="Videos in the validate shards.")] = 800,
-    shards: Annotated[int, typer.Option(help="Train shards, and as many validate shards.")] = 8,
-    seed: Annotated[int, typer.Option(help="The same arguments write the same bytes.")] = 0,
-    min_frames: Annotated[int, typer.Option(help="Frames of the shortest video.")] = 4,
-    max_frames: Annotated[int, typer.Option(help="Frames of the longest video, at most 300.")] = 16,
-    as_json: _Json = False,
+    directory: Annotated[
+        str, typer.Argument(help="Directory that the shards are written to.", metavar="DIR")
+    ],
+    train_videos: Annotated[int, typer.Option(help="Number of videos in all train shards together.")] = 2400,
+    validate_videos: Annotated[
+        int, typer.Option(help="Number of videos in all validate shards together.")
+    ] = 800,
+    shards: Annotated[int, typer.Option(help="Number of train shards, and of validate shards.")] = 8,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the random content: the same arguments write the same bytes.")
+    ] = 0,
+    min_frames: Annotated[int, typer.Option(help="Number of frames of the shortest video.")] = 4,
+    max_frames: Annotated[int, typer.Option(help="Number of frames of the longest video, at most 300.")] = 16,
+    as_json: AsJson = False,
 ) -> None:
-    """Write learnable, synthetic shards in the exact format of YouTube-8M's frame level.
+    """Writes synthetic shards that a model can learn from, in the exact format of YouTube-8M's frame level.
 
     Example: yt8m data sample sample/ --train-videos 2400 --validate-videos 800
     """
@@ -66,23 +75,28 @@ def sample(
 
 @app.command()
 def check(
-    patterns: Annotated[list[str], typer.Argument(help="Files or quoted globs.", metavar="GLOB...")],
+    patterns: Annotated[list[str], typer.Argument(help="Files, or globs in quotes.", metavar="GLOB...")],
     max_reject_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Exit with 2 when more of the videos than this are bad.")
+        float,
+        typer.Option(min=0, max=1, help="Exits with 2 if a larger share of the videos than this is bad."),
     ] = 0.01,
     max_lost_files: Annotated[
-        int, typer.Option(min=0, help="Exit with 2 when more files than this cannot be read at all.")
+        int, typer.Option(min=0, help="Exits with 2 if more files than this cannot be read at all.")
     ] = 0,
     num_classes: Annotated[
-        int, typer.Option(min=TOP_K, help="Labels run from 0 to one less; a recipe's data.num_classes.")
+        int,
+        typer.Option(
+            min=TOP_K,
+            help="Number of classes: labels run from 0 to one less, as with a recipe's data.num_classes.",
+        ),
     ] = NUM_CLASSES,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
-    as_json: _Json = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Number of processes; 0 for one per core.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
-    """Read every record of some files, frame level or video level, and say what is wrong with them.
+    """Reads every record of some files, frame level or video level, and says what is wrong with them.
 
-    Videos without labels, files that are lost or cut, videos that stand there twice and copied files are counted and
-    named. The exit code is 2 where a run on these files would stop for what was found.
+    It counts and names videos without labels, files that are lost or cut, videos that are there twice, and copied
+    files. The exit code is 2 if a run on these files would stop for what was found.
 
     Example: yt8m data check 'data/train*.tfrecord' 'data/validate*.tfrecord' --json
     """

@@ -1,4 +1,4 @@
-"""``yt8m doctor``: whether a cluster has what a run needs."""
+"""The verb ``yt8m doctor``, which asks whether a cluster has what a run needs."""
 
 import json
 from dataclasses import asdict
@@ -18,13 +18,18 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     target_of,
 )
+from pipeline.cli.output import AsJson
 
 _SIGNS = {"ok": "ok", "warning": "note", "wrong": "WRONG", "unknown": "?"}
 
 
 def doctor(
     file: Annotated[
-        str | None, typer.Argument(help="What yt8m compile wrote: its GPUs and nodes, too.", metavar="FILE")
+        str | None,
+        typer.Argument(
+            help="The file that yt8m compile wrote, to ask for the GPUs and nodes of its steps, too.",
+            metavar="FILE",
+        ),
     ] = None,
     host: Host = None,
     service_account: ServiceAccount = None,
@@ -34,13 +39,13 @@ def doctor(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Asks a cluster whether a run would find what it needs: nothing is changed, and nothing is started.
+    """Asks a cluster whether a run would find what it needs. It changes nothing and starts nothing.
 
-    Version of Kubeflow Pipelines; and, of Kubernetes in kubectl's current context: whether failed steps are started
-    again, the service account, the quota of GPUs, the nodes; and whether the bucket can be read from here. Exits with 1
-    when something is wrong.
+    It asks Kubeflow Pipelines for its version, and Kubernetes in kubectl's current context whether failed steps start
+    again, and for the service account, the quota of GPUs and the nodes. It also tries to read the bucket from here.
+    The exit code is 1 if something is wrong.
 
     \b
     Example: yt8m doctor yhls.yaml --host http://localhost:8080 --service-account yt8m-pipeline

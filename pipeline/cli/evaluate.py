@@ -1,4 +1,4 @@
-"""``yt8m evaluate``: GAP and the other metrics of a SavedModel on files."""
+"""The verb ``yt8m evaluate``, which measures GAP and the other metrics of a SavedModel on files."""
 
 import dataclasses
 import json
@@ -10,17 +10,16 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from pipeline.cli.output import AsJson
+from pipeline.cli.progress_lines import RejectLines, TimedLines
 from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trainer.data.records import Reject, Video
+    from trainer.data.records import Video
 
 _logger = logging.getLogger("yt8m.evaluate")
-
-_NAMED_REJECTS = 10
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 def evaluate(
@@ -29,15 +28,15 @@ def evaluate(
     ],
     data: Annotated[
         list[str],
-        typer.Option(help="File or quoted glob, frame level or video level; may be repeated."),
+        typer.Option(help="File, or glob in quotes, of frame-level or video-level records. May be repeated."),
     ],
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos scored at once.")] = 64,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of videos that are scored at once.")] = 64,
+    as_json: AsJson = False,
 ) -> None:
-    """Measures GAP@20, Hit@1, PERR and MAP of a model of ours on YT-8M files.
+    """Measures GAP@20, Hit@1, PERR and MAP of a model of this project on YT-8M files.
 
-    Records that are no valid video, and second records of a video, are named on standard error, counted, and left
-    out. So are videos without labels, as in test files: nothing can be measured on them.
+    Records that are no valid video are named on standard error, counted and left out. Second records of a video, and
+    videos without labels as in test files, are counted and left out, too.
 
     Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
     """
@@ -62,8 +61,9 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
     keep_freed_memory()
     scorer = SavedModelScorer(directory)
     metrics = VideoMetrics(scorer.card.num_classes)
-    rejects, choice = _Rejects(), _Choice()
-    lines, terminal = _Lines(), Console(stderr=True)
+    rejects = RejectLines(_logger, "yt8m data check names all of them")
+    choice, lines, terminal = _Choice(), TimedLines(_logger), Console(stderr=True)
+    began = time.monotonic()
     watched = track(files, "evaluating", console=terminal, disable=not terminal.is_terminal)
     # Each batch is measured while the next one is scored.
     for videos, scores in prefetch(score_videos(scorer, watched, batch_size, rejects.add)):
@@ -72,7 +72,7 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
             metrics.update(
                 scores[chosen], label_rows([videos[row] for row in chosen], scorer.card.num_classes)
             )
-        lines.say(metrics.videos)
+        lines.say(_progress(metrics.videos, began))
     if not metrics.videos:
         raise UserError(
             f"there is no valid video with labels in {' '.join(patterns)} ({choice.unlabelled:,} videos without "
@@ -83,7 +83,7 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
                 else "see yt8m data check"
             )
         )
-    lines.say(metrics.videos, last=True)
+    lines.say(_progress(metrics.videos, began), last=True)
     choice.say()
     return {
         **dataclasses.asdict(metrics.result()),
@@ -94,7 +94,7 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
 
 
 class _Choice:
-    """Which videos are measured: those with labels, each id once."""
+    """Chooses the videos that are measured: those with labels, each id once."""
 
     def __init__(self) -> None:
         from trainer.data.video_ids import SeenIds
@@ -103,7 +103,7 @@ class _Choice:
         self._seen = SeenIds()
 
     def of(self, videos: "Sequence[Video]") -> list[int]:
-        """The places of a batch's videos that are measured."""
+        """Returns the places in a batch of the videos that are measured."""
         from trainer.data.video_ids import UNSEEN, digests
 
         labelled = [place for place, video in enumerate(videos) if video.labels]
@@ -114,7 +114,7 @@ class _Choice:
         return chosen
 
     def say(self) -> None:
-        """A line on each kind of those that were not measured."""
+        """Logs a line on each kind of videos that were not measured."""
         if self.unlabelled:
             _logger.warning("left out: %d videos without labels", self.unlabelled)
         if self.duplicates:
@@ -123,35 +123,8 @@ class _Choice:
             )
 
 
-class _Rejects:
-    """Counts the records that are lost and names the first ones."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._named = 0
-
-    def add(self, reject: "Reject") -> None:
-        self.count += reject.lost_records
-        self._named += 1
-        if self._named <= _NAMED_REJECTS:
-            _logger.warning(
-                "left out: %s, byte %d: %s (%s)", reject.file, reject.offset, reject.reason, reject.detail
-            )
-        elif self._named == _NAMED_REJECTS + 1:
-            _logger.warning("left out: more; yt8m data check names all of them")
-
-
-class _Lines:
-    """A line every ten seconds, for logs and whoever waits without a terminal."""
-
-    def __init__(self) -> None:
-        self._begin = self._said = time.monotonic()
-
-    def say(self, videos: int, last: bool = False) -> None:
-        now = time.monotonic()
-        if last or now - self._said >= _SECONDS_BETWEEN_LINES:
-            self._said = now
-            _logger.info("%d videos, %.0f a second", videos, videos / max(now - self._begin, 1e-9))
+def _progress(videos: int, began: float) -> str:
+    return f"{videos:,} videos, {videos / max(time.monotonic() - began, 1e-9):,.0f} a second"
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What every entry point has in common: quiet libraries, and an error that is one line and an exit code."""
+"""What every entry point has in common: quiet libraries, and errors of one line with an exit code."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ _verbose = False
 def guarded(action: Callable[[], int | None]) -> NoReturn:
     """Runs an action and leaves with its exit code: 2 for wrong input, 1 for another fault, each with a line.
 
-    The full trace goes to a file, and to standard error after `be_verbose`.
+    The full trace goes to a file and, after `be_verbose`, also to standard error.
     """
     collect_less()
     prepare_logging()
@@ -61,7 +61,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
 
 
 def prepare_logging() -> None:
-    """Our own progress goes to standard error, the libraries' chatter nowhere."""
+    """Sends our own progress to standard error, and the libraries' messages nowhere."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     QuietImport("tensorflow", is_verbose).install()
@@ -77,7 +77,7 @@ def prepare_logging() -> None:
 
 
 def be_verbose() -> None:
-    """Lets the libraries speak again, and shows full traces."""
+    """Shows the libraries' messages again, and full traces."""
     global _verbose
     _verbose = True
     for name in _QUIET:
@@ -87,7 +87,7 @@ def be_verbose() -> None:
 
 
 def is_verbose() -> bool:
-    """Whether the user wants to see what the libraries say."""
+    """Returns whether the user wants to see the libraries' messages."""
     return _verbose
 
 

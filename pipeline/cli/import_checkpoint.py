@@ -1,4 +1,4 @@
-"""``yt8m import-checkpoint``: from the paper's own TensorFlow 1 code to a SavedModel of ours."""
+"""The verb ``yt8m import-checkpoint``, which makes a SavedModel of a checkpoint of the paper's TensorFlow 1 code."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.output import AsJson
 from trainer.base.addresses import check_local
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
@@ -19,7 +20,7 @@ from trainer.model.model_spec import ModelSpec
 _logger = logging.getLogger("yt8m.import")
 
 _SUM_TOLERANCE = 1e-6
-"""A sum of weights that is so close to 1 is 1: decimal fractions have no exact sum in binary."""
+"""A sum of weights that is this close to 1 is taken for 1: decimal fractions have no exact sum in binary."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class ChosenMember:
     """A model in a checkpoint.
 
     Attributes:
-        number: The i of its scope model<i>, 0 for the one without; None where the checkpoint holds a single model.
-        spec: What it is, a Gated NetVLAD.
-        weight: Of its probabilities in the ensemble's.
+        number: The i of its scope model<i>, 0 for the one without; None if the checkpoint holds a single model.
+        spec: The model, a Gated NetVLAD.
+        weight: The weight of its probabilities in those of the ensemble.
     """
 
     number: int | None
@@ -41,23 +42,29 @@ def import_checkpoint(
     prefix: Annotated[
         str,
         typer.Argument(
-            help="The checkpoint's path, with or without .index; or the directory of the newest one."
+            help="Path of the checkpoint, with or without .index, or the directory whose newest one is taken."
         ),
     ],
-    out: Annotated[str, typer.Option(help="Directory of the SavedModel; must not exist.")],
+    out: Annotated[str, typer.Option(help="Directory of the SavedModel to write; it must not exist.")],
     variant: Annotated[
-        str | None, typer.Option(help="What it is a checkpoint of, Kx-Hy; not with --member i:Kx-Hy.")
+        str | None,
+        typer.Option(
+            help="Architecture of the checkpoint's model, Kx-Hy; not together with --member i:Kx-Hy."
+        ),
     ] = None,
     member: Annotated[
         list[str] | None,
         typer.Option(
             metavar="i[:Kx-Hy[:WEIGHT]]",
-            help="Of an ensemble's checkpoint: the i of its scope model<i>; 0 is without one. Repeated with variants "
-            "(and weights, else equal ones) it makes one model of several members.",
+            help="Member of an ensemble's checkpoint: i is the number in its scope model<i>, or 0 without "
+            "a scope. Repeated with architectures, and with weights or else equal ones, it makes one "
+            "model of several members.",
         ),
     ] = None,
-    num_classes: Annotated[int, typer.Option(min=1, help="Classes it was trained on.")] = NUM_CLASSES,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    num_classes: Annotated[
+        int, typer.Option(min=1, help="Number of classes that the model was trained on.")
+    ] = NUM_CLASSES,
+    as_json: AsJson = False,
 ) -> None:
     """Turns a TensorFlow 1 checkpoint of the authors' code into a SavedModel that can be served and evaluated.
 
@@ -102,12 +109,12 @@ def import_checkpoint(
 def choose_members(
     variant: str | None, texts: Sequence[str], num_classes: int = NUM_CLASSES
 ) -> list[ChosenMember]:
-    """The members that the options name, their weights scaled to the sum 1.
+    """Returns the members that the options name, with weights whose sum is 1.
 
     Args:
-        variant: Of a single model or a single member.
-        texts: `i`, `i:Kx-Hy` or `i:Kx-Hy:WEIGHT`.
-        num_classes: V, of all members.
+        variant: The architecture of a single model or a single member; None if the members name theirs.
+        texts: Texts of the form `i`, `i:Kx-Hy` or `i:Kx-Hy:WEIGHT`.
+        num_classes: The number of classes V of all members.
 
     Raises:
         UserError: If the options contradict each other, or a weight is not a number of at least 0.
@@ -161,7 +168,7 @@ def _number(number: str, text: str) -> int:
 
 
 def _scaled(weights: Sequence[float | None]) -> list[float]:
-    """The weights with the sum 1, equal ones where none is given."""
+    """Returns the weights scaled to the sum 1, or equal ones if none is given."""
     given = [weight for weight in weights if weight is not None]
     if not given:
         return len(weights) * [1 / len(weights)]

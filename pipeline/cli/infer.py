@@ -1,9 +1,8 @@
-"""``yt8m infer``: the predictions for whole data sets, as a submission CSV or as Parquet."""
+"""The verb ``yt8m infer``, which writes the predictions for whole data sets as a submission CSV or as Parquet."""
 
 import dataclasses
 import json
 import logging
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,48 +10,54 @@ import typer
 
 from pipeline.cli.beam_options import BeamSettings, beam_section
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.output import AsJson
+from pipeline.cli.progress_lines import RejectLines, TimedLines
 from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from serving.inference.batch_inference import Inference, Progress
-    from trainer.data.records import Reject
 
 _logger = logging.getLogger("yt8m.infer")
-
-_NAMED_REJECTS = 10
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 def infer(
     data: Annotated[
-        list[str], typer.Option(help="File or quoted glob, frame level or video level; may be repeated.")
+        list[str],
+        typer.Option(help="File, or glob in quotes, of frame-level or video-level records. May be repeated."),
     ],
     out: Annotated[
-        str, typer.Option(help="FILE.csv, the submission format, or FILE.parquet; local or gs://.")
+        str,
+        typer.Option(
+            help="File to write: FILE.csv in the submission format, or FILE.parquet; local or gs://."
+        ),
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
+        typer.Option(
+            help="Directory of a SavedModel, or of versions; the model is loaded here, without a server."
+        ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="HOST:PORT of a server, instead of --model.")] = None,
-    model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    target: Annotated[
+        str | None, typer.Option(help="Address of a server, HOST:PORT, instead of --model.")
+    ] = None,
+    model_name: Annotated[str, typer.Option(help="Name by which the server knows the model.")] = "yt8m",
     model_version: ModelVersion = None,
     version_label: VersionLabel = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos asked for at once.")] = 32,
-    concurrency: Annotated[int, typer.Option(min=1, help="Batches on their way at once.")] = 2,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of videos in a request.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Number of requests at the same time.")] = 2,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Most seconds that a request may take.")] = 60.0,
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
     beam: BeamSettings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Predicts all videos of many files: the 20 best classes of each, in the order of the input.
+    """Predicts the 20 best classes of all videos in many files, in the order of the input.
 
-    An interrupted one goes on, when it is called again, with the first file that was not done. Records that are no
-    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out; so are second records of a
-    video, because a submission may name it only once. With --beam many processes or
-    machines share the files; the output is the same.
+    After an interruption the same command goes on with the first file that was not done. Records that are no valid
+    video are named on standard error, listed in OUT.rejects.jsonl, and left out. Second records of a video are left
+    out, too, because a submission may name a video only once. With --beam many processes or machines share the files;
+    the output is the same.
 
     \b
     Examples: yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv
@@ -74,13 +79,23 @@ def infer(
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
         return
     files = expand(data)
-    lines, rejects = _Lines(), _Rejects()
+    lines = TimedLines(_logger)
+    rejects = RejectLines(_logger, "the rejects file will name all of them")
     tls = (tls_ca, tls_certificate, tls_key)
     chosen = predictor_of(model, target or "", model_name, model_version, version_label, timeout, tls)
     with closing(chosen) as predictor:
         version = model_version if version_label is None else version_label
         identity = f"{target} {model_name} {version}" if target else directory_identity(predictor.path)
-        result = infer_files(predictor, identity, files, out, batch_size, concurrency, rejects.add, lines.say)
+        result = infer_files(
+            predictor,
+            identity,
+            files,
+            out,
+            batch_size,
+            concurrency,
+            rejects.add,
+            lambda progress: lines.say(f"infer: {progress_text(progress)}"),
+        )
     typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
 
 
@@ -106,42 +121,14 @@ def _infer_with_beam(
     return infer_with_beam(path, files, out, arguments, batch_size)
 
 
-class _Lines:
-    """A line every ten seconds."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def say(self, progress: "Progress") -> None:
-        now = time.monotonic()
-        if now - self._said >= _SECONDS_BETWEEN_LINES:
-            self._said = now
-            _logger.info("infer: %s", progress_text(progress))
-
-
 def progress_text(progress: "Progress") -> str:
-    """Videos, speed, share, and time left."""
+    """Returns a text with the number of videos, the speed, the share that is done, and the time left."""
     text = f"{progress.videos:,} videos, {progress.per_second:,.1f} a second, {progress.share:.0%}"
     if progress.seconds_left is None:
         return text
     minutes, seconds = divmod(round(progress.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{text}, {hours}:{minutes:02d}:{seconds:02d} left"
-
-
-class _Rejects:
-    """Names the first records that are left out."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def add(self, reject: "Reject") -> None:
-        self._count += 1
-        if self._count <= _NAMED_REJECTS:
-            place = f"{reject.file}, byte {reject.offset}"
-            _logger.warning("infer: left out: %s: %s (%s)", place, reject.reason, reject.detail)
-        elif self._count == _NAMED_REJECTS + 1:
-            _logger.warning("infer: left out: more; the rejects file will name all of them")
 
 
 def _text(result: "Inference") -> str:

@@ -1,4 +1,4 @@
-"""The command line ``yt8m``: which verbs there are.
+"""The command line ``yt8m`` and its verbs.
 
 A verb's module is imported when the verb is used, so that ``yt8m sizes`` does not wait for TensorFlow.
 """
@@ -30,11 +30,11 @@ VERBS = {
     "models": ("pipeline.cli.models", "app"),
     "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
 }
-"""Verb: module and name of its function, or of its typer app where it has verbs of its own."""
+"""The module and the function of each verb, or its typer app if it has verbs of its own."""
 
 
 class _LazyGroup(TyperGroup):
-    """A group whose commands are imported when asked for."""
+    """A group of commands that are imported when they are asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
@@ -56,12 +56,13 @@ app = typer.Typer(cls=_LazyGroup, add_completion=False, rich_markup_mode=None)
 @app.callback()
 def _yt8m(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show the libraries' own messages and full traces.")
+        bool, typer.Option("--verbose", "-v", help="Shows the libraries' own messages, and full traces.")
     ] = False,
 ) -> None:
-    """YouTube-8M features in, a size-constrained, served ensemble of Gated NetVLAD models out.
+    """Turns YouTube-8M features into a size-constrained ensemble of Gated NetVLAD models, and serves it.
 
-    Exit codes: 0 fine; 2 the input was wrong (one line on standard error says what to do); 1 anything else.
+    The exit code is 0 if all is well, 2 if the input was wrong (a line on standard error says what to do), and 1
+    after any other failure.
 
     Example: yt8m run --recipe demo
     """
@@ -70,7 +71,7 @@ def _yt8m(
 
 
 def main() -> None:
-    """The entry point of ``yt8m``."""
+    """Runs the command line ``yt8m``."""
     arguments = sys.argv[1:] or ["--help"]
     guarded(lambda: _exit_code(app(args=arguments, prog_name="yt8m", standalone_mode=False)))
 

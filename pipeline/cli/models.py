@@ -1,4 +1,4 @@
-"""``yt8m models``: what is served from a directory or a bucket, and how to go back."""
+"""The verb ``yt8m models``, which shows the versions in a directory or bucket and goes back to an earlier one."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
+from pipeline.cli.output import AsJson
 from serving.store import model_store
 from trainer.base.errors import UserError
 
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _Base = Annotated[str, typer.Argument(help="Directory of the model's versions, local or gs://.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 @app.callback()
 def _models() -> None:
-    """The versions in a served directory: list and verify them, serve an earlier one again, delete one, name them.
+    """Lists and verifies the versions of a served directory, rolls back to one, deletes one, or labels them.
 
     Example: yt8m models list models/demo
     """
@@ -32,23 +32,26 @@ def _models() -> None:
 def list_(
     base: _Base,
     server: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a server, which is asked what it really serves.")
+        str | None,
+        typer.Option(
+            help="Address of a server, HOST:PORT, which is asked for the versions that it really serves."
+        ),
     ] = None,
-    model_name: Annotated[str, typer.Option(help="What that server calls the model.")] = "yt8m",
+    model_name: Annotated[str, typer.Option(help="Name by which that server knows the model.")] = "yt8m",
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
     verify_files: Annotated[
         bool,
         typer.Option(
-            "--verify/--no-verify", help="Read all files, to say of each version whether it is whole."
+            "--verify/--no-verify", help="Whether to read all files, to say of each version if it is whole."
         ),
     ] = True,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Lists the versions, oldest first, with their state: whole, damaged, or no manifest (nobody can tell).
 
-    Servers that follow the directory load the newest; what a server really serves it says itself, with --server.
+    Servers that follow the directory load the newest version. With --server a server is asked what it really serves.
 
     \b
     Examples: yt8m models list models/demo --json
@@ -83,13 +86,14 @@ def list_(
 def verify(
     base: _Base,
     versions: Annotated[
-        list[int] | None, typer.Argument(metavar="[VERSION]...", help="Those to verify. Default: all.")
+        list[int] | None, typer.Argument(metavar="[VERSION]...", help="Versions to verify. Default: all.")
     ] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Reads all files of versions and compares them with their manifests.
 
-    Exit code 2 if one is damaged. A version without a manifest was put there by other means, and nobody can tell.
+    The exit code is 2 if one is damaged. A version without a manifest was put there by other means than yt8m, so
+    nobody can tell.
 
     Example: yt8m models verify models/demo 3
     """
@@ -116,8 +120,8 @@ def verify(
 @app.command()
 def rollback(
     base: _Base,
-    to: Annotated[int, typer.Option(help="The version whose content is to be served again.")],
-    as_json: _Json = False,
+    to: Annotated[int, typer.Option(help="Version whose content is to be served again.")],
+    as_json: AsJson = False,
 ) -> None:
     """Serves an earlier version again, by publishing its content as a new, newest version.
 
@@ -139,11 +143,12 @@ def rollback(
 @app.command()
 def delete(
     base: _Base,
-    version: Annotated[int, typer.Argument(help="The version to delete.")],
+    version: Annotated[int, typer.Argument(help="Version to delete.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Also if it is the newest, which servers serve.")
+        bool,
+        typer.Option("--force", help="Deletes the version even if it is the newest, which servers serve."),
     ] = False,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Deletes a version that has no label. Its number is not used again.
 
@@ -162,15 +167,16 @@ def delete(
 def label(
     base: _Base,
     moves: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=VERSION]...", help="Labels to set or move.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VERSION]...", help="Labels to set or move, such as stable=3."),
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="A label to take away; may be repeated.")] = None,
-    as_json: _Json = False,
+    remove: Annotated[list[str] | None, typer.Option(help="Label to remove. May be repeated.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Names versions, so that clients can ask for stable or canary; without a change it shows the names.
+    """Labels versions, so that clients can ask for stable or canary, or shows the labels.
 
     yt8m serve serves labelled versions beside the newest, and follows the labels without a restart. On Kubernetes
-    labels are settings, and the last line says which.
+    the labels are settings, and the last line of the output says which.
 
     Example: yt8m models label models/demo stable=3 canary=4
     """
@@ -190,7 +196,7 @@ def label(
 
 
 def parse_labels(texts: Sequence[str]) -> dict[str, int]:
-    """Version by label, of NAME=VERSION; UserError for anything else."""
+    """Returns the version of each label, from texts NAME=VERSION; raises UserError for anything else."""
     labels = {}
     for text in texts:
         name, _, version = text.partition("=")
@@ -210,13 +216,10 @@ def _existing(base: str) -> "Store":
 def _ask(
     server: str, model_name: str, tls: tuple[str | None, str | None, str | None]
 ) -> "dict[int, VersionStatus]":
-    """What a server says of its versions, by number."""
-    from serving.base.tls import ClientTls
+    """Asks a server for the state of its versions, and returns it by number."""
     from serving.client.client import PredictClient
 
-    ca, certificate, key = tls
-    credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None
-    with PredictClient(server, model_name, timeout=10.0, tls=credentials) as client:
+    with PredictClient(server, model_name, timeout=10.0, tls=client_tls(tls)) as client:
         return {status.version: status for status in client.versions()}
 
 
@@ -228,7 +231,7 @@ def _describe(
     served: "dict[int, VersionStatus] | None",
     verify_files: bool,
 ) -> dict[str, Any]:
-    """What there is to say of a version; nulls for what its card, or a server that was not asked, does not say."""
+    """Returns a version as plain values; what its card does not say, or a server that was not asked, is null."""
     card = _card(store, version)
     state, problem = model_store.verify(store, version) if verify_files else (None, None)
     status = (served or {}).get(version)

@@ -1,15 +1,17 @@
-"""``yt8m predict``: the classes of the videos in files."""
+"""The verb ``yt8m predict``, which prints the classes of the videos in files."""
 
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.output import AsJson
+from pipeline.cli.progress_lines import RejectLines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,30 +26,39 @@ _BATCH_SIZE = 32
 
 def predict(
     files: Annotated[
-        list[str], typer.Argument(help="TFRecord files, plain or gzip, frame level or video level.")
+        list[str],
+        typer.Argument(help="TFRecord files, plain or gzip, of frame-level or video-level records."),
     ],
     target: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a server. Default: localhost:8500, unless --model.")
+        str | None,
+        typer.Option(
+            help="Address of a server, HOST:PORT. Default: localhost:8500, unless --model is given."
+        ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Directory of a SavedModel, or of versions: loaded here, without a server."),
+        typer.Option(
+            help="Directory of a SavedModel, or of versions; the model is loaded here, without a server."
+        ),
     ] = None,
-    model_name: Annotated[str, typer.Option(help="What the server calls the model.")] = "yt8m",
+    model_name: Annotated[str, typer.Option(help="Name by which the server knows the model.")] = "yt8m",
     model_version: ModelVersion = None,
     version_label: VersionLabel = None,
     vocabulary: Annotated[
-        str | None, typer.Option(help="YT-8M's vocabulary.csv, for names instead of the model's own.")
+        str | None,
+        typer.Option(help="YT-8M's vocabulary.csv, whose class names are shown instead of the model's own."),
     ] = None,
-    video_id: Annotated[str | None, typer.Option("--id", help="Only the video with this id.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos. Default: all.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Videos of one request.")] = _BATCH_SIZE,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests on their way at once.")] = 4,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the server gets a request.")] = 60.0,
+    video_id: Annotated[
+        str | None, typer.Option("--id", help="Predicts only the video with this id.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most videos to predict. Default: all.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of videos in a request.")] = _BATCH_SIZE,
+    concurrency: Annotated[int, typer.Option(min=1, help="Number of requests at the same time.")] = 4,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Most seconds that a request may take.")] = 60.0,
     tls_ca: CaFile = None,
     tls_certificate: CertificateFile = None,
     tls_key: KeyFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Prints the 20 best classes, with scores, of the videos in files.
 
@@ -68,8 +79,8 @@ def predict(
     for path in files:  # before the seconds that a model takes
         with open_file(path, "rb"):
             pass
-    rejected: list[str] = []
-    videos = itertools.islice(_wanted(files, video_id, rejected.append), limit)
+    rejects = RejectLines(_logger, "yt8m data check names all of them")
+    videos = itertools.islice(_wanted(files, video_id, rejects), limit)
     answers = []
     tls = (tls_ca, tls_certificate, tls_key)
     chosen = predictor_of(
@@ -90,23 +101,19 @@ def predict(
                     typer.echo(_text(answer))
     if not answers:
         what = "no valid video" if video_id is None else f"no valid video with the id {video_id}"
-        raise UserError(f"{' '.join(files)}: {what} ({len(rejected)} invalid records); see yt8m data check")
+        raise UserError(f"{' '.join(files)}: {what} ({rejects.count} invalid records); see yt8m data check")
     if as_json:
-        typer.echo(json.dumps({"videos": answers, "rejected": len(rejected)}, indent=2))
+        typer.echo(json.dumps({"videos": answers, "rejected": rejects.count}, indent=2))
 
 
-def _wanted(
-    files: Iterable[str], video_id: str | None, on_reject: Callable[[str], None]
-) -> "Iterator[Video]":
-    """The valid videos of files, or those with one id; each reject is logged."""
+def _wanted(files: Iterable[str], video_id: str | None, rejects: RejectLines) -> "Iterator[Video]":
+    """Yields the valid videos of files, or those with one id, and logs each reject."""
     from trainer.data.records import Reject, read_videos
     from trainer.data.yt8m import ANY_CLASSES
 
     for item in itertools.chain.from_iterable(read_videos(path, ANY_CLASSES) for path in files):
         if isinstance(item, Reject):
-            line = f"{item.file}, byte {item.offset}: {item.reason} ({item.detail})"
-            _logger.warning("predict: left out: %s", line)
-            on_reject(line)
+            rejects.add(item)
         elif video_id is None or item.id == video_id.encode():
             yield item
 
@@ -120,7 +127,7 @@ def _batches(videos: "Iterable[Video]", size: int) -> "Iterator[list[Video]]":
 def _names(
     classes: "np.ndarray", labels: "np.ndarray | None", vocabulary: "Vocabulary | None"
 ) -> list[list[str]]:
-    """What to show for classes [B, k]: the vocabulary's names, or else the model's own."""
+    """Returns the names of classes [B, k]: the vocabulary's names, or else the model's own."""
     from serving.export.vocabulary import Vocabulary
 
     if vocabulary is None and labels is not None:

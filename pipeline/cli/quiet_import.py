@@ -18,13 +18,13 @@ _LOG_LINE = re.compile(rb"[IWE]\d{4} \d\d:\d\d:|WARNING: All log messages before
 
 
 class QuietImport(MetaPathFinder):
-    """Finds one package, and lets its first import log nothing.
+    """Lets the first import of one package log nothing.
 
-    Other lines, such as this program's own ones from another thread, come when the import is over.
+    Lines of other threads, such as this program's own, come when the import is over.
 
     Args:
-        package: Its name.
-        is_verbose: Asked at the import; where it says yes, everything is written as it comes.
+        package: The name of the package.
+        is_verbose: Called at the import; if it returns True, everything is written as it comes.
     """
 
     def __init__(self, package: str, is_verbose: Callable[[], bool]) -> None:
@@ -34,7 +34,7 @@ class QuietImport(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Of the package; of any other one None, for the finders that follow."""
+        """Returns the spec of the package; None for any other one, which the finders that follow find."""
         if fullname != self._package or self._is_verbose():
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -43,7 +43,7 @@ class QuietImport(MetaPathFinder):
         return spec
 
     def install(self) -> None:
-        """From now on, in this process."""
+        """Makes this process find the package through this finder."""
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, QuietImport)]
         sys.meta_path.insert(0, self)
 
@@ -58,7 +58,7 @@ def _quiet(load: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
 
 @contextmanager
 def without_log_lines() -> Iterator[None]:
-    """Holds back what is written to file descriptor 2, and in the end writes it without the lines of C++ logs."""
+    """Holds back what is written to file descriptor 2, and then writes it without the lines of C++ logs."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)

@@ -9,21 +9,28 @@ if TYPE_CHECKING:
 
 RecipeName = Annotated[
     str,
-    typer.Option("--recipe", help="demo, video_level, yhls, table1, grid28, or the path of a YAML file."),
+    typer.Option(
+        "--recipe", help="Name of a recipe (demo, video_level, yhls, table1, grid28), or path of a YAML file."
+    ),
 ]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", help="Pattern of files to split into training and evaluation; may be repeated."),
+    typer.Option(
+        "--data", help="Pattern of files that are split into training and evaluation. May be repeated."
+    ),
 ]
 Train = Annotated[
-    list[str] | None, typer.Option("--train", help="Pattern of files to train on; may be repeated.")
+    list[str] | None, typer.Option("--train", help="Pattern of files to train on. May be repeated.")
 ]
 Validate = Annotated[
     list[str] | None,
-    typer.Option("--validate", help="Pattern of files of which some become the eval split; may be repeated."),
+    typer.Option("--validate", help="Pattern of files of which some become the eval split. May be repeated."),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="section.key=value, over the recipe's; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--set", help="Sets a key of the recipe to another value, as section.key=value. May be repeated."
+    ),
 ]
 
 
@@ -34,7 +41,7 @@ def chosen_recipe(
     validate: list[str] | None,
     overrides: list[str] | None,
 ) -> "Recipe":
-    """The recipe with what the command line says otherwise; UserError where the options contradict each other."""
+    """Returns the recipe with the command line's changes; raises UserError if the options contradict each other."""
     from pipeline.recipe.loader import load_recipe
     from trainer.base.errors import UserError
 

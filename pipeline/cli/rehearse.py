@@ -1,4 +1,4 @@
-"""``yt8m rehearse``: a compiled pipeline on this machine, as the cluster would run it."""
+"""The verb ``yt8m rehearse``, which runs a compiled pipeline on this machine as the cluster would."""
 
 import enum
 import json
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.output import AsJson
 from pipeline.rehearsal.backend import BACKENDS, ControllerRetryPolicy
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _NEWEST = Version("2.17")
 
 
 class RehearsalFailedError(Exception):
-    """A task failed for another reason than its input; `log_file` has all that it printed."""
+    """A task failed, but not through its input; `log_file` has all that it printed."""
 
     def __init__(self, message: str, log_file: str | None) -> None:
         super().__init__(message)
@@ -29,49 +30,58 @@ class RehearsalFailedError(Exception):
 
 
 def rehearse(
-    pipeline: Annotated[str, typer.Argument(help="YAML file that yt8m compile has written.")],
+    pipeline: Annotated[str, typer.Argument(help="YAML file that yt8m compile wrote.")],
     root: Annotated[
-        str, typer.Option(help="Directory in the place of the pipeline's root; a run gets its own in it.")
+        str,
+        typer.Option(
+            help="Local directory that takes the place of the pipeline's root; each run gets a directory "
+            "of its own in it."
+        ),
     ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="name=value of a parameter of the pipeline; may be repeated."),
+        typer.Option("--set", help="Sets a parameter of the pipeline, as NAME=VALUE. May be repeated."),
     ] = None,
     kfp: Annotated[
         Version, typer.Option(help="Version of Kubeflow Pipelines whose part is played.")
     ] = _NEWEST,
-    max_parallel: Annotated[int, typer.Option(min=1, help="Tasks that run at the same time.")] = 2,
+    max_parallel: Annotated[int, typer.Option(min=1, help="Most tasks that run at the same time.")] = 2,
     cache: Annotated[
         bool,
         typer.Option(
-            "--cache/--no-cache", help="Take from the cache what an earlier run under the root has done."
+            "--cache/--no-cache",
+            help="Whether to take from the cache what an earlier run under the root has done.",
         ),
     ] = True,
     retry: Annotated[
-        bool, typer.Option("--retry/--no-retry", help="Start failed tasks again, as often as the file says.")
+        bool,
+        typer.Option(
+            "--retry/--no-retry", help="Whether to start failed tasks again, as often as the file says."
+        ),
     ] = True,
     retry_policy: Annotated[
         ControllerRetryPolicy | None,
         typer.Option(
-            help="Of the cluster's workflow controller; by default what comes with the version: OnFailure with 2.14, "
-            "OnError with 2.17.",
+            help="Retry policy of the cluster's workflow controller. Default: that of the version, "
+            "OnFailure with 2.14, OnError with 2.17.",
             show_default=False,
         ),
     ] = None,
     longest_wait: Annotated[
         float,
-        typer.Option(min=0, help="Most seconds before a retry, where the cluster may wait for minutes."),
+        typer.Option(min=0, help="Most seconds to wait before a retry; a cluster may wait for minutes."),
     ] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Runs a compiled pipeline here, each task's command a process of this installation.
+    """Runs a compiled pipeline on this machine; each task's command becomes a process of this installation.
 
-    What the backend does between the tasks is done as it does it: order, cache, retries, the artifacts' JSON, the
-    download of every input. Not done: images and Kubernetes' settings (GPUs, memory). docs/kubeflow.md lists what
-    differs. A task whose process ends by `kill PID` (its log has the PID) is one whose pod was taken away; any other
-    end but exit code 0 is a failure of its container.
-    Data are read and models pushed where the file says; to push elsewhere, --set push_destination=DIR. A file for
-    this machine's paths comes of a volume that is the current directory:
+    Between the tasks it does what the backend does: order, cache, retries, the artifacts' JSON, the download of every
+    input. It uses no images and no Kubernetes settings (GPUs, memory); docs/kubeflow.md lists the differences. To play
+    a pod that is taken away, end a task's process by `kill PID`; its log has the PID. Any other end than exit code 0
+    counts as a failure of the task's container.
+
+    Data are read and models are pushed where the file says; --set push_destination=DIR pushes elsewhere. To compile a
+    file for this machine's paths, make the current directory a volume:
 
     \b
     Example: yt8m compile --recipe demo --image yt8m:1.0 --pipeline-root gs://BUCKET/root --out demo.yaml \\

@@ -1,4 +1,4 @@
-"""``yt8m report``: the page of a run, or of several side by side."""
+"""The verb ``yt8m report``, which writes the page of a run, or of several side by side."""
 
 import json
 import logging
@@ -14,22 +14,27 @@ def report(
     runs: Annotated[
         list[str],
         typer.Argument(
-            help="Directory of a run (its newest one), DIRECTORY/RUN-ID, or a report.json; several are compared."
+            help="Directory of runs, whose newest run is meant, DIRECTORY/RUN-ID, or a report.json. "
+            "Several are compared."
         ),
     ],
     out: Annotated[
         str | None,
         typer.Option(
-            help="The page. Default: report.html in the directory of the run, or comparison.html here."
+            help="Path of the page. Default: report.html in the directory of the run, or comparison.html "
+            "here."
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The page's numbers as one JSON document on standard output.")
+        bool,
+        typer.Option(
+            "--json", help="Prints the numbers of the page as one JSON document on standard output."
+        ),
     ] = False,
 ) -> None:
     """Writes what a run did and measured as one HTML page, and the same numbers as JSON beside it.
 
-    The page needs no network and no server. A run that failed, or is still on, has one, too.
+    The page needs no network and no server. A run that failed or that is still going on can be reported, too.
 
     \b
     Examples: yt8m report runs/demo
@@ -57,7 +62,7 @@ def report(
 
 
 def write_page(target: Path, page: str, content: dict[str, Any]) -> None:
-    """Writes a page, and its numbers beside it.
+    """Writes a page, and its numbers as JSON beside it.
 
     Raises:
         UserError: If they cannot be written there.
@@ -76,7 +81,7 @@ def write_report_of(root: str) -> Path | None:
     """Writes report.html and report.json of the newest run in a directory.
 
     Returns:
-        The page; None, and a warning, when there is none to be had: a run's own outcome must not depend on it.
+        The path of the page; None, after a warning, if it cannot be made: the outcome of a run must not depend on it.
     """
     from components.run_report.page import render_page
     from pipeline.local.report import find_run, local_report
@@ -112,7 +117,7 @@ def _load(run: str) -> dict[str, Any]:
 
 
 def _named(runs: list[str]) -> dict[str, str]:
-    """The runs by what they are called; one that is given twice is numbered."""
+    """Returns the runs by the names that they are shown with; a run that is given twice is numbered."""
     named: dict[str, str] = {}
     for run in runs:
         name, number = run.rstrip("/"), 2

@@ -1,4 +1,4 @@
-"""``yt8m run``: the whole pipeline on this machine."""
+"""The verb ``yt8m run``, which runs the whole pipeline on this machine."""
 
 import json
 import logging
@@ -27,17 +27,17 @@ def run(
     validate: Validate = None,
     overrides: Overrides = None,
     root: Annotated[
-        str | None, typer.Option(help="Directory of the run's artifacts. Default: runs/<recipe's name>.")
+        str | None, typer.Option(help="Directory of the run. Default: runs/ and the recipe's name.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The run's report as one JSON document on standard output.")
+        bool, typer.Option("--json", help="Prints the run's report as one JSON document on standard output.")
     ] = False,
 ) -> None:
-    """Runs a recipe's pipeline here, from YT-8M files to a pushed ensemble.
+    """Runs a recipe's pipeline on this machine, from YT-8M files to a pushed ensemble.
 
-    What an earlier run under the same root has done already, from the same input, is taken from its cache; a
-    run that was killed goes on where its training stopped. What the libraries say is in the log file that the last
-    line names; yt8m -v run shows it.
+    What an earlier run under the same root has done from the same input is taken from its cache. A run that was
+    killed goes on where its training stopped. The last line names the log file with the libraries' messages;
+    yt8m -v run shows them.
 
     \b
     Examples: yt8m run --recipe demo
@@ -53,7 +53,7 @@ def run(
 
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
-    """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
+    """Runs a recipe, after the checks that need no half minute of imports, and leaves `report.html` in the root."""
     from pipeline.local.preflight import check_before_run
     from trainer.base.addresses import check_local
 
@@ -71,12 +71,12 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
 
 
 def tensorboard_command(directory: str) -> str:
-    """What shows the curves of a run, by variant."""
+    """Returns the command that shows the training curves of a run, by variant."""
     return f"tensorboard --logdir {shlex.quote(directory)}"
 
 
 def summary(finished: "LocalRun") -> str:
-    """What a person wants to know of a finished run: the tables, the blessing, and where things lie."""
+    """Returns what a person wants to know of a finished run: the tables, the blessing, and where things are."""
     from components.run_report.tables import render
 
     places = (

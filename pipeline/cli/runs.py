@@ -1,4 +1,4 @@
-"""``yt8m runs``: what has run, here or in a cluster."""
+"""The verb ``yt8m runs``, which lists the runs of this machine or of a cluster."""
 
 import json
 import logging
@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.cluster_options import CaFile, Host, IapClientId, Namespace, Timeout, TokenFile, target_of
+from pipeline.cli.output import AsJson, show_list
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.target import Target
 
 _logger = logging.getLogger("yt8m.runs")
 
+_LOCAL_ROW = "{:<19} {:<11} {:>8} {:>7} {:>7} {:>6}  {}"
+
 
 def runs(
     host: Host = None,
     root: Annotated[
         str | None,
-        typer.Option(help="Directory of this machine's runs, instead of a cluster's. Default: runs."),
+        typer.Option(
+            help="Directory of this machine's runs, which are listed instead of a cluster's. Default: runs."
+        ),
     ] = None,
     watch: Annotated[
         str | None,
@@ -26,19 +31,19 @@ def runs(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most runs to list.")] = 20,
     poll_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two looks of --watch.")
+        float, typer.Option(min=0.01, help="Seconds between two questions of --watch.")
     ] = 10.0,
     namespace: Namespace = None,
     token_file: TokenFile = None,
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Lists runs, the newest first: with --host those of a cluster, without those of this machine.
+    """Lists the runs of this machine or, with --host, of a cluster, the newest first.
 
-    --watch follows one run, says which task begins and ends, and exits with 1 when it fails, or when its workflow is
-    gone from the cluster.
+    With --watch it follows one run and says which task begins and ends. The exit code is then 1 if the run fails, or
+    if its workflow is gone from the cluster.
 
     \b
     Examples: yt8m runs
@@ -62,24 +67,18 @@ def _list_local(root: str, limit: int, as_json: bool) -> None:
     from pipeline.local.runs import list_runs
 
     found = list_runs(root)[:limit]
-    if as_json:
-        typer.echo(json.dumps({"runs": found}, indent=2))
-        return
-    if not found:
-        typer.echo(f"there is no run below {root}; yt8m run makes one")
-        return
-    typer.echo(
-        f"{'started':<19} {'state':<11} {'seconds':>8} {'GAP':>7} {'holdout':>7} {'pushed':>6}  recipe"
+    if found and not as_json:
+        typer.echo(_LOCAL_ROW.format("started", "state", "seconds", "GAP", "holdout", "pushed", "recipe"))
+    show_list("runs", found, _local_line, f"there is no run below {root}; yt8m run makes one", as_json)
+
+
+def _local_line(run: dict[str, Any]) -> str:
+    gap, holdout = ("-" if run[key] is None else f"{run[key]:.4f}" for key in ("gap", "holdout_gap"))
+    pushed = "-" if run["pushed_version"] is None else run["pushed_version"]
+    started = run["started"][:19].replace("T", " ")
+    return _LOCAL_ROW.format(
+        started, run["state"], f"{run['seconds']:.0f}", gap, holdout, pushed, run["recipe"]
     )
-    for run in found:
-        gap = "-" if run["gap"] is None else f"{run['gap']:.4f}"
-        holdout = "-" if run["holdout_gap"] is None else f"{run['holdout_gap']:.4f}"
-        pushed = "-" if run["pushed_version"] is None else run["pushed_version"]
-        started = run["started"][:19].replace("T", " ")
-        typer.echo(
-            f"{started:<19} {run['state']:<11} {run['seconds']:>8.0f} {gap:>7} {holdout:>7} {pushed:>6}  "
-            f"{run['recipe']}"
-        )
 
 
 def _list_cluster(target: "Target", limit: int, as_json: bool) -> None:
@@ -88,16 +87,10 @@ def _list_cluster(target: "Target", limit: int, as_json: bool) -> None:
 
     with connected(target) as client:
         found = list_runs(client, limit)
-    if as_json:
-        typer.echo(json.dumps({"runs": found}, indent=2))
-        return
-    if not found:
-        typer.echo("there is no run; yt8m submit starts one")
-    for run in found:
-        typer.echo(_line(run))
+    show_list("runs", found, _cluster_line, "there is no run; yt8m submit starts one", as_json)
 
 
-def _line(run: dict[str, Any]) -> str:
+def _cluster_line(run: dict[str, Any]) -> str:
     created = (run["created"] or "")[:19].replace("T", " ")
     seconds = "" if run["seconds"] is None else f"{run['seconds']:.0f} s"
     return f"{created:<19} {run['state']:<10} {seconds:>9}  {run['name']}  {run['run_id']}  {run['link']}"

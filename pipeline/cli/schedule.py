@@ -1,4 +1,4 @@
-"""``yt8m schedule``: runs that a cluster starts by the clock."""
+"""The verb ``yt8m schedule``, which lets a cluster start runs by the clock."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,26 +19,32 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     target_of,
 )
+from pipeline.cli.output import AsJson, show_list
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.target import Target
 
 
 def schedule(
-    file: Annotated[str | None, typer.Argument(help="What yt8m compile wrote.", metavar="FILE")] = None,
+    file: Annotated[
+        str | None, typer.Argument(help="The file that yt8m compile wrote.", metavar="FILE")
+    ] = None,
     host: Host = None,
     cron: Annotated[
         str | None,
         typer.Option(
-            help="Minute, hour, day of month, month, day of week; UTC unless the cluster says otherwise."
+            help="Times of the runs: minute, hour, day of month, month and day of week, in UTC unless the "
+            "cluster has another time zone."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the schedule. Default: the pipeline's.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the schedule. Default: the pipeline's name.")
+    ] = None,
     max_concurrency: Annotated[
-        int, typer.Option(min=1, max=10, help="Runs of it that may be there at once.")
+        int, typer.Option(min=1, max=10, help="Most runs of the schedule at the same time.")
     ] = 1,
     no_catchup: Annotated[
-        bool, typer.Option("--no-catchup", help="After a pause, no run for each start that was missed.")
+        bool, typer.Option("--no-catchup", help="After a pause, starts no run for each time that was missed.")
     ] = False,
     experiment: Experiment = None,
     parameters: Parameters = None,
@@ -46,24 +52,27 @@ def schedule(
     service_account: ServiceAccount = None,
     list_: Annotated[bool, typer.Option("--list", help="Lists the schedules.")] = False,
     pause: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Lets a schedule start no more runs.")
+        str | None, typer.Option(metavar="NAME", help="Lets the schedule of this name start no more runs.")
     ] = None,
-    resume: Annotated[str | None, typer.Option(metavar="NAME", help="Lets it start runs again.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Lets the schedule of this name start runs again.")
+    ] = None,
     delete: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Deletes a schedule; its running run goes on.")
+        str | None,
+        typer.Option(metavar="NAME", help="Deletes the schedule of this name; its running run goes on."),
     ] = None,
     namespace: Namespace = None,
     token_file: TokenFile = None,
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Lets Kubeflow Pipelines run a compiled pipeline by the clock; or lists, pauses, resumes, deletes schedules.
+    """Lets Kubeflow Pipelines run a compiled pipeline by the clock, or lists, pauses, resumes or deletes schedules.
 
-    A schedule of the same name is replaced, and kept if the cluster refuses the new one; its running run goes on. Each
-    run reads the newest {SPAN} that there is when it starts, and is pushed when it is good enough against what is
-    served then.
+    A schedule of the same name is replaced; it is kept if the cluster refuses the new one, and its running run goes
+    on. Each run reads the newest {SPAN} at its start, and pushes its model if it is good enough against the model that
+    is served then.
 
     \b
     Examples: yt8m schedule yhls.yaml --host URL --cron '0 3 * * 1' --max-concurrency 1 --no-catchup
@@ -124,13 +133,7 @@ def _list(target: "Target", as_json: bool) -> None:
 
     with connected(target) as client:
         found = list_schedules(client)
-    if as_json:
-        typer.echo(json.dumps({"schedules": found}, indent=2))
-        return
-    if not found:
-        typer.echo("there is no schedule")
-    for one in found:
-        typer.echo(_line(one))
+    show_list("schedules", found, _line, "there is no schedule", as_json)
 
 
 def _line(one: dict[str, Any]) -> str:

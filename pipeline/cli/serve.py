@@ -1,4 +1,4 @@
-"""``yt8m serve``: models over gRPC, from this machine."""
+"""The verb ``yt8m serve``, which serves models over gRPC from this machine."""
 
 import logging
 from typing import TYPE_CHECKING, Annotated
@@ -20,75 +20,91 @@ def serve(
             help="Directory of the model's versions, local or gs://: <BASE_DIR>/<version>/saved_model.pb."
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen at; 0 takes a free one.")] = 8500,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")
+    ] = 8500,
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
-    model_name: Annotated[str, typer.Option(help="By which clients ask for the model.")] = "yt8m",
+    model_name: Annotated[str, typer.Option(help="Name by which clients ask for the model.")] = "yt8m",
     versions: Annotated[
         str, typer.Option(help="Versions to serve: latest, latest:2, all, or numbers such as 3,5.")
     ] = "latest",
     label: Annotated[
-        list[str] | None, typer.Option(help="A name for a version, NAME=VERSION; may be repeated.")
+        list[str] | None, typer.Option(help="Label of a version, as NAME=VERSION. May be repeated.")
     ] = None,
     model_config_file: Annotated[
         str | None,
-        typer.Option(help="Several models: TensorFlow Serving's ModelServerConfig, in text form."),
+        typer.Option(
+            help="File with TensorFlow Serving's ModelServerConfig in text form, to serve several models."
+        ),
     ] = None,
     poll_seconds: Annotated[
         float | None,
         typer.Option(
-            min=0.01, help="Seconds between two looks for a new version. Default: 1; in a bucket 10."
+            min=0.01, help="Seconds between two looks for a new version. Default: 1, and 10 in a bucket."
         ),
     ] = None,
     max_batch_size: Annotated[
-        int, typer.Option(min=0, help="Videos of different requests that run together; 0: no batching.")
+        int,
+        typer.Option(min=0, help="Most videos of different requests that run together; 0 for no batching."),
     ] = 0,
     batch_timeout_ms: Annotated[
-        float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
+        float, typer.Option(min=0, help="Most milliseconds that a request waits for others in its batch.")
     ] = 2.0,
     max_enqueued_batches: Annotated[
-        int, typer.Option(min=1, help="Batches that wait; more requests are UNAVAILABLE.")
+        int,
+        typer.Option(min=1, help="Most batches that wait; further requests are answered with UNAVAILABLE."),
     ] = 8,
-    batch_threads: Annotated[int, typer.Option(min=1, help="Batches that run at once.")] = 1,
-    threads: Annotated[int, typer.Option(min=0, help="Of TensorFlow's pools; 0 lets it choose.")] = 0,
+    batch_threads: Annotated[int, typer.Option(min=1, help="Number of batches that run at once.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Number of threads in TensorFlow's pools; 0 lets it choose.")
+    ] = 0,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests worked on at once. Default: 8, or twice --max-batch-size."),
+        typer.Option(
+            min=1, help="Most requests that are worked on at once. Default: 8, or twice --max-batch-size."
+        ),
     ] = None,
     max_requests: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED. Default: 16 a worker."
+            min=1,
+            help="Most requests at once, waiting ones included; more get RESOURCE_EXHAUSTED. Default: 16 "
+            "per worker.",
         ),
     ] = None,
     max_mib_at_once: Annotated[
         int | None,
         typer.Option(
-            min=1, help="MiB of all requests worked on; more are UNAVAILABLE. Default: --max-request-mib."
+            min=1,
+            help="Most MiB of all requests that are worked on; more get UNAVAILABLE. Default: "
+            "--max-request-mib.",
         ),
     ] = None,
     max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,
     max_request_videos: Annotated[
-        int, typer.Option(min=1, help="Most videos of one request; they bound the memory that a model takes.")
+        int,
+        typer.Option(min=1, help="Most videos of one request, which bound the memory that a model takes."),
     ] = 1024,
     http_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="For /metrics, /healthz and /readyz. Default: none."),
+        typer.Option(min=0, max=65535, help="Port for /metrics, /healthz and /readyz. Default: none."),
     ] = None,
     tls_certificate: Annotated[str | None, typer.Option(help="PEM file of the server's certificate.")] = None,
-    tls_key: Annotated[str | None, typer.Option(help="PEM file of its key.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM file of the key of that certificate.")] = None,
     tls_client_ca: Annotated[
-        str | None, typer.Option(help="PEM file of the authority that every client needs a certificate of.")
+        str | None,
+        typer.Option(help="PEM file of the authority that must have signed every client's certificate."),
     ] = None,
     grace_seconds: Annotated[
-        float, typer.Option(min=0, help="Seconds that running requests get after SIGTERM.")
+        float, typer.Option(min=0, help="Most seconds that running requests get after SIGTERM.")
     ] = 30.0,
 ) -> None:
     """Serves models over TensorFlow Serving's gRPC API, until SIGTERM or Ctrl-C.
 
-    A newer version takes over without a failed request when it is loaded. The line on standard output,
-    HOST:PORT, is printed when requests are taken.
+    A newer version takes over without a failed request when it is loaded. When the server takes requests it prints
+    its address, HOST:PORT, on standard output.
 
     \b
     Examples: yt8m serve models/demo --port 8500

@@ -1,4 +1,4 @@
-"""``yt8m sizes``: what a variant weighs, without training it."""
+"""The verb ``yt8m sizes``, which says how large a variant is without training it."""
 
 import json
 from typing import Annotated, Any
@@ -16,13 +16,13 @@ from trainer.model.model_spec import ModelSpec
 def sizes(
     variants: Annotated[
         str | None,
-        typer.Option(help="Names, separated by commas. Default: the 18 of the paper's Table 1."),
+        typer.Option(help="Names of variants, separated by commas. Default: the 18 of the paper's Table 1."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON list on standard output instead of a table.")
+        bool, typer.Option("--json", help="Prints one JSON list on standard output instead of a table.")
     ] = False,
 ) -> None:
-    """Sizes of model variants in MiB: the tensors in float32, and with the big ones in float16.
+    """Prints the sizes of model variants in MiB: with all tensors in float32, and with the big ones in float16.
 
     Example: yt8m sizes --variants K24-H1440,K32-H1024 --json
     """
@@ -40,7 +40,7 @@ def sizes(
 
 
 def size_row(variant: Architecture) -> dict[str, Any]:
-    """One row of the table: sizes in MiB, ``rate`` the share that float16 saves (paper, Table 1)."""
+    """Returns one row of the table: sizes in MiB, and as ``rate`` the share that float16 saves (paper, Table 1)."""
     spec = ModelSpec(variant)
     float32, float16 = spec.float32_bytes, stored_bytes(spec, FLOAT16)
     return {

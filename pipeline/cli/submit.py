@@ -1,4 +1,4 @@
-"""``yt8m submit``: a compiled pipeline to a cluster, and a run of it."""
+"""The verb ``yt8m submit``, which uploads a compiled pipeline to a cluster and starts a run of it."""
 
 import dataclasses
 import json
@@ -20,12 +20,15 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     target_of,
 )
+from pipeline.cli.output import AsJson
 
 
 def submit(
-    file: Annotated[str, typer.Argument(help="What yt8m compile wrote.", metavar="FILE")],
+    file: Annotated[str, typer.Argument(help="The file that yt8m compile wrote.", metavar="FILE")],
     host: Host = None,
-    run_name: Annotated[str | None, typer.Option(help="Default: the pipeline's name and the time.")] = None,
+    run_name: Annotated[
+        str | None, typer.Option(help="Name of the run. Default: the pipeline's name and the time.")
+    ] = None,
     experiment: Experiment = None,
     parameters: Parameters = None,
     pipeline_root: PipelineRoot = None,
@@ -35,11 +38,11 @@ def submit(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it.
 
-    A file is uploaded once: its version of the pipeline is named after its digest.
+    The same file is uploaded only once: its version of the pipeline is named after its digest.
 
     \b
     Examples: yt8m submit yhls.yaml --host http://localhost:8080 --service-account yt8m-pipeline

@@ -1,1 +1,1 @@
-"""The TFX DAG, built from a recipe."""
+"""Builds the TFX DAG of a recipe, which is the same wherever it runs."""

@@ -1,6 +1,6 @@
-"""The pipeline as a TFX DAG, built from a recipe. Nothing here knows what will run it.
+"""Builds the pipeline of a recipe as a TFX DAG. Nothing here depends on what will run it.
 
-Node ids are letters, digits and hyphens, exec properties small and constant, and there is no resolver: the
+Node ids are letters, digits and hyphens, exec properties are small and constant, and there is no resolver: the
 same DAG compiles for Kubeflow Pipelines.
 """
 
@@ -42,14 +42,14 @@ def build_pipeline(
     schema_file: str | None = None,
     **pipeline_options: Any,
 ) -> Pipeline:
-    """The pipeline of a recipe.
+    """Returns the pipeline of a recipe.
 
     Args:
-        recipe: What it does.
-        pipeline_root: Where artifacts go.
-        work_root: Directory from which a killed Trainer goes on; None where a retry finds its own outputs.
-        schema_file: Of the examples' summaries, as the machine that runs ImportSchemaGen sees it; None for
-            the one in this installation.
+        recipe: The recipe.
+        pipeline_root: The directory of the artifacts.
+        work_root: The directory from which a killed Trainer goes on; None where a retry finds its own outputs.
+        schema_file: The schema of the examples' summaries, at its path on the machine that runs ImportSchemaGen; None
+            for the one in this installation.
         pipeline_options: Further arguments of tfx's Pipeline, such as `metadata_connection_config`.
     """
     return Pipeline(
@@ -65,7 +65,7 @@ def build_pipeline(
 def build_components(
     recipe: Recipe, work_root: str | None = None, schema_file: str | None = None
 ) -> list[BaseComponent]:
-    """The components of a recipe's pipeline, in an order in which they could run; see `build_pipeline`."""
+    """Returns the components of a recipe's pipeline, in an order in which they can run; see `build_pipeline`."""
     data = recipe.data
     example_gen = YouTube8MExampleGen(
         data.train,
@@ -106,7 +106,7 @@ def build_components(
 
 
 class _VariantLine(NamedTuple):
-    """What is done for each variant by itself."""
+    """The components of one variant."""
 
     trainer: Trainer | SecondHalf
     averager: CheckpointAverager
@@ -126,7 +126,7 @@ def _variant_line(
 
 
 class _Delivery(NamedTuple):
-    """What stands between an assembled ensemble and its being served."""
+    """The components between the assembled ensemble and its directory of versions."""
 
     baseline: Baseline
     evaluator: Evaluator
@@ -176,7 +176,7 @@ def _report(
     assembler: EnsembleAssembler,
     delivery: _Delivery,
 ) -> RunReport:
-    """The page of all that the nodes reported."""
+    """Returns the component that writes the page of what all nodes reported."""
     graph = node_graph(nodes)
     graph[RunReport.__name__] = last_nodes(graph)
     return RunReport(

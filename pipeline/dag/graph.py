@@ -1,4 +1,4 @@
-"""Which node of a pipeline waits for which."""
+"""Finds out which node of a pipeline waits for which."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ Graph = dict[str, list[str]]
 
 
 def node_graph(nodes: Sequence[BaseNode]) -> Graph:
-    """Each node with those that it waits for directly, and for no other's sake.
+    """Returns each node with the nodes that it waits for directly, without those that these wait for.
 
-    A node that takes the examples, and a model made from them, waits for the model alone: with that the examples are
+    A node that takes the examples and a model made from them waits for the model alone: with the model the examples are
     there, too. The graph is small enough for an exec property, and can be drawn.
 
     Args:
-        nodes: In an order in which they can run.
+        nodes: The nodes, in an order in which they can run.
     """
     waits = {
         node.id: {channel.producer_component_id for channel in node.inputs.values()}
@@ -25,13 +25,13 @@ def node_graph(nodes: Sequence[BaseNode]) -> Graph:
 
 
 def reduced(waits: Mapping[str, set[str]]) -> Graph:
-    """The transitive reduction of a graph: the fewest edges that say the same.
+    """Returns the transitive reduction of a graph: the fewest edges that say the same.
 
     >>> reduced({"a": set(), "b": {"a"}, "c": {"a", "b"}})
     {'a': [], 'b': ['a'], 'c': ['b']}
 
     Args:
-        waits: Node: those that it waits for, each of which stands before it.
+        waits: The nodes that each node waits for, by node; each of them stands before it.
     """
     before: dict[str, set[str]] = {}
     graph: Graph = {}
@@ -43,6 +43,6 @@ def reduced(waits: Mapping[str, set[str]]) -> Graph:
 
 
 def last_nodes(graph: Graph) -> list[str]:
-    """The nodes that no other one waits for."""
+    """Returns the nodes that no other node waits for."""
     waited_for = set().union(*graph.values())
     return sorted(node for node in graph if node not in waited_for)

@@ -1,9 +1,10 @@
-"""In which order the Trainers of a pipeline start where only some may run at the same time.
+"""Decides in which order the Trainers of a pipeline start if only some may run at the same time.
 
-The order is that of the expected gain per hour, largest first. The hours of a Trainer go with its work: weights times
-examples, since a step touches every weight once an example. The gain of one more model is taken to be the same for all:
-in the paper's Table 1 the largest of 18 models has 4.5 times the bytes of the smallest and 0.015 more GAP (0.8744 and
-0.8594). So the least work comes first, and after any number of hours the most models are there.
+The order is that of the expected gain per hour, largest first. The hours of a Trainer are taken to be proportional to
+its work, weights times examples, since a step touches every weight once per example. The gain of one more model is
+taken to be the same for all: in the paper's Table 1 the largest of 18 models has 4.5 times the bytes of the smallest
+and 0.015 more GAP (0.8744 and 0.8594). So the Trainer with the least work comes first, and after any number of hours
+as many models as possible are there.
 """
 
 import heapq
@@ -13,17 +14,17 @@ from pipeline.recipe.recipe import Recipe
 from trainer.model.architectures import Architecture
 
 TRAINER, FIRST_HALF = "Trainer-", "FirstHalf-"
-"""What ids of nodes that train begin with; a variant's name follows."""
+"""The prefixes of the ids of nodes that train; the name of the variant follows."""
 
 
 def trainer_nodes(recipe: Recipe) -> dict[str, Architecture]:
-    """The nodes that train, each with its variant: the whole training, or its two halves."""
+    """Returns the nodes that train, each with its variant: one for the whole training, or one for each half."""
     prefixes = (FIRST_HALF, TRAINER) if recipe.halving.enabled else (TRAINER,)
     return {f"{prefix}{variant}": variant for prefix in prefixes for variant in recipe.variants}
 
 
 def training_work(recipe: Recipe) -> dict[str, float]:
-    """Bytes of float32 weights times examples of each variant's training: what its hours are proportional to."""
+    """Returns the work of each variant's training: bytes of float32 weights times examples."""
     work = {}
     for variant in recipe.variants:
         training = recipe.training_of(variant)
@@ -34,19 +35,19 @@ def training_work(recipe: Recipe) -> dict[str, float]:
 
 
 def waits_for(work: Mapping[str, float], at_once: int | None) -> dict[str, str | None]:
-    """Chains of Trainers, of which as many run at the same time as there are chains.
+    """Puts Trainers into chains, so that as many run at the same time as there are chains.
 
-    Each Trainer in its turn is put at the end of the chain that will be done first.
+    The Trainers are taken in the order of their work, and each is put at the end of the chain that will be done first.
 
     >>> waits_for({"large": 8, "small": 1, "medium": 3}, at_once=2)
     {'small': None, 'medium': None, 'large': 'small'}
 
     Args:
-        work: Of each Trainer, in any unit.
-        at_once: The most that run at the same time; None for all.
+        work: The work of each Trainer, in any unit.
+        at_once: The most Trainers that run at the same time; None for all.
 
     Returns:
-        By Trainer, in the order in which they start, the one that it waits for; None for none.
+        The Trainer that each one waits for, or None, in the order in which they start.
     """
     order = sorted(work, key=lambda name: (work[name], name))
     if at_once is None:

@@ -1,4 +1,4 @@
-"""The part of the DAG that trains: the Trainers, which wait for which, and the stop rule between two halves."""
+"""Builds the part of the DAG that trains: the Trainers, their order, and the stop rule between two halves."""
 
 import posixpath
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 
 class Trainings(NamedTuple):
-    """What trains the variants.
+    """The components that train the variants.
 
     Attributes:
-        trainers: In the recipe's order; their output `model_run` is that of a whole training.
-        half_time: What decides which variants are trained to the end; None where all are.
-        before: That and the first halves, in an order in which they can run.
+        trainers: The component of each variant, in the recipe's order, whose output `model_run` is the whole training.
+        half_time: The component that decides which variants are trained to the end; None if all are.
+        before: The first halves and `half_time`, in an order in which they can run.
     """
 
     trainers: list[Trainer | SecondHalf]
@@ -40,7 +40,7 @@ class Trainings(NamedTuple):
 def trainings_of(
     recipe: Recipe, examples: BaseChannel, validator: ExampleValidator, work_root: str | None
 ) -> Trainings:
-    """The trainings of a recipe: one a variant or, with the stop rule, two halves each and a judge in between."""
+    """Returns the trainings of a recipe: one per variant or, with the stop rule, two halves and a judge in between."""
     if not recipe.halving.enabled:
         trainers = [_trainer(recipe, variant, examples, validator, work_root) for variant in recipe.variants]
         _chain(recipe, trainers)
@@ -72,7 +72,7 @@ def _trainer(
     work_root: str | None,
     until: int | None = None,
 ) -> Trainer:
-    """Trains a variant to its last step, or to an earlier one."""
+    """Returns the Trainer of a variant, which trains to its last step or to an earlier one."""
     training = recipe.training_of(variant)
     trainer_id = f"{TRAINER if until is None else FIRST_HALF}{variant}"
     config = _training_config(recipe, variant, work_root, trainer_id)
@@ -103,7 +103,7 @@ def _training_config(
 
 
 def _chain(recipe: Recipe, trainers: Sequence[BaseComponent]) -> None:
-    """Lets each Trainer wait for the one that is before it in its chain, if only some may run at the same time.
+    """Makes each Trainer wait for the one before it in its chain, if only some may run at the same time.
 
     The wait is a dependency without data: every version of Kubeflow Pipelines knows it, and no cache counts it.
     """
@@ -114,7 +114,7 @@ def _chain(recipe: Recipe, trainers: Sequence[BaseComponent]) -> None:
 
 
 def in_order(recipe: Recipe, of_variants: Sequence[T]) -> list[T]:
-    """What there is of each variant, in the order in which the Trainers start."""
+    """Sorts things, one for each variant in the recipe's order, into the order in which the Trainers start."""
     by_variant = dict(zip(map(str, recipe.variants), of_variants, strict=True))
     return [by_variant[variant] for variant in _waits(recipe)]
 

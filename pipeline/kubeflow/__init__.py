@@ -1,1 +1,1 @@
-"""Everything about running the pipeline on open-source Kubeflow Pipelines."""
+"""Compiles, checks, submits and schedules the pipeline for open-source Kubeflow Pipelines, and runs its steps there."""

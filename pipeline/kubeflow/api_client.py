@@ -1,4 +1,4 @@
-"""The connection to the API of Kubeflow Pipelines: kfp.Client, with time limits, and quiet."""
+"""The connection to the API of Kubeflow Pipelines: kfp.Client with time limits and without its own messages."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,15 +16,18 @@ from pipeline.kubeflow.target import IN_CLUSTER, Target
 from trainer.base.errors import UserError
 
 _RETRIES = 3
-"""How often a question is put again while nobody answers, or a proxy says that nobody does."""
+"""How often a question is asked again while the server cannot be reached, or a proxy answers in its place."""
 
 _RETRY_BACKOFF_SECONDS = 0.5
 _PAGE_SIZE = 100
 
+ENDED_STATES = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
+"""The states of a run whose workflow does nothing any more. The wait of kfp.Client does not know CANCELED."""
+
 
 @contextmanager
 def connected(target: Target) -> Iterator["ApiClient"]:
-    """A client whose faults are a line each: see `plain_errors`.
+    """Connects to an installation, and turns what kfp.Client raises into errors of one line (see `plain_errors`).
 
     Raises:
         UserError: If the address, the credentials or a request is wrong.
@@ -36,7 +39,11 @@ def connected(target: Target) -> Iterator["ApiClient"]:
 
 
 class ApiClient(Client):
-    """kfp.Client that waits no longer than it is told, and does not take a web page for an answer."""
+    """A kfp.Client that waits no longer than its time limit, and that refuses a web page as an answer.
+
+    Args:
+        target: The installation, its time limit included.
+    """
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -52,42 +59,42 @@ class ApiClient(Client):
 
     @property
     def host(self) -> str:
-        """As the user wrote it."""
+        """The address of the installation as the user wrote it."""
         return self._target.host
 
     @property
     def namespace(self) -> str | None:
-        """Whose pipelines and runs this is about; None in a single-user installation."""
+        """The Kubernetes namespace of the pipelines and runs; None in a single-user installation."""
         return self.get_user_namespace() or None
 
     def server_version(self) -> ServerVersion:
-        """Asks the server for its version, of which kfp.Client's own model of the answer has no field."""
+        """Asks the server for its version; kfp.Client has no field for it."""
         return from_health_check(self._ask("GET", "healthz"))
 
     def delete_recurring_run(self, recurring_run_id: str) -> dict:
-        """Deletes a recurring run; the workflows that it has started go on, where the server can do that.
+        """Deletes a recurring run. The workflows that it has started go on, if the server can let them.
 
-        Where it cannot (`ServerVersion.keeps_runs_of_deleted_schedules`), Kubernetes deletes them with it.
+        A server that cannot (`ServerVersion.keeps_runs_of_deleted_schedules`) lets Kubernetes delete them as well.
         """
         return self._ask(
             "DELETE", f"recurringruns/{recurring_run_id}", query_params=[("propagation_policy", "ORPHAN")]
         )
 
     def link(self, kind: str, identity: str) -> str:
-        """Address of a page of the user interface; kind is `runs` or `recurringrun`."""
+        """Returns the address of a page of the user interface; kind is `runs` or `recurringrun`."""
         return f"{self._get_url_prefix()}/#/{kind}/details/{identity}"
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> kfp_server_api.V2beta1GetHealthzResponse:
-        """Asks once: kfp.Client asks five times and then hides what was the matter."""
+        """Asks once. The method of kfp.Client asks five times and then hides what was wrong."""
         del sleep_duration
         return self._healthz_api.healthz_service_get_healthz(_request_timeout=(self._target.timeout,) * 2)
 
     def set_user_namespace(self, namespace: str) -> None:
-        """For this client alone: kfp.Client writes it into the user's home."""
+        """Sets the namespace of this client alone; kfp.Client writes it to the user's home directory."""
         self._context_setting["namespace"] = namespace
 
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """What the API says to a request for which the oldest client has no method."""
+        """Sends a request for which the oldest supported kfp.Client has no method, and returns the JSON answer."""
         return self._healthz_api.api_client.call_api(
             f"/apis/v2beta1/{path}",
             method,
@@ -125,12 +132,12 @@ class ApiClient(Client):
 
 
 def pages(ask: Callable[..., Any], field: str, **arguments: Any) -> Iterator[Any]:
-    """The items of a list of the API, over all its pages.
+    """Yields the items of a list of the API, page by page.
 
     Args:
-        ask: Such as `client.list_runs`.
-        field: Of the answer, such as `runs`.
-        arguments: Of `ask`.
+        ask: The method of the client that lists, such as `client.list_runs`.
+        field: The field of the answer that holds the items, such as `runs`.
+        arguments: Further arguments for `ask`, such as a namespace.
     """
     token = ""
     while True:
@@ -142,7 +149,7 @@ def pages(ask: Callable[..., Any], field: str, **arguments: Any) -> Iterator[Any
 
 
 def _token_reader(path: str) -> Callable[[kfp_server_api.Configuration], None]:
-    """What the client calls before each request, to have its token."""
+    """Returns the function that the client calls before each request to read the newest token."""
 
     def read(config: kfp_server_api.Configuration) -> None:
         with open(path, encoding="utf-8") as file:
@@ -152,14 +159,14 @@ def _token_reader(path: str) -> Callable[[kfp_server_api.Configuration], None]:
 
 
 class _Rest(RESTClientObject):
-    """Requests with a time limit, where kfp.Client has none."""
+    """Sends requests with a time limit, which kfp.Client does not set."""
 
     def __init__(self, configuration: kfp_server_api.Configuration, timeout: int) -> None:
         super().__init__(configuration)
         self._timeout = timeout
 
     def request(self, method: str, url: str, **options: Any) -> Any:
-        """See RESTClientObject; raises WebPageError as well."""
+        """Does what RESTClientObject does; raises WebPageError where the answer is a web page."""
         response = super().request(method, url, **{**options, "_request_timeout": (self._timeout,) * 2})
         if "html" in (response.getheader("content-type") or ""):
             raise WebPageError(url)

@@ -1,4 +1,4 @@
-"""What can go wrong between here and the API of Kubeflow Pipelines, each as one line that says what to do."""
+"""The errors of the API of Kubeflow Pipelines, each turned into one line that says what to do."""
 
 import json
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ _REMEDIES = {
 
 
 class ClusterError(OutsideError):
-    """The cluster did not do what it was asked, and that is not the user's fault: to be tried again."""
+    """The cluster did not do what it was asked, through no fault of the user; trying again may help."""
 
 
 class WebPageError(Exception):
-    """A web page came where the API's JSON should be."""
+    """The answer is a web page instead of the API's JSON."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def plain_errors(host: str) -> Iterator[None]:
     """Turns what kfp.Client raises into a UserError or a ClusterError.
 
     Args:
-        host: For the text.
+        host: The address of the installation, as the message is to name it.
 
     Raises:
         UserError: If the address, the credentials or the request is wrong: HTTP 4xx, a refused connection.
@@ -84,7 +84,7 @@ def _of_connection(host: str, error: Exception) -> Exception:
 
 
 def _message(body: str | None) -> str:
-    """What the backend says itself: the field `message`, or `error_message` of an upload."""
+    """Returns what the backend says itself, in the field `message`, or `error_message` after an upload."""
     try:
         answer = json.loads(body or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the backend would refuse, or fail at hours later, refused before anything is uploaded."""
+"""Checks of a compiled pipeline before it is uploaded: what the backend would refuse, or fail at hours later."""
 
 import json
 import re
@@ -11,19 +11,19 @@ from trainer.base.addresses import check_bucket_address
 from trainer.base.errors import UserError
 
 MAX_TASK_NAME = 121
-"""The backend adds `-driver` to a task's name and makes it a name of Argo's."""
+"""The most characters of a task's name; the backend adds `-driver` and uses it as a name of Argo's."""
 
 MAX_PARAMETERS_BYTES = 10_000
-"""Of all parameters of a run together."""
+"""The most bytes of all parameters of a run together."""
 
 MAX_ARGUMENT_BYTES = 128 * 1024
-"""Linux' limit on one argument of a command line."""
+"""The most bytes that Linux takes in one argument of a command line."""
 
 MAX_PIPELINE_BYTES = 1_000_000
-"""Half of what etcd takes, since the workflow made of the pipeline repeats it."""
+"""The most bytes of a pipeline: half of what etcd takes, since the workflow made of it repeats it."""
 
 _ARTIFACT_BYTES = 1_000
-"""What one input or output artifact adds to the argument that replaces {{$}}: name, type, address, metadata."""
+"""About how many bytes one artifact adds to the argument that replaces {{$}}: name, type, address, metadata."""
 
 _TASK_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -35,9 +35,14 @@ Tree = dict[str, Any]
 def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     """Refuses addresses that pods cannot reach.
 
+    Args:
+        recipe: The recipe that is to be compiled.
+        image: The address of the image of all steps.
+        pipeline_root: The gs:// directory of the artifacts.
+
     Raises:
-        UserError: The root is no directory in a bucket; a pattern, the vocabulary or the push directory is a path of
-            this machine; or the image has no tag.
+        UserError: If the root is no directory in a bucket; if a pattern, the vocabulary or the push directory is a path
+            of this machine; or if the image has no tag.
     """
     check_bucket_address(pipeline_root, "--pipeline-root")
     if not _IMAGE.fullmatch(image):
@@ -67,7 +72,11 @@ def _check_mounted(recipe: Recipe, key: str, path: str) -> None:
 
 
 def check_gpus(recipe: Recipe) -> None:
-    """Refuses GPUs for which the image has no kernels."""
+    """Refuses GPUs for which the image has no kernels.
+
+    Raises:
+        UserError: If a pool's GPUs have a lower compute capability than `kubernetes.image_compute_capability`.
+    """
     least = recipe.kubernetes.image_compute_capability
     for variant in recipe.variants:
         pool = recipe.kubernetes.pool_of(variant)
@@ -83,10 +92,14 @@ def check_gpus(recipe: Recipe) -> None:
 
 
 def check_spec(spec: Tree, platform: Tree) -> None:
-    """Parses both documents strictly, then holds them against the backend's own rules.
+    """Parses both documents strictly, then checks them against the backend's own rules.
+
+    Args:
+        spec: The PipelineSpec.
+        platform: The PlatformSpec.
 
     Raises:
-        UserError: With every reason.
+        UserError: If the backend would refuse the pipeline; the message has every reason.
     """
     if reasons := [*_parse_errors(spec, platform)] or [*_refusals(spec, platform)]:
         raise UserError(f"Kubeflow Pipelines would not take this pipeline: {'; '.join(reasons)}")
@@ -181,7 +194,7 @@ def _producer_refusals(where: str, source: Tree, task: Tree, spec: Tree) -> Iter
 
 
 def _argument_bytes(task: Tree, spec: Tree) -> int:
-    """About how long the argument gets that the backend puts in the place of {{$}}."""
+    """Estimates the bytes of the argument that the backend puts in the place of {{$}}."""
     component = spec["components"][task["componentRef"]["name"]]
     artifacts = len(task.get("inputs", {}).get("artifacts", {})) + len(
         component.get("outputDefinitions", {}).get("artifacts", {})

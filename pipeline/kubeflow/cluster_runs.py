@@ -1,4 +1,4 @@
-"""The runs of a Kubeflow Pipelines installation, and one followed to its end."""
+"""Lists the runs of a Kubeflow Pipelines installation, and follows one to its end."""
 
 import itertools
 import re
@@ -6,26 +6,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.api_client import ENDED_STATES, ApiClient, pages
 from pipeline.kubeflow.api_errors import ClusterError, plain_errors
 from pipeline.kubeflow.kubernetes_api import KubernetesApi
 from pipeline.kubeflow.vanished import WorkflowLook
 from trainer.base.errors import OutsideError, UserError
 
 NEWEST = "newest"
-"""Instead of a run's id."""
+"""Stands for the newest run where a run's id is asked for."""
 
-_ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
-"""kfp.Client's own wait does not know CANCELED, and waits for ever."""
 
 _PATIENCE = 20
-"""Times in a row that a run may be asked for in vain while it is followed."""
+"""After so many questions in a row without an answer a run is followed no longer."""
 
 _BACKENDS_OWN = re.compile(r"root|executor|.*-driver|.*\(\d+\)")
 """Nodes of the workflow, which are listed among our tasks; a number in brackets stands behind single attempts."""
 
 _OMITTED = "omitted"
-"""State of a task that has none when the run has ended: Argo leaves out what hangs on a failed one."""
+"""The state of a task that never began, when its run has ended: Argo omits the tasks after a failed one."""
 
 Run = dict[str, Any]
 
@@ -35,7 +33,7 @@ class RunEndedError(OutsideError):
 
 
 def list_runs(client: ApiClient, limit: int) -> list[Run]:
-    """The newest runs of the namespace, as `describe` gives them."""
+    """Returns the newest runs of the namespace, in the form that `describe` gives them."""
     found = pages(client.list_runs, "runs", namespace=client.namespace, sort_by="created_at desc")
     return [describe(client, run) for run in itertools.islice(found, limit)]
 
@@ -50,14 +48,17 @@ def follow(
     """Follows a run until it has ended.
 
     Args:
-        client: Connected.
-        run_id: Or `NEWEST`.
-        say: Receives a line for each task that changes its state.
-        seconds: Between two questions.
-        kubernetes: The cluster that kubectl knows, to look for the run's workflow; None for none.
+        client: The connected client.
+        run_id: The id of the run, or `NEWEST`.
+        say: Called with a line for each task that changes its state.
+        seconds: The seconds between two questions.
+        kubernetes: The cluster of kubectl's current context, which is asked for the run's workflow; None to ask none.
+
+    Returns:
+        The run in the form that `describe` gives it.
 
     Raises:
-        RunEndedError: If it failed, was cancelled, or its workflow is gone; the text has the tasks that failed.
+        RunEndedError: If it failed, was cancelled, or its workflow is gone; the message names the tasks that failed.
         UserError: If there is no such run.
         ClusterError: If the cluster does not answer for many questions in a row.
     """
@@ -73,7 +74,7 @@ def follow(
         try:
             with plain_errors(client.host):
                 answer = client.get_run(run_id)
-                ended = (answer.state or "").upper() in _ENDED
+                ended = (answer.state or "").upper() in ENDED_STATES
                 gone = not ended and look.is_gone(answer)
             failures = 0
         except ClusterError as error:
@@ -100,8 +101,10 @@ def follow(
 
 
 def describe(client: ApiClient, run: Any) -> Run:
-    """The JSON form: run_id, name, state (lower case), created and finished (ISO 8601, null while it runs), seconds,
-    recurring_run_id (null where nobody's schedule started it) and link.
+    """Returns a run as plain values.
+
+    Its keys are run_id, name, state (lower case), created and finished (ISO 8601, null while the run goes on), seconds,
+    recurring_run_id (null if no schedule started the run) and link.
     """
     finished = run.finished_at if run.finished_at and run.finished_at.year > 1970 else None
     return {
@@ -117,7 +120,7 @@ def describe(client: ApiClient, run: Any) -> Run:
 
 
 def _task_states(run: Any, ended: bool) -> dict[str, str]:
-    """State of each of our tasks; one that has none yet is left out while the run goes on."""
+    """Returns the state of each of our tasks; a task that has no state yet is left out while the run goes on."""
     details = (run.run_details.task_details if run.run_details else None) or ()
     # The top node has the workflow's name, and what is below it is named by that and a number.
     children = {child.pod_name or "" for task in details for child in task.child_tasks or ()}

@@ -1,4 +1,4 @@
-"""A recipe's pipeline as the two YAML documents that open-source Kubeflow Pipelines takes."""
+"""Compiles a recipe's pipeline to the two YAML documents that open-source Kubeflow Pipelines takes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,43 +24,43 @@ from pipeline.recipe.recipe import Recipe
 ENTRY_POINT = ("python", "-m", "pipeline.kubeflow.entry_point")
 
 UNCACHED = ("YouTube8MExampleGen", "Baseline", "Pusher")
-"""They read files, or the served model, of which the cache's key knows nothing."""
+"""The tasks that read files or the served model, which are not part of the cache's key."""
 
 ROOT_PARAMETERS = {
     "max_reject_share": ("YouTube8MExampleGen",),
     "push_destination": ("Baseline", "Pusher"),
     "limit_bytes": ("EnsembleAssembler", "Evaluator"),
 }
-"""Exec properties that a run or a schedule may set otherwise than the recipe, and whose they are."""
+"""The exec properties that a run or a schedule may set to other values than the recipe's, with their tasks."""
 
 
 @dataclass(frozen=True)
 class CompiledPipeline:
-    """The two documents, as plain values.
+    """The two documents as plain values.
 
     Attributes:
-        spec: PipelineSpec 2.1.0.
-        platform: Node pools, volumes and so on.
+        spec: The PipelineSpec, schema version 2.1.0.
+        platform: The PlatformSpec, with node pools, volumes and so on.
     """
 
     spec: dict[str, Any]
     platform: dict[str, Any]
 
     def to_yaml(self) -> str:
-        """Both documents; the same text for the same recipe, image and root."""
+        """Returns both documents as one text, which is the same for the same recipe, image and root."""
         return yaml.safe_dump_all([self.spec, self.platform], sort_keys=True, width=110)
 
 
 def compile_pipeline(recipe: Recipe, image: str, pipeline_root: str) -> CompiledPipeline:
-    """Compiles and checks.
+    """Compiles a recipe's pipeline and checks the result.
 
     Args:
-        recipe: Its paths must be what pods see: gs:// or below `kubernetes.volumes`.
-        image: Of every step, with its tag.
-        pipeline_root: gs:// directory of the artifacts of runs that name none.
+        recipe: The recipe. Its paths must be valid in pods: gs:// or below a volume of `kubernetes.volumes`.
+        image: The address of the image of all steps, with its tag.
+        pipeline_root: The gs:// directory of the artifacts of runs that name no other one.
 
     Raises:
-        UserError: If the backend would refuse it or a step could not run, with the reason.
+        UserError: If the backend would refuse the pipeline or a step could not run; the message has the reason.
     """
     check_places(recipe, image, pipeline_root)
     check_gpus(recipe)

@@ -1,4 +1,4 @@
-"""What can be asked of a cluster before a run is paid for: version, retries, account, quota, GPU nodes, bucket."""
+"""Asks a cluster, before a run is paid for, for its version, retries, account, quota, GPU nodes and bucket."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -27,12 +27,12 @@ Answer = tuple[State, str]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one question was answered with.
+    """The answer to one question.
 
     Attributes:
-        what: The question, such as `retries`.
-        state: `wrong` where a run would fail or not be started again, `unknown` where nobody could be asked.
-        text: For people: what was found, and what to do about it.
+        what: The name of the question, such as `retries`.
+        state: `ok`; `warning`; `wrong` where a run would fail or not be started again; `unknown` without an answer.
+        text: What was found and what to do about it, for people.
     """
 
     what: str
@@ -42,12 +42,12 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
-    """What a run will need.
+    """What a run will need, which decides what is asked.
 
     Attributes:
-        package: The compiled pipeline; None for none.
-        service_account: Of the run's pods; None for the installation's own.
-        pipeline_root: gs:// directory of the artifacts; None for none that is known.
+        package: The compiled pipeline; None to ask nothing about nodes and GPUs.
+        service_account: The Kubernetes service account of the run's pods; None for the installation's default.
+        pipeline_root: The gs:// directory of the artifacts; None if it is not known.
     """
 
     package: Package | None = None
@@ -61,13 +61,13 @@ def examine(
     questions: Questions,
     check_bucket: Callable[[str], None],
 ) -> Iterator[Finding]:
-    """Asks one thing after the other.
+    """Asks one question after the other, and yields each answer.
 
     Args:
-        client: Connected.
-        kubernetes: The cluster that kubectl knows, or the reason why none can be asked.
-        questions: What a run will need.
-        check_bucket: Raises UserError where a gs:// directory cannot be read.
+        client: The connected client.
+        kubernetes: The cluster of kubectl's current context, or the reason why it cannot be asked.
+        questions: What the run will need.
+        check_bucket: A function that raises UserError if a gs:// directory cannot be read.
     """
     yield Finding("Kubeflow Pipelines", *_version(client))
     if client.get_kfp_healthz().multi_user and not client.namespace:
@@ -87,7 +87,7 @@ def examine(
 def _kubernetes_questions(
     namespace: str, questions: Questions
 ) -> Iterator[tuple[str, Callable[[KubernetesApi], Answer]]]:
-    """What Kubernetes is asked; the namespace is that of the runs."""
+    """Asks Kubernetes; the namespace is that of the runs."""
     package, account = questions.package, questions.service_account
     yield _RETRIES, _retries
     if account:
@@ -121,10 +121,11 @@ def _retries(api: KubernetesApi) -> Answer:
 
 
 def retry_policy(config_map: dict[str, Any]) -> str | None:
-    """The retry policy that Argo merges into every step; None where there is no default.
+    """Returns the retry policy that Argo merges into every step, or None where there is no default.
 
     Args:
-        config_map: Argo's, as Kubernetes gives it; its settings are keys of their own, or all in the key `config`.
+        config_map: The ConfigMap of Argo's workflow controller as Kubernetes returns it. Each setting is a key of its
+            own, or all are in the key `config`.
     """
     data = config_map.get("data") or {}
     defaults: Any = data.get("workflowDefaults") or (yaml.safe_load(data.get("config") or "") or {}).get(
@@ -200,7 +201,7 @@ def _executors(package: Package | None) -> dict[str, Any]:
 
 
 def _node_selectors(package: Package | None) -> list[str]:
-    """The nodes that steps ask for, as kubectl writes label selectors."""
+    """Returns the nodes that steps ask for, as label selectors in kubectl's form."""
     labels = (
         settings.get("nodeSelector", {}).get("labels") or {} for settings in _executors(package).values()
     )
@@ -208,7 +209,7 @@ def _node_selectors(package: Package | None) -> list[str]:
 
 
 def _most_gpus(package: Package | None) -> int:
-    """GPUs of the step that asks for most."""
+    """Returns the number of GPUs of the step that asks for most."""
     executors = package.spec["deploymentSpec"]["executors"].values() if package else ()
     counts = (
         executor.get("container", {}).get("resources", {}).get("accelerator", {}).get("count", 0)

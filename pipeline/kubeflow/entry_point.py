@@ -1,8 +1,8 @@
-"""What the containers of a compiled pipeline run: one task's executor, between the backend's JSON and TFX's artifacts.
+"""Runs one task of a compiled pipeline in its container, between the backend's JSON and TFX's artifacts.
 
-TFX's own entry point does not survive open-source Kubeflow Pipelines; see `wire` for most of what differs. Besides,
-a file-based ExampleGen gets its span and its files' fingerprint here, because the backend ignores TFX's hook; what a
-killed attempt left in the outputs is cleared, except for training states, from which the next one goes on.
+TFX's own entry point does not work on open-source Kubeflow Pipelines; `executor_messages` says most of what differs.
+Besides, a file-based ExampleGen gets its span and its files' fingerprint here, because the backend ignores TFX's hook.
+What a killed attempt left in the outputs is removed, except for training states, from which the next one goes on.
 
 Exit codes: 0 fine, 2 the input was wrong, 1 anything else; the last line on standard error says what, where, and what
 to do.
@@ -28,7 +28,7 @@ CLASS_PATHS = {
     "system.HTML": "components.artifacts.HtmlPage",
     "system.Metrics": "components.artifacts.Metrics",
 }
-"""Classes of the artifact types that TFX does not have, by the type's name."""
+"""The classes of the artifact types that TFX does not have, by the type's name."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -113,7 +113,7 @@ def _register_types() -> None:
 
 
 def _resolve_span(properties: dict[str, Any], outputs: dict[str, list[Any]]) -> dict[str, Any]:
-    """Finds the newest span of the patterns, as the driver does where there is one."""
+    """Finds the newest span of the patterns, as TFX's driver does on other platforms."""
     from tfx.components.example_gen.driver import update_output_artifact
     from tfx.orchestration import data_types
 
@@ -130,7 +130,7 @@ def _resolve_span(properties: dict[str, Any], outputs: dict[str, list[Any]]) -> 
 
 
 def _prepare_outputs(outputs: dict[str, list[Any]], task: Task) -> None:
-    """Empty directories, as TFX's executors expect; a training state stays for this attempt to go on from."""
+    """Empties the output directories, as TFX's executors expect, but keeps a training state to go on from."""
     from tfx.dsl.io import fileio
     from tfx.types import standard_artifacts
 
@@ -156,7 +156,7 @@ def _executor(class_path: str, beam_arguments: list[str], task: Task) -> Any:
 
 
 def _name_models(outputs: dict[str, list[Any]], names: dict[int, str]) -> None:
-    """Ids in a blessing are numbers made up here; the backend knows its artifacts by name."""
+    """Replaces ids in a blessing, which are made up here, by the names by which the backend knows artifacts."""
     from tfx.components.evaluator import constants
 
     for artifact in (artifact for artifacts in outputs.values() for artifact in artifacts):
@@ -170,8 +170,9 @@ def _name_models(outputs: dict[str, list[Any]], names: dict[int, str]) -> None:
 
 
 def _gone_inputs(error: BaseException, executor_input: dict[str, Any]) -> str | None:
-    """Where a file was not found, the inputs that have none any more: the cache hands out what a step once made
-    without a look at it.
+    """Names the inputs whose files are gone, after a file was not found.
+
+    The cache hands out what a step once made without looking whether it is still there.
     """
     from tfx.dsl.io import fileio
 
@@ -203,7 +204,7 @@ def _input_addresses(executor_input: dict[str, Any]) -> str:
 
 
 def _input_artifacts(executor_input: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Key and artifact of each input, as the backend gave them."""
+    """Yields key and artifact of each input, as the backend gave them."""
     for key, entry in executor_input.get("inputs", {}).get("artifacts", {}).items():
         for artifact in entry.get("artifacts", ()):
             yield key, artifact
@@ -215,7 +216,7 @@ def _say(component: str, reason: str) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Leaves at once: libraries have been seen to crash while the interpreter shuts down."""
+    """Ends the process at once: libraries have been seen to crash while the interpreter shuts down."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

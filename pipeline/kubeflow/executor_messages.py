@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import yaml
 
 PAYLOAD = "payload_uri"
-"""Metadata: where an artifact's content is."""
+"""The metadata key that holds the address of an artifact's content."""
 
 ABSENT = "absent"
-"""Metadata: the executor gave out no such artifact."""
+"""The metadata key that says that the executor wrote no such artifact."""
 
 LOGS = "executor-logs"
-"""An output that the backend adds to every task's."""
+"""The output that the backend adds to every task's outputs."""
 
 Tree = dict[str, Any]
 
@@ -33,9 +33,9 @@ class Task(NamedTuple):
     """What an executor is given.
 
     Attributes:
-        executor_input: With typed inputs and addresses of content.
-        output_uris: Address of each output artifact as the backend gave it, by key.
-        temp_uri: Directory for temporary files, where remote workers reach it; None for a task without outputs.
+        executor_input: The backend's ExecutorInput, with typed inputs and the addresses of their content.
+        output_uris: The address that the backend gave each output artifact, by key.
+        temp_uri: A directory for temporary files that remote workers reach, too; None for a task without outputs.
     """
 
     executor_input: Tree
@@ -47,8 +47,8 @@ def from_backend(executor_input: Tree, inputs_spec: Tree) -> Task:
     """Mends what the backend hands over.
 
     Args:
-        executor_input: ExecutorInput.
-        inputs_spec: The component's ComponentInputsSpec, for the types of the inputs.
+        executor_input: The backend's ExecutorInput.
+        inputs_spec: The component's ComponentInputsSpec, which has the types of the inputs.
     """
     made = copy.deepcopy(executor_input)
     specs = inputs_spec.get("artifacts", {})
@@ -74,11 +74,11 @@ def from_backend(executor_input: Tree, inputs_spec: Tree) -> Task:
 
 
 def to_backend(artifacts: dict[str, Tree | None], task: Task) -> Tree:
-    """The ExecutorOutput.
+    """Returns the ExecutorOutput that the backend reads.
 
     Args:
-        artifacts: What the executor gave out, a RuntimeArtifact a key; None for an output of which it has none.
-        task: What it was given.
+        artifacts: The RuntimeArtifact of each output, by key; None for an output that the executor did not write.
+        task: What the executor was given.
     """
     made = {}
     for key, artifact in artifacts.items():
@@ -93,7 +93,7 @@ def to_backend(artifacts: dict[str, Tree | None], task: Task) -> Tree:
 
 
 def schema_title(artifact_type: Tree) -> str:
-    """The type's name, such as tfx.Model."""
+    """Returns the name of the artifact's type, such as tfx.Model."""
     if title := artifact_type.get("schemaTitle"):
         return title
     return yaml.safe_load(artifact_type.get("instanceSchema") or "{}").get("title", "")

@@ -10,12 +10,12 @@ _PREFIX = "installed:"
 
 
 def installed_file(package: str, name: str) -> str:
-    """A text that stands for a file of a package; `resolve_installed` makes a path of it where it is read."""
+    """Returns a text that stands for a file of a package; `resolve_installed` turns it into a path where it is read."""
     return f"{_PREFIX}{package}/{name}"
 
 
 def resolve_installed(value: object) -> object:
-    """The path that a text of `installed_file` stands for; any other value as it is.
+    """Returns the path that a text of `installed_file` stands for, and any other value unchanged.
 
     >>> resolve_installed("gs://bucket/file")
     'gs://bucket/file'

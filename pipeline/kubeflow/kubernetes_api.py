@@ -1,4 +1,4 @@
-"""Questions to the Kubernetes API of a cluster, with kubectl's current context or as the pod in which this runs."""
+"""Asks the Kubernetes API of a cluster, with kubectl's current context or as the pod in which this process runs."""
 
 import os
 from typing import Any
@@ -7,19 +7,19 @@ import kubernetes
 import urllib3
 
 INSTALLATION_NAMESPACE = "kubeflow"
-"""Where Kubeflow Pipelines Standalone is, and its runs."""
+"""The namespace of Kubeflow Pipelines Standalone and of its runs."""
 
 _RUN_ID = "pipeline/runid"
-"""Label of a workflow."""
+"""The label of a workflow that holds the id of its run."""
 
 _CONNECT_SECONDS = 5
 
 
 class NotAskableError(Exception):
-    """There is no Kubernetes API to ask, or it gives no answer; the text says why, in one line.
+    """There is no Kubernetes API to ask, or it gives no answer; the text says why in one line.
 
     Attributes:
-        status: HTTP status of the refusal; None where there was no answer.
+        status: The HTTP status of the refusal; None where there was no answer.
     """
 
     def __init__(self, reason: str, status: int | None = None) -> None:
@@ -28,10 +28,13 @@ class NotAskableError(Exception):
 
 
 class KubernetesApi:
-    """The API; it is not written to.
+    """Reads from the Kubernetes API; it changes nothing.
 
     Args:
-        timeout: Seconds that an answer may take.
+        timeout: The most seconds that an answer may take.
+
+    Attributes:
+        context: The name of kubectl's context, for messages.
 
     Raises:
         NotAskableError: If this is no pod with a service account, and kubectl has no current context.
@@ -56,7 +59,7 @@ class KubernetesApi:
         self._timeout = timeout
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
-        """The answer to a GET, such as of `/api/v1/nodes`.
+        """Returns the answer to a GET request, such as for `/api/v1/nodes`.
 
         Raises:
             NotAskableError: If there is no answer, or it is a refusal.
@@ -78,7 +81,7 @@ class KubernetesApi:
             raise NotAskableError(f"{path}: {' '.join(str(error).split())[:200]}") from error
 
     def run_ids(self, namespace: str, run_id: str | None = None) -> list[str]:
-        """Ids of the runs of Kubeflow Pipelines that have a workflow in a namespace; of one run, if it is given."""
+        """Returns the ids of the runs that have a workflow in a namespace; of one run alone, if its id is given."""
         selector = _RUN_ID if run_id is None else f"{_RUN_ID}={run_id}"
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
         items = self.get(path, labelSelector=selector, limit="50").get("items") or ()

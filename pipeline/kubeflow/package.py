@@ -1,4 +1,4 @@
-"""The file that `yt8m compile` wrote, as `yt8m rehearse`, `submit` and `schedule` take it."""
+"""Reads the file that `yt8m compile` wrote, for `yt8m rehearse`, `submit`, `schedule` and `doctor`."""
 
 import hashlib
 import json
@@ -15,20 +15,20 @@ from trainer.base.addresses import check_address, check_bucket_address
 from trainer.base.errors import UserError
 
 _ADDRESSES = ("push_destination",)
-"""Parameters whose values are addresses of files."""
+"""The parameters whose values are addresses of files."""
 
 _BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class Package:
-    """A compiled pipeline that the backend's own rules allow.
+    """A compiled pipeline that keeps the backend's own rules.
 
     Attributes:
-        path: Of the file.
-        digest: SHA-256 of its bytes, in hexadecimal.
+        path: The path of the file.
+        digest: The SHA-256 of its bytes, in hexadecimal.
         spec: Its first document, a PipelineSpec.
-        platform: Its second one, a PlatformSpec; empty where there is none.
+        platform: Its second document, a PlatformSpec; empty where there is none.
     """
 
     path: str
@@ -38,34 +38,34 @@ class Package:
 
     @property
     def name(self) -> str:
-        """The pipeline's."""
+        """The name of the pipeline."""
         return self.spec["pipelineInfo"]["name"]
 
     @property
     def pipeline_root(self) -> str | None:
-        """Where runs that name no other place keep their artifacts; the backend does not look for it here."""
+        """The directory of the artifacts of runs that name no other; the backend does not look for it here."""
         return self.spec.get("defaultPipelineRoot")
 
     @property
     def tasks(self) -> list[str]:
-        """Names of the tasks, sorted."""
+        """The names of the tasks, sorted."""
         return sorted(self.spec["root"]["dag"]["tasks"])
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """Type and default of each parameter that a run may set."""
+        """The type and default of each parameter that a run may set, by name."""
         return self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
 
 
 def read_package(path: str) -> Package:
     """Reads and checks a compiled pipeline.
 
-    Everything is checked that `yt8m compile` checks: of a recurring run the backend looks at task names and the like
+    Everything is checked that `yt8m compile` checks: the backend looks at task names and the like of a recurring run
     only when it starts a run, at night.
 
     Raises:
-        UserError: If there is no such file, it is no compiled pipeline, the backend would refuse it, or an address in
-            it cannot be.
+        UserError: If there is no such file, it is no compiled pipeline, the backend would refuse it, or it has an
+            address that cannot exist.
     """
     if not path.endswith((".yaml", ".yml")):
         raise UserError(f"{path}: a compiled pipeline is a .yaml file; yt8m compile writes one")
@@ -92,12 +92,15 @@ def read_package(path: str) -> Package:
 
 
 def parse_parameters(package: Package, assignments: Sequence[str], option: str = "--param") -> dict[str, Any]:
-    """What a run sets otherwise than the compiled file, as values of the parameters' types.
+    """Parses the parameters that a run sets to other values than the compiled file.
 
     Args:
-        package: Compiled.
-        assignments: `name=value` each.
-        option: That they were given with, for messages.
+        package: The compiled pipeline.
+        assignments: Texts of the form `name=value`.
+        option: The option that they were given with, for messages.
+
+    Returns:
+        The values by name, each of its parameter's type.
 
     Raises:
         UserError: If the pipeline has no such parameter, the value is not of its type, or all together are too long.

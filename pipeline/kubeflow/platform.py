@@ -1,4 +1,4 @@
-"""The second document: what only Kubernetes understands of where the steps run."""
+"""Builds the second document of a compiled pipeline: the Kubernetes settings of the pods."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,13 +13,13 @@ _GKE_SPOT_LABEL = "cloud.google.com/gke-spot"
 def platform_document(
     tasks: Iterable[str], pools: Mapping[str, Pool], volumes: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The platform document of a pipeline.
+    """Returns the platform document of a pipeline.
 
     Args:
-        tasks: All of them; a task's executor is `<task>_executor`, as TFX names it.
-        pools: GPU pool of the tasks that go to one. The others never land on a GPU node, whether it is tainted
-            or not.
-        volumes: Claim: where every task sees it.
+        tasks: The names of all tasks; a task's executor is called `<task>_executor`, as TFX names it.
+        pools: The GPU pool of each task that runs on one. The other tasks never run on a GPU node, whether it is
+            tainted or not.
+        volumes: The path at which every task mounts a volume, by the name of its claim.
     """
     used = {pool.name: pool for pool in pools.values()}
     executors = {
@@ -56,7 +56,7 @@ def _gpu_settings(pool: Pool) -> dict[str, Any]:
 
 
 def _cpu_settings(pools: Iterable[Pool]) -> dict[str, Any]:
-    """GKE labels every GPU node; what else marks one is the first label of a pool."""
+    """Keeps a task off GPU nodes: GKE labels them all; elsewhere the first label of a pool marks its nodes."""
     own = sorted(
         {
             next(iter(pool.profile.labels.items()))
@@ -75,7 +75,7 @@ def _cpu_settings(pools: Iterable[Pool]) -> dict[str, Any]:
 
 
 def _required(expressions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One term without a weight: every expression must hold."""
+    """Returns one node affinity term without a weight: every expression must hold."""
     return [{"matchExpressions": expressions}]
 
 

@@ -1,4 +1,4 @@
-"""Recurring runs: a pipeline that Kubeflow Pipelines starts by itself, by the clock."""
+"""Recurring runs: Kubeflow Pipelines starts a pipeline by the clock."""
 
 import logging
 from contextlib import suppress
@@ -8,28 +8,22 @@ from typing import Any
 from kfp_server_api import ApiException
 from urllib3.exceptions import HTTPError
 
-from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.api_client import ENDED_STATES, ApiClient, pages
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.submission import RunSettings, Version, equals, experiment_id, named
 from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.schedule")
 
-_ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED"))
-"""States of a run whose workflow does nothing any more."""
-
-MAX_CONCURRENCY = 10
-"""Runs of one recurring run at once, the backend's limit."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """When runs start.
+    """When the runs of a schedule start.
 
     Attributes:
-        cron: Six fields, as `cron.six_fields` makes them.
-        max_concurrency: Runs that may be there at once; more wait.
-        no_catchup: Whether start times that were missed, during a pause for one, are let go. Otherwise there is a
+        cron: The six fields that `cron.six_fields` returns.
+        max_concurrency: The most runs at the same time, 1 to 10; more runs wait.
+        no_catchup: Whether start times that were missed, for example during a pause, are dropped. Otherwise there is a
             run for each.
     """
 
@@ -46,16 +40,16 @@ def set_schedule(
     timing: Timing,
     name: str,
 ) -> dict[str, Any]:
-    """Creates a recurring run, in the place of those of the same name.
+    """Creates a recurring run, which replaces those of the same name.
 
     The new one is created first, disabled, so that the old one stays as it was when the new one is refused. Then the
     old one is disabled, the new one enabled, and the old one deleted, so that no two start a run for the same time.
-    Where enabling fails, the old one gets its place back. A schedule that was paused stays paused. Runs that the old
+    Where enabling fails, the old one is enabled again. A schedule that was paused stays paused. Runs that the old
     one has started go on.
 
     Returns:
-        The JSON form of `describe`, `replaced`: ids of the old ones, and `kept`: the ids of those among them that are
-        still there, disabled, as `retire` says.
+        The JSON form of `describe`, with two more keys: `replaced`, the ids of the old ones, and `kept`, the ids of
+        those among them that are disabled but not deleted (see `retire`).
     """
     old = _named(client, name)
     paused = bool(old) and not any(one.status == "ENABLED" for one in old)
@@ -84,10 +78,10 @@ def retire(client: ApiClient, ids: list[str]) -> list[str]:
     """Deletes recurring runs that are disabled, and lets the runs that they have started go on.
 
     Kubernetes deletes a workflow together with the recurring run that started it, unless the server can tell it not
-    to. Where it cannot, a recurring run of which a run goes on is not deleted.
+    to. Where the server cannot, a recurring run is not deleted while one of its runs goes on.
 
     Returns:
-        Ids of those that were not deleted; a line of the log says which run each waits for.
+        The ids of those that were not deleted; a line of the log names the run that each waits for.
     """
     version = client.server_version()
     kept = []
@@ -105,7 +99,7 @@ def retire(client: ApiClient, ids: list[str]) -> list[str]:
 
 
 def list_schedules(client: ApiClient) -> list[dict[str, Any]]:
-    """All recurring runs of the namespace, the newest first, as `describe` gives them."""
+    """Returns all recurring runs of the namespace, the newest first, in the form that `describe` gives them."""
     found = pages(
         client.list_recurring_runs, "recurring_runs", namespace=client.namespace, sort_by="created_at desc"
     )
@@ -113,7 +107,7 @@ def list_schedules(client: ApiClient) -> list[dict[str, Any]]:
 
 
 def pause(client: ApiClient, name: str) -> list[str]:
-    """Lets a schedule start no more runs until `resume`; returns its id, or ids if several have the name."""
+    """Lets a schedule start no more runs until `resume`; returns its id, or several ids if several have the name."""
     ids = _existing(client, name)
     for one in ids:
         client.disable_recurring_run(one)
@@ -121,12 +115,12 @@ def pause(client: ApiClient, name: str) -> list[str]:
 
 
 def resume(client: ApiClient, name: str) -> list[str]:
-    """Lets a schedule start runs again; returns its id.
+    """Lets a schedule start runs again, and returns its id.
 
-    Of several disabled ones of the name the newest is meant: it has replaced the others (see `retire`).
+    If several disabled ones have the name, the newest is enabled: it has replaced the others (see `retire`).
 
     Raises:
-        UserError: If an older one of the name is on: both would start runs.
+        UserError: If an older one of the name is enabled: both would start runs.
     """
     found = sorted(_named(client, name), key=lambda one: one.created_at, reverse=True)
     ids = [one.recurring_run_id for one in found] or _existing(client, name)
@@ -140,10 +134,10 @@ def resume(client: ApiClient, name: str) -> list[str]:
 
 
 def delete(client: ApiClient, name: str) -> tuple[list[str], list[str]]:
-    """Deletes a schedule, or several if they have the name; runs that it has started go on.
+    """Deletes all schedules of a name; the runs that they have started go on.
 
     Returns:
-        Ids of those that are deleted, and of those that are only disabled, as `retire` says.
+        The ids of those that are deleted, and the ids of those that are only disabled (see `retire`).
     """
     ids = pause(client, name)
     kept = retire(client, ids)
@@ -151,8 +145,10 @@ def delete(client: ApiClient, name: str) -> tuple[list[str], list[str]]:
 
 
 def describe(client: ApiClient, recurring: Any) -> dict[str, Any]:
-    """The JSON form: recurring_run_id, name, state (enabled, disabled), cron of six fields, max_concurrency,
-    no_catchup, pipeline_version_id, created (ISO 8601) and link.
+    """Returns a recurring run as plain values.
+
+    Its keys are recurring_run_id, name, state (enabled, disabled), cron of six fields, max_concurrency, no_catchup,
+    pipeline_version_id, created (ISO 8601) and link.
     """
     schedule = recurring.trigger.cron_schedule if recurring.trigger else None
     reference = recurring.pipeline_version_reference
@@ -170,7 +166,7 @@ def describe(client: ApiClient, recurring: Any) -> dict[str, Any]:
 
 
 def _take_over(client: ApiClient, new: str, old: list[Any]) -> None:
-    """Hands the clock over; the old ones have it again where that fails."""
+    """Disables the old schedules and enables the new one; enables the old ones again where that fails."""
     try:
         for one in old:
             client.disable_recurring_run(one.recurring_run_id)
@@ -186,7 +182,10 @@ def _take_over(client: ApiClient, new: str, old: list[Any]) -> None:
 
 
 def _active_runs(client: ApiClient, recurring_run_id: str) -> list[str]:
-    """Ids of the runs that a recurring run has started and that have not ended; an archived one counts as ended."""
+    """Returns the ids of the runs that a recurring run has started and that have not ended.
+
+    An archived run counts as ended.
+    """
     runs = pages(
         client.list_runs,
         "runs",
@@ -196,7 +195,7 @@ def _active_runs(client: ApiClient, recurring_run_id: str) -> list[str]:
     return [
         run.run_id
         for run in runs
-        if (run.state or "").upper() not in _ENDED and run.storage_state != "ARCHIVED"
+        if (run.state or "").upper() not in ENDED_STATES and run.storage_state != "ARCHIVED"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which release of Kubeflow Pipelines a server is, and what depends on it."""
+"""The release of a Kubeflow Pipelines server, and what depends on it."""
 
 import re
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ _FIRST_WITH_ORPHANS = (2, 16)
 
 @dataclass(frozen=True)
 class ServerVersion:
-    """A release.
+    """A release of Kubeflow Pipelines.
 
     Attributes:
-        text: As the server says it, such as 2.17.0; empty where it does not say.
+        text: The version as the server reports it, such as 2.17.0; empty where it reports none.
     """
 
     text: str
 
     @property
     def release(self) -> tuple[int, int] | None:
-        """Major and minor number; None where the text is no release's, such as a build of one's own."""
+        """The major and minor number; None if the text is no release, such as that of a private build."""
         found = _RELEASE.fullmatch(self.text)
         return (int(found[1]), int(found[2])) if found else None
 
@@ -28,7 +28,7 @@ class ServerVersion:
     def keeps_runs_of_deleted_schedules(self) -> bool:
         """Whether a recurring run can be deleted without the workflows that it has started.
 
-        Servers before 2.16 ignore the wish without a word, so one of an unknown version is taken for one of them.
+        Servers before 2.16 ignore the request without an error, and a server of unknown version is treated like them.
         """
         return self.release is not None and self.release >= _FIRST_WITH_ORPHANS
 
@@ -37,5 +37,5 @@ class ServerVersion:
 
 
 def from_health_check(answer: dict[str, Any]) -> ServerVersion:
-    """The version in the answer of `/apis/v2beta1/healthz`, the API server's own or the user interface's."""
+    """Returns the version in the answer of `/apis/v2beta1/healthz`: the API server's, or the user interface's."""
     return ServerVersion(str(answer.get("tag_name") or answer.get("apiServerTagName") or ""))

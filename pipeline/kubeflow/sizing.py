@@ -1,4 +1,4 @@
-"""How much of a machine each step asks for, from the bytes of what it holds."""
+"""Computes how much of a machine each step asks for, from the bytes of what it holds."""
 
 import math
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ GIB = 2**30
 GB = 10**9
 
 _PROGRAM = 3 * GB
-"""Python with TensorFlow and TFX, and room."""
+"""The bytes of main memory for Python with TensorFlow and TFX, with a reserve."""
 
 _GPU_CONTEXT = 1.5 * GIB
-"""CUDA's context and libraries, and the workspaces of cuBLAS."""
+"""The bytes of GPU memory for CUDA's context and libraries, and for the workspaces of cuBLAS."""
 
 _HOST_COPIES = 4
-"""Of the weights in main memory while a snapshot, a state and a model are written, or an average is formed."""
+"""The copies of the weights in main memory while snapshots, states and models are written or averaged."""
 
 _PREFETCHED_BATCHES = 8
 
 SHM_GB = 1
-"""Of main memory for /dev/shm, which in a container would be 64 MiB."""
+"""The gigabytes of main memory for /dev/shm, which in a container has 64 MiB otherwise."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a step asks for; it gets no more.
+    """What a step asks for, and the most that it gets.
 
     Attributes:
-        cpus: Cores.
-        memory_gb: 10**9 bytes.
-        gpus: Number of GPUs.
-        gpu_resource: Kubernetes' name of one; None without.
+        cpus: The number of cores.
+        memory_gb: The main memory in units of 10**9 bytes.
+        gpus: The number of GPUs.
+        gpu_resource: The name of the GPU resource in Kubernetes; None without GPUs.
     """
 
     cpus: float
@@ -47,23 +47,28 @@ class Resources:
 
 
 def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
-    """Memory of the device that one training step takes (see `Architecture.training_bytes`)."""
+    """Returns the bytes of device memory that one training step takes (see `Architecture.training_bytes`)."""
     frames = min(training.frames_per_video, MAX_FRAMES)
     return spec.architecture.training_bytes(training.batch_size, frames, spec.num_classes)
 
 
 def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
-    """Main memory of a Trainer whose model lies on a GPU."""
+    """Returns the bytes of main memory that a Trainer takes whose model is on a GPU."""
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
     batch = 4 * training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
     return _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * batch
 
 
 def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | None) -> Resources:
-    """What a Trainer asks for.
+    """Returns what a Trainer asks for.
+
+    Args:
+        spec: The model that is trained.
+        training: The training section of the variant.
+        pool: The GPU pool; None to train on CPUs.
 
     Raises:
-        UserError: If the pool's GPU or machine is too small for the variant; the text has both sizes.
+        UserError: If the pool's GPU or machine is too small for the variant; the message has both sizes.
     """
     host, device = host_bytes(spec, training), training_bytes(spec, training)
     if pool is None:
@@ -87,7 +92,7 @@ def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | No
 
 
 def step_resources(recipe: Recipe) -> dict[str, Resources]:
-    """What every step of a recipe's pipeline asks for, by node id."""
+    """Returns what every step of a recipe's pipeline asks for, by node id."""
     limit = recipe.ensemble.limit_bytes
     workers = recipe.kubernetes.beam_cpus
     small = Resources(cpus=1, memory_gb=_gb(_PROGRAM))

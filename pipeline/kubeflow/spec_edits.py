@@ -1,4 +1,4 @@
-"""What a compiled PipelineSpec needs before open-source Kubeflow Pipelines takes it.
+"""Turns a PipelineSpec that TFX compiled into one that open-source Kubeflow Pipelines takes.
 
 TFX compiles for Vertex AI. Each function takes the specification as plain dictionaries and returns a changed copy.
 """
@@ -16,16 +16,20 @@ from pipeline.kubeflow.sizing import Resources
 Spec = dict[str, Any]
 
 RUN_ID = "{{$.pipeline_job_uuid}}"
-"""A constant that is exactly this is the run's id when the task starts."""
+"""The constant that the backend replaces by the run's id when a task starts."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
     """How often a failed task starts again, and after how many seconds.
 
-    The window, too, counts from the task's first start: Argo, which takes `backoffMaxDuration` for that and not for the
-    longest wait, starts nothing again after it, and ends what is then in its second attempt. So it is longer than any
-    training.
+    Attributes:
+        count: How often the task starts again.
+        backoff: The seconds before it starts again for the first time.
+        factor: By what each further wait is longer than the one before.
+        window: The seconds after the task's first start in which it may start again. Argo takes `backoffMaxDuration`
+            for that, and not for the longest wait; after it Argo starts nothing again and ends a running second
+            attempt. So it is longer than any training.
     """
 
     count: int
@@ -35,12 +39,12 @@ class RetryPolicy:
 
 
 def with_pipeline_root(spec: Spec, root: str) -> Spec:
-    """The root where a run that names none keeps its artifacts; TFX leaves it out of YAML."""
+    """Sets the directory of the artifacts of runs that name no other, which TFX leaves out of YAML."""
     return {**copy.deepcopy(spec), "defaultPipelineRoot": root}
 
 
 def with_run_id(spec: Spec, parameter: str) -> Spec:
-    """Replaces a root parameter by the run's id, which the backend knows without being told."""
+    """Replaces a root parameter by the run's id, which the backend knows itself."""
     spec = copy.deepcopy(spec)
     for task in _tasks(spec).values():
         for value in _parameters(task).values():
@@ -55,11 +59,11 @@ def with_run_id(spec: Spec, parameter: str) -> Spec:
 
 
 def with_root_parameters(spec: Spec, names: Mapping[str, Collection[str]]) -> Spec:
-    """Makes exec properties parameters of the pipeline, their compiled value the default.
+    """Turns exec properties into parameters of the pipeline, with the compiled value as default.
 
     Args:
-        spec: Compiled.
-        names: Exec property: the tasks that have it, all with the same value.
+        spec: The compiled specification.
+        names: The tasks that have an exec property, by its name; they all have the same value.
     """
     spec = copy.deepcopy(spec)
     root = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
@@ -76,7 +80,7 @@ def with_root_parameters(spec: Spec, names: Mapping[str, Collection[str]]) -> Sp
 
 
 def with_caching_off(spec: Spec, tasks: Collection[str]) -> Spec:
-    """No caching for tasks that read what is no input of theirs."""
+    """Switches caching off for tasks that read something that is not one of their inputs."""
     spec = copy.deepcopy(spec)
     for name in tasks:
         # An empty message is how the backend's own SDK writes it.
@@ -85,7 +89,7 @@ def with_caching_off(spec: Spec, tasks: Collection[str]) -> Spec:
 
 
 def with_retries(spec: Spec, policies: Mapping[str, RetryPolicy]) -> Spec:
-    """Retry policies, by task; a count of 0 is no policy."""
+    """Sets retry policies by task; a task whose count is 0 gets none."""
     spec = copy.deepcopy(spec)
     for name, policy in policies.items():
         if policy.count:
@@ -99,7 +103,7 @@ def with_retries(spec: Spec, policies: Mapping[str, RetryPolicy]) -> Spec:
 
 
 def with_resources(spec: Spec, resources: Mapping[str, Resources]) -> Spec:
-    """Cores, memory and GPUs, by task."""
+    """Sets cores, memory and GPUs by task."""
     spec = copy.deepcopy(spec)
     for name, wanted in resources.items():
         cpus, memory = float(wanted.cpus), float(wanted.memory_gb)
@@ -112,15 +116,15 @@ def with_resources(spec: Spec, resources: Mapping[str, Resources]) -> Spec:
 
 
 def with_entry_point_arguments(spec: Spec, beam: Mapping[str, list[str]]) -> Spec:
-    """The command lines as `entry_point` reads them: the component's id, and Beam's arguments where Beam is.
+    """Writes the command lines that `entry_point` reads: the component's id, and for Beam tasks Beam's arguments.
 
-    TFX gives Beam's arguments to every step, and spells out each input's type, of which the title is enough: the
-    command line of a RunReport with 28 variants would be tens of kilobytes long. The lifecycle hook, which the
-    backend ignores, goes.
+    TFX gives Beam's arguments to every step, and spells out each input's type, although its title is enough: the
+    command line of a RunReport with 28 variants would be tens of kilobytes long. The lifecycle hook is removed, since
+    the backend ignores it.
 
     Args:
-        spec: Compiled.
-        beam: Beam's arguments, by the tasks that run Beam.
+        spec: The compiled specification.
+        beam: Beam's arguments, by the names of the tasks that run Beam.
     """
     spec = copy.deepcopy(spec)
     for name in _tasks(spec):
@@ -143,7 +147,7 @@ def with_entry_point_arguments(spec: Spec, beam: Mapping[str, list[str]]) -> Spe
 
 
 def container(spec: Spec, task: str) -> dict[str, Any]:
-    """The container of a task, to be changed in place."""
+    """Returns the container of a task, which the caller may change in place."""
     label = spec["components"][_tasks(spec)[task]["componentRef"]["name"]]["executorLabel"]
     return spec["deploymentSpec"]["executors"][label]["container"]
 

@@ -1,4 +1,4 @@
-"""Puts a compiled pipeline into Kubeflow Pipelines, and starts a run of it."""
+"""Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it."""
 
 import datetime
 import json
@@ -18,21 +18,21 @@ from trainer.base.errors import UserError
 _logger = logging.getLogger("yt8m.submit")
 
 _EQUALS = 1
-"""Of the API's filters."""
+"""The operation EQUALS of the API's filters."""
 
 _CONFLICT = 409
-"""HTTP status: the name is taken."""
+"""The HTTP status that says that the name is taken."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a pipeline, as the cluster has it.
+    """A version of a pipeline in the cluster.
 
     Attributes:
-        pipeline_id: Of the pipeline.
-        version_id: Of the version.
-        name: Of the version: the beginning of the file's digest.
-        uploaded: Whether it was not there before.
+        pipeline_id: The id of the pipeline.
+        version_id: The id of the version.
+        name: The name of the version: the beginning of the file's digest.
+        uploaded: Whether the version was uploaded just now.
     """
 
     pipeline_id: str
@@ -43,13 +43,13 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What a run, or each run of a schedule, is given beside the pipeline.
+    """The settings of a run, or of each run of a schedule.
 
     Attributes:
-        experiment: Its name; it is made where there is none. None for the pipeline's name.
-        parameters: What differs from the compiled file.
-        pipeline_root: gs:// directory of the artifacts; None for the one compiled in.
-        service_account: Kubernetes' name; None for the installation's own.
+        experiment: The name of the experiment, which is made if it does not exist; None for the pipeline's name.
+        parameters: The parameters that differ from the compiled file, by name.
+        pipeline_root: The gs:// directory of the artifacts; None for the one compiled in.
+        service_account: The Kubernetes service account of the pods; None for the installation's default.
     """
 
     experiment: str | None
@@ -59,10 +59,10 @@ class RunSettings:
 
 
 def upload(client: ApiClient, package: Package) -> Version:
-    """The version of the pipeline that is this file, uploaded unless it is there.
+    """Returns the version of the pipeline that is this file, and uploads it first if it is not there.
 
     Versions are named after the file's digest: the same file twice is one version, and each run says which file it
-    ran. The pipeline is made when there is none of the name.
+    ran. The pipeline is made if there is none of the name.
 
     Raises:
         UserError: If several pipelines have the name.
@@ -99,8 +99,15 @@ def start_run(
 ) -> dict[str, Any]:
     """Starts a run.
 
+    Args:
+        client: The connected client.
+        package: The compiled pipeline.
+        version: The uploaded version of it.
+        settings: The settings of the run.
+        run_name: The name of the run; None for the pipeline's name and the time.
+
     Returns:
-        Its JSON form: run_id, name and link.
+        The JSON form of the run: run_id, name and link.
     """
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
     run = client.run_pipeline(
@@ -116,7 +123,7 @@ def start_run(
 
 
 def experiment_id(client: ApiClient, package: Package, settings: RunSettings) -> str:
-    """Id of the experiment, which is made where there is none of the name."""
+    """Returns the id of the experiment, which is made if there is none of the name."""
     name = settings.experiment or package.name
 
     def find() -> str | None:
@@ -132,17 +139,17 @@ def experiment_id(client: ApiClient, package: Package, settings: RunSettings) ->
 
 
 def named(name: str) -> str:
-    """The API's filter for things of a name."""
+    """Returns the API's filter for things of a name."""
     return equals("display_name", name)
 
 
 def equals(key: str, value: str) -> str:
-    """The API's filter for things of which a field has a value."""
+    """Returns the API's filter for things whose field has a value."""
     return json.dumps({"predicates": [{"operation": _EQUALS, "key": key, "stringValue": value}]})
 
 
 def _pipeline_id(client: ApiClient, name: str) -> tuple[str, bool]:
-    """Id of the pipeline of a name, and whether it was made just now."""
+    """Returns the id of the pipeline of a name, and whether it was made just now."""
 
     def find() -> str | None:
         pipelines = pages(client.list_pipelines, "pipelines", filter=named(name), namespace=client.namespace)
@@ -164,7 +171,7 @@ def _pipeline_id(client: ApiClient, name: str) -> tuple[str, bool]:
 
 
 def _found_or_made(find: Callable[[], str | None], make: Callable[[], str]) -> tuple[str, bool]:
-    """The id of a thing with a unique name, and whether it was made just now.
+    """Returns the id of a thing with a unique name, and whether it was made just now.
 
     Somebody else may make the thing after `find` has looked; then `make` is refused (409), and `find` looks again.
     """

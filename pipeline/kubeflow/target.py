@@ -1,4 +1,4 @@
-"""Which installation of Kubeflow Pipelines is meant."""
+"""Describes the installation of Kubeflow Pipelines that a verb talks to."""
 
 import os
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from pipeline.recipe.kubernetes_names import check_name, namespace_fault
 from trainer.base.errors import UserError
 
 IN_CLUSTER = "in-cluster"
-"""A host: the service of the cluster that this runs in, or else of kubectl's current context."""
+"""The host that stands for the service of the cluster that this runs in, or else of kubectl's current context."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An installation, and who asks.
+    """An installation of Kubeflow Pipelines, and the credentials for it.
 
-    What is None here kfp.Client takes from where it always does: KF_PIPELINES_IAP_OAUTH2_CLIENT_ID, the file
+    Where a field is None, kfp.Client looks in its usual places: KF_PIPELINES_IAP_OAUTH2_CLIENT_ID, the file
     ~/.config/kfp/context.json, and so on.
 
     Attributes:
-        host: URL, or `IN_CLUSTER`.
-        namespace: Of a multi-user installation.
-        token_file: Holds a bearer token, which goes before all other credentials; it is read for every request,
-            so that it may be renewed.
-        iap_client_id: OAuth client of the Identity-Aware Proxy before the installation.
-        ca_file: PEM file of the authority of its certificate.
-        timeout: Seconds that an answer may take.
+        host: The URL, or `IN_CLUSTER`.
+        namespace: The namespace of a multi-user installation.
+        token_file: The file with a bearer token, which is used before all other credentials. It is read for every
+            request, so that it may be renewed.
+        iap_client_id: The OAuth client of the Identity-Aware Proxy in front of the installation.
+        ca_file: The PEM file of the authority that signed the server's certificate.
+        timeout: The most seconds that an answer may take.
 
     Raises:
-        UserError: If the host is no URL, the namespace cannot be one, or a file is not there.
+        UserError: If the host is no URL, the namespace is no valid name, or a file is not there.
     """
 
     host: str

@@ -1,6 +1,6 @@
-"""Whether a run that is said to go on has lost its workflow.
+"""Finds out whether a run that is said to go on has lost its workflow.
 
-Kubeflow Pipelines keeps runs in a database, which hears of a workflow's states and not of its deletion: a run whose
+Kubeflow Pipelines keeps runs in a database, which is told of a workflow's states but not of its deletion: a run whose
 workflow is deleted says RUNNING for ever.
 """
 
@@ -13,7 +13,7 @@ from pipeline.kubeflow.api_client import ApiClient
 from pipeline.kubeflow.kubernetes_api import INSTALLATION_NAMESPACE, KubernetesApi, NotAskableError
 
 _LOOKS = 2
-"""Times in a row that a workflow must be missing: a run may end between the two questions of one look."""
+"""How many times in a row a workflow must be missing: a run may end between the two questions of one look."""
 
 
 class WorkflowLook:
@@ -24,9 +24,9 @@ class WorkflowLook:
     before 2.16 do not delete a schedule without the workflows that it has started.
 
     Args:
-        client: Connected.
-        kubernetes: The cluster that kubectl knows; None for none.
-        say: Receives a line when the workflow may be gone.
+        client: The connected client.
+        kubernetes: The cluster of kubectl's current context; None to ask none.
+        say: Called with a line when the workflow may be gone.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class WorkflowLook:
         self._told = False
 
     def is_gone(self, run: Any) -> bool:
-        """Whether a run that has not ended has no workflow any more.
+        """Returns whether a run that has not ended has no workflow any more.
 
         Args:
-            run: As the API gives it.
+            run: The run as the API returns it.
         """
         self._namespace = self._namespace or self._namespace_of(run)
         there = self._in_kubernetes(run.run_id)
@@ -54,7 +54,7 @@ class WorkflowLook:
         return self._went_with_its_schedule(run)
 
     def _namespace_of(self, run: Any) -> str:
-        """Where its workflow is: a run may be another's than the namespace that was asked for."""
+        """Returns the namespace of a run's workflow, which may be another than the one that was asked for."""
         experiment = self._client.get_experiment(run.experiment_id) if run.experiment_id else None
         return (experiment and experiment.namespace) or self._client.namespace or INSTALLATION_NAMESPACE
 

@@ -1,1 +1,1 @@
-"""Runs on this machine: runner, live view, record and report."""
+"""Runs the pipeline on this machine: the checks before it, the runner, the live view, the record and the report."""

@@ -1,4 +1,4 @@
-"""Everything that libraries print, natively too, goes to a log file while a pipeline runs."""
+"""Sends everything that libraries print, native code included, to a log file while a pipeline runs."""
 
 import logging
 import os
@@ -15,14 +15,14 @@ _SECONDS_FOR_TEE = 5
 
 @contextmanager
 def captured_output(log_file: str, verbose: bool = False) -> Iterator[None]:
-    """Sends standard output and error to a file, below Python: C++ code and child processes included.
+    """Sends standard output and standard error to a file, below Python: C++ code and child processes included.
 
-    Of all that only the progress of the logger ``yt8m`` still reaches the standard error that was: as lines, or where
-    that is a terminal as one live view. The file has it too.
+    Only the progress of the logger ``yt8m`` still reaches the original standard error: as lines or, on a terminal, as
+    one live view. The file has it, too.
 
     Args:
-        log_file: Is appended to.
-        verbose: Everything reaches the standard error that was as well, as lines.
+        log_file: The path of the file, which is appended to.
+        verbose: Whether everything is also written to the original standard error, as lines.
     """
     progress, root = logging.getLogger("yt8m"), logging.getLogger()
     sys.stdout.flush()
@@ -64,7 +64,7 @@ def _is_plain(handler: logging.Handler) -> bool:
 
 
 def _redirect(log_file: str, also_to: int | None) -> subprocess.Popen[bytes] | None:
-    """Points the file descriptors 1 and 2 at the file, or at a process that copies to it and to another one."""
+    """Redirects the file descriptors 1 and 2 to the file, or to a process that copies to it and to another one."""
     tee = None
     if also_to is None:
         target = os.open(log_file, os.O_WRONLY | os.O_APPEND)
@@ -82,7 +82,7 @@ def _redirect(log_file: str, also_to: int | None) -> subprocess.Popen[bytes] | N
 
 
 def _wait_for(tee: subprocess.Popen[bytes] | None) -> None:
-    """Lets it copy what is left; not for ever, since a process that was left behind may still hold the pipe."""
+    """Waits until it has copied the rest, but not for ever: a process that was left behind may hold the pipe."""
     if tee is not None:
         with suppress(subprocess.TimeoutExpired):
             tee.wait(_SECONDS_FOR_TEE)
@@ -90,7 +90,7 @@ def _wait_for(tee: subprocess.Popen[bytes] | None) -> None:
 
 @contextmanager
 def _live(progress: logging.Logger, terminal: TextIO) -> Iterator[None]:
-    """A live view in the place of the plain lines, on a terminal that can show one."""
+    """Replaces the plain lines by a live view, on a terminal that can show one."""
     if not can_show(terminal):
         yield
         return

@@ -1,4 +1,4 @@
-"""How much a run writes at least, and whether there is room for it."""
+"""Estimates how much a run writes at least, and checks whether there is room for it."""
 
 import os
 import shutil
@@ -19,18 +19,18 @@ from trainer.model.model_spec import ModelSpec
 
 _GIB = 2**30
 _STATE_COPIES = 3
-"""A training state holds the weights and two slots of Adam's for each."""
+"""The floats that a training state holds for each weight: the weight and two slots of Adam."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a run writes to one place, at least.
+    """The least that a run writes to one place.
 
     Attributes:
-        place: The option that names the directory, for the message.
-        directory: Local; it need not exist.
-        what: What is written, for the message.
-        size: In bytes, what is there of it already left out.
+        place: The option that names the directory, for messages.
+        directory: The local directory; it need not exist yet.
+        what: What is written, for messages.
+        size: The number of bytes, without those that are already there.
     """
 
     place: str
@@ -40,15 +40,15 @@ class Need:
 
 
 def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need]:
-    """What a run writes at least, by the recipe.
+    """Returns the least that a run of a recipe writes to each place.
 
-    It is a lower bound: whoever is refused by it would not have got to the end. What earlier runs under the same root
+    It is a lower bound: a run that it refuses could not have reached its end. What earlier runs under the same root
     have left of a step counts as written, since it may come from the cache.
 
     Args:
-        recipe: Of the run.
-        root: Of the run.
-        data_files: What is read; files in buckets are not counted.
+        recipe: The recipe of the run.
+        root: The directory of the run.
+        data_files: The files that are read; files in buckets are not counted.
     """
     artifacts, work = Path(root, "artifacts"), Path(root, "work")
     needs = [
@@ -85,14 +85,17 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
 
 
 def training_bytes(recipe: Recipe, spec: ModelSpec) -> int:
-    """What the Trainer of a model leaves: snapshots, the last state, and the model of the last step."""
+    """Returns the bytes that a model's Trainer leaves: snapshots, the last state, and the model of the last step."""
     training = recipe.training_of(spec.architecture)
     snapshots = -(-training.steps // training.snapshot_every)  # the last step has one in any case
     return (snapshots + _STATE_COPIES + 1) * spec.float32_bytes
 
 
 def examples_bytes(files: Iterable[str]) -> int:
-    """About how much is left of the files as examples: video-level records shrink, since their floats become bytes."""
+    """Estimates the bytes of the files as examples.
+
+    Video-level records shrink, since their floats become bytes.
+    """
     paths = [path for path in files if is_local(path)]
     total = sum(os.path.getsize(path) for path in paths)
     for path in paths[:1]:
@@ -103,10 +106,10 @@ def examples_bytes(files: Iterable[str]) -> int:
 
 
 def check_room(needs: Iterable[Need]) -> None:
-    """Holds what is needed against what is free, file system by file system.
+    """Compares what is needed with what is free, file system by file system.
 
     Raises:
-        UserError: Where it does not fit: the directories, what is needed, what there is, and what to do.
+        UserError: If it does not fit; the message has the directories, what is needed, what is free, and what to do.
     """
     by_device: dict[int, list[Need]] = {}
     for need in needs:
@@ -134,7 +137,7 @@ def _refusal(needs: list[Need], size: int, free: int) -> str:
 
 
 def _left(size: int, *directories: Path) -> int:
-    """What is still to be written of so many bytes, when these directories hold some of them."""
+    """Returns how many of so many bytes are still to be written, when these directories hold some of them."""
     there = sum(
         os.lstat(os.path.join(parent, name)).st_size
         for directory in directories

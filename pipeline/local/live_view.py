@@ -1,4 +1,4 @@
-"""One live view of a run, at the bottom of a terminal."""
+"""Shows one live view of a run at the bottom of a terminal."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ _REFRESHES_PER_SECOND = 2
 
 
 class LiveView(logging.Handler):
-    """Shows the node that runs, for how long, and of a Trainer the step, videos/s, the time left and the GAP.
+    """Shows the running node and its time; of a Trainer also the step, videos/s, the time left and the GAP.
 
-    Nodes that are done and warnings scroll up above it; what a node says besides is its last line for a while. It
+    Nodes that are done and warnings scroll up above the view. Any other line of a node is shown for a while. The view
     takes log records that carry a NodeStart, a NodeTime or a TrainingProgress as their attribute `progress`.
     """
 
@@ -36,7 +36,7 @@ class LiveView(logging.Handler):
 
     @contextmanager
     def shown_on(self, terminal: TextIO) -> Iterator[None]:
-        """Keeps the view up to date on a terminal, and takes it away in the end."""
+        """Keeps the view up to date on a terminal, and removes it at the end."""
         self._console = Console(file=terminal)
         with Live(
             get_renderable=self.render,
@@ -61,7 +61,7 @@ class LiveView(logging.Handler):
             self._said = record.getMessage()
 
     def render(self) -> RenderableType:
-        """The view as it is now."""
+        """Returns the view at this moment."""
         if self._node is None:
             return Text("starting")
         elapsed = clock(time.monotonic() - self._began)
@@ -80,13 +80,13 @@ class LiveView(logging.Handler):
 
 
 def can_show(terminal: TextIO) -> bool:
-    """Whether a stream is a terminal that can redraw lines."""
+    """Returns whether a stream is a terminal that can redraw lines."""
     console = Console(file=terminal)
     return console.is_terminal and not console.is_dumb_terminal
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds.
+    """Formats seconds as hours, minutes and seconds.
 
     >>> clock(3725.4)
     '1:02:05'
@@ -97,7 +97,7 @@ def clock(seconds: float) -> str:
 
 
 def _joined(before: TrainingProgress | None, now: TrainingProgress) -> TrainingProgress:
-    """An evaluation measures no speed: the last one stays."""
+    """Returns the newest progress; an evaluation measures no speed, so the last speed is kept."""
     if now.videos_per_second is not None or before is None or before.variant != now.variant:
         return now
     return TrainingProgress(

@@ -1,4 +1,4 @@
-"""Which node a LocalDagRunner is at, how long each took, and which came from the cache."""
+"""Observes which node a LocalDagRunner runs, how long each took, and which came from the cache."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ _DONE_BEFORE = (
 
 @dataclass(frozen=True)
 class NodeStart:
-    """A node begins: the `number`th of `total`. Log records carry it as their attribute `progress`."""
+    """A node begins, the `number`th of `total`. Log records carry it as their attribute `progress`."""
 
     node: str
     number: int
@@ -23,7 +23,7 @@ class NodeStart:
 
 @dataclass(frozen=True)
 class NodeTime:
-    """One node of a run: how long it took, and whether it ran at all. Log records carry it likewise."""
+    """A node has ended: how long it took, and whether it ran at all. Log records carry it as `progress`, too."""
 
     node: str
     seconds: float
@@ -37,8 +37,8 @@ class NodeProgress(logging.Handler):
     starts, when its result comes from the cache, and when it ends.
 
     Args:
-        total: Nodes of the pipeline.
-        logger: Receives a line when a node begins and one when it is done.
+        total: The number of nodes of the pipeline.
+        logger: The logger that receives a line when a node begins and one when it is done.
     """
 
     def __init__(self, total: int, logger: logging.Logger) -> None:

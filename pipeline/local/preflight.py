@@ -1,4 +1,4 @@
-"""What is asked of this machine before a run begins: seconds now, in place of days that end in nothing."""
+"""Checks this machine before a run begins: seconds now, in place of days that end in nothing."""
 
 import os
 import re
@@ -16,15 +16,15 @@ from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 
 def check_before_run(recipe: Recipe, root: str) -> None:
-    """Refuses a run that could not get to its end, the quickest questions first.
+    """Refuses a run that could not reach its end, the quickest checks first.
 
     Args:
-        recipe: Its relative paths count from the current directory.
-        root: Directory of the run.
+        recipe: The recipe; its relative paths count from the current directory.
+        root: The directory of the run.
 
     Raises:
-        UserError: Files are missing, a directory cannot be written to, another run is using the root, a batch does
-            not fit into the memory, there is no room on a disk, or what is served cannot be compared with.
+        UserError: If files are missing, a directory cannot be written to, another run is using the root, a batch does
+            not fit into the memory, a disk has too little room, or the served model cannot be compared with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -43,7 +43,11 @@ def check_before_run(recipe: Recipe, root: str) -> None:
 
 
 def _data_files(recipe: Recipe) -> list[str]:
-    """The files that the patterns match, of every span; UserError where sizes alone say that too many are lost."""
+    """Returns the files that the patterns match, of every span.
+
+    Raises:
+        UserError: If their sizes alone show that too many are lost.
+    """
     data = recipe.data
     files = expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in data.patterns)
     # Of a pattern with a span only the newest is read. A bucket is not asked for the sizes one by one.
@@ -70,7 +74,7 @@ def _check_directories(recipe: Recipe, root: str) -> None:
 
 
 def _check_memory(recipe: Recipe) -> None:
-    """A batch of frames as bytes, which is the least that a step needs, against all of this machine's memory."""
+    """Compares a batch of frames as bytes, the least that a step needs, with all of this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for variant in recipe.variants:
         training = recipe.training_of(variant)
@@ -84,7 +88,7 @@ def _check_memory(recipe: Recipe) -> None:
 
 
 def _check_push(recipe: Recipe) -> None:
-    """What is served can be compared with; and a bucket takes what is written to it."""
+    """Checks that the served model can be compared with, and that a bucket can be written to."""
     from components.baseline.served import check_served_model
     from serving.store.model_store import open_store
 

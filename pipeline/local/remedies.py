@@ -1,4 +1,4 @@
-"""What to try when a step fails and nobody knows why."""
+"""Says what to try when a step fails for a reason that its error does not explain."""
 
 import errno
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ _MEMORY_ERRORS = ("MemoryError", "ResourceExhaustedError")
 
 
 def remedy(error: BaseException, places: Mapping[str, str] = MappingProxyType({})) -> str:
-    """What to try, by the first error in the chain of causes of which that is known.
+    """Returns what to try, by the first error in the chain of causes for which that is known.
 
     >>> remedy(PermissionError(errno.EACCES, "Permission denied"))
     'see that the files named may be read and written; then the same command goes on'
 
     Args:
-        error: Of any kind.
-        places: Directories that the user chose, by the option or setting of each; see `full_disk`.
+        error: The error of any kind.
+        places: The directories that the user chose, by the option or setting of each; see `full_disk`.
     """
     # Before the classes: TensorFlow's for a lack of memory is also its one for a full disk.
     if full := full_disk(error, places):

@@ -1,4 +1,4 @@
-"""The report of a run of this machine, from its metadata store and its record. TFX is not imported."""
+"""Assembles the report of a run of this machine from its metadata store and its record, without importing TFX."""
 
 import datetime
 import os
@@ -11,9 +11,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.run_report.report import assemble_report
 from components.run_report.run_facts import run_facts
 from components.run_report.sources import read_sources
+from pipeline.dag.trainer_order import FIRST_HALF, TRAINER
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs
 from pipeline.local.run_record import Record, read_record
+from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
 
 _DATABASE = "metadata.sqlite"
@@ -28,23 +30,23 @@ _SINGLE = {
     "infra_blessing": ("ModelServerValidator", "blessing"),
     "push": ("Pusher", "pushed_model"),
 }
-"""Key of `read_sources`: node and output."""
+"""The node and the output of each key of `read_sources`."""
 
 _Outputs = dict[str, NodeOutput]
 
 
 class RunPlace(NamedTuple):
-    """A run: the directory with its metadata store, and its id there; None for the newest."""
+    """The directory with the metadata store of a run, and the run's id there; None for the newest run."""
 
     base: Path
     run_id: str | None
 
 
 def find_run(text: str) -> RunPlace:
-    """What a user means by a run: a directory of runs, whose newest one is meant, or `<directory>/<run id>`.
+    """Finds the run that a user names: a directory of runs for its newest one, or `<directory>/<run id>`.
 
     Raises:
-        UserError: If it is neither.
+        UserError: If the text names neither.
     """
     path = Path(text)
     if (path / _DATABASE).is_file():
@@ -57,7 +59,7 @@ def find_run(text: str) -> RunPlace:
 
 
 def local_report(place: RunPlace) -> dict[str, Any]:
-    """The report of a run, whatever has become of it.
+    """Returns the report of a run, whatever has become of it.
 
     Raises:
         UserError: If there is no such run.
@@ -104,16 +106,6 @@ def _facts(
         {"id": node, "upstream": upstream, **_times(outputs.get(node), running)}
         for node, upstream in graph.items()
     ]
-    states = {node["state"] for node in nodes}
-    state = (
-        "failed"
-        if record.get("error") or "failed" in states
-        else "done"
-        if states <= {"done", "cached"}
-        else "running"
-        if running
-        else "stopped"
-    )
     began = min((output.started for output in outputs.values()), default=None)
     ended = max((output.last_sign for output in outputs.values()), default=None)
     return run_facts(
@@ -130,7 +122,7 @@ def _facts(
         ],
         started=_iso(began),
         seconds=None if began is None or running else ended - began,
-        state=state,
+        state=run_state(outputs, record, running),
         error=record.get("error"),
     )
 
@@ -144,15 +136,15 @@ def _times(output: NodeOutput | None, running: bool) -> dict[str, Any]:
 
 
 def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None) -> dict[str, str]:
-    """The run of each Trainer: the one it handed out or, of the newest run, the one it was at.
+    """Returns the training of each variant: what its Trainer handed out or, in the newest run, what it works on.
 
-    With the stop rule that of the first half counts until there is one of the whole training.
+    With the stop rule the first half's training counts until there is one of the whole training.
     """
     found = {}
     for node in graph:
-        kind, _, variant = node.partition("-")
-        if kind not in ("FirstHalf", "Trainer"):
+        if not node.startswith((FIRST_HALF, TRAINER)):
             continue
+        variant = node.partition("-")[2]
         if node in outputs and outputs[node].uris.get("model_run"):
             found[variant] = outputs[node].uris["model_run"][0]
         elif work and (begun := sorted((work / "work" / node).glob("*/logs"), key=os.path.getmtime)):

@@ -1,4 +1,4 @@
-"""The lock of a directory of runs: one run at a time writes there. TFX is not imported."""
+"""The lock of a directory of runs, so that one run at a time writes there. It does not import TFX."""
 
 import fcntl
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _LOCK = "lock"
 
 @contextmanager
 def only_run_in(base: Path) -> Iterator[None]:
-    """Holds the lock of a directory while the block runs; UserError when another run holds it."""
+    """Holds the lock of a directory while the block runs; raises UserError if another run holds it."""
     with open(base / _LOCK, "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -22,7 +22,7 @@ def only_run_in(base: Path) -> Iterator[None]:
 
 
 def is_in_use(base: Path) -> bool:
-    """Whether a run holds the directory's lock; the one of a run that was killed is free."""
+    """Returns whether a run holds the directory's lock; a run that was killed holds it no longer."""
     try:
         with open(base / _LOCK, encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -34,7 +34,7 @@ def is_in_use(base: Path) -> bool:
 
 
 def check_free(base: Path) -> None:
-    """UserError when another run is using the directory, which need not exist."""
+    """Raises UserError if another run is using the directory, which need not exist."""
     if is_in_use(base):
         raise _in_use(base)
 

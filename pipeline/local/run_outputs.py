@@ -1,4 +1,4 @@
-"""What the nodes of a run did and left behind, as the metadata store has it."""
+"""Reads from the metadata store what the nodes of a run did and left behind."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _STATES = {
 
 @dataclass(frozen=True)
 class OutputArtifact:
-    """One artifact: its id in the store, its type, and where it is."""
+    """One artifact: its id in the store, its type, and its address."""
 
     id: int
     type: str
@@ -29,10 +29,10 @@ class NodeOutput:
     """One node of a run.
 
     Attributes:
-        state: done, cached, failed, or running.
-        started: When, in seconds since 1970.
-        last_sign: When its state changed for the last time, likewise.
-        artifacts: Output key: its artifacts.
+        state: `done`, `cached`, `failed`, or `running`.
+        started: When the node began, in seconds since 1970.
+        last_sign: When its state changed for the last time, in seconds since 1970.
+        artifacts: The artifacts of each output, by the output's key.
     """
 
     state: str
@@ -42,29 +42,29 @@ class NodeOutput:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ran to its end or came from the cache."""
+        """Whether the node ran to its end or came from the cache."""
         return self.state in ("done", "cached")
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether the node does not run any more."""
         return self.state != "running"
 
     @property
     def uris(self) -> dict[str, list[str]]:
-        """Output key: URIs of its artifacts."""
+        """The addresses of the artifacts of each output, by the output's key."""
         return {key: [artifact.uri for artifact in found] for key, found in self.artifacts.items()}
 
 
 def run_outputs(connection: mlmd.ConnectionConfig, run_id: str) -> dict[str, NodeOutput]:
-    """The outputs of each node of a run that reached the metadata store, by node id."""
+    """Returns the outputs of each node of a run that reached the metadata store, by node id."""
     store = metadata_store.MetadataStore(connection)
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
     return {} if context is None else context_outputs(store, context)
 
 
 def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) -> dict[str, NodeOutput]:
-    """The same of the run that a context stands for, in the order in which the nodes began."""
+    """Returns the outputs of the run that a context stands for, in the order in which the nodes began."""
     nodes = {}
     for execution in sorted(store.get_executions_by_context(context.id), key=lambda one: one.id):
         artifacts = defaultdict(list)

@@ -1,7 +1,7 @@
-"""What a local run notes down beside its log, which the metadata store has no place for.
+"""The record of a local run: what the metadata store has no place for.
 
-One JSON file a run, `logs/<run id without colons>.json`: {run_id, pipeline, recipe, graph, code, error}. It is there
-from the first moment, so that a run that failed can still be told of.
+It is one JSON file per run, `logs/<run id without colons>.json`: {run_id, pipeline, recipe, graph, code, error}. It is
+there from the first moment, so that a failed run can be reported, too.
 """
 
 import json
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 def record_path(base: Path, run_id: str) -> Path:
-    """Where the record of a run is."""
+    """Returns the path of a run's record."""
     return base / "logs" / f"{run_id.replace(':', '')}.json"
 
 
@@ -25,11 +25,11 @@ def write_record(
     """Writes the record of a run that begins.
 
     Args:
-        base: Of the runs.
-        run_id: As in the metadata store.
-        pipeline: Its name.
-        graph: Node: the nodes that it waits for.
-        recipe: None for a pipeline that has none.
+        base: The directory of the runs.
+        run_id: The id of the run in the metadata store.
+        pipeline: The name of the pipeline.
+        graph: The nodes that each node waits for, by node id.
+        recipe: The recipe; None for a pipeline that was not built from one.
     """
     record = {
         "run_id": run_id,
@@ -43,12 +43,12 @@ def write_record(
 
 
 def record_error(base: Path, run_id: str, error: str) -> None:
-    """Notes down why a run failed."""
+    """Adds to the record why a run failed."""
     _write(base, {**read_record(base, run_id), "error": error})
 
 
 def read_record(base: Path, run_id: str) -> Record:
-    """The record of a run; empty for one that has none."""
+    """Returns the record of a run; it is empty for a run that has none."""
     path = record_path(base, run_id)
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 

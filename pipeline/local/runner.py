@@ -1,4 +1,4 @@
-"""Runs the pipeline of a recipe on this machine: LocalDagRunner, SQLite metadata, local files."""
+"""Runs the pipeline of a recipe on this machine, with LocalDagRunner, SQLite metadata and local files."""
 
 import datetime
 import json
@@ -36,7 +36,7 @@ _logger = logging.getLogger("yt8m.run")
 
 
 class RunFailedError(Exception):
-    """A component failed for another reason than the user's input; `log_file` has the trace, the text what to try."""
+    """A component failed, but not through the user's input. `log_file` has the trace, the text says what to try."""
 
     def __init__(self, message: str, log_file: str) -> None:
         super().__init__(message)
@@ -48,11 +48,11 @@ class LocalRun:
     """A run that went to its end.
 
     Attributes:
-        times: The nodes in the order in which they ran.
-        outputs: What each left behind, by node id.
-        artifacts: Directory of the artifacts.
-        log_file: The libraries' output, with our progress in between.
-        tensorboard: Directory for TensorBoard, with a run a variant.
+        times: The time of each node, in the order in which they ran.
+        outputs: What each node left behind, by node id.
+        artifacts: The directory of the artifacts.
+        log_file: The path of the libraries' output, with our progress in between.
+        tensorboard: The directory for TensorBoard, with one run per variant.
     """
 
     times: list[NodeTime]
@@ -63,23 +63,23 @@ class LocalRun:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What RunReport says of the run."""
+        """The report that the node RunReport wrote."""
         (uri,) = self.outputs["RunReport"].uris["report"]
         return json.loads((Path(uri) / "report.json").read_text(encoding="utf-8"))
 
 
 def run_locally(recipe: Recipe, root: str, verbose: bool = False) -> LocalRun:
-    """Runs a recipe's pipeline; what an earlier run under the same root did, unchanged, is not done again.
+    """Runs a recipe's pipeline. What an earlier run under the same root did, unchanged, is not done again.
 
     Args:
-        recipe: Its relative paths count from the current directory.
-        root: Receives `metadata.sqlite`, `artifacts/`, `logs/`, `tensorboard/`, and `work/` while a Trainer runs:
-            a run that was killed goes on from there.
-        verbose: Shows what the libraries print, which otherwise is in the log file alone.
+        recipe: The recipe; its relative paths count from the current directory.
+        root: The directory that gets `metadata.sqlite`, `artifacts/`, `logs/`, `tensorboard/`, and, while a Trainer
+            runs, `work/`, from which a run that was killed goes on.
+        verbose: Whether to show what the libraries print, which otherwise is in the log file alone.
 
     Raises:
         UserError: If a component says that the input is wrong, or another run is using the root.
-        RunFailedError: If a component fails otherwise.
+        RunFailedError: If a component fails for another reason.
     """
     base = Path(root).absolute()
     pipeline = build_pipeline(
@@ -97,13 +97,14 @@ def run_pipeline(
     """Runs a pipeline that keeps its metadata and `artifacts/` in a directory.
 
     Args:
-        pipeline: To be run.
+        pipeline: The pipeline.
         base: The directory.
-        recipe: That it was built from, for the run's record.
+        recipe: The recipe that the pipeline was built from, for the run's record; None if there is none.
+        verbose: Whether to show what the libraries print.
 
     Raises:
         UserError: If a component says that the input is wrong, or another run is using the directory.
-        RunFailedError: If a component fails otherwise.
+        RunFailedError: If a component fails for another reason.
     """
     (base / "logs").mkdir(parents=True, exist_ok=True)
     run_id = datetime.datetime.now().isoformat(timespec="microseconds")
@@ -155,7 +156,7 @@ def run_pipeline(
 
 
 def _pushed_version(pipeline: Pipeline, run_id: str) -> int | None:
-    """What a run that failed had pushed; None also where the metadata store cannot be read any more."""
+    """Returns the version that a failed run had pushed; None also if the metadata store cannot be read."""
     try:
         return pushed_version(run_outputs(pipeline.metadata_connection_config, run_id))
     except Exception as error:  # what the run failed of is the news, and not this

@@ -1,4 +1,4 @@
-"""The runs of this machine, as ML Metadata has them. TFX is not imported."""
+"""Lists the runs of this machine from ML Metadata, without importing TFX."""
 
 import datetime
 import json
@@ -15,11 +15,12 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from components.evaluator.files import HOLDOUT, RESULTS_FILE
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs
+from pipeline.local.run_record import read_record
+from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.runs")
 
-_LAST_NODE = "RunReport"
 # A run that is on locks its database for a moment now and then.
 _SECONDS_BETWEEN_ATTEMPTS = 0.3
 _ATTEMPTS = 3
@@ -28,17 +29,17 @@ Run = dict[str, Any]
 
 
 def list_runs(root: str) -> list[Run]:
-    """All runs below a directory, the newest first.
+    """Returns all runs below a directory, the newest first.
 
     Args:
-        root: Of the runs, `<root>/<recipe>/metadata.sqlite`; or of those of one recipe.
+        root: The directory of all runs, with `<recipe>/metadata.sqlite` in it, or the directory of one recipe's runs.
 
     Returns:
-        One JSON object a run: run_id, recipe (name of the directory), started (ISO 8601, local time), state
-        (`succeeded`, `failed`, `running`, `stopped` for one that was killed or never began a step, or `no_report` for
-        one of which every step but the report is done), seconds from its start to its last sign of life, nodes (that
-        are done), gap of the ensemble on the eval split, holdout_gap and pushed_version (null where it did not come so
-        far, or has no holdout), and directory. A database that cannot be read is named in a warning and left out.
+        One JSON object a run: run_id, recipe (the name of the directory), started (ISO 8601, local time), state (see
+        `run_state`), seconds (from its start to its last sign of life), nodes (how many are done), gap (the
+        ensemble's GAP on the eval split), holdout_gap, pushed_version and directory. The GAPs and the version are
+        null where the run did not come so far, or has no holdout. A database that cannot be read is left out, and a
+        warning names it.
 
     Raises:
         UserError: If there is no such directory.
@@ -76,7 +77,12 @@ def _runs_of(database: Path) -> Iterator[Run]:
             "run_id": context.name,
             "recipe": database.parent.name,
             "started": context.name,
-            "state": _state(nodes, context is contexts[-1], database.parent),
+            # Runs of one directory follow each other: only the newest can be on.
+            "state": run_state(
+                nodes,
+                read_record(database.parent, context.name),
+                context is contexts[-1] and is_in_use(database.parent),
+            ),
             "seconds": max(0.0, last - started.timestamp()),
             "nodes": sum(node.succeeded for node in nodes.values()),
             "gap": _gap(nodes),
@@ -86,35 +92,25 @@ def _runs_of(database: Path) -> Iterator[Run]:
         }
 
 
-def _state(nodes: dict[str, NodeOutput], newest: bool, base: Path) -> str:
-    if failed := [name for name, node in nodes.items() if node.ended and not node.succeeded]:
-        # The report is the last step: a run that misses nothing else has pushed, or has said why it did not.
-        return "no_report" if failed == [_LAST_NODE] else "failed"
-    if _LAST_NODE in nodes and nodes[_LAST_NODE].succeeded:
-        return "succeeded"
-    # Runs of one directory follow each other: only the newest can be on.
-    return "running" if newest and is_in_use(base) else "stopped"
-
-
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:
-    """Of the best ensemble, as the EnsembleAssembler reports it."""
+    """Returns the GAP of the best ensemble, as the EnsembleAssembler reports it."""
     ensembles = _read(nodes, "EnsembleAssembler", "report", "report.json").get("ensembles")
     return ensembles[0]["gap"] if ensembles else None
 
 
 def _holdout_gap(nodes: dict[str, NodeOutput]) -> float | None:
-    """Of the ensemble on the holdout, as the Evaluator measured it."""
+    """Returns the GAP of the ensemble on the holdout, as the Evaluator measured it."""
     results = _read(nodes, "Evaluator", "evaluation", RESULTS_FILE)
     return (results.get("candidate") or {}).get("gap") if results.get("split") == HOLDOUT else None
 
 
 def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
-    """The version that a run pushed; None where it pushed none, or has not come so far."""
+    """Returns the version that a run pushed; None if it pushed none, or not yet."""
     return _read(nodes, "Pusher", "pushed_model", "pushed.json").get("version")
 
 
 def _read(nodes: dict[str, NodeOutput], node: str, output: str, name: str) -> dict[str, Any]:
-    """A JSON file of an artifact; empty where the node did not get so far, or somebody tidied up."""
+    """Returns a JSON file of an artifact; it is empty if the node did not get so far, or the file was removed."""
     if node not in nodes or not nodes[node].succeeded or output not in nodes[node].uris:
         return {}
     try:

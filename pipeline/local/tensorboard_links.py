@@ -1,19 +1,20 @@
-"""A directory for TensorBoard in which each variant is one run, by its name."""
+"""Keeps a directory for TensorBoard in which each variant is one run, by its name."""
 
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.dag.trainer_order import FIRST_HALF, TRAINER
 from pipeline.local.node_progress import NodeTime
 from pipeline.local.run_outputs import NodeOutput
 from trainer.training.progress import TrainingProgress
 
 DIRECTORY = "tensorboard"
-"""Of a run's directory: what TensorBoard's --logdir takes."""
+"""The subdirectory of a run's directory that TensorBoard's --logdir takes."""
 
-_TRAINERS = ("FirstHalf-", "Trainer-")
-"""What ids of nodes that train begin with; with the stop rule a variant has both, and the second one has all."""
+_TRAINERS = (FIRST_HALF, TRAINER)
+"""The prefixes of nodes that train. With the stop rule a variant has both, and the second has the whole training."""
 _LOGS = "logs"
 
 _logger = logging.getLogger("yt8m.run")
@@ -23,10 +24,10 @@ class TensorBoardLinks(logging.Handler):
     """Keeps `<base>/tensorboard/<variant>` a link to the newest event files of the variant, also while it trains.
 
     It takes log records that carry a TrainingProgress or a NodeTime as their attribute `progress`. A link is replaced
-    in one step, so that TensorBoard never finds none.
+    in one step, so that TensorBoard always finds one.
 
     Args:
-        base: Directory of the runs of a recipe, which has `artifacts/`.
+        base: The directory of a recipe's runs, which has `artifacts/`.
     """
 
     def __init__(self, base: Path) -> None:
@@ -50,7 +51,7 @@ class TensorBoardLinks(logging.Handler):
                 self._link(progress.node.partition("-")[2], newest / _LOGS)
 
     def link_outputs(self, outputs: Mapping[str, NodeOutput]) -> None:
-        """Links what the Trainers of a run left behind, those from the cache included."""
+        """Links what the Trainers of a run left behind, including those from the cache."""
         for prefix in _TRAINERS:
             for node, output in outputs.items():
                 if node.startswith(prefix) and output.succeeded:

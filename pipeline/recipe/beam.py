@@ -19,33 +19,40 @@ _NEEDED = {"DataflowRunner": ("project", "region", "temp_location"), "FlinkRunne
 
 
 class BeamSection(BaseModel):
-    """Which runner, and what it needs; keys of another runner than the chosen one are refused."""
+    """The runner of Beam and its settings; a key that belongs to another runner is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     runner: Literal["DirectRunner", "DataflowRunner", "FlinkRunner"] = Field(
-        "DirectRunner", description="Beam's runner; the DirectRunner works where the step runs."
+        "DirectRunner",
+        description="Beam's runner; the DirectRunner works on the machine where the step runs.",
     )
-    workers: int = Field(0, ge=0, description="DirectRunner: processes; 0 for one a core.")
-    project: str | None = Field(None, description="Dataflow: the project that pays.")
-    region: str | None = Field(None, description="Dataflow: where the workers are, such as europe-west4.")
+    workers: int = Field(0, ge=0, description="DirectRunner: number of processes; 0 for one per core.")
+    project: str | None = Field(None, description="Dataflow: the Google Cloud project that pays.")
+    region: str | None = Field(None, description="Dataflow: the region of the workers, such as europe-west4.")
     temp_location: BucketDirectory | None = Field(
         None, description="Dataflow: gs:// directory for temporary files."
     )
     worker_image: str | None = Field(
         None,
-        description="Dataflow, Flink with Docker: image of the workers; `yt8m compile` takes its --image. It "
-        "must hold this project.",
+        description="Dataflow, Flink with Docker: image of the workers, which must hold this project. Default "
+        "in `yt8m compile`: its --image.",
     )
-    machine_type: str | None = Field(None, description="Dataflow: of a worker, such as n2-standard-8.")
-    max_workers: int | None = Field(None, ge=1, description="Dataflow: most workers.")
+    machine_type: str | None = Field(
+        None, description="Dataflow: machine type of a worker, such as n2-standard-8."
+    )
+    max_workers: int | None = Field(None, ge=1, description="Dataflow: largest number of workers.")
     service_account: str | None = Field(None, description="Dataflow: e-mail of the workers' account.")
-    subnetwork: str | None = Field(None, description="Dataflow: regions/REGION/subnetworks/NAME.")
-    flink_master: str | None = Field(
-        None, pattern=r"^[^\s\[\]]+:\d+$", description="Flink: HOST:PORT of the job manager's REST."
+    subnetwork: str | None = Field(
+        None, description="Dataflow: subnetwork of the workers, regions/REGION/subnetworks/NAME."
     )
-    flink_version: Literal["1.17", "1.18", "1.19"] = Field("1.19", description="Flink: of the cluster.")
-    parallelism: int = Field(1, ge=1, description="Flink: task slots to use.")
+    flink_master: str | None = Field(
+        None, pattern=r"^[^\s\[\]]+:\d+$", description="Flink: HOST:PORT of the job manager's REST interface."
+    )
+    flink_version: Literal["1.17", "1.18", "1.19"] = Field(
+        "1.19", description="Flink: version of the cluster."
+    )
+    parallelism: int = Field(1, ge=1, description="Flink: number of task slots to use.")
     worker_pool: str | None = Field(
         None,
         description="Flink: HOST:PORT of Beam's worker pool beside each task manager; none starts Docker "
@@ -55,12 +62,12 @@ class BeamSection(BaseModel):
 
     @property
     def is_remote(self) -> bool:
-        """Whether the work is done elsewhere than where the step runs."""
+        """Whether the work is done on other machines than the one where the step runs."""
         return self.runner != "DirectRunner"
 
     @property
     def pipeline_args(self) -> list[str]:
-        """Beam's command line.
+        """The arguments of Beam's command line.
 
         Raises:
             UserError: If remote workers would have no image with this project.
@@ -71,9 +78,13 @@ class BeamSection(BaseModel):
         return [f"--runner={self.runner}", *arguments(), *self.args]
 
     def on_cluster(self, image: str, cpus: int) -> "BeamSection":
-        """The same in a pod: what is left open comes from the pod's image and cores.
+        """Returns the section for a pod, with open settings taken from the pod's image and cores.
 
         The DirectRunner would otherwise start a process for every core of the node.
+
+        Args:
+            image: The image of the pod.
+            cpus: The number of cores of the pod.
         """
         if self.is_remote:
             return self.model_copy(update={"worker_image": self.worker_image or image})

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in the reader's words: place, complaint, and the nearest right name."""
+"""Says what is wrong with a recipe in the reader's words: the place, the complaint, and the nearest right name."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -9,12 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 
 def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """One text a complaint of pydantic's.
+    """Yields one text for each complaint of pydantic.
 
     Args:
-        error: What validating a tree as the model raised.
+        error: The error that was raised when a tree was validated as the model.
         model: The model.
-        prefix: Place of the tree in a larger one, such as ``training_overrides.K24-H1440.``.
+        prefix: The place of the tree in a larger one, such as ``training_overrides.K24-H1440.``.
     """
     for item in error.errors(include_url=False):
         location = item["loc"]
@@ -30,7 +30,7 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """``, did you mean X?``, or the choices where nothing is near."""
+    """Returns ``, did you mean X?``, or the list of known names if none is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f", did you mean {near[0]}?"
@@ -38,7 +38,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _keys_at(annotation: Any, location: Sequence[str | int]) -> list[str]:
-    """The keys that a place of the recipe may have."""
+    """Returns the keys that a place of the recipe may have."""
     for model in _models(annotation):
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         if not location:
@@ -51,7 +51,7 @@ def _keys_at(annotation: Any, location: Sequence[str | int]) -> list[str]:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in an annotation such as ``X``, ``X | None`` or ``dict[str, X]``."""
+    """Yields the models in an annotation such as ``X``, ``X | None`` or ``dict[str, X]``."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         if issubclass(annotation, BaseModel):
             yield annotation

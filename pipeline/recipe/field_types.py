@@ -1,4 +1,4 @@
-"""Texts of a recipe that follow rules: file addresses and Kubernetes' names."""
+"""Types of a recipe's texts that follow rules: file addresses and Kubernetes' names."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -22,16 +22,16 @@ FileAddress = Annotated[str, _no(address_fault)]
 """A local path or gs://BUCKET/NAME."""
 
 FilePattern = Annotated[str, _no(lambda text: address_fault(text, pattern=True))]
-"""The same, with wildcards and {SPAN}."""
+"""A local path or gs://BUCKET/NAME, with wildcards and {SPAN}."""
 
 BucketDirectory = Annotated[str, _no(bucket_address_fault)]
-"""gs://BUCKET/DIRECTORY."""
+"""A directory in a bucket, gs://BUCKET/DIRECTORY."""
 
 ObjectName = Annotated[str, _no(kubernetes_names.object_name_fault)]
-"""Of a claim or another of Kubernetes' objects."""
+"""The name of a claim or of another object of Kubernetes."""
 
 LabelKey = Annotated[str, _no(kubernetes_names.label_key_fault)]
-"""Of a label, a taint, or a resource."""
+"""The key of a label, a taint, or a resource."""
 
 LabelValue = Annotated[str, _no(kubernetes_names.label_value_fault)]
-"""Of a label or a taint."""
+"""The value of a label or a taint."""

@@ -9,19 +9,24 @@ from trainer.base.addresses import address_fault
 from trainer.model.architectures import Architecture
 
 WHEELS_COMPUTE_CAPABILITY = 6.0
-"""The lowest with kernels in the default image: TensorFlow 2.21's wheels (2.16's, LANE=tfx116, begin at 5.0)."""
+"""The lowest compute capability that TensorFlow 2.21's wheels have kernels for (2.16's, LANE=tfx116: 5.0)."""
 
 
 class KubernetesSection(BaseModel):
-    """Node pools, volumes, retries, and how many Trainers run at once; `yt8m run` takes the order of the last alone."""
+    """Node pools, volumes, retries, and how many Trainers run at the same time.
+
+    `yt8m run` uses only `max_parallel_trainers`, for the order of the Trainers.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     trainer_pool: str | None = Field(
-        None, description="GPU pool of the Trainers: a profile's name or one of `pools`; none for CPUs."
+        None,
+        description="GPU pool of the Trainers: the name of a profile or of one of `pools`; none for CPUs.",
     )
     variant_pools: dict[VariantName, str] = Field(
-        default_factory=dict, description="Pools of variants whose Trainer goes elsewhere."
+        default_factory=dict,
+        description="Pools of the variants whose Trainers run in another pool, by variant.",
     )
     pools: dict[str, PoolSection] = Field(
         default_factory=dict, description="Pools of your own, by name, each made from a profile."
@@ -33,7 +38,7 @@ class KubernetesSection(BaseModel):
     )
     volumes: dict[ObjectName, str] = Field(
         default_factory=dict,
-        description="Claims (ReadWriteMany) that every step mounts: claim's name to absolute path.",
+        description="Claims (ReadWriteMany) that every step mounts: the absolute path by the claim's name.",
     )
     max_parallel_trainers: int | None = Field(
         None,
@@ -50,7 +55,7 @@ class KubernetesSection(BaseModel):
     )
 
     def pool_of(self, variant: Architecture) -> Pool | None:
-        """The pool of a variant's Trainer; None for CPUs."""
+        """Returns the pool of a variant's Trainer; None for CPUs."""
         name = self.variant_pools.get(variant, self.trainer_pool)
         return None if name is None else make_pool(name, self.pools)
 

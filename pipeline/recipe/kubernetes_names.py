@@ -1,4 +1,4 @@
-"""The rules of Kubernetes' names, which all verbs and recipes check here.
+"""The rules of Kubernetes' names, by which all verbs and recipes are checked.
 
 https://kubernetes.io/docs/concepts/overview/working-with-objects/names and .../labels
 """
@@ -16,8 +16,8 @@ def check_name(fault: str | None, what: str, received: str) -> None:
     """Refuses a name that breaks a rule.
 
     Args:
-        fault: What one of the functions below says of the name.
-        what: The option or key that it was given with, for the message.
+        fault: The broken rule, as one of the functions below returns it; None if the name breaks none.
+        what: The option or key that the name was given with, for the message.
         received: The name.
 
     Raises:
@@ -32,7 +32,7 @@ def check_name(fault: str | None, what: str, received: str) -> None:
 
 
 def namespace_fault(name: str) -> str | None:
-    """The rule that a namespace's name (a DNS label) breaks; None for none."""
+    """Returns the rule that a namespace's name (a DNS label) breaks; None if it breaks none."""
     if _LABEL.fullmatch(name) and len(name) <= 63:
         return None
     return (
@@ -42,7 +42,7 @@ def namespace_fault(name: str) -> str | None:
 
 
 def object_name_fault(name: str) -> str | None:
-    """The rule that the name of a service account, a claim, a ConfigMap or a queue (a DNS subdomain) breaks."""
+    """Returns the rule that the name of an object such as a service account (a DNS subdomain) breaks, or None."""
     if _SUBDOMAIN.fullmatch(name) and len(name) <= 253:
         return None
     return (
@@ -52,7 +52,7 @@ def object_name_fault(name: str) -> str | None:
 
 
 def label_key_fault(key: str) -> str | None:
-    """The rule that the key of a label, a taint or a resource, such as cloud.google.com/gke-spot, breaks."""
+    """Returns the rule that the key of a label, taint or resource, such as nvidia.com/gpu, breaks, or None."""
     prefix, slash, name = key.rpartition("/")
     if slash and (not _SUBDOMAIN.fullmatch(prefix) or len(prefix) > 253):
         return "what stands before the slash of a label's key is a domain"
@@ -60,7 +60,7 @@ def label_key_fault(key: str) -> str | None:
 
 
 def label_value_fault(value: str) -> str | None:
-    """The rule that the value of a label or a taint breaks; an empty one breaks none."""
+    """Returns the rule that the value of a label or a taint breaks, or None; an empty one breaks none."""
     return _qualified_fault(value, "value") if value else None
 
 

@@ -1,4 +1,4 @@
-"""A recipe from a name or a YAML file, with overrides from the command line."""
+"""Loads a recipe by its name or from a YAML file, with overrides from the command line."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from trainer.base.errors import UserError
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with the project."""
+    """Returns the names of the recipes that come with the project."""
     files = resources.files("pipeline").joinpath("recipes").iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
 
@@ -27,7 +27,7 @@ def load_recipe(
     train: Sequence[str] | None = None,
     validate: Sequence[str] | None = None,
 ) -> Recipe:
-    """Reads, overrides and checks a recipe.
+    """Reads a recipe, applies the overrides, and checks the result.
 
     Args:
         name_or_path: ``demo``, or the path of a YAML file (anything with a slash or a ``.yaml`` ending).
@@ -51,7 +51,7 @@ def load_recipe(
 
 
 def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
-    """The recipe of a tree of plain values; UserError with every complaint, places included."""
+    """Returns the recipe of a tree of plain values; raises UserError with every complaint and its place."""
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
@@ -82,7 +82,7 @@ def _read(name_or_path: str) -> dict[str, Any]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, of which PyYAML would silently take the last."""
+    """Loads YAML and refuses a key that is given twice, of which PyYAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -103,10 +103,10 @@ def apply_override(
     """Sets one ``a.b.0=value`` in a tree of dicts and lists, making missing dicts on the way.
 
     Args:
-        tree: Changed in place.
-        override: The text.
-        option: Of the command line, for what is said of a wrong one.
-        form: What it takes.
+        tree: The tree of plain values, which is changed in place.
+        override: The text, such as ``data.seed=1``.
+        option: The option of the command line that the text was given with, for messages.
+        form: The form that the option takes, for messages.
 
     Raises:
         UserError: If it has another form, its value is no YAML, or its place cannot be.
@@ -131,7 +131,7 @@ def apply_override(
 
 
 def _step(node: Any, key: str, where: str) -> str | int:
-    """The key or index that leads on from a node."""
+    """Returns the key or index that leads from a node to the next one."""
     if isinstance(node, dict):
         return key
     if not isinstance(node, list):

@@ -1,4 +1,4 @@
-"""GPU node pools: the profiles that come with the project, and a recipe's own made from them."""
+"""GPU node pools: the profiles that come with the project, and a recipe's own pools, which are made from them."""
 
 import functools
 from importlib import resources
@@ -11,7 +11,7 @@ from pipeline.recipe.field_types import LabelKey, LabelValue
 
 
 class Toleration(BaseModel):
-    """A taint that a pod may ignore, in Kubernetes' words."""
+    """A taint of nodes that a pod may ignore, with the keys that Kubernetes uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,48 +22,60 @@ class Toleration(BaseModel):
 
 
 class PoolProfile(BaseModel):
-    """What a node pool has; see pools.yaml."""
+    """The properties of a node pool's machines and GPUs; see pools.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    labels: dict[LabelKey, LabelValue] = Field(description="Of the nodes.")
+    labels: dict[LabelKey, LabelValue] = Field(description="Labels of the nodes.")
     resource: LabelKey = Field("nvidia.com/gpu", description="Kubernetes' name of one GPU.")
     tolerations: tuple[Toleration, ...] = Field(
-        (Toleration(key="nvidia.com/gpu", effect="NoSchedule"),), description="Of the nodes' taints."
+        (Toleration(key="nvidia.com/gpu", effect="NoSchedule"),),
+        description="Tolerations of the nodes' taints.",
     )
-    compute_capability: float = Field(gt=0, description="NVIDIA's number for what the GPU can execute.")
+    compute_capability: float = Field(
+        gt=0, description="NVIDIA's compute capability of the GPU, such as 7.0."
+    )
     gpu_gib: float = Field(gt=0, description="Memory of one GPU that a program gets, in 2**30 bytes.")
     cpus: float = Field(gt=0, description="Cores that a pod gets.")
     memory_gb: float = Field(gt=0, description="Memory that a pod gets, in 10**9 bytes.")
-    spot: bool = Field(description="Whether it can be had as GKE's spot nodes.")
+    spot: bool = Field(description="Whether the pool is available as GKE's spot nodes.")
 
 
 class PoolSection(BaseModel):
-    """A recipe's own pool: a profile with some of it changed."""
+    """A pool that a recipe defines: a profile with some of its values changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    profile: str = Field(description="k80, p100, t4, v100, l4, a100 or 1080ti.")
+    profile: str = Field(
+        description="Profile that the pool is made from: k80, p100, t4, v100, l4, a100 or 1080ti."
+    )
     labels: dict[LabelKey, LabelValue] | None = Field(
         None,
         min_length=1,
-        description="Of the nodes, instead of the profile's; CPU steps keep off what has the first.",
+        description="Labels of the nodes, instead of the profile's; CPU steps avoid nodes that have the "
+        "first.",
     )
-    tolerations: tuple[Toleration, ...] | None = Field(None, description="Instead of the profile's.")
-    gpus: int = Field(1, ge=1, description="GPUs of one Trainer.")
+    tolerations: tuple[Toleration, ...] | None = Field(
+        None, description="Tolerations of the nodes' taints, instead of the profile's."
+    )
+    gpus: int = Field(1, ge=1, description="Number of GPUs of one Trainer.")
     cpus: float | None = Field(None, gt=0, description="Cores that a pod gets, instead of the profile's.")
-    memory_gb: float | None = Field(None, gt=0, description="Memory that a pod gets, likewise.")
-    spot: bool = Field(False, description="Spot nodes: cheaper, and taken away at any time.")
+    memory_gb: float | None = Field(
+        None, gt=0, description="Memory that a pod gets, in 10**9 bytes, instead of the profile's."
+    )
+    spot: bool = Field(
+        False, description="Whether to use spot nodes, which are cheaper and may be taken away at any time."
+    )
 
 
 class Pool(BaseModel):
-    """A pool as Trainers use it.
+    """A node pool in which Trainers run.
 
     Attributes:
-        name: In the recipe.
-        profile: What its nodes have, the recipe's changes included.
-        gpus: GPUs of one Trainer.
-        spot: Whether they are spot nodes.
+        name: The name of the pool in the recipe.
+        profile: The properties of its nodes, with the recipe's changes.
+        gpus: The number of GPUs of one Trainer.
+        spot: Whether the nodes are spot nodes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,17 +88,21 @@ class Pool(BaseModel):
 
 @functools.cache
 def pool_profiles() -> dict[str, PoolProfile]:
-    """The profiles of pools.yaml, by name."""
+    """Returns the profiles of pools.yaml, by name."""
     text = resources.files("pipeline.recipe").joinpath("pools.yaml").read_text(encoding="utf-8")
     return {name: PoolProfile.model_validate(tree) for name, tree in yaml.safe_load(text).items()}
 
 
 def make_pool(name: str, own: dict[str, PoolSection]) -> Pool:
-    """The pool of a name: the recipe's own, or a profile as it is.
+    """Returns the pool of a name: the recipe's own pool, or a profile as it is.
+
+    Args:
+        name: The name of the pool.
+        sections: The pools that the recipe defines, by name.
 
     Raises:
-        ValueError: There is none of the name, its profile is unknown, no label leads to its nodes, or it
-            cannot be had as spot nodes.
+        ValueError: If there is no pool of the name, its profile is unknown, no label leads to its nodes, or it is not
+            available as spot nodes.
     """
     profiles = pool_profiles()
     if name not in own and name not in profiles:

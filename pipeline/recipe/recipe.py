@@ -33,12 +33,12 @@ def _absolute(path: str) -> str:
 
 
 class Recipe(Section):
-    """What is read, trained, averaged, compressed, assembled, blessed and pushed."""
+    """Everything that decides what a run reads, trains, averages, compresses, assembles, blesses and pushes."""
 
     name: str = Field(
         pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
         max_length=60,
-        description="Of the pipeline: lower-case letters, digits and hyphens.",
+        description="Name of the pipeline: lower-case letters, digits and hyphens.",
     )
     data: DataSection
     variants: tuple[VariantName, ...] = Field(
@@ -48,7 +48,7 @@ class Recipe(Section):
     )
     training: TrainingConfig = TrainingConfig()
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
-        default_factory=dict, description="Keys of `training` that differ for a variant."
+        default_factory=dict, description="Keys of `training` that differ for a variant, by variant."
     )
     halving: HalvingSection = HalvingSection()
     averaging: AveragingConfig = AveragingConfig()
@@ -61,16 +61,16 @@ class Recipe(Section):
     kubernetes: KubernetesSection = KubernetesSection()
 
     def training_of(self, variant: Architecture) -> TrainingConfig:
-        """The training section with the variant's overrides."""
+        """Returns the training section of a variant, with its overrides."""
         override = self.training_overrides.get(variant, {})
         return TrainingConfig.model_validate({**self.training.model_dump(), **override})
 
     def spec_of(self, variant: Architecture) -> ModelSpec:
-        """The model that is trained of a variant."""
+        """Returns the model that is trained for a variant."""
         return ModelSpec(variant, self.data.num_classes)
 
     def with_absolute_paths(self) -> "Recipe":
-        """The same, with what counts from the current directory spelt out; addresses with a scheme stay."""
+        """Returns the recipe with relative paths made absolute; addresses with a scheme stay as they are."""
         data = self.data.model_copy(
             update={
                 "train": tuple(map(_absolute, self.data.train)),

@@ -1,4 +1,4 @@
-"""The reference of recipes, docs/recipes.md, made of the models that check them: `make docs`."""
+"""Makes docs/recipes.md, the reference of recipes, from the models that check them: `make docs`."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ _BOUNDS = {annotated_types.Ge: "≥", annotated_types.Gt: ">", annotated_types.L
 
 
 def recipe_reference() -> str:
-    """The page as Markdown: a table a section, a line a key with type, bounds, default and meaning."""
+    """Returns the page as Markdown: a table per section, a line per key with type, bounds, default and meaning."""
     top = {name: field for name, field in Recipe.model_fields.items() if _section(field) is None}
     parts = [_HEAD, _table(Recipe, top)]
     for name, field in Recipe.model_fields.items():
@@ -40,7 +40,7 @@ def recipe_reference() -> str:
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a key that is a section of its own."""
+    """Returns the model of a key that is a section of its own."""
     annotation = field.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
@@ -67,7 +67,7 @@ def _table(model: type[BaseModel], fields: dict[str, FieldInfo]) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """A type as a user of YAML would say it."""
+    """Returns the name of a type as a user of YAML would say it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _type(arguments[0])

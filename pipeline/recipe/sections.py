@@ -1,5 +1,7 @@
-"""The small sections of a recipe; training and averaging stand with the code that they configure, `beam` and
-`kubernetes` in files of their own.
+"""The small sections of a recipe.
+
+The sections training and averaging are defined beside the code that they configure; `beam` and `kubernetes` have files
+of their own.
 """
 
 from typing import Annotated, Any
@@ -12,13 +14,13 @@ from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, and without keys that nobody reads."""
+    """A part of a recipe: immutable, and an unknown key is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSection(Section):
-    """Which files are read and how they are split (paper, 1.1)."""
+    """The files that are read, and how they are split (paper, section 1.1)."""
 
     train: tuple[FilePattern, ...] = Field(
         (), description="Patterns of files that are all trained on; {SPAN} allowed."
@@ -28,19 +30,20 @@ class DataSection(Section):
         alias="validate",
         description="Patterns of files of which some are the eval split and the others are trained on.",
     )
-    eval_files: int = Field(60, ge=1, description="Validate files that become the eval split.")
+    eval_files: int = Field(60, ge=1, description="Number of validate files that become the eval split.")
     eval_share: float = Field(
         0.1,
         gt=0,
         lt=1,
-        description="Largest share of the validate files that does; small data sets keep the rest.",
+        description="Largest share of the validate files that becomes the eval split, for small data sets.",
     )
     holdout_files: Annotated[int, Field(ge=0)] | tuple[FilePattern, ...] = Field(
         0,
-        description="Validate files that become the holdout, at most eval_share of them, or patterns of files that do. "
-        "Nothing is trained or chosen on the holdout: its GAP is what to expect of other videos, and blesses.",
+        description="Number of validate files that become the holdout, at most eval_share of them, or "
+        "patterns of the holdout's files. Nothing is trained or chosen on the holdout, so its GAP "
+        "is what to expect on other videos; it decides the blessing.",
     )
-    seed: int = Field(0, ge=0, description="Of the choice of the eval files and of the holdout.")
+    seed: int = Field(0, ge=0, description="Seed of the random choice of the eval files and of the holdout.")
     num_classes: int = Field(
         NUM_CLASSES,
         ge=TOP_K,
@@ -64,22 +67,22 @@ class DataSection(Section):
     )
     licence: str = Field(
         "CC BY 4.0 (YouTube-8M, Google LLC, https://research.google.com/youtube8m/)",
-        description="Of the data; the model card states it.",
+        description="Licence of the data, which the model card states.",
     )
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """All patterns of files that are read."""
+        """The patterns of all files that are read."""
         return (*self.train, *self.validate_, *self.holdout_patterns)
 
     @property
     def holdout_patterns(self) -> tuple[str, ...]:
-        """Patterns of the holdout; none where it is a number of validate files, or where there is none."""
+        """The patterns of the holdout's files; empty if the holdout is a number of validate files, or absent."""
         return () if isinstance(self.holdout_files, int) else self.holdout_files
 
     @property
     def judging_split(self) -> str:
-        """The split that candidates are judged on: the holdout or, without one, the one that chooses."""
+        """The split that candidates are judged on: `holdout` or, without a holdout, `eval`."""
         return "holdout" if self.holdout_files else "eval"
 
     @field_validator("holdout_files", mode="before")
@@ -95,7 +98,7 @@ class DataSection(Section):
 
 
 class HalvingSection(Section):
-    """The stop rule: what is larger than another variant and worse at half of its steps is not trained to the end."""
+    """The stop rule: a variant that is larger and worse than another after half of its steps is stopped."""
 
     enabled: bool = Field(
         False,
@@ -110,7 +113,7 @@ class HalvingSection(Section):
 
 
 class CompressionSection(Section):
-    """Float16 storage of the four big tensors (paper, 2.2)."""
+    """The storage of the four big tensors as float16 (paper, section 2.2)."""
 
     tolerance: float = Field(
         1e-4,
@@ -120,7 +123,7 @@ class CompressionSection(Section):
 
 
 class EnsembleSection(Section):
-    """The choice of members and weights (paper, 2.3)."""
+    """The choice of the ensemble's members and weights (paper, section 2.3)."""
 
     limit_mib: float = Field(
         1024, gt=0, description="Largest size of the whole model, in MiB of 2**20 bytes."
@@ -133,18 +136,18 @@ class EnsembleSection(Section):
 
 
 class BlessingSection(Section):
-    """What a candidate must reach to be pushed."""
+    """The conditions under which a candidate is pushed."""
 
     gap_floor: float = Field(
         0.0, ge=0, le=1, description="Least GAP on the holdout or, without one, on the eval split."
     )
     max_gap_drop: float = Field(
-        0.001, ge=0, le=1, description="How far its GAP may lie below that of the model served now."
+        0.001, ge=0, le=1, description="How far the GAP may be below that of the model served now."
     )
 
 
 class PushSection(Section):
-    """Where a blessed model goes."""
+    """The place that a blessed model is pushed to."""
 
     directory: FileAddress = Field(
         description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
@@ -152,6 +155,6 @@ class PushSection(Section):
 
 
 class ServingSection(Section):
-    """How the model is served."""
+    """The settings of the served model."""
 
     model_name: str = Field("yt8m", pattern=r"^[A-Za-z0-9_-]+$", description="Name that requests ask for.")

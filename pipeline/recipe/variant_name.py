@@ -1,4 +1,4 @@
-"""A variant as a recipe writes it."""
+"""The type of a variant in a recipe."""
 
 from typing import Annotated, Any
 
@@ -18,4 +18,4 @@ def _variant(value: Any) -> Architecture:
 
 
 VariantName = Annotated[Architecture, BeforeValidator(_variant), PlainSerializer(str)]
-"""An architecture, written by its name, such as K24-H1440, in YAML."""
+"""An architecture, which YAML writes as its name, such as K24-H1440."""

@@ -1,6 +1,7 @@
-"""The one argument of the backend's own programs that holds a whole pipeline.
+"""Checks the one argument of the backend's own programs that holds a whole pipeline.
 
-Linux takes 128 KiB in one argument, the zero at its end included. What tasks are given is checked when a file is read.
+Linux takes 128 KiB in one argument, the zero at its end included. The arguments of the tasks themselves are checked
+when a file is read.
 """
 
 import json
@@ -14,13 +15,17 @@ from trainer.base.errors import UserError
 
 
 def check_root_argument(root: pipeline_spec_pb2.ComponentSpec, backend: Backend) -> str | None:
-    """Whether the root driver can be given the graph of all tasks.
+    """Checks whether the root driver can be given the graph of all tasks.
+
+    Args:
+        root: The root component of the pipeline, with its graph.
+        backend: The version of the backend.
 
     Returns:
-        That it is given it in a file, for a person to know; None if it is given it as an argument.
+        A line for people that says that the graph is given in a file; None if it is given as an argument.
 
     Raises:
-        UserError: If it can be given it in no way.
+        UserError: If it can be given in neither way.
     """
     plain = json_format.MessageToDict(root)
     size = len(json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode())

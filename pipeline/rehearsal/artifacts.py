@@ -1,4 +1,4 @@
-"""Artifacts as the backend's metadata store hands them on, and the addresses of those to come.
+"""The artifacts of a rehearsal, as the backend's metadata store hands them on, and the addresses of new ones.
 
 Source: kubeflow/pipelines, backend/src/v2: driver/driver.go (provisionOutputs), metadata/converter.go,
 component/launcher_v2.go (mergeRuntimeArtifacts).
@@ -22,16 +22,16 @@ Artifact = pipeline_spec_pb2.RuntimeArtifact
 
 
 class OutputError(Exception):
-    """What a container says of its outputs is nothing that the launcher accepts."""
+    """A container wrote something about its outputs that the launcher does not accept."""
 
 
 class ArtifactStore:
     """The artifacts of a run so far.
 
     Args:
-        metadata: Keeps them, with those of other runs.
-        pipeline: Whose run it is; executions of others are not taken from the cache.
-        pipeline_root: Address below which the backend would keep them, such as gs://bucket/root.
+        metadata: The store that keeps them, together with those of other runs.
+        pipeline: The name of the pipeline; the executions of other pipelines are not taken from the cache.
+        pipeline_root: The address below which the backend would keep them, such as gs://bucket/root.
     """
 
     def __init__(self, metadata: MetadataStore, pipeline: str, pipeline_root: str) -> None:
@@ -46,9 +46,9 @@ class ArtifactStore:
         """Takes in the outputs of a task that has succeeded.
 
         Args:
-            task: Its name.
+            task: The name of the task.
             artifacts: The outputs by key.
-            fingerprint: Under which the cache is to find them; None for a task that is not cached.
+            fingerprint: The fingerprint under which the cache is to find them; None for a task that is not cached.
 
         Raises:
             OutputError: If their metadata have a null, which the store cannot hold.
@@ -64,9 +64,9 @@ class ArtifactStore:
             self._metadata.put_execution(self._pipeline, fingerprint, ids)
 
     def reuse(self, task: str, fingerprint: str) -> dict[str, Artifact] | None:
-        """Makes the outputs of an earlier execution those of a task; None if there was none.
+        """Makes the outputs of an earlier execution those of a task; returns None if there was none.
 
-        Whether they are still where they were is not looked at, as on the backend.
+        As on the backend, nobody looks whether they are still where they were.
         """
         found = self._metadata.cached_outputs(self._pipeline, fingerprint)
         if found is None:
@@ -79,7 +79,7 @@ class ArtifactStore:
         return made
 
     def inputs(self, task: Task) -> dict[str, pipeline_spec_pb2.ArtifactList]:
-        """A task's input artifacts, by key."""
+        """Returns a task's input artifacts by key."""
         return {
             key: pipeline_spec_pb2.ArtifactList(
                 artifacts=[
@@ -103,12 +103,12 @@ class ArtifactStore:
 
 
 def provision_outputs(task: Task, task_root: str, backend: Backend) -> dict[str, Artifact]:
-    """A task's outputs before it runs, by key: where they are to be written, and the launcher's log.
+    """Returns a task's outputs before it runs, by key, with the addresses to write to and the launcher's log.
 
     Args:
-        task: Whose.
-        task_root: Directory of this execution alone.
-        backend: Which one hands them out.
+        task: The task.
+        task_root: The directory of this execution alone.
+        backend: The version of the backend.
     """
     outputs = {
         key: Artifact(uri=posixpath.join(task_root, key), type=definition.artifact_type)
@@ -129,15 +129,15 @@ def provision_outputs(task: Task, task_root: str, backend: Backend) -> dict[str,
 def merged_outputs(
     outputs: dict[str, Artifact], executor_output: str | None, run_root: str
 ) -> dict[str, Artifact]:
-    """The outputs as the launcher records them.
+    """Returns the outputs as the launcher records them.
 
     Args:
-        outputs: Of `provision_outputs`.
+        outputs: The outputs that `provision_outputs` returned.
         executor_output: The JSON that the container has written; None if it has written none.
-        run_root: Under which every address must be.
+        run_root: The address below which every output must be.
 
     Raises:
-        OutputError: If it is no ExecutorOutput, or an address is elsewhere.
+        OutputError: If the JSON is no ExecutorOutput, or an address is elsewhere.
     """
     try:
         tree = json.loads(executor_output or "{}")
@@ -163,7 +163,7 @@ def merged_outputs(
 
 
 def _as_stored(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Numbers stay, truth values become numbers, lists and structures are wrapped."""
+    """Returns metadata as the store keeps them: booleans become numbers, lists and structures are wrapped."""
 
     def stored(key: str, value: Any) -> Any:
         match value:

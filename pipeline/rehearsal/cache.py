@@ -1,4 +1,4 @@
-"""What the backend's driver takes for the same execution of a task.
+"""Decides, as the backend's driver does, whether two executions of a task are the same.
 
 Source: kubeflow/pipelines, backend/src/v2: driver/cache.go, cacheutils/cache.go; api/v2alpha1/cache_key.proto.
 """
@@ -16,18 +16,18 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 def cache_key(
     given: pipeline_spec_pb2.ExecutorInput, image: str, command: Sequence[str], claims: Sequence[str]
 ) -> dict[str, Any]:
-    """All that counts: the ids of the input artifacts, the parameters, the outputs' types, and the container.
+    """Returns all that counts: the ids of the input artifacts, the parameters, the outputs' types, and the container.
 
-    What lies at the inputs' addresses, where the outputs go, and the resources do not count.
+    The content of the inputs, the addresses of the outputs, and the resources do not count.
 
     Args:
-        given: What the container would be given.
-        image: Its image.
-        command: Its command and arguments, with their placeholders.
-        claims: Names of its volumes' claims; none for a backend to which they do not count.
+        given: The ExecutorInput that the container would be given.
+        image: The image of the container.
+        command: The command and arguments of the container, with their placeholders.
+        claims: The names of the claims of its volumes; none for a backend to which they do not count.
 
     Returns:
-        A CacheKey in protobuf's JSON form, in which nothing that is empty is said.
+        A CacheKey in protobuf's JSON form, in which empty fields are left out.
     """
     plain = json_format.MessageToDict(given)
     inputs, outputs = plain.get("inputs", {}), plain.get("outputs", {})
@@ -48,12 +48,12 @@ def cache_key(
 
 
 def fingerprint(key: dict[str, Any]) -> str:
-    """The SHA-256 of a cache key, in hexadecimal, as the driver forms it."""
+    """Returns the SHA-256 of a cache key in hexadecimal, as the driver computes it."""
     return hashlib.sha256(_as_go_writes(key).encode()).hexdigest()
 
 
 def _as_go_writes(value: Any) -> str:
-    """JSON to the byte as Go's encoding/json writes it."""
+    """Returns JSON with the same bytes as Go's encoding/json."""
     match value:
         case dict():
             fields = (f"{_as_go_writes(name)}:{_as_go_writes(value[name])}" for name in sorted(value))

@@ -1,4 +1,4 @@
-"""A compiled file, read as strictly as the backend's API server reads it."""
+"""Reads a compiled file as strictly as the backend's API server does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class CompiledFile:
-    """The two documents as the backend's messages.
+    """The two documents of a compiled file as the backend's messages.
 
     Attributes:
         package: The file.
-        spec: PipelineSpec.
-        executors: Its deploymentSpec's, by label.
-        volumes: By label of an executor, where its pod sees volumes: path to the volume's claim.
+        spec: The PipelineSpec.
+        executors: The executors of its deploymentSpec, by label.
+        volumes: The claim of each volume, by the path at which a pod sees it, by the label of the executor.
     """
 
     package: Package
@@ -30,12 +30,12 @@ class CompiledFile:
 
     @property
     def mounts(self) -> dict[str, str]:
-        """Where any pod sees volumes: path to the volume's claim."""
+        """The claim of each volume of any pod, by the path at which the pod sees it."""
         return {path: claim for mounts in self.volumes.values() for path, claim in mounts.items()}
 
     @classmethod
     def read(cls, path: str) -> "CompiledFile":
-        """Reads and checks what `yt8m compile` wrote.
+        """Reads and checks the file that `yt8m compile` wrote.
 
         Raises:
             UserError: If it is no such file, or the backend would refuse it.

@@ -1,4 +1,4 @@
-"""The tasks of a pipeline, and which waits for which."""
+"""Reads the tasks of a pipeline, and which waits for which."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from pipeline.rehearsal.compiled_file import CompiledFile
 from trainer.base.errors import UserError
 
 WHOLE_INPUT = "{{$}}"
-"""In a command, stands for the ExecutorInput as JSON."""
+"""The placeholder in a command that stands for the ExecutorInput as JSON."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the backend makes of one task.
+    """One task as the backend sees it.
 
     Attributes:
-        name: Its id.
+        name: The id of the task.
         spec: Its inputs and retry policy.
         component: The types of its parameters and artifacts.
-        container: Its image, and what it runs, with placeholders.
-        claims: Of the volumes that its pod mounts.
-        upstream: The tasks that must have succeeded before.
+        container: Its image and command, with placeholders.
+        claims: The claims of the volumes that its pod mounts.
+        upstream: The tasks that must have succeeded before it begins.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Task:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Its container's command and arguments."""
+        """The command and arguments of its container."""
         return (*self.container.command, *self.container.args)
 
 
 def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
-    """The tasks in an order in which they could run one after the other.
+    """Returns the tasks in an order in which they can run one after the other.
 
-    The order is the same whenever a file is read: tasks that could stand in either order stand in that of their names,
-    as the backend's own compiler takes them.
+    The order is the same whenever a file is read: tasks that can stand in either order are sorted by name, as in
+    the backend's own compiler.
 
     Raises:
-        UserError: If there is something that this project's pipelines do not have and a rehearsal does not know:
-            conditions, loops, pipelines in pipelines, importers, exit handlers, placeholders other than {{$}} in
-            commands.
+        UserError: If the pipeline has something that a rehearsal does not know, because this project's pipelines do not
+            have it: conditions, loops, pipelines in pipelines, importers, exit handlers, placeholders other than
+            {{$}} in commands.
     """
     # Maps of protobuf have no order of their own.
     tasks = {name: _task(name, spec, compiled) for name, spec in sorted(compiled.spec.root.dag.tasks.items())}

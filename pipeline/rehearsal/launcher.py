@@ -1,4 +1,4 @@
-"""One task from its start to its end: what the backend's driver and launcher do around its container."""
+"""Runs one task from its start to its end: what the backend's driver and launcher do around its container."""
 
 import errno
 import logging
@@ -31,16 +31,16 @@ from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.retries import Retries
 
 _WRONG_INPUT = 2
-"""Exit code of `pipeline.kubeflow.entry_point`."""
+"""The exit code of `pipeline.kubeflow.entry_point` for a wrong input."""
 
 _POD_DELETED = -signal.SIGTERM
-"""Kubernetes asks the containers of a pod that it takes away to end; a rehearsal's user does so with `kill PID`."""
+"""The exit code of a container whose pod is taken away; a user of a rehearsal causes it with `kill PID`."""
 
 _logger = logging.getLogger("yt8m.rehearse")
 
 
 class _AttemptError(Exception):
-    """An attempt failed: why, and with which exit code."""
+    """An attempt failed: the reason, and the exit code."""
 
     def __init__(self, reason: str, code: int) -> None:
         super().__init__(reason)
@@ -52,15 +52,15 @@ class Launcher:
     """Runs the tasks of one run.
 
     Attributes:
-        backend: Whose part this plays.
-        run: Which.
-        directory: Of its artifacts and logs.
-        pipeline_root: Address that the directory's parent stands for, such as gs://bucket/root/pipeline.
-        store: Receives the outputs.
-        processes: Start the commands.
+        backend: The version of the backend whose part this plays.
+        run: The run.
+        directory: The directory of the run's artifacts and logs.
+        pipeline_root: The address that the directory's parent stands for, such as gs://bucket/root/pipeline.
+        store: The store that receives the outputs.
+        processes: Starts the commands.
         cache: Whether a task that has been done is not done again, if its caching options allow it.
-        retry_policy: Of the workflow controller; None to start no task again.
-        longest_wait: Seconds that a retry waits at most, whatever the policy says.
+        retry_policy: The policy of the workflow controller; None to start no task again.
+        longest_wait: The most seconds that a retry waits, whatever the policy says.
     """
 
     backend: Backend
@@ -74,7 +74,7 @@ class Launcher:
     longest_wait: float
 
     def perform(self, task: Task) -> Outcome:
-        """Runs a task whose inputs are there, and again when it fails and its policy says so.
+        """Runs a task whose inputs are there, and runs it again when it fails and its policy says so.
 
         Raises:
             StoppedError: If the rehearsal is being stopped.
@@ -97,7 +97,7 @@ class Launcher:
         return self._attempts(task, given, outputs, known)
 
     def _fingerprint(self, task: Task, given: pipeline_spec_pb2.ExecutorInput) -> str | None:
-        """What the cache knows the task by; None where it is not cached."""
+        """Returns the fingerprint by which the cache knows the task; None if it is not cached."""
         if not self.cache or not task.spec.caching_options.enable_cache:
             return None
         claims = task.claims if self.backend.caches_by_claim else ()
@@ -141,7 +141,10 @@ class Launcher:
             self.processes.sleep(shown)
 
     def _again(self, task: Task, attempts: int, seconds: float, code: int) -> tuple[float | None, str]:
-        """Seconds until a failed task starts again, or None and, where its policy seems to say otherwise, why not."""
+        """Returns the seconds until a failed task starts again, or None if it does not.
+
+        Where its policy seems to say otherwise, the second value says why it does not.
+        """
         if self.retry_policy is None:
             return None, ""
         deleted = code == _POD_DELETED

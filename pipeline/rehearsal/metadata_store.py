@@ -1,4 +1,4 @@
-"""The artifacts and executions of all rehearsals under one root, which the backend keeps in ML Metadata."""
+"""Keeps the artifacts and executions of all rehearsals under one root, as the backend does in ML Metadata."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from trainer.base.errors import UserError
 
 FILE = "_metadata.sqlite"
-"""Below a rehearsal's root; no pipeline is called so."""
+"""The name of the store's file below a rehearsal's root; no pipeline can have this name."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS artifact (id INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT NOT NULL);
@@ -27,7 +27,7 @@ class MetadataStore:
     An artifact is a RuntimeArtifact in protobuf's JSON form. Several rehearsals may use a store at the same time.
 
     Args:
-        root: Directory of the rehearsals; it must exist.
+        root: The directory of the rehearsals; it must exist.
 
     Raises:
         UserError: If its file is no such store.
@@ -44,13 +44,13 @@ class MetadataStore:
             ) from error
 
     def put_artifact(self, artifact: Mapping[str, Any]) -> int:
-        """Takes in an artifact; its id, which no other one has."""
+        """Stores an artifact, and returns its id, which no other artifact has."""
         with self._connected() as connection:
             made = connection.execute("INSERT INTO artifact (content) VALUES (?)", (json.dumps(artifact),))
             return made.lastrowid or 0
 
     def put_execution(self, pipeline: str, fingerprint: str, outputs: Mapping[str, int]) -> None:
-        """Remembers an execution that succeeded, by the ids of its output artifacts."""
+        """Stores an execution that succeeded, with the ids of its output artifacts."""
         with self._connected() as connection:
             connection.execute(
                 "INSERT INTO execution (pipeline, fingerprint, outputs) VALUES (?, ?, ?)",
@@ -58,7 +58,10 @@ class MetadataStore:
             )
 
     def cached_outputs(self, pipeline: str, fingerprint: str) -> dict[str, tuple[int, dict[str, Any]]] | None:
-        """The newest execution of a fingerprint: by output key the artifact's id and itself; None for none."""
+        """Returns the outputs of the newest execution of a fingerprint, or None if there is none.
+
+        Each output is the artifact's id and the artifact, by the output's key.
+        """
         with self._connected() as connection:
             found = connection.execute(
                 "SELECT outputs FROM execution WHERE pipeline = ? AND fingerprint = ? ORDER BY id DESC LIMIT 1",
@@ -71,7 +74,7 @@ class MetadataStore:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """A connection of this thread's own, whose changes are all there in the end, or none."""
+        """Opens a connection for this thread, whose changes are committed together at the end or not at all."""
         with contextlib.closing(sqlite3.connect(self._path, timeout=60)) as connection, connection:
             yield connection
 

@@ -1,4 +1,4 @@
-"""What became of a rehearsal and of each of its tasks."""
+"""The results of a rehearsal and of each of its tasks."""
 
 import dataclasses
 import os
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 LOGS_DIRECTORY = "_logs"
-"""Below the directory of a run; no task is called so."""
+"""The subdirectory of a run's directory for logs; no task can have this name."""
 
 State = Literal["succeeded", "cached", "failed", "not run"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one task.
+    """The result of one task.
 
     Attributes:
-        state: `cached` when an earlier run under the same root had done the same, and it was not done again.
-        attempts: How often it was started.
-        seconds: From the first start to the end, waits included.
-        bytes_downloaded: What the backend's launcher would have copied into its pods.
-        outputs: Output key: where its content is.
-        reason: Why it failed.
+        state: `succeeded`, `failed`, `not run`, or `cached` if an earlier run under the same root had done the same.
+        attempts: How often the task was started.
+        seconds: The seconds from the first start to the end, waits included.
+        bytes_downloaded: The bytes that the backend's launcher would have copied into the task's pods.
+        outputs: The place of each output's content, by the output's key.
+        reason: Why the task failed; None otherwise.
         wrong_input: Whether it failed because of what it was given.
-        log: All that its processes printed; none for a task without.
+        log: The file with all that its processes printed; None for a task without processes.
     """
 
     state: State
@@ -39,13 +39,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A run that has ended.
+    """A rehearsal that has ended.
 
     Attributes:
-        pipeline: The pipeline's name.
-        run_id: As the tasks saw it.
-        directory: Of the run's artifacts and logs.
-        tasks: In an order in which they could run.
+        pipeline: The name of the pipeline.
+        run_id: The id of the run that the tasks saw.
+        directory: The directory of the run's artifacts and logs.
+        tasks: The outcome of each task, in an order in which they can run.
     """
 
     pipeline: str
@@ -55,21 +55,21 @@ class Rehearsal:
 
     @property
     def logs(self) -> str:
-        """Directory of the tasks' logs."""
+        """The directory of the tasks' logs."""
         return os.path.join(self.directory, LOGS_DIRECTORY)
 
     @property
     def failures(self) -> dict[str, Outcome]:
-        """The tasks that failed."""
+        """The tasks that failed, with their outcomes."""
         return {name: outcome for name, outcome in self.tasks.items() if outcome.state == "failed"}
 
     @property
     def bytes_downloaded(self) -> int:
-        """By all tasks."""
+        """The bytes that were downloaded by all tasks."""
         return sum(outcome.bytes_downloaded for outcome in self.tasks.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as plain values."""
+        """Returns everything as plain values."""
         return {
             "pipeline": self.pipeline,
             "run_id": self.run_id,
@@ -80,7 +80,7 @@ class Rehearsal:
         }
 
     def table(self) -> str:
-        """The tasks with their times and bytes."""
+        """Returns the tasks with their times and bytes as a table of text."""
         width = max(map(len, ("task", *self.tasks)))
         lines = [f"{'task':<{width}}  {'state':<9}  {'attempts':>8}  {'seconds':>8}  {'downloaded':>14}"]
         for name, outcome in self.tasks.items():

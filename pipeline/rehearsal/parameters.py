@@ -1,4 +1,4 @@
-"""Parameters: those of a run, and what each task gets of them."""
+"""The parameters of a run, and what each task gets of them."""
 
 import datetime
 import json
@@ -24,7 +24,7 @@ _KINDS = {
     _Type.LIST: "list_value",
     _Type.STRUCT: "struct_value",
 }
-"""What a parameter of each type is."""
+"""The field of a Value that holds a parameter of each type."""
 
 
 def _now() -> str:
@@ -36,10 +36,10 @@ class Run:
     """One run of a pipeline.
 
     Attributes:
-        pipeline: The pipeline's name.
-        parameters: Of the pipeline, by name.
-        id: New for every run.
-        created: RFC 3339, UTC.
+        pipeline: The name of the pipeline.
+        parameters: The values of the pipeline's parameters, by name.
+        id: The id of the run, a new one for every run.
+        created: The time of its start in RFC 3339, UTC.
     """
 
     pipeline: str
@@ -49,11 +49,11 @@ class Run:
 
 
 def run_parameters(package: Package, settings: Sequence[str]) -> dict[str, Value]:
-    """The pipeline's parameters: their defaults, and what a run says otherwise.
+    """Returns the values of the pipeline's parameters: their defaults, or what a run sets.
 
     Args:
         package: The compiled pipeline.
-        settings: `name=value` each; lists and structures as JSON.
+        settings: Texts of the form `name=value`; lists and structures are JSON.
 
     Raises:
         UserError: If there is no such parameter, a value is of another type, or all together take too many bytes.
@@ -64,7 +64,7 @@ def run_parameters(package: Package, settings: Sequence[str]) -> dict[str, Value
 
 
 def task_parameters(task: Task, run: Run) -> dict[str, Value]:
-    """What a task's container gets.
+    """Returns the parameters that a task's container gets.
 
     Raises:
         UserError: If a value is of another type than its parameter, a placeholder is not known, or one is missing.
@@ -88,7 +88,7 @@ def task_parameters(task: Task, run: Run) -> dict[str, Value]:
 
 
 def _constant(value: Value, task: Task, run: Run) -> Value:
-    """The value, or what it stands for where it is a placeholder and nothing else."""
+    """Returns the value, or what it stands for if it is a placeholder and nothing else."""
     placeholders = {
         "{{$.pipeline_job_name}}": run.pipeline,
         "{{$.pipeline_job_resource_name}}": f"{run.pipeline}-{run.id[:5]}",

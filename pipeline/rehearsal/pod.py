@@ -1,4 +1,4 @@
-"""What the launcher does in a task's pod before and after its command: downloads, logs, outputs, and why it failed."""
+"""Does what the launcher does in a task's pod before and after its command: downloads, logs, outputs, reasons."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from pipeline.rehearsal.artifacts import Artifact
 
 
 def publish(log: str, begin: int, address: str) -> None:
-    """Puts what an attempt has printed where the launcher uploads it to."""
+    """Copies what an attempt has printed to the place that the launcher uploads it to."""
     os.makedirs(os.path.dirname(address), exist_ok=True)
     with open(log, "rb") as source, open(address, "wb") as target:
         source.seek(begin)
@@ -20,7 +20,7 @@ def publish(log: str, begin: int, address: str) -> None:
 
 
 def download(given: pipeline_spec_pb2.ExecutorInput, directory: str) -> int:
-    """Copies what lies at the inputs' addresses, as the launcher does before a container starts; their bytes."""
+    """Copies the content of the inputs, as the launcher does before a container starts; returns its bytes."""
     total = 0
     for key, entry in given.inputs.artifacts.items():
         for number, artifact in enumerate(entry.artifacts):
@@ -40,7 +40,7 @@ def download(given: pipeline_spec_pb2.ExecutorInput, directory: str) -> int:
 
 
 def contents(artifacts: dict[str, Artifact]) -> dict[str, str]:
-    """Where a person finds what the outputs hold."""
+    """Returns the places where a person finds the content of the outputs."""
     found = {key: json_format.MessageToDict(artifact.metadata) for key, artifact in artifacts.items()}
     return {
         key: metadata.get(PAYLOAD, artifacts[key].uri)
@@ -50,7 +50,7 @@ def contents(artifacts: dict[str, Artifact]) -> dict[str, str]:
 
 
 def reason_of(task: str, code: int, log: str, begin: int) -> str:
-    """The entry point's one line; what is known where the process did not come to write it."""
+    """Returns the entry point's one line or, if the process did not come to write it, what is known."""
     with open(log, "rb") as file:
         file.seek(begin)
         # The first line is the process' id.

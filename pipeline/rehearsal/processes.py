@@ -1,4 +1,4 @@
-"""The processes in which tasks run, each with its children in a group that ends with it."""
+"""Runs the processes of tasks, each with its children in a process group that ends with it."""
 
 import contextlib
 import os
@@ -29,12 +29,12 @@ class Processes:
         """Runs a command to its end.
 
         Args:
-            command: Its `python` is the one that runs this.
-            directory: Where.
-            log: Receives a line with the process' id, then all that it prints.
+            command: The command; its `python` is the interpreter that runs this process.
+            directory: The working directory of the command.
+            log: The file that gets a line with the process' id, then all that the process prints.
 
         Returns:
-            The exit code; the negative number of the signal that killed it.
+            The exit code, or the negative number of the signal that killed the process.
 
         Raises:
             StoppedError: If `stop` was called meanwhile.
@@ -64,12 +64,12 @@ class Processes:
         return code
 
     def sleep(self, seconds: float) -> None:
-        """Waits; StoppedError if `stop` is called meanwhile."""
+        """Waits for so many seconds; raises StoppedError if `stop` is called meanwhile."""
         if self._stopping.wait(seconds):
             raise StoppedError
 
     def stop(self) -> None:
-        """Ends everything that runs: asks first, and kills what has not ended ten seconds later."""
+        """Ends everything that runs: it asks first, and kills what has not ended ten seconds later."""
         with self._lock:
             self._stopping.set()
             running = [*self._running]

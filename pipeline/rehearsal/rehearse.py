@@ -36,22 +36,22 @@ def rehearse(
     retry_policy: ControllerRetryPolicy | None = None,
     longest_wait: float = 5,
 ) -> Rehearsal:
-    """Runs a compiled pipeline here.
+    """Runs a compiled pipeline on this machine.
 
     Args:
         compiled: The pipeline.
-        root: Local directory in the place of the pipeline's root; a run gets a directory of its own in it, and all
-            share its metadata and cache.
-        parameters: Of the pipeline, by name; see `run_parameters`.
+        root: The local directory that takes the place of the pipeline's root. A run gets a directory of its own in it,
+            and all runs share its metadata and cache.
+        parameters: The values of the pipeline's parameters, by name; see `run_parameters`.
         backend: The version of Kubeflow Pipelines whose part is played.
-        max_parallel: Tasks at the same time.
-        cache: Whether a task that an earlier run has done is not done again, where the file allows it.
+        max_parallel: The most tasks at the same time.
+        cache: Whether a task that an earlier run has done is not done again, if the file allows it.
         retry: Whether failed tasks start again, as their policies say.
-        retry_policy: Of the cluster's workflow controller; None for the one that comes with the backend.
-        longest_wait: Seconds that a retry waits at most, whatever its policy says.
+        retry_policy: The policy of the cluster's workflow controller; None for the default of the backend.
+        longest_wait: The most seconds that a retry waits, whatever its policy says.
 
     Returns:
-        What became of the tasks. After the first failure no further one is started.
+        The outcomes of the tasks. After the first failure no further task is started.
 
     Raises:
         UserError: If the pipeline cannot be run here.
@@ -100,7 +100,7 @@ def rehearse(
 def _in_order(
     tasks: Mapping[str, Task], start: Callable[[Task], Future[Outcome]], max_parallel: int
 ) -> dict[str, Outcome]:
-    """Starts tasks when those before them are done, and none after one has failed (Argo's failFast)."""
+    """Starts each task when those before it are done, and none after one has failed (Argo's failFast)."""
     outcomes: dict[str, Outcome] = {}
     running: dict[Future[Outcome], str] = {}
     waiting = dict(tasks)
@@ -134,7 +134,7 @@ def _check_runs_here(task: Task, run: Run, mounts: Mapping[str, str]) -> None:
     """Refuses at once what would fail hours later: places that only the cluster has.
 
     Raises:
-        UserError: If a path lies on a volume that this machine does not have, or a step's workers are Dataflow's.
+        UserError: If a path is on a volume that this machine does not have, or a step's workers are Dataflow's.
     """
     if "--runner=DataflowRunner" in task.command:
         raise UserError(

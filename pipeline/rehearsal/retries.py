@@ -1,4 +1,4 @@
-"""When a failed task starts again, by the rules of Argo, which runs the backend's workflows.
+"""Decides when a failed task starts again, by the rules of Argo, which runs the backend's workflows.
 
 Source: argoproj/argo-workflows, workflow/controller/operator.go, processNodeRetries.
 """
@@ -12,14 +12,14 @@ from pipeline.rehearsal.backend import Backend, ControllerRetryPolicy
 
 
 class Retries(NamedTuple):
-    """How often a task starts again, when, and after what.
+    """How often a task starts again, when, and after which failures.
 
     Attributes:
         count: How often it starts again.
-        backoff: Seconds before the first time.
-        factor: What each further wait is longer by; a whole number, 0 for equal waits.
-        window: Seconds after the first start in which it may start again; not the longest wait.
-        policy: After which ends it starts again.
+        backoff: The seconds before it starts again for the first time.
+        factor: The factor by which each further wait is longer; a whole number, 0 for equal waits.
+        window: The seconds after the first start in which it may start again; this is not the longest wait.
+        policy: The failures after which it starts again.
     """
 
     count: int
@@ -32,7 +32,10 @@ class Retries(NamedTuple):
     def of(
         cls, task: pipeline_spec_pb2.PipelineTaskSpec, backend: Backend, policy: ControllerRetryPolicy
     ) -> "Retries":
-        """A task's own, under a workflow controller's policy; without one, what the controller gives every task."""
+        """Returns a task's retries under a workflow controller's policy.
+
+        A task without a policy of its own gets what the controller gives every task.
+        """
         if not task.HasField("retry_policy"):
             return cls(backend.default_retries, 0, 0, math.inf, policy)
         own = task.retry_policy
@@ -45,12 +48,12 @@ class Retries(NamedTuple):
         )
 
     def wait(self, attempts: int, since_start: float, pod_deleted: bool) -> float | None:
-        """Seconds until the next attempt; None when there is none.
+        """Returns the seconds until the next attempt; None if there is none.
 
         Args:
-            attempts: That have failed.
-            since_start: Seconds since the first one started.
-            pod_deleted: Whether the last one ended because its pod was taken away.
+            attempts: The number of attempts that have failed.
+            since_start: The seconds since the first attempt started.
+            pod_deleted: Whether the last attempt ended because its pod was taken away.
         """
         if attempts > self.count or not self.policy.covers(pod_deleted):
             return None

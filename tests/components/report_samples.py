@@ -229,7 +229,7 @@ def big_report() -> dict:
     )
 
 
-def facts(variants: list[str], state: str = "done", error: str | None = None) -> dict:
+def facts(variants: list[str], state: str = "succeeded", error: str | None = None) -> dict:
     """The run of a pipeline of these variants; the last Trainer failed where the state says so."""
     ids = ["YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator"]
     upstream = {ids[0]: [], ids[1]: [ids[0]], ids[2]: [], ids[3]: [ids[2], ids[1]]}

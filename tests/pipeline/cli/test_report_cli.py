@@ -10,10 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from components.run_report.report import assemble_report
+from components.run_report.summary import headline
 from pipeline.cli.main import app
 from pipeline.cli.report import write_report_of
 from pipeline.local.report import find_run, local_report
 from pipeline.local.run_record import record_error, write_record
+from pipeline.local.runs import list_runs
 from tests.components.report_samples import averaging, facts
 from tests.components.test_report_sources import log
 from tests.pipeline.metadata_stores import CACHED, COMPLETE, FAILED, RUNNING, write_run
@@ -83,7 +85,11 @@ def test_the_newest_run_failed_and_says_where_and_why(base):
 
 def test_an_earlier_run_by_its_id(base):
     report = local_report(find_run(f"{base}/{FIRST}"))
-    assert (report["run"]["run_id"], report["run"]["state"], report["run"]["error"]) == (FIRST, "done", None)
+    assert (report["run"]["run_id"], report["run"]["state"], report["run"]["error"]) == (
+        FIRST,
+        "succeeded",
+        None,
+    )
     assert states(report) == ["done"] * 5
     assert report["run"]["seconds"] >= 0
     assert all(node["started"] for node in report["run"]["nodes"])
@@ -97,6 +103,19 @@ def test_a_run_that_is_on_and_one_that_was_killed(base, locked, state):
             fcntl.flock(lock, fcntl.LOCK_EX)
         report = local_report(find_run(str(base)))
     assert (report["run"]["state"], states(report)) == (state, [state])
+
+
+def test_the_report_and_the_list_of_runs_say_the_same_of_a_run(base):
+    unreported = "2026-01-02T05:00:00.000003"
+    write_run(base, unreported, {**dict.fromkeys(GRAPH, (COMPLETE, {})), "RunReport": (FAILED, {})})
+    write_record(base, unreported, "tiny", GRAPH, None)
+    record_error(base, unreported, "RunReport: no room")
+    write_run(base, "2026-01-02T06:00:00.000004", {"YouTube8MExampleGen": (RUNNING, {})})
+    listed = {run["run_id"]: run["state"] for run in list_runs(str(base))}
+    assert [*listed.values()] == ["stopped", "no_report", "failed", "succeeded"]
+    reports = {run_id: local_report(find_run(f"{base}/{run_id}")) for run_id in listed}
+    assert {run_id: report["run"]["state"] for run_id, report in reports.items()} == listed
+    assert headline(reports[unreported]).text == "Failed: RunReport: no room"
 
 
 def test_page_and_numbers_are_written_without_tfx_and_tensorflow(base):
@@ -133,7 +152,7 @@ def test_reports_from_elsewhere_and_several(base, tmp_path, monkeypatch):
     assert call(str(from_cluster), f"{base}/", str(base), "--out", "out/both.html").exit_code == 0
     comparison = json.loads((tmp_path / "out" / "both.json").read_text(encoding="utf-8"))
     assert [run["name"] for run in comparison["runs"]] == [str(from_cluster), str(base), f"{base} (2)"]
-    assert [run["state"] for run in comparison["runs"]] == ["done", "failed", "failed"]
+    assert [run["state"] for run in comparison["runs"]] == ["succeeded", "failed", "failed"]
 
 
 @pytest.mark.parametrize(
