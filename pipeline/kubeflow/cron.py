@@ -70,12 +70,14 @@ def _converted(place: int, text: str, line: str) -> str:
     """Converts one field, of which `place` is the number from 0 on, to numbers that the scheduler knows."""
     field = _FIELDS[place]
     parts = text.split(",")
-    for found in map(_PART.fullmatch, parts):
+    for index, found in enumerate(map(_PART.fullmatch, parts)):
         # Croniter would take 9-5 for a range over the end, and 5-5 for all values.
-        if found and (last := found[4]) and (found[2] == last or _is_downward(found[2], last)):
+        if found and (last := found[4]) and _is_downward(found[2], last):
             raise UserError(f"cron {line!r}: the {field.name} {text!r} is not one: a range goes upwards")
+        if found and found[4] == found[2] is not None:
+            parts[index] = found[2]
     alone = ["*"] * len(_FIELDS)
-    alone[place] = text
+    alone[place] = ",".join(parts)
     try:
         if not all(map(_PART.fullmatch, parts)):
             raise CroniterBadCronError(text)
