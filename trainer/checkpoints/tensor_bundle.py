@@ -20,6 +20,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
 from trainer.base.errors import UserError
+from trainer.base.wire_format import read_varint
 from trainer.data.tfrecord import mask_crc
 
 _FOOTER_BYTES = 48
@@ -189,13 +190,9 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _varints(content: bytes, place: int, count: int) -> tuple[list[int], int]:
-    """So many integers of 7 bits a byte, lowest first, from a place on; and the place behind them."""
+    """Reads `count` numbers that stand one behind the other from a place on; returns them and the place behind."""
     values = []
     for _ in range(count):
-        value = shift = 0
-        while content[place] & 0x80:
-            value |= (content[place] & 0x7F) << shift
-            place, shift = place + 1, shift + 7
-        values.append(value | content[place] << shift)
-        place += 1
+        value, place = read_varint(content, place)
+        values.append(value)
     return values, place

@@ -17,6 +17,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from trainer.base.files import expand
+from trainer.base.wire_format import byte_fields
 from trainer.data.encoding import (
     encode_frame_values,
     encode_frames,
@@ -27,7 +28,6 @@ from trainer.data.encoding import (
 )
 from trainer.data.messages import FeatureList, Features
 from trainer.data.tfrecord import Damage, read_records
-from trainer.data.wire_format import byte_fields
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 
 __all__ = ["Edition", "Reject", "Video", "expand", "parse_video", "read_videos"]

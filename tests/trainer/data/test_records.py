@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.records import random_example, random_frames, sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
+from trainer.base.wire_format import varint
 from trainer.data.encoding import dequantise, quantise
 from trainer.data.records import Edition, InvalidRecordError, Reject, Video, parse_video, read_videos
 from trainer.data.tfrecord import write_tfrecords
@@ -71,22 +72,14 @@ def test_unusual_but_valid_encodings_give_the_same_bytes() -> None:
     lists = tf.train.FeatureList.FromString(example.feature_lists.feature_list["audio"].SerializeToString())
     unknown = b"\x58\x01"  # field 11, varint 1
     longer = b"".join(b"\x0a\x88\x01" + feature.SerializeToString() + unknown for feature in lists.feature)
-    entry = b"\x0a\x05audio\x12" + _varint(len(longer)) + longer
+    entry = b"\x0a\x05audio\x12" + varint(len(longer)) + longer
     rgb_list = example.feature_lists.feature_list["rgb"].SerializeToString()
-    entry_rgb = b"\x0a\x03rgb\x12" + _varint(len(rgb_list)) + rgb_list
-    body = b"".join(b"\x0a" + _varint(len(part)) + part for part in (entry, entry_rgb))
+    entry_rgb = b"\x0a\x03rgb\x12" + varint(len(rgb_list)) + rgb_list
+    body = b"".join(b"\x0a" + varint(len(part)) + part for part in (entry, entry_rgb))
     context = example.context.SerializeToString()
-    odd = b"\x0a" + _varint(len(context)) + context + b"\x12" + _varint(len(body)) + body
+    odd = b"\x0a" + varint(len(context)) + context + b"\x12" + varint(len(body)) + body
     assert len(tf.train.SequenceExample.FromString(odd).feature_lists.feature_list["audio"].feature) == 2
     assert parse_video(odd) == expected
-
-
-def _varint(value: int) -> bytes:
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
 
 
 @pytest.mark.parametrize("frames", [300, 301, 360])
