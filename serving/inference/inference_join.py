@@ -1,13 +1,11 @@
 """From the parts of an inference to its one output, in which each video stands once."""
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from serving.inference.inference_parts import InferenceParts
+from serving.inference.inference_parts import InferenceParts, reject_lines
 from serving.inference.predictions_file import join_parts, read_ids
 from trainer.base.errors import UserError
 from trainer.base.files import open_file, remove_file, remove_tree
@@ -98,5 +96,5 @@ def _write_rejects(rejects: Sequence[Reject], target: str) -> str | None:
     if not rejects:
         return None
     with open_file(target, "wb") as file:
-        file.write(b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects))
+        file.write(reject_lines(rejects))
     return target

@@ -8,16 +8,17 @@ import dataclasses
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from serving.inference.ordered_map import ordered_map
 from serving.inference.predictions_file import PartWriter, check_ending, count_videos
+from trainer.base.batches import batched
 from trainer.base.errors import UserError
 from trainer.base.files import exists, file_size, make_dirs, open_file, remove_tree
-from trainer.data.records import Reject, Video, read_videos
+from trainer.data.records import Reject, Video, valid_videos
 from trainer.data.yt8m import ANY_CLASSES
 
 _PLAN = "plan.json"
@@ -106,7 +107,7 @@ def predict_part(
     with PartWriter(part) as writer:
         for videos, (classes, scores) in ordered_map(
             lambda videos: predictor.predict([video.sequence_example for video in videos]),
-            _batches(path, batch_size, rejects),
+            batched(valid_videos([path], ANY_CLASSES, rejects.append), batch_size),
             concurrency,
         ):
             offsets = [video.offset for video in videos]
@@ -114,9 +115,7 @@ def predict_part(
             on_batch(videos)
         # Before the part gets its name: a part that is done has told of its rejects.
         with open_file(_rejects_of(part), "wb") as file:
-            file.write(
-                b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects)
-            )
+            file.write(reject_lines(rejects))
     return rejects
 
 
@@ -129,19 +128,10 @@ def directory_identity(directory: str) -> str:
     return digest.hexdigest()
 
 
+def reject_lines(rejects: Sequence[Reject]) -> bytes:
+    """Returns one line for each reject: a JSON object with the fields of `Reject`."""
+    return b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects)
+
+
 def _rejects_of(part: str) -> str:
     return f"{part}.rejects"
-
-
-def _batches(path: str, batch_size: int, rejects: list[Reject]) -> Iterator[list[Video]]:
-    batch: list[Video] = []
-    for item in read_videos(path, ANY_CLASSES):
-        if isinstance(item, Reject):
-            rejects.append(item)
-            continue
-        batch.append(item)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -12,9 +12,10 @@ from serving.export.card import ModelCard
 from serving.export.saved_model import FRAME_PREDICTIONS
 from serving.inference.ordered_map import ordered_map
 from serving.store.whole_model import load_model
+from trainer.base.batches import batched
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
-from trainer.data.records import Reject, Video, parse_parts, read_videos
+from trainer.data.records import Reject, Video, parse_parts, valid_videos
 from trainer.data.tensors import aligned_zeros, as_tensor
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
@@ -80,19 +81,12 @@ def score_videos(
 
 
 def _batches(files: Iterable[str], num_classes: int, batch_size: int) -> Iterator[_Batch]:
-    """Videos, B at a time, and what was rejected before the last of them."""
-    videos: list[Video] = []
+    """Yields the videos, B at a time, and what was rejected since the batch before."""
     rejects: list[Reject] = []
-    for path in files:
-        for item in read_videos(path, num_classes):
-            if isinstance(item, Reject):
-                rejects.append(item)
-                continue
-            videos.append(item)
-            if len(videos) == batch_size:
-                yield videos, rejects
-                videos, rejects = [], []
-    yield videos, rejects
+    for videos in batched(valid_videos(files, num_classes, rejects.append), batch_size):
+        yield videos, rejects.copy()
+        rejects.clear()
+    yield [], rejects
 
 
 def _frames(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
@@ -107,11 +101,3 @@ def _frames(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
             row[:count] = np.frombuffer(getattr(part, name), frame_dtype(size))["frame"]
         result[name] = as_tensor(frames)
     return result
-
-
-def label_rows(videos: Sequence[Video], num_classes: int) -> np.ndarray:
-    """bool [B, V]: the labels of each video."""
-    rows = np.zeros((len(videos), num_classes), bool)
-    for row, video in zip(rows, videos, strict=True):
-        row[list(video.labels)] = True
-    return rows

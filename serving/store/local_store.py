@@ -18,7 +18,6 @@ from serving.store.staging import (
     locked_directory,
     remove_leftovers,
     staging_directory,
-    sync_directory,
     write_file,
 )
 from serving.store.version_labels import decode_labels, encode_labels
@@ -32,6 +31,7 @@ from serving.store.version_store import (
 )
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
+from trainer.base.files import sync_path
 
 _RETIRED = ".retired-"
 """`.retired-<n>` marks the number of a deleted newest version, which must not come back with other
@@ -103,7 +103,7 @@ class LocalStore:
                 pass
         with staging_directory(self.base) as grave:
             os.rename(self.path(version), os.path.join(grave, str(version)))
-            sync_directory(self.base)
+            sync_path(self.base)
 
     def labels(self) -> dict[str, int]:
         """Version by label."""
@@ -116,7 +116,7 @@ class LocalStore:
             labels = change(self.labels())
             write_file(os.path.join(stage, LABELS), encode_labels(labels))
             os.replace(os.path.join(stage, LABELS), os.path.join(self.base, LABELS))
-            sync_directory(self.base)
+            sync_path(self.base)
         return labels
 
     def _add(self, source: str, extra_files: Mapping[str, bytes], link: bool) -> Publication:
@@ -125,7 +125,7 @@ class LocalStore:
         with staging_directory(self.base) as stage:
             digests = copy_tree(source, stage, extra_files, link)
             write_file(os.path.join(stage, MANIFEST), encode_manifest(digests))
-            sync_directory(stage)
+            sync_path(stage)
             while True:
                 latest = max(self.versions(), default=None)
                 if latest is not None and same_content(
@@ -139,7 +139,7 @@ class LocalStore:
                     if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                         raise
                     continue  # another publisher took the number meanwhile
-                sync_directory(self.base)
+                sync_path(self.base)
                 self._forget_retired(version)
                 return Publication(version=version, path=self.path(version), created=True)
 

@@ -30,11 +30,8 @@ def files_below(directory: str) -> Iterator[str]:
 
 def file_digest(path: str) -> str:
     """Hexadecimal sha256 of one file."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encode_manifest(digests: Mapping[str, str]) -> bytes:

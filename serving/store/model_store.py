@@ -197,11 +197,6 @@ def delete(base: str, version: int, force: bool = False) -> None:
     store.remove(version)
 
 
-def list_labels(base: str) -> dict[str, int]:
-    """Version by label; servers also serve the versions that have one."""
-    return open_store(base).labels()
-
-
 def label(base: str, moves: Mapping[str, int], remove: Collection[str] = ()) -> dict[str, int]:
     """Points labels to versions.
 

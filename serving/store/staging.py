@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from serving.store.manifest import CHUNK, file_digest, files_below
+from trainer.base.files import sync_path
 from trainer.base.full_disk import naming
 
 PREFIX = ".tmp-"
@@ -85,7 +86,7 @@ def copy_tree(
         else:
             digests[name] = _link(origin, copy) if link else _copy(origin, copy)
     for parent, _, _ in os.walk(target):
-        sync_directory(parent)
+        sync_path(parent)
     return digests
 
 
@@ -95,15 +96,6 @@ def write_file(path: str, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_directory(path: str) -> None:
-    """Makes the names in a directory durable."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _lock(path: str) -> int | None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
+from trainer.base.directories import nearest_existing
+
 _TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 """What the C library says of the two error numbers, and SQLite of the first. TensorFlow, whose class for it is the one
 for a lack of memory, has no number."""
@@ -78,7 +80,7 @@ def naming(path: str) -> Iterator[None]:
 
 
 def _described(name: str | None, directory: str) -> str:
-    usage = shutil.disk_usage(_existing(directory))
+    usage = shutil.disk_usage(nearest_existing(directory))
     room = f"{usage.free / _MIB:.0f} of {usage.total / _MIB:.0f} MiB free now"
     where = f"{name} ({directory}, {room}), or choose another {name}" if name else f"{directory} ({room})"
     return f"{where}; then give the same command again"
@@ -98,20 +100,13 @@ def _path_of(error: BaseException) -> str | None:
     return found["path"] if found else None
 
 
-def _existing(path: str) -> str:
-    """The path itself, or the nearest directory above it that there is."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return path
-
-
 def _free(directory: str) -> int:
-    return shutil.disk_usage(_existing(directory)).free
+    return shutil.disk_usage(nearest_existing(directory)).free
 
 
 def _holds(directory: str, path: str) -> bool:
     """Whether the path lies in the directory, and not on another disk that is mounted below it."""
     return (
         os.path.commonpath([path, directory]) == directory
-        and os.stat(_existing(path)).st_dev == os.stat(_existing(directory)).st_dev
+        and os.stat(nearest_existing(path)).st_dev == os.stat(nearest_existing(directory)).st_dev
     )

@@ -8,21 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from trainer.data.messages import Example, Feature, FeatureList, SequenceExample
-
-SCALE = 4 / 255
-OFFSET = 4 / 512 - 2
-"""A byte x stands for x * SCALE + OFFSET (paper, Data)."""
+from trainer.data.yt8m import CODE_OFFSET, CODE_SCALE
 
 
-def quantise(values: np.ndarray) -> np.ndarray:
+def quantize(values: np.ndarray) -> np.ndarray:
     """Floats in about [-2, 2] to the nearest of the 256 codes, uint8, of the same shape."""
-    codes = np.rint((np.asarray(values, np.float64) - OFFSET) / SCALE)
+    codes = np.rint((np.asarray(values, np.float64) - CODE_OFFSET) / CODE_SCALE)
     return np.clip(codes, 0, 255).astype(np.uint8)
-
-
-def dequantise(codes: np.ndarray) -> np.ndarray:
-    """What the bytes stand for: float32 of the same shape."""
-    return (np.asarray(codes, np.float64) * SCALE + OFFSET).astype(np.float32)
 
 
 def frame_prefix(size: int) -> bytes:

@@ -1,7 +1,7 @@
 """What one data file holds: found by reading it once, and true as long as the file stays the same."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -131,12 +131,7 @@ def check_file(path: str, num_classes: int = NUM_CLASSES) -> FileCheck:
     Raises:
         UserError: There is no such file.
     """
-    return check_items(path, read_videos(path, num_classes))
-
-
-def check_items(path: str, items: Iterable[Video | Reject]) -> FileCheck:
-    """What the items of one file add up to."""
     counter = FileCounter(path)
-    for item in items:
+    for item in read_videos(path, num_classes):
         counter.add(item)
     return counter.finish()

@@ -15,10 +15,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from trainer.base.batches import batched
 from trainer.base.errors import UserError
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
 from trainer.data.frame_memory import FrameMemory, as_bytes
+from trainer.data.labels import label_rows
 from trainer.data.records import InvalidRecordError, Parts, parse_parts
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
@@ -83,13 +85,13 @@ def eval_batches(
         ids = np.array([video.id for video in videos], object)
         return {
             "id": ids,
-            "labels": _label_rows(videos, num_classes),
+            "labels": label_rows(videos, num_classes),
             "frames": as_bytes(frames),
             "num_frames": lengths,
         }
 
     records = itertools.islice(itertools.chain.from_iterable(map(_read, files)), limit)
-    return prefetch(map(decode, _batched(records, batch_size)), _BATCHES_AHEAD)
+    return prefetch(map(decode, batched(records, batch_size)), _BATCHES_AHEAD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,7 @@ def train_batches(
             times[:number] = video.counts
             unused.append((video.rgb, video.audio))
         return {
-            "labels": _label_rows(videos, num_classes),
+            "labels": label_rows(videos, num_classes),
             "frames": as_bytes(frames),
             "counts": counts,
             "position": np.array([place for place, _ in items], np.int64),
@@ -174,7 +176,7 @@ def train_batches(
     stream = _shuffled_stream(
         sorted(files), seed, shuffle_buffer, files_per_group, start or Position(), drawn
     )
-    return prefetch(map(assemble, _batched(stream, batch_size)), _BATCHES_AHEAD)
+    return prefetch(map(assemble, batched(stream, batch_size)), _BATCHES_AHEAD)
 
 
 def _shuffled_stream(
@@ -244,12 +246,6 @@ def _shuffled(items: Iterable[Item], size: int, generator: np.random.Generator) 
         yield held[place]
 
 
-def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
-
-
 def _parse(record: _Record, num_classes: int) -> Parts:
     try:
         return parse_parts(record.data, num_classes)
@@ -272,10 +268,3 @@ def _draw(
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
     """The frames' bytes, rgb and audio, each [T]: views of the record."""
     return np.frombuffer(video.rgb, _RGB)["frame"], np.frombuffer(video.audio, _AUDIO)["frame"]
-
-
-def _label_rows(videos: Sequence[Parts | _Drawn], num_classes: int) -> np.ndarray:
-    rows = np.zeros((len(videos), num_classes), np.bool_)
-    for row, video in zip(rows, videos, strict=True):
-        row[list(video.labels)] = True
-    return rows

@@ -8,7 +8,7 @@ function of its content. All editions of the data set are read: see `Edition`.
 Legend: T frames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -16,21 +16,18 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from trainer.base.files import expand
 from trainer.base.wire_format import byte_fields
 from trainer.data.encoding import (
     encode_frame_values,
     encode_frames,
     frame_dtype,
     frame_prefix,
-    quantise,
+    quantize,
     sequence_example,
 )
 from trainer.data.messages import FeatureList, Features
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
-
-__all__ = ["Edition", "Reject", "Video", "expand", "parse_video", "read_videos"]
 
 _CONTEXT, _FEATURE_LISTS = 1, 2
 """Fields of a SequenceExample (tensorflow/core/example/example.proto)."""
@@ -130,6 +127,27 @@ def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | R
             yield parse_video(record.data, num_classes, record.offset)
         except InvalidRecordError as error:
             yield Reject(path, record.offset, error.reason, error.detail)
+
+
+def valid_videos(
+    paths: Iterable[str], num_classes: int, on_reject: Callable[[Reject], object]
+) -> Iterator[Video]:
+    """Yields the videos of several files in order, and tells of what is none.
+
+    Args:
+        paths: TFRecord files, plain or gzip, local or in a bucket.
+        num_classes: See `read_videos`.
+        on_reject: Is called with each reject, before the video that stands behind it is yielded.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    for path in paths:
+        for item in read_videos(path, num_classes):
+            if isinstance(item, Reject):
+                on_reject(item)
+            else:
+                yield item
 
 
 def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) -> Video:
@@ -253,7 +271,7 @@ def _mean(context: Any, name: str, size: int) -> np.ndarray:
         raise InvalidRecordError(
             "value_out_of_range", f"{name} has a value of magnitude {np.abs(values).max():g} > {MEAN_LIMIT}"
         )
-    return quantise(values)[np.newaxis]
+    return quantize(values)[np.newaxis]
 
 
 _ENTRIES = {size: frame_dtype(size) for size in (RGB_SIZE, AUDIO_SIZE)}

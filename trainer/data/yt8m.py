@@ -24,6 +24,10 @@ FRAME_SIZE = RGB_SIZE + AUDIO_SIZE
 MAX_FRAMES = 300
 """T: longer videos are cut to this many frames."""
 
+CODE_SCALE = 4 / 255
+CODE_OFFSET = 4 / 512 - 2
+"""Features are stored as bytes: byte q stands for the number q * CODE_SCALE + CODE_OFFSET, from -1.992 to 2.008."""
+
 TOP_K = 20
 """Labels a video that count in GAP and that a server answers."""
 

@@ -154,13 +154,6 @@ class VideoMetrics:
         self._first_hits += other._first_hits
         self._equal_recall_hits.update(other._equal_recall_hits)
 
-    def merge(self, *others: "VideoMetrics") -> "VideoMetrics":
-        """A new accumulator of the videos of this one and of others; none of them changes."""
-        merged = VideoMetrics(self.num_classes, self.k)
-        for one in (self, *others):
-            merged.add(one)
-        return merged
-
     def compact(self) -> "VideoMetrics":
         """Joins the chunks into one, which makes many small updates cheap to send; returns itself."""
         self._keys = [_concatenate(self._keys, np.uint64)]

@@ -7,10 +7,12 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from trainer.data.yt8m import CODE_OFFSET, CODE_SCALE
 from trainer.native import operations
 
-ORIGIN = (4.0 / 512.0 - 2.0) * (255.0 / 4.0)
-"""Of the code that YouTube-8M's features are stored in: q stands for (q + ORIGIN) * (4 / 255)."""
+ORIGIN = CODE_OFFSET / CODE_SCALE
+"""A byte q of a stored feature stands for the number (q + ORIGIN) * CODE_SCALE. Frames are scaled to norm 1, where that
+factor falls out, so the network computes with q + ORIGIN."""
 
 
 class Feature(Protocol):

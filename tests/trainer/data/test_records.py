@@ -9,11 +9,11 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.records import random_example, random_frames, sequence_example
+from tests.records import decoded, random_example, random_frames, sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
 from trainer.base.wire_format import varint
-from trainer.data.encoding import dequantise, quantise
+from trainer.data.encoding import quantize
 from trainer.data.records import Edition, InvalidRecordError, Reject, Video, parse_video, read_videos
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import ANY_CLASSES
@@ -96,10 +96,10 @@ def test_a_video_level_record_becomes_one_frame_in_the_same_code() -> None:
     assert (video.id, video.labels, video.num_frames) == (b"abcd", (1, 3), 1)
     (rgb,) = frame_bytes(video, "rgb")
     np.testing.assert_array_equal(
-        np.frombuffer(rgb, np.uint8), quantise(np.linspace(-1.9, 1.9, 1024, dtype=np.float32))
+        np.frombuffer(rgb, np.uint8), quantize(np.linspace(-1.9, 1.9, 1024, dtype=np.float32))
     )
     (audio,) = frame_bytes(video, "audio")
-    values = dequantise(np.frombuffer(audio, np.uint8))
+    values = decoded(np.frombuffer(audio, np.uint8))
     np.testing.assert_allclose(values, np.linspace(1.9, -1.9, 128), atol=4 / 510 + 1e-6)
 
 
