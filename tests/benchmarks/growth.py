@@ -92,9 +92,11 @@ def training(files: Sequence[str], videos: int, place: str) -> Work:
 
 def evaluation(files: Sequence[str], videos: int, place: str) -> Work:
     """Scores of all videos, and their metrics."""
+    from trainer.base.memory import keep_freed_memory
     from trainer.metrics.scorer import Scorer, evaluate
     from trainer.model.weights import initial_weights
 
+    keep_freed_memory()  # as the components that score do
     scorer = Scorer(_SPEC)
     scorer.load(initial_weights(_SPEC, 0))
     return lambda: evaluate(scorer, files)
