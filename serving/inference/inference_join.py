@@ -1,4 +1,4 @@
-"""From the parts of an inference to its one output, in which each video stands once."""
+"""Joins the parts of an inference into its output, in which each video stands once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from trainer.data.video_ids import UNSEEN, SeenIds, digests
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """What stands in the output, and what does not.
+    """The content of an output, and what was left out of it.
 
     Attributes:
-        videos: In the output.
-        rejected: Left out, by reason; what lost and cut files held is estimated.
-        rejects_file: One JSON object a line for each of them; None when there is none.
-        losses: Files that are lost or cut.
-        copies: Files all of whose videos stand in earlier files, each with the file where the first one does.
+        videos: Number of videos in the output.
+        rejected: Number of videos that were left out, by reason. What lost and cut files held is estimated.
+        rejects_file: Path of a file with a line of JSON for each record that was left out; None when none was.
+        losses: The files that are lost or cut.
+        copies: Path of the original by the path of its copy, a file all of whose videos stand in earlier files.
     """
 
     videos: int
@@ -36,13 +36,16 @@ class Joined:
 
 
 def join(parts: InferenceParts) -> Joined:
-    """Writes the output, and the rejects to `OUT.rejects.jsonl`; removes the parts, all of which are made.
+    """Writes the output, and the rejects to `OUT.rejects.jsonl`, and removes the parts.
 
-    Of records with the same id the first one counts, in the order of the files: a submission may name a video only
-    once. Ids take 20 bytes of memory each, and as much again for a moment.
+    Where several records have the same id, the first one in the order of the files counts: a submission may name a
+    video only once. An id takes 20 bytes of memory, and as much again for a moment.
+
+    Args:
+        parts: The parts, all of which are made.
 
     Raises:
-        UserError: If there is no valid video.
+        UserError: There is no valid video.
     """
     if not parts.videos():
         remove_tree(parts.directory)
@@ -91,7 +94,7 @@ def _check(path: str, size: int, invalid: Sequence[Reject], videos: int) -> File
 
 
 def _write_rejects(rejects: Sequence[Reject], target: str) -> str | None:
-    # One of an earlier output must not be taken for this one's.
+    # The rejects of an earlier output must not be taken for those of this one.
     remove_file(target)
     if not rejects:
         return None

@@ -1,4 +1,4 @@
-"""Scores of a SavedModel of ours on YT-8M files as they are, frame level or video level.
+"""Scores the videos of YouTube-8M files, frame level or video level, by a SavedModel of this project.
 
 Legend: B videos, V classes.
 """
@@ -20,19 +20,19 @@ from trainer.data.tensors import aligned_zeros, as_tensor
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 _AT_ONCE = 2
-"""Batches that are scored at the same time."""
+"""Number of batches that are scored at the same time."""
 
 _Batch = tuple[list[Video], list[Reject]]
 
 
 class SavedModelScorer:
-    """A loaded SavedModel of ours.
+    """A SavedModel of this project, loaded to score videos.
 
     Args:
-        directory: That holds saved_model.pb.
+        directory: Directory of saved_model.pb.
 
     Raises:
-        UserError: If it is not a model of ours, or damaged.
+        UserError: The model is damaged, or not of this project.
     """
 
     def __init__(self, directory: str) -> None:
@@ -42,12 +42,12 @@ class SavedModelScorer:
         self._of_examples = self._model.signatures["predictions"]
 
     def scores(self, videos: Sequence[Video]) -> np.ndarray:
-        """float32 [B, V]."""
+        """Scores B videos: float32 [B, V] in [0, 1]."""
         if self._of_frames is None:
             return self._of_examples(examples=tf.constant([video.sequence_example for video in videos]))[
                 "predictions"
             ].numpy()
-        # Taken apart here: TensorFlow's own parser takes a fifth of the whole, on one core.
+        # The records are taken apart here: TensorFlow's parser would take a fifth of the time, on one core.
         return self._of_frames(**_frames(videos, self.card.num_classes))["predictions"].numpy()
 
 
@@ -57,15 +57,15 @@ def score_videos(
     batch_size: int = 64,
     on_reject: Callable[[Reject], None] = lambda reject: None,
 ) -> Iterator[tuple[list[Video], np.ndarray]]:
-    """Batches of videos with their scores, float32 [B, V], in the order of the files.
+    """Yields batches of videos with their scores, float32 [B, V], in the order of the files.
 
     The next batches are read while two are scored: one is put together while the other is multiplied.
 
     Args:
-        scorer: Of the model.
+        scorer: The model.
         files: TFRecord files, plain or gzip.
         batch_size: B; the last batch may be smaller.
-        on_reject: Receives each record that cannot be scored; the others are.
+        on_reject: Receives each record that is no valid video; the others are scored.
     """
     batches = prefetch(_batches(files, scorer.card.num_classes, batch_size))
 
@@ -90,7 +90,7 @@ def _batches(files: Iterable[str], num_classes: int, batch_size: int) -> Iterato
 
 
 def _frames(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
-    """The frames of videos as the model takes them: uint8 [B, T, D], T of the longest."""
+    """Returns the frames of B videos as the model takes them, uint8 [B, T, D], where T is that of the longest."""
     counts = np.array([video.num_frames for video in videos], np.int32)
     parts = [parse_parts(video.sequence_example, num_classes) for video in videos]
     result = {"num_frames": tf.constant(counts)}

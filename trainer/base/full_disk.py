@@ -25,7 +25,7 @@ _MIB = 2**20
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what caused it or was being handled when it happened, and so on."""
+    """Yields the error, then the error that caused it or was being handled when it was raised, and so on."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -33,17 +33,17 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether this one error, its causes left aside, says that a disk or a quota is full."""
+    """Whether this error says that a disk or a quota is full. Its causes are not looked at."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return any(text in str(error) for text in _TEXTS)
 
 
 def full_disk(error: BaseException, places: Mapping[str, str] = MappingProxyType({})) -> str | None:
-    """What to do about the full disk behind an error, with the name of the directory that is full.
+    """Says what to do about the full disk behind an error, and which directory is full.
 
     Args:
-        error: Of any kind; its causes are looked at as well.
+        error: An error of any kind; its causes are looked at as well.
         places: Directories that the user chose, by the name of the option or setting that each is chosen by, such as
             `--root`. TMPDIR is always among them.
 
@@ -70,7 +70,7 @@ def full_disk(error: BaseException, places: Mapping[str, str] = MappingProxyType
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Lets an OSError of the block, which for a write has no file's name, carry this one."""
+    """Adds the path to an OSError of the block that names no file, as errors of writes do not."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What lost and cut files held, estimated from the other files, and when that is too much.
+"""Estimates what lost and cut files held from the other files, and judges whether too much is lost.
 
 A file of no bytes, an error page in place of a file, or a file cut in half does not tell how many videos are missing.
 The shards of a data set are about equally large, so such a file is taken to have held as many records as the whole
@@ -16,16 +16,16 @@ _FILES_NAMED, _REASONS_NAMED = 5, 3
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A file that is lost, or cut."""
+    """A data file that is lost or cut."""
 
     file: str
     reason: str
     """See `trainer.data.tfrecord.Damage`."""
     detail: str
     videos: int
-    """That it held beside those that were read, by estimate; at least 1."""
+    """Estimated number of its videos beside those that were read; at least 1."""
     whole: bool
-    """Whether no record of it could be read."""
+    """Whether the whole file is lost: no record of it could be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class DataLimits:
 
 
 def estimate_losses(checks: Iterable[FileCheck]) -> list[Loss]:
-    """The lost and cut files among some, in their order."""
+    """Returns the lost and cut files among the checked ones, in their order."""
     checks = list(checks)
     whole = [check for check in checks if check.damage is None]
     means = {kind: _mean_records([check for check in whole if check.kind == kind]) for kind in _kinds(checks)}
@@ -64,7 +64,7 @@ def estimate_losses(checks: Iterable[FileCheck]) -> list[Loss]:
 
 
 def rejected_with(losses: Iterable[Loss], checks: Iterable[FileCheck]) -> Counter[str]:
-    """Rejected videos by reason: what was counted, with the estimates in place of what was not."""
+    """Returns the number of rejected videos by reason, with the estimates for the files that are lost or cut."""
     rejected: Counter[str] = Counter()
     for check in checks:
         rejected.update(check.rejected)
@@ -84,16 +84,16 @@ def complaint(
     setting: Callable[[str], str],
     place: str,
 ) -> str | None:
-    """One line on why data is not fit for a run; None where it is.
+    """Says in one line why data is not fit for a run; None where it is fit.
 
     Args:
-        videos: That can be used.
-        rejected: Lost videos by reason, estimates included.
-        losses: Lost and cut files.
-        copies: Files that hold what other files hold, and those others.
+        videos: Number of videos that can be used.
+        rejected: Number of lost videos by reason, estimates included.
+        losses: The lost and cut files.
+        copies: Path of the original by the path of its copy.
         limits: How much may be wrong.
-        setting: From the name of a limit to what a user calls it.
-        place: Where all rejects are named.
+        setting: Turns the name of a limit into the name that its user knows, such as an option's.
+        place: Says where all rejects are named, for the message.
     """
     lost = sum(rejected.values())
     share = lost / max(1, lost + videos)

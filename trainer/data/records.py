@@ -2,8 +2,8 @@
 
 Frame-level records (SequenceExample: id, labels; rgb and audio, one byte string a frame) and video-level
 records (Example: id, labels, mean_rgb, mean_audio) are told apart one by one. A video-level record becomes a
-one-frame video in the same 8-bit code. Whatever the encoding of the input, the bytes of a `Video` are a
-function of its content. All editions of the data set are read: see `Edition`.
+one-frame video in the same 8-bit code. The bytes of a `Video` depend on its content alone, and not on how the
+input was encoded. All editions of the data set are read: see `Edition`.
 
 Legend: T frames.
 """
@@ -35,7 +35,7 @@ _KEY, _VALUE = 1, 2
 """Fields of a map's entry."""
 
 MEAN_LIMIT = 2.1
-"""Largest magnitude of a video-level feature. The data set's lie in [-1.992, 2.008], the ends of the code."""
+"""Largest magnitude of a valid video-level feature. Those of the data set lie in [-1.992, 2.008], as the code does."""
 
 
 class Edition(StrEnum):
@@ -59,15 +59,15 @@ class Video:
     num_frames: int
     """T, 1 to 300."""
     sequence_example: bytes
-    """Serialised SequenceExample of exactly id, labels, rgb and audio."""
+    """The serialised SequenceExample, with the features id, labels, rgb and audio and no others."""
     edition: Edition = field(default=Edition.OF_2018, compare=False)
     offset: int = field(default=0, compare=False)
-    """Bytes of the uncompressed file before the record."""
+    """Place of the record in its file: bytes of the uncompressed file before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a valid record holds."""
+    """The content of a valid record."""
 
     id: bytes
     labels: tuple[int, ...]
@@ -75,10 +75,10 @@ class Parts:
     num_frames: int
     """T, 1 to 300."""
     rgb: bytes | memoryview
-    """Serialised FeatureList of T frames in the layout of `trainer.data.encoding.encode_frames`; maybe a view of the
-    record."""
+    """Serialised FeatureList of T frames of 1024 bytes, as `trainer.data.encoding.encode_frames` writes it; it may be a
+    view of the record."""
     audio: bytes | memoryview
-    """Likewise."""
+    """Serialised FeatureList of T frames of 128 bytes, likewise."""
     edition: Edition
 
 
@@ -88,19 +88,27 @@ class Reject:
 
     file: str
     offset: int
-    """Bytes of the uncompressed file before it."""
+    """Place in the file: bytes of the uncompressed file before it."""
     reason: str
-    """Of the container: see `trainer.data.tfrecord.Damage`. Of the record: `not_an_example`, `missing_feature`,
-    `wrong_type`, `wrong_frame_length`, `unequal_lengths`, `no_frames`, `label_out_of_range`, `not_finite`,
-    `value_out_of_range`. Of a video that is left out, though its record is valid: `duplicate_id`, `no_labels`."""
+    """One of these words. The file is damaged: see `trainer.data.tfrecord.Damage.reason`. The record is invalid:
+    `not_an_example`, `missing_feature`, `wrong_type`, `wrong_frame_length`, `unequal_lengths`, `no_frames`,
+    `label_out_of_range`, `not_finite`, `value_out_of_range`. The record is valid and the video is left out:
+    `duplicate_id`, `no_labels`."""
     detail: str
+    """What is wrong, for people."""
     lost_records: int = 1
+    """Number of records that this stands for."""
     at_least: bool = False
-    """`lost_records` is a lower bound: see `trainer.data.tfrecord.Damage`."""
+    """Whether `lost_records` is a lower bound: see `trainer.data.tfrecord.Damage`."""
 
 
 class InvalidRecordError(Exception):
-    """A record is no valid video. Carries the reason (see `Reject.reason`) and a detail for people."""
+    """A record is no valid video.
+
+    Args:
+        reason: See `Reject.reason`.
+        detail: What is wrong, for people.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -109,12 +117,12 @@ class InvalidRecordError(Exception):
 
 
 def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | Reject]:
-    """Everything that stands in the TFRecord file `path`, plain or gzip, in order.
+    """Yields every record of a TFRecord file, in order, as a video or as a reject.
 
     Args:
-        path: Local or in a bucket.
-        num_classes: A record with a label that is not in 0..num_classes - 1 is rejected. ANY_CLASSES is for those
-            who do not use labels.
+        path: TFRecord file, plain or gzip, local or in a bucket.
+        num_classes: Number of classes. A record with a label that is not in 0..num_classes - 1 is rejected; with
+            ANY_CLASSES none is, for callers that do not use labels.
 
     Raises:
         UserError: There is no such file.
@@ -132,12 +140,12 @@ def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | R
 def valid_videos(
     paths: Iterable[str], num_classes: int, on_reject: Callable[[Reject], object]
 ) -> Iterator[Video]:
-    """Yields the videos of several files in order, and tells of what is none.
+    """Yields the valid videos of several files in order, and reports the rejects.
 
     Args:
         paths: TFRecord files, plain or gzip, local or in a bucket.
         num_classes: See `read_videos`.
-        on_reject: Is called with each reject, before the video that stands behind it is yielded.
+        on_reject: Receives each reject, before the video that stands behind it is yielded.
 
     Raises:
         UserError: There is no such file.
@@ -151,7 +159,7 @@ def valid_videos(
 
 
 def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) -> Video:
-    """One serialised frame-level or video-level record.
+    """Parses a serialised frame-level or video-level record.
 
     Args:
         data: The record.
@@ -159,7 +167,7 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) ->
         offset: See `Video.offset`.
 
     Raises:
-        InvalidRecordError: It is no valid video.
+        InvalidRecordError: The record is no valid video.
     """
     parts = parse_parts(data, num_classes)
     example = sequence_example(parts.id, parts.labels, bytes(parts.rgb), bytes(parts.audio))
@@ -167,10 +175,14 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) ->
 
 
 def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
-    """The parts of one serialised frame-level or video-level record.
+    """Takes a serialised frame-level or video-level record apart.
+
+    Args:
+        data: The record.
+        num_classes: See `read_videos`.
 
     Raises:
-        InvalidRecordError: It is no valid video.
+        InvalidRecordError: The record is no valid video.
     """
     try:
         context, lists = _parts(data)
@@ -202,7 +214,7 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
 
 
 def _parts(data: bytes) -> tuple[Any, dict[str, memoryview]]:
-    """The features of the context, and the serialised FeatureLists by name, which stay where they are.
+    """Returns the features of the context, and views of the serialised FeatureLists by name.
 
     An Example has the parts of a SequenceExample without feature lists: both have their Features in field 1.
     """
@@ -259,7 +271,7 @@ def _labels(context: Any, num_classes: int) -> tuple[int, ...]:
 
 
 def _mean(context: Any, name: str, size: int) -> np.ndarray:
-    """uint8 [1, size]: a video-level feature as one frame."""
+    """Returns a video-level feature as one frame, uint8 [1, size]."""
     if name not in context:
         raise InvalidRecordError("missing_feature", name)
     values = np.array(_values(context, name, "float_list"), np.float32)
@@ -279,7 +291,7 @@ _PREFIXES = {size: frame_prefix(size) for size in (RGB_SIZE, AUDIO_SIZE)}
 
 
 def _frame_list(lists: dict[str, memoryview], name: str, size: int) -> tuple[bytes | memoryview, int]:
-    """The serialised FeatureList `name` in its usual layout, and how many frames of `size` bytes it has."""
+    """Returns the serialised FeatureList `name` in its usual layout, and its number of frames of `size` bytes."""
     if name not in lists:
         raise InvalidRecordError("missing_feature", name)
     blob = lists[name]

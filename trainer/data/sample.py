@@ -1,5 +1,4 @@
-"""A synthetic data set in the exact format of YouTube-8M's frame level, small enough for a laptop and
-learnable.
+"""Makes a synthetic data set in the exact format of YouTube-8M's frame level, learnable and small enough for a laptop.
 
 Every class has a signature, a random direction in feature space. A frame shows its video's labels in random
 proportions, on top of a background of the video's own and noise of the frame's own. Class frequencies fall
@@ -45,14 +44,15 @@ def write_sample(
     """Writes `train0000.tfrecord`, ... and `validate0000.tfrecord`, ... and returns their paths.
 
     Args:
-        directory: Where; made when it is missing. Files of these names are replaced.
+        directory: Directory of the files, local or in a bucket; made when it is missing. Files of these names are
+            replaced.
         train_videos: Videos in the train shards.
         validate_videos: Videos in the validate shards.
         shards: Files of each of the two kinds.
-        seed: The same arguments give the same bytes.
+        seed: Seed of all that is random, 0 or more. The same arguments give the same bytes.
         min_frames: Shortest video, in frames.
         max_frames: Longest video, at most 300.
-        num_classes: V.
+        num_classes: V, at least 20.
 
     Raises:
         UserError: The numbers do not fit each other, or the directory cannot be made.
