@@ -38,7 +38,7 @@ class Inference:
         resumed_files: Number of input files that an earlier run had done.
         rejected: Number of videos without a prediction: their records are invalid, have the id of an earlier record, or
             are lost with the rest of a file (an estimate).
-        rejected_by_reason: That number by reason (see `trainer.data.records.Reject`).
+        rejected_by_reason: Number of those videos by reason (see `trainer.data.records.Reject`).
         rejects_file: Path of a file with a line of JSON for each record that was left out; None when none was.
         losses: The files that are lost or cut, with their estimated number of videos.
         copies: Path of the original by the path of its copy, a file all of whose videos stand in earlier files.

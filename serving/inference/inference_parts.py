@@ -63,7 +63,7 @@ class InferenceParts:
             {"format": _FORMAT, "model": model_identity, "files": list(zip(files, self.sizes, strict=True))}
         )
         self.resumed = [exists(path) for path in self.paths]
-        """For each input file whether an earlier run has made its part."""
+        """Whether an earlier run has made the part of an input file, for each of them."""
 
     def videos(self) -> int:
         """Returns the number of videos in all parts that are made."""

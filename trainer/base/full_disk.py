@@ -12,8 +12,8 @@ from types import MappingProxyType
 from trainer.base.directories import nearest_existing
 
 _TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
-"""What the C library says of the two error numbers, and SQLite of the first. TensorFlow, whose class for it is the one
-for a lack of memory, has no number."""
+"""Texts of the C library for the two error numbers, and of SQLite for the first. An error of TensorFlow has no number,
+and its class is that of a lack of memory."""
 
 _NAMED = (
     # TensorFlow's, in which a device such as _device_/job:localhost may come before.

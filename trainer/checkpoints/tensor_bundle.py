@@ -39,7 +39,7 @@ class DamagedCheckpointError(UserError):
 
     Args:
         message: One line: which file, what is wrong with it, and what to do.
-        path: The file.
+        path: Path of the file.
     """
 
     def __init__(self, message: str, path: str = "") -> None:
@@ -56,7 +56,7 @@ def damaged(path: str, reason: str, remedy: str) -> DamagedCheckpointError:
     """Makes the error that says that the file at `path` is damaged.
 
     Args:
-        path: The file.
+        path: Path of the file.
         reason: What is wrong with it.
         remedy: What the user should do.
     """

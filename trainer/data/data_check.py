@@ -18,7 +18,7 @@ from trainer.data.yt8m import NUM_CLASSES
 
 @dataclass(frozen=True, kw_only=True)
 class DataCheck:
-    """What was found in all files."""
+    """The result of the check of all files together."""
 
     files: int
     videos: int

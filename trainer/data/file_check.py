@@ -21,7 +21,7 @@ VIDEO = np.dtype([("id", DIGEST), ("offset", "<i8"), ("frames", "<u2"), ("labels
 
 @dataclass(frozen=True, kw_only=True)
 class FileCheck:
-    """What was found in a file. Nothing here depends on other files, so a check may be kept and used again."""
+    """The result of the check of a file. It does not depend on other files, so it may be kept and used again."""
 
     path: str
     bytes: int
@@ -29,7 +29,7 @@ class FileCheck:
     videos: int = 0
     """Valid videos, those without labels included."""
     unlabelled: int = 0
-    """Of these, the ones without a label, as in test files."""
+    """Number of those videos that have no label, as in test files."""
     frames: int = 0
     labels: int = 0
     editions: Mapping[str, int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Labelled(Protocol):
-    """What has the labels of a video.
+    """An object that has the labels of a video.
 
     Attributes:
         labels: Numbers of classes, from 0 to V - 1.

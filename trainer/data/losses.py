@@ -30,7 +30,7 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True)
 class DataLimits:
-    """How much may be wrong with data files before a run stops.
+    """Limits of what may be lost of the data before a run stops.
 
     Attributes:
         max_reject_share: Largest share of all videos that may be lost, 0 to 1.
@@ -91,7 +91,7 @@ def complaint(
         rejected: Number of lost videos by reason, estimates included.
         losses: The lost and cut files.
         copies: Path of the original by the path of its copy.
-        limits: How much may be wrong.
+        limits: Limits of what may be lost.
         setting: Turns the name of a limit into the name that its user knows, such as an option's.
         place: Says where all rejects are named, for the message.
     """

@@ -95,7 +95,7 @@ class Reject:
     `label_out_of_range`, `not_finite`, `value_out_of_range`. The record is valid and the video is left out:
     `duplicate_id`, `no_labels`."""
     detail: str
-    """What is wrong, for people."""
+    """Text for people that says what is wrong."""
     lost_records: int = 1
     """Number of records that this stands for."""
     at_least: bool = False

@@ -95,7 +95,7 @@ def _check(
 
 @dataclass(frozen=True)
 class _World:
-    """What all videos share."""
+    """The random numbers that all videos share."""
 
     signatures: np.ndarray = field(repr=False)
     """float32 [V, D], standard normal."""

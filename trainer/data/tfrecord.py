@@ -46,7 +46,7 @@ class Damage(NamedTuple):
     """`crc_mismatch` for a single record; for the rest of the file `bad_length`, `truncated_file`, `corrupt_gzip` or
     `empty_file`."""
     detail: str
-    """What is wrong, for people."""
+    """Text for people that says what is wrong."""
     lost_records: int
     """Number of lost records, estimated where they cannot be counted; at least 1."""
     at_least: bool = False
@@ -169,7 +169,7 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
 
 
 class _Rest(NamedTuple):
-    """What was found in the rest of a file, from which no records can be read."""
+    """The content of the rest of a file, from which no records can be read."""
 
     ids: int
     """Number of videos. Without lengths to go by, they are counted by the name of a feature."""
@@ -198,7 +198,7 @@ def write_tfrecords(path: str, records: Iterable[bytes]) -> int:
 
     Args:
         path: File to write, local or in a bucket; compressed by gzip when it ends in .gz.
-        records: The records.
+        records: The serialised records.
 
     Returns:
         Number of the records.

@@ -1,1 +1,1 @@
-"""How good a model is: scores of videos, GAP and the starter code's other metrics."""
+"""The measurement of models: scores of videos, GAP and the starter code's other metrics."""

@@ -10,7 +10,7 @@ class TensorSpec:
 
     Attributes:
         name: Key of the tensor in snapshots and SavedModels, e.g. ``hidden1/weights``.
-        shape: Its dimensions.
+        shape: Dimensions of the tensor.
         trainable: False for the moving statistics of batch normalisation, which no gradient reaches.
         compressible: True where a codec may store the tensor in fewer bytes: for the large ones (paper, 2.2).
         stddev: Standard deviation of the normal distribution that the tensor is initialised from; None for a constant.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """How far the training of a variant is.
+    """The progress of the training of a model.
 
     Attributes:
         variant: Name of the model's architecture.

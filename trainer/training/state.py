@@ -28,7 +28,7 @@ _logger = logging.getLogger("yt8m.train")
 
 @dataclass(frozen=True)
 class State:
-    """What a run needs to go on as if it had never stopped.
+    """Everything that a run needs to go on as if it had never stopped.
 
     Attributes:
         step: Number of steps done.
