@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serving.inference.inference_join import join
 from serving.inference.inference_parts import InferenceParts, Predictor, predict_part
-from trainer.data.losses import Loss
+from trainer.data.lost_files import LostFile
 from trainer.data.records import Reject, Video
 
 
@@ -52,7 +52,7 @@ class Inference:
     rejected: int
     rejected_by_reason: Mapping[str, int]
     rejects_file: str | None
-    losses: Sequence[Loss]
+    losses: Sequence[LostFile]
     copies: Mapping[str, str]
     seconds: float
 
@@ -119,7 +119,7 @@ def finished(parts: InferenceParts, begin: float) -> Inference:
         rejected=sum(joined.rejected.values()),
         rejected_by_reason=joined.rejected,
         rejects_file=joined.rejects_file,
-        losses=joined.losses,
+        losses=joined.lost_files,
         copies=joined.copies,
         seconds=time.monotonic() - begin,
     )

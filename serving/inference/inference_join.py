@@ -11,7 +11,7 @@ from trainer.base.errors import UserError
 from trainer.base.files import open_file, remove_file, remove_tree
 from trainer.data.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
 from trainer.data.file_check import FileCheck, FileCounter
-from trainer.data.losses import Loss, estimate_losses, rejected_with
+from trainer.data.lost_files import LostFile, estimate_lost_files, rejected_with
 from trainer.data.records import Reject
 from trainer.data.video_ids import UNSEEN, SeenIds, digests
 
@@ -24,14 +24,14 @@ class Joined:
         videos: Number of videos in the output.
         rejected: Number of videos that were left out, by reason. What lost and cut files held is estimated.
         rejects_file: Path of a file with a line of JSON for each record that was left out; None when none was.
-        losses: The files that are lost or cut.
+        lost_files: The files that are lost or cut.
         copies: Path of the original by the path of its copy, a file all of whose videos stand in earlier files.
     """
 
     videos: int
     rejected: Mapping[str, int]
     rejects_file: str | None
-    losses: Sequence[Loss]
+    lost_files: Sequence[LostFile]
     copies: Mapping[str, str]
 
 
@@ -69,8 +69,8 @@ def join(parts: InferenceParts) -> Joined:
             copies[path] = original
         rejects += invalid
         rejects += duplicate_rejects(path, len(ids), [offsets[place] for place in repeated], originals)
-    losses = estimate_losses(checks)
-    rejected = rejected_with(losses, checks)
+    lost_files = estimate_lost_files(checks)
+    rejected = rejected_with(lost_files, checks)
     videos = sum(int(np.count_nonzero(mask)) for mask in kept)
     if duplicates := sum(map(len, kept)) - videos:
         rejected[DUPLICATE_ID] += duplicates
@@ -81,7 +81,7 @@ def join(parts: InferenceParts) -> Joined:
         videos=videos,
         rejected=dict(sorted(rejected.items())),
         rejects_file=rejects_file,
-        losses=losses,
+        lost_files=lost_files,
         copies=copies,
     )
 

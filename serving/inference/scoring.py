@@ -15,7 +15,8 @@ from serving.store.whole_model import load_model
 from trainer.base.batches import batched
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
-from trainer.data.records import Reject, Video, parse_parts, valid_videos
+from trainer.data.record_parts import parse_parts
+from trainer.data.records import Reject, Video, valid_videos
 from trainer.data.tensors import aligned_zeros, as_tensor
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 

@@ -23,7 +23,7 @@ from tests.benchmarks.machine import in_words, machine
 from tests.benchmarks.process import most_memory
 from trainer.base.units import MIB
 from trainer.data.encoding import sequence_example
-from trainer.data.records import parse_parts
+from trainer.data.record_parts import parse_parts
 from trainer.data.sample import write_sample
 from trainer.data.tfrecord import read_records, write_tfrecords
 from trainer.model.model_spec import ModelSpec

@@ -10,7 +10,7 @@ import numpy as np
 
 from trainer.data.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
 from trainer.data.file_check import REJECTS_SHOWN, VIDEO, FileCheck, check_file
-from trainer.data.losses import Loss, estimate_losses, rejected_with
+from trainer.data.lost_files import LostFile, estimate_lost_files, rejected_with
 from trainer.data.records import Reject
 from trainer.data.video_ids import UNSEEN, SeenIds
 from trainer.data.yt8m import NUM_CLASSES
@@ -33,7 +33,7 @@ class DataCheck:
     """Number of lost videos by reason, with the estimated content of lost and cut files."""
     first_rejects: Mapping[str, Sequence[Reject]]
     """The first `REJECTS_SHOWN` of each reason."""
-    losses: Sequence[Loss]
+    lost_files: Sequence[LostFile]
     """Files that are lost or cut."""
     copies: Mapping[str, str]
     """Path of the original by the path of its copy. A copy is a file all of whose videos stand in earlier files."""
@@ -96,8 +96,8 @@ def together(checks: Iterable[FileCheck]) -> DataCheck:
             shown = first.setdefault(reject.reason, [])
             if len(shown) < REJECTS_SHOWN:
                 shown.append(reject)
-    losses = estimate_losses(kept)
-    rejected = rejected_with(losses, kept)
+    lost_files = estimate_lost_files(kept)
+    rejected = rejected_with(lost_files, kept)
     if duplicates:
         rejected[DUPLICATE_ID] += duplicates
     return DataCheck(
@@ -109,6 +109,6 @@ def together(checks: Iterable[FileCheck]) -> DataCheck:
         editions=dict(sorted(editions.items())),
         rejected=dict(sorted(rejected.items())),
         first_rejects=first,
-        losses=losses,
+        lost_files=lost_files,
         copies=copies,
     )

@@ -21,7 +21,7 @@ from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
 from trainer.data.frame_memory import FrameMemory, as_bytes
 from trainer.data.labels import label_rows
-from trainer.data.records import InvalidRecordError, Parts, parse_parts
+from trainer.data.record_parts import InvalidRecordError, Parts, parse_parts
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 

@@ -14,7 +14,8 @@ from trainer.base.errors import UserError
 from trainer.base.files import expand
 from trainer.base.wire_format import varint
 from trainer.data.encoding import quantize
-from trainer.data.records import Edition, InvalidRecordError, Reject, Video, parse_video, read_videos
+from trainer.data.record_parts import Edition, InvalidRecordError
+from trainer.data.records import Reject, Video, parse_video, read_videos
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import ANY_CLASSES
 
