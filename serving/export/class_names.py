@@ -41,7 +41,7 @@ class ClassNames(tf.saved_model.experimental.TrackableResource):
 
     def __init__(self, path: str, num_classes: int) -> None:
         super().__init__(device="CPU")
-        # A resource does not track its attributes: the model has to hold this, or it is not written.
+        # A resource does not track its attributes: the model must have this as well, or it is not written.
         self.asset = tf.saved_model.Asset(path)
         self._num_classes = num_classes
         with open(path, "rb") as file:

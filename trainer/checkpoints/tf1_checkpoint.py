@@ -142,7 +142,7 @@ def _line(error: Exception) -> str:
 
 def _scope(prefix: str, shapes: Mapping[str, object], member: int | None) -> str:
     """Returns the scope of the member, or the only scope that holds a model."""
-    # A tensor may be missing or have slots of its name, so any of the 32 shows a scope.
+    # Any of the 32 tensors shows a scope, since some may be missing, and slots have similar names.
     endings = tuple(f"/{theirs}" for theirs in TF1_NAMES.values())
     scopes = set()
     for name in shapes:

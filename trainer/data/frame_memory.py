@@ -37,7 +37,7 @@ class FrameMemory:
             FRAME [videos, width].
         """
         memory = self._unused.pop() if self._unused else np.empty(self._bytes, np.uint8)
-        # What is returned, and every view of it, holds this and not `memory`.
+        # The returned array and all its views hold `held` and not `memory`: when it is collected, nobody uses them.
         held = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(held, self._unused.append, memory).atexit = False
         begin = -memory.ctypes.data % ALIGNMENT

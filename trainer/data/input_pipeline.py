@@ -148,7 +148,7 @@ def train_batches(
     """
     most_frames = min(frames_per_video, MAX_FRAMES)
     memory = FrameMemory(batch_size * most_frames)
-    # Of videos that stand in a batch by now. Memory that comes fresh from the system is cleared page by page first.
+    # Memory of videos that were copied into a batch, to be used again: the system clears fresh memory page by page.
     unused: list[tuple[np.ndarray, np.ndarray]] = []
 
     def assemble(items: Sequence[tuple[tuple[int, int, int], _Drawn]]) -> Batch:
@@ -172,7 +172,7 @@ def train_batches(
         }
 
     def drawn(group: Sequence[str], generator: np.random.Generator) -> Iterator[_Drawn]:
-        # Before the shuffling: a record is still in the processor's cache, and what is held is smaller.
+        # Frames are drawn before the shuffling: the record is still in the processor's cache, and less is held.
         for record in _interleaved(group):
             rgb, audio = (
                 unused.pop() if unused else (np.empty(most_frames, _RGB), np.empty(most_frames, _AUDIO))
@@ -265,7 +265,7 @@ def _draw(
     """Draws frames of a video at random, and puts them into `rgb` and `audio`."""
     times = np.bincount((generator.random(draws) * video.num_frames).astype(np.int64))
     chosen = np.flatnonzero(times)
-    # Whole elements, of which each is one copy; and nothing to check, or they would go through a buffer.
+    # Whole elements are copied, one call each. With "clip" NumPy checks no index; else it would copy through a buffer.
     for part, source, target in ((video.rgb, _RGB, rgb), (video.audio, _AUDIO, audio)):
         np.take(np.frombuffer(part, source), chosen, out=target[: len(chosen)], mode="clip")
     return _Drawn(video.labels, times[chosen], rgb, audio)

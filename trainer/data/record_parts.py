@@ -193,7 +193,7 @@ def _frame_list(lists: dict[str, memoryview], name: str, size: int) -> tuple[byt
         raise InvalidRecordError("missing_feature", name)
     blob = lists[name]
     if len(blob) % _ENTRIES[size].itemsize == 0:
-        # One comparison in place of an object a frame. Only the usual layout can pass it.
+        # One comparison of all prefixes replaces an object for each frame. Only the usual layout passes it.
         entries = np.frombuffer(blob, _ENTRIES[size])
         if entries["prefix"].tobytes() == _PREFIXES[size] * len(entries):
             return blob, len(entries)

@@ -142,12 +142,12 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
                 elif rest.ids or not seen:
                     lost = rest.ids
                 else:
-                    # Bytes without any id, such as a hole of zeros: as many records as so many bytes held before.
+                    # Bytes without any id, such as a hole of zeros: records are as long as those before, by estimate.
                     lost = round(rest.bytes * seen / offset)
                 nothing_known = not rest.ids and not seen
                 yield Damage(offset, "bad_length", detail, max(1, lost), at_least=nothing_known)
                 return
-            # Apart, so that the data need not be copied out of what was read.
+            # Data and checksum are read apart, so that the data need not be copied.
             data, footer = read(length), read(_CHECKSUM.size)
             given = len(data) + len(footer)
             if given < length + _CHECKSUM.size:

@@ -49,7 +49,7 @@ class Scorer:
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
-        # As if real frames stood over and over in place of padding: every video weighs the same, as in training.
+        # Frames count as if they were repeated in place of the padding: every video weighs the same, as in training.
         length, num_frames = tf.shape(frames)[1], num_frames[:, tf.newaxis]
         places = tf.range(length)[tf.newaxis, :]
         counts = length // num_frames + tf.cast(places < length % num_frames, tf.int32)
