@@ -1,3 +1,3 @@
-"""What a served model is: SavedModel, model directory, server, client. Imports no TFX and no Beam."""
+"""Served models: SavedModels, directories of versions, server and client. Nothing here imports TFX or Beam."""
 
 import trainer  # noqa: F401  Before TensorFlow: it chooses the kernels.

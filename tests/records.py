@@ -59,3 +59,8 @@ def write_shards(directory, *, shards: int, videos: int, num_classes: int, seed:
                 writer.write(sequence_example(rgb, audio, labels, f"v{shard:02d}{video:04d}".encode()))
         paths.append(path)
     return paths
+
+
+def decoded(codes: np.ndarray) -> np.ndarray:
+    """float32: what the bytes of a feature stand for (paper, Data)."""
+    return (codes.astype(np.float64) * 4 / 255 + 4 / 512 - 2).astype(np.float32)

@@ -12,6 +12,7 @@ from components.checkpoint_averager.config import AveragingConfig
 from components.remote_tree import local_tree
 from components.report_file import write_report
 from components.splits import split_files
+from trainer.base.memory import keep_freed_memory
 
 
 class Executor(base_executor.BaseExecutor):
@@ -24,6 +25,7 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Averages the snapshots of the model_run."""
+        keep_freed_memory()
         run = artifact_utils.get_single_uri(input_dict["model_run"])
         model = artifact_utils.get_single_instance(output_dict["model"])
         averaging = AveragingConfig.model_validate_json(exec_properties["averaging"])

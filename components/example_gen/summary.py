@@ -8,7 +8,7 @@ from typing import Any
 from components.example_gen.convert import ShardResult
 from trainer.base.errors import UserError
 from trainer.data.duplicates import DUPLICATE_ID
-from trainer.data.losses import DataLimits, Loss, complaint, estimate_losses, rejected_with
+from trainer.data.lost_files import DataLimits, LostFile, complaint, estimate_lost_files, rejected_with
 
 _SPLITS = ("train", "eval", "holdout")
 _TRAINED_ON = "train"
@@ -39,7 +39,7 @@ def summarise(
     """
     results = list(results)
     checks = [result.check for result in results if result.check]
-    losses = estimate_losses(checks)
+    losses = estimate_lost_files(checks)
     rejected = rejected_with(losses, checks)
     splits: dict[str, Counter[str]] = {}
     editions: Counter[str] = Counter()
@@ -72,7 +72,7 @@ def check_report(report: dict[str, Any], limits: SplitLimits, rejects_path: str)
     wrong = complaint(
         sum(counts["videos"] for counts in report["splits"].values()),
         report["rejected"],
-        [Loss(**loss) for loss in report["losses"]],
+        [LostFile(**loss) for loss in report["losses"]],
         report["copies"],
         limits,
         lambda name: f"data.{name}",

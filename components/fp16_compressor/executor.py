@@ -9,6 +9,7 @@ from tfx.utils import path_utils
 from components.fp16_compressor.compressor import compress_model
 from components.report_file import write_report
 from components.splits import split_files
+from trainer.base.memory import keep_freed_memory
 
 
 class Executor(base_executor.BaseExecutor):
@@ -21,6 +22,7 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Compresses the model."""
+        keep_freed_memory()
         report = compress_model(
             path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["float32_model"])),
             split_files(input_dict["examples"], "eval"),

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from components.trainer.run_fn import CustomConfig, hand_over
 from trainer.base.files import is_local
+from trainer.base.memory import keep_freed_memory
+from trainer.training.huge_pages import use_huge_pages_for
 from trainer.training.loop import LOGS, SNAPSHOTS, STATE, train
 
 _logger = logging.getLogger("yt8m.train")
@@ -50,7 +52,15 @@ def train_second_half(
             config.variant, verdict["step"], verdict["gap"], verdict["stopped_for"],
         )  # fmt: skip
     else:
-        train(config.spec, config.training, train_files, eval_files, directory)
+        keep_freed_memory()
+        train(
+            config.spec,
+            config.training,
+            train_files,
+            eval_files,
+            directory,
+            on_allocated=lambda: use_huge_pages_for(config.spec),
+        )
     if config.work_dir:
         hand_over(directory, model_run, config.work_dir)
 

@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.half_time.result import measure_half_time
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.files import sync_path
+from trainer.base.memory import keep_freed_memory
 from trainer.data.yt8m import NUM_CLASSES
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
+from trainer.training.huge_pages import use_huge_pages_for
 from trainer.training.loop import run_fingerprint, train
 
 
@@ -77,7 +79,16 @@ def run_fn(fn_args: FnArgs) -> None:
     spec = config.spec
     train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     directory = config.directory(fn_args.model_run_dir, train_files)
-    trained = train(spec, config.training, train_files, eval_files, directory, until=config.until)
+    keep_freed_memory()
+    trained = train(
+        spec,
+        config.training,
+        train_files,
+        eval_files,
+        directory,
+        until=config.until,
+        on_allocated=lambda: use_huge_pages_for(spec),
+    )
     steps = config.until or config.training.steps
     if config.until:
         measure_half_time(trained, config.until, eval_files, directory)

@@ -13,8 +13,8 @@ from pipeline.cli.output import AsJson
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
 from trainer.data.data_check import DataCheck, check_files, together
-from trainer.data.losses import DataLimits, complaint
-from trainer.data.records import Edition
+from trainer.data.lost_files import DataLimits, complaint
+from trainer.data.record_parts import Edition
 from trainer.data.sample import write_sample
 from trainer.data.yt8m import NUM_CLASSES, TOP_K
 
@@ -111,7 +111,7 @@ def check(
     wrong = complaint(
         found.videos,
         found.rejected,
-        found.losses,
+        found.lost_files,
         found.copies,
         DataLimits(max_reject_share=max_reject_share, max_lost_files=max_lost_files),
         lambda name: f"--{name.replace('_', '-')}",
@@ -135,18 +135,18 @@ def _document(found: DataCheck, left_out: int) -> dict[str, Any]:
         "labels": found.labels,
         "editions": dict(found.editions),
         "rejected_videos": sum(found.rejected.values()),
-        "rejected_is_estimated": bool(found.losses),
+        "rejected_is_estimated": bool(found.lost_files),
         "share": found.share,
         "rejected": dict(found.rejected),
         "first_rejects": [asdict(reject) for rejects in found.first_rejects.values() for reject in rejects],
-        "lost_or_cut_files": [asdict(loss) for loss in found.losses],
+        "lost_or_cut_files": [asdict(loss) for loss in found.lost_files],
         "copied_files": dict(found.copies),
         "test_files_left_out_of_runs": left_out,
     }
 
 
 def _text(found: DataCheck, left_out: int) -> str:
-    lost, about = sum(found.rejected.values()), "about " if found.losses else ""
+    lost, about = sum(found.rejected.values()), "about " if found.lost_files else ""
     lines = [
         f"files      {found.files:>13,}",
         f"videos     {found.videos:>13,}",
@@ -168,7 +168,7 @@ def _text(found: DataCheck, left_out: int) -> str:
         )
     lines.extend(
         f"  {'lost' if loss.whole else 'cut'}: {loss.file} ({loss.reason}), with about {loss.videos:,} videos"
-        for loss in found.losses
+        for loss in found.lost_files
     )
     lines.extend(f"  copy: {file} of {original}" for file, original in found.copies.items())
     return "\n".join(lines)

@@ -53,9 +53,10 @@ def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]
     if left_out:
         _logger.warning("%s", left_out_line(left_out))
 
-    from serving.inference.scoring import SavedModelScorer, label_rows, score_videos
+    from serving.inference.scoring import SavedModelScorer, score_videos
     from trainer.base.memory import keep_freed_memory
     from trainer.base.prefetch import prefetch
+    from trainer.data.labels import label_rows
     from trainer.metrics.video_metrics import VideoMetrics
 
     keep_freed_memory()

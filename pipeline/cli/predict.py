@@ -70,6 +70,7 @@ def predict(
     """
     from serving.export.vocabulary import Vocabulary
     from serving.inference.ordered_map import ordered_map
+    from trainer.base.batches import batched
     from trainer.base.errors import UserError
     from trainer.base.files import open_file
 
@@ -89,7 +90,7 @@ def predict(
     with closing(chosen) as predictor:
         answered = ordered_map(
             lambda batch: predictor.predict_named([video.sequence_example for video in batch]),
-            _batches(videos, batch_size),
+            batched(videos, batch_size),
             concurrency,
         )
         for batch, (classes, scores, labels) in answered:
@@ -108,20 +109,12 @@ def predict(
 
 def _wanted(files: Iterable[str], video_id: str | None, rejects: RejectLines) -> "Iterator[Video]":
     """Yields the valid videos of files, or those with one id, and logs each reject."""
-    from trainer.data.records import Reject, read_videos
+    from trainer.data.records import valid_videos
     from trainer.data.yt8m import ANY_CLASSES
 
-    for item in itertools.chain.from_iterable(read_videos(path, ANY_CLASSES) for path in files):
-        if isinstance(item, Reject):
-            rejects.add(item)
-        elif video_id is None or item.id == video_id.encode():
-            yield item
-
-
-def _batches(videos: "Iterable[Video]", size: int) -> "Iterator[list[Video]]":
-    iterator = iter(videos)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
+    for video in valid_videos(files, ANY_CLASSES, rejects.add):
+        if video_id is None or video.id == video_id.encode():
+            yield video
 
 
 def _names(

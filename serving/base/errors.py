@@ -1,4 +1,4 @@
-"""What can go wrong with a request to a server."""
+"""The errors of a request to a server."""
 
 from trainer.base.errors import OutsideError, UserError
 

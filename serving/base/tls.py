@@ -15,12 +15,13 @@ _logger = logging.getLogger("yt8m.serve")
 
 @dataclass(frozen=True, kw_only=True)
 class ServerTls:
-    """PEM files of a server; when they are replaced, connections from then on get the new ones.
+    """PEM files of a server. When they are replaced, new connections use the new ones.
 
     Attributes:
-        certificate: Its own, with the chain.
-        key: Of the certificate.
-        client_ca: Of those who may sign clients' certificates; with it every client must have one.
+        certificate: Path of the server's certificate, with its chain.
+        key: Path of the certificate's private key.
+        client_ca: Path of the certificates of authorities that sign clients' certificates; every client must then have
+            one. None to serve all clients.
     """
 
     certificate: str
@@ -28,11 +29,19 @@ class ServerTls:
     client_ca: str | None = None
 
     def check(self) -> None:
-        """Reads the files; UserError when one cannot be used."""
+        """Reads the files.
+
+        Raises:
+            UserError: A file cannot be used.
+        """
         self._configuration()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC; UserError when a file cannot be used."""
+        """Makes the credentials of a gRPC server.
+
+        Raises:
+            UserError: A file cannot be used.
+        """
         renewal = self._renewal()  # notes the files' times first, so that no replacement is missed
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(), renewal, require_client_authentication=self.client_ca is not None
@@ -45,7 +54,7 @@ class ServerTls:
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=authority)
 
     def _renewal(self) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
-        """Is called for each new connection: the certificates to use from now on, None to keep those in use."""
+        """Makes what gRPC calls for each new connection: it returns new certificates, or None to keep the old ones."""
         seen = self._times()
 
         def renewed() -> grpc.ServerCertificateConfiguration | None:
@@ -74,9 +83,10 @@ class ClientTls:
     """PEM files of a client.
 
     Attributes:
-        ca: Of those who may sign the server's certificate; None for those the system trusts.
-        certificate: The client's own, where the server asks for one.
-        key: Of the certificate.
+        ca: Path of the certificates of authorities that sign the server's certificate; None for those that the system
+            trusts.
+        certificate: Path of the client's certificate; None where the server asks for none.
+        key: Path of the certificate's private key.
     """
 
     ca: str | None = None
@@ -84,7 +94,11 @@ class ClientTls:
     key: str | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """For gRPC; UserError when a file cannot be used, or one of certificate and key is missing."""
+        """Makes the credentials of a gRPC channel.
+
+        Raises:
+            UserError: A file cannot be used, or only one of certificate and key is given.
+        """
         if (self.certificate is None) != (self.key is None):
             raise UserError("a client's certificate and its key belong together: give both or neither")
         key, certificate = (_read(path) if path else None for path in (self.key, self.certificate))
@@ -120,7 +134,7 @@ def _read_authority(path: str) -> bytes:
 
 
 def _check_pair(certificate: str, key: str) -> None:
-    """gRPC itself says nothing of files that do not fit, and refuses every connection."""
+    """Checks that a certificate and a key belong together: gRPC would say nothing and refuse every connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # how strong a key must be is gRPC's business
     try:

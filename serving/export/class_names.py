@@ -1,4 +1,4 @@
-"""Names of the classes inside a served model.
+"""The names of the classes inside a served model.
 
 Legend: B videos, V classes, k answered classes.
 """
@@ -12,11 +12,16 @@ import tensorflow as tf
 from serving.export.vocabulary import Vocabulary
 
 ASSET = "vocabulary.csv"
-"""In the `assets` of the SavedModel: columns Index and Name, one row a class, in order."""
+"""Name of the file in the SavedModel's `assets`: columns Index and Name, a row for each class, in order."""
 
 
 def vocabulary_csv(vocabulary: Vocabulary, num_classes: int) -> str:
-    """The asset's content. A class without a name gets the one that is shown for it, `class 1234`."""
+    """Makes the content of the asset. A class without a name gets the one that is shown for it, `class 1234`.
+
+    Args:
+        vocabulary: The names.
+        num_classes: V.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("Index", "Name"))
@@ -27,16 +32,16 @@ def vocabulary_csv(vocabulary: Vocabulary, num_classes: int) -> str:
 
 
 class ClassNames(tf.saved_model.experimental.TrackableResource):
-    """The names of a SavedModel's asset, read once, when the model is loaded.
+    """The names in a SavedModel's asset, which are read once, when the model is loaded.
 
     Args:
-        path: Of a file with the content of `vocabulary_csv`, named as the asset shall be.
+        path: Path of a file with the content of `vocabulary_csv`; its name becomes the asset's name.
         num_classes: V.
     """
 
     def __init__(self, path: str, num_classes: int) -> None:
         super().__init__(device="CPU")
-        # A resource does not track its attributes: the model has to hold this, or it is not written.
+        # A resource does not track its attributes: the model must have this as well, or it is not written.
         self.asset = tf.saved_model.Asset(path)
         self._num_classes = num_classes
         with open(path, "rb") as file:
@@ -56,6 +61,13 @@ class ClassNames(tf.saved_model.experimental.TrackableResource):
         tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
 
     def of(self, classes: tf.Tensor) -> tf.Tensor:
-        """string [B, k] of int64 [B, k]."""
+        """Looks up the names of classes.
+
+        Args:
+            classes: int64 [B, k].
+
+        Returns:
+            string [B, k].
+        """
         names = tf.raw_ops.ReadVariableOp(resource=self.resource_handle, dtype=tf.string)
         return tf.gather(tf.ensure_shape(names, [self._num_classes]), classes)

@@ -1,7 +1,7 @@
-"""Checks inside the served graph: a request that cannot be scored is refused with the number of its first bad row.
+"""Checks inside the served graph, which refuse a request that cannot be scored and name its first bad row.
 
-TensorFlow Serving checks neither shapes nor records, so what is not checked here would be answered with nonsense or
-with the error of some inner kernel. A failed check is an INVALID_ARGUMENT on every server.
+TensorFlow Serving checks neither shapes nor records. Without these checks a bad request would be answered with
+nonsense, or with the error of some inner kernel. A failed check is an INVALID_ARGUMENT on every server.
 
 Legend: B videos, T frames.
 """
@@ -14,23 +14,26 @@ from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, RGB_SIZE
 
 
 class RequestedVideos(NamedTuple):
-    """Records of a request whose frames are still byte strings."""
+    """The videos of a request, their frames still byte strings."""
 
     rgb: tf.Tensor
-    """string [B, T], at most the first 300 frames; empty where a video has fewer."""
+    """string [B, T]: at most the first 300 frames; empty strings where a video has fewer than T."""
     audio: tf.Tensor
-    """The same."""
+    """string [B, T], likewise."""
     rgb_frames: tf.Tensor
-    """int64 [B]: frames of each video, all of them."""
+    """int64 [B]: number of all rgb frames of each video."""
     audio_frames: tf.Tensor
-    """int64 [B]."""
+    """int64 [B]: number of all audio frames of each video."""
 
 
 def parse_request(examples: tf.Tensor) -> RequestedVideos:
-    """Parses serialised SequenceExamples from anybody, string [B], into memory in proportion to their bytes.
+    """Parses records that may be hostile, in memory that is proportional to their size.
 
-    Dense features would pad all videos to the longest: a record of a million empty frames, 4 MB, would make gigabytes
-    of a batch.
+    Dense features would pad all videos to the longest: a record of a million empty frames, 4 MB, would turn a batch
+    into gigabytes.
+
+    Args:
+        examples: Serialised SequenceExamples, string [B].
     """
     _, lists, _ = tf.io.parse_sequence_example(
         examples, sequence_features={name: tf.io.RaggedFeature(tf.string) for name in ("rgb", "audio")}
@@ -40,7 +43,7 @@ def parse_request(examples: tf.Tensor) -> RequestedVideos:
 
 
 def check_examples(parsed: RequestedVideos) -> list[tf.Operation]:
-    """Assertions that every row has frames, as many of rgb as of audio, each of the right length."""
+    """Makes assertions that every row has frames, as many of rgb as of audio, each of the right length."""
     return [
         _check(parsed.rgb_frames > 0, "the video has no frames (feature list rgb)"),
         _check(
@@ -57,7 +60,13 @@ def check_examples(parsed: RequestedVideos) -> list[tf.Operation]:
 
 
 def check_frames(rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> list[tf.Operation]:
-    """Assertions that three dense inputs belong together."""
+    """Makes assertions that three dense inputs belong together.
+
+    Args:
+        rgb: [B, T, 1024].
+        audio: [B, T, 128].
+        num_frames: int32 [B], from 1 to T.
+    """
     rgb_shape, audio_shape, count_shape = tf.shape(rgb), tf.shape(audio), tf.shape(num_frames)
     alike = tf.debugging.Assert(
         tf.reduce_all(tf.equal(rgb_shape[:2], audio_shape[:2])) & tf.equal(rgb_shape[0], count_shape[0]),
@@ -78,7 +87,12 @@ def check_frames(rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> lis
 
 
 def _first_frames(values: tf.RaggedTensor, name: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """string [B, T] and int64 [B] of string [B, (frames), (values of a frame)]."""
+    """Returns the frames, string [B, T], and their numbers, int64 [B].
+
+    Args:
+        values: string [B, (frames), (values of a frame)].
+        name: Name of the feature, for the message.
+    """
     is_one = values.with_values(tf.equal(values.values.row_lengths(), 1))
     with tf.control_dependencies(
         [_check(tf.reduce_all(is_one, axis=1), f"a frame of {name} is not one byte string")]
@@ -88,12 +102,18 @@ def _first_frames(values: tf.RaggedTensor, name: str) -> tuple[tf.Tensor, tf.Ten
 
 
 def _lengths_are(frames: tf.Tensor, count: tf.Tensor, size: int) -> tf.Tensor:
-    """bool [B]: whether each used frame of the row, string [B, T], has so many bytes."""
+    """Returns bool [B]: whether all frames of a row are `size` bytes long.
+
+    Args:
+        frames: string [B, T].
+        count: int64 [B]: number of frames of each row.
+        size: Bytes of a frame.
+    """
     used = tf.sequence_mask(count, tf.shape(frames)[1])
     return tf.reduce_all(tf.equal(tf.strings.length(frames), size) | ~used, axis=1)
 
 
 def _check(rows_are_good: tf.Tensor, problem: str) -> tf.Operation:
-    """One assertion over bool [B]."""
+    """Makes an assertion that all of bool [B] are true."""
     first_bad = tf.where(~rows_are_good)[:1, 0]  # Empty where all are good, also for a batch of none.
     return tf.debugging.Assert(tf.reduce_all(rows_are_good), [f"{problem} in row", first_bad])

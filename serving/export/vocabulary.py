@@ -1,4 +1,4 @@
-"""Names of the classes."""
+"""The names of the classes, read from YouTube-8M's vocabulary."""
 
 import csv
 import io
@@ -15,11 +15,11 @@ _VERTICALS = ("Vertical1", "Vertical2", "Vertical3")
 
 
 class Vocabulary:
-    """Class names by number.
+    """The names and subjects of the classes.
 
     Args:
-        names: Of the classes that have one.
-        verticals: The one to three subjects of each class, such as "Games", of the classes that have one.
+        names: Name by the number of the class, for classes that have a name.
+        verticals: One to three subjects, such as "Games", by the number of the class, for classes that have any.
     """
 
     def __init__(
@@ -29,16 +29,18 @@ class Vocabulary:
         self.verticals = MappingProxyType(dict(verticals or {}))
 
     def name(self, index: int) -> str:
-        """What to show for a class; `class 1234` for one without a name."""
+        """Returns the name to show for a class: `class 1234` for a class without a name."""
         return self.names.get(index) or f"class {index}"
 
     @classmethod
     def load(cls, path: str) -> "Vocabulary":
-        """Reads YT-8M's vocabulary CSV, local or in a bucket: Index and Name, and the Vertical columns there are.
+        """Reads YouTube-8M's vocabulary.
+
+        Args:
+            path: CSV file, local or in a bucket, with the columns Index and Name, and where known Vertical1 to 3.
 
         Raises:
-            UserError: If there is no such file, a column is missing, or an index is not a number or comes
-            twice.
+            UserError: There is no such file, a column is missing, or an index is not a number or comes twice.
         """
         try:
             with _open(path) as file:

@@ -1,1 +1,1 @@
-"""Predictions for whole files, by a model here or by a server."""
+"""Predictions for whole files, by a model in this process or by a server."""

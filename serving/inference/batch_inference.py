@@ -1,4 +1,4 @@
-"""Predictions for whole data sets, file by file; who is interrupted goes on with the first file that is not done."""
+"""Predictions for whole data sets, file by file. An interrupted run goes on with the first file that is not done."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from serving.inference.inference_join import join
 from serving.inference.inference_parts import InferenceParts, Predictor, predict_part
-from trainer.data.losses import Loss
+from trainer.data.lost_files import LostFile
 from trainer.data.records import Reject, Video
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far it is.
+    """The progress of an inference.
 
     Attributes:
-        videos: Predicted so far, those of an earlier run included.
-        per_second: Videos of this run.
-        share: Of the input's bytes, 0 to 1.
-        seconds_left: Estimated; None at the beginning.
+        videos: Number of videos that are predicted, those of an earlier run included.
+        per_second: Videos per second of this run.
+        share: Share of the input's bytes that is done, 0 to 1.
+        seconds_left: Estimated time to the end; None at the beginning.
     """
 
     videos: int
@@ -29,20 +29,20 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Inference:
-    """What was done.
+    """The result of an inference.
 
     Attributes:
-        out: The file of predictions.
-        videos: In it.
-        files: That were read.
-        resumed_files: Of these, what an earlier run had done.
-        rejected: Videos that have no prediction: their records are invalid, or have the id of an earlier record, or
+        out: Path of the file of predictions.
+        videos: Number of videos in it.
+        files: Number of input files.
+        resumed_files: Number of input files that an earlier run had done.
+        rejected: Number of videos without a prediction: their records are invalid, have the id of an earlier record, or
             are lost with the rest of a file (an estimate).
-        rejected_by_reason: The same by reason (see `trainer.data.records.Reject`).
-        rejects_file: One JSON object a line for each record that was left out; None when there is none.
-        losses: Files that are lost or cut, and how many videos they held by estimate.
-        copies: Files all of whose videos stand in earlier files, each with such a file.
-        seconds: That this run took.
+        rejected_by_reason: Number of those videos by reason (see `trainer.data.records.Reject`).
+        rejects_file: Path of a file with a line of JSON for each record that was left out; None when none was.
+        losses: The files that are lost or cut, with their estimated number of videos.
+        copies: Path of the original by the path of its copy, a file all of whose videos stand in earlier files.
+        seconds: Time that this run took.
     """
 
     out: str
@@ -52,7 +52,7 @@ class Inference:
     rejected: int
     rejected_by_reason: Mapping[str, int]
     rejects_file: str | None
-    losses: Sequence[Loss]
+    losses: Sequence[LostFile]
     copies: Mapping[str, str]
     seconds: float
 
@@ -67,20 +67,21 @@ def infer(
     on_reject: Callable[[Reject], None] = lambda reject: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Inference:
-    """Predicts all videos of the files, each once, and writes them in that order to a .csv or .parquet file.
+    """Predicts each video of the files once, and writes the predictions in that order to a .csv or .parquet file.
 
     Args:
-        predictor: Of the model; may be asked from many threads.
-        model_identity: Parts of another model's are not used.
+        predictor: Predicts batches of videos; it is called from several threads.
+        model_identity: Text that identifies the model. Parts that an earlier run made by another model are made anew.
         files: TFRecord files, plain or gzip, frame level or video level.
-        out: The submission file: VideoId, and label and confidence of the 20 best, most confident first.
-        batch_size: Videos asked for at once.
-        concurrency: Batches on their way at once.
-        on_reject: Told of each record that is no valid video; the others are predicted.
-        on_progress: Told after each batch.
+        out: Path of the submission file: for each video its id, and class and confidence of its 20 best classes, the
+            most confident first.
+        batch_size: Number of videos in a request to the predictor.
+        concurrency: Number of requests that are made at the same time.
+        on_reject: Receives each record that is no valid video; the others are predicted.
+        on_progress: Receives the progress after each batch.
 
     Raises:
-        UserError: If `out` cannot be written, the model refuses, or there is no valid video.
+        UserError: `out` cannot be written, the model refuses, or there is no valid video.
     """
     begin = time.monotonic()
     parts = InferenceParts(out, model_identity, files)
@@ -103,7 +104,12 @@ def infer(
 
 
 def finished(parts: InferenceParts, begin: float) -> Inference:
-    """Joins the parts, all of which are made, and says what was done since `begin`, of time.monotonic()."""
+    """Joins the parts into the output.
+
+    Args:
+        parts: The parts, all of which are made.
+        begin: Time at which the run began, of time.monotonic().
+    """
     joined = join(parts)
     return Inference(
         out=parts.out,
@@ -113,14 +119,14 @@ def finished(parts: InferenceParts, begin: float) -> Inference:
         rejected=sum(joined.rejected.values()),
         rejected_by_reason=joined.rejected,
         rejects_file=joined.rejects_file,
-        losses=joined.losses,
+        losses=joined.lost_files,
         copies=joined.copies,
         seconds=time.monotonic() - begin,
     )
 
 
 class _Watch:
-    """Counts videos, and bytes of input, which say how much is left."""
+    """Counts the videos and the bytes of input, to tell how much is left."""
 
     def __init__(self, sizes: Sequence[int], done: Sequence[bool], videos: int) -> None:
         self._sizes = sizes

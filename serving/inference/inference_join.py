@@ -1,50 +1,51 @@
-"""From the parts of an inference to its one output, in which each video stands once."""
+"""Joins the parts of an inference into its output, in which each video stands once."""
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from serving.inference.inference_parts import InferenceParts
+from serving.inference.inference_parts import InferenceParts, reject_lines
 from serving.inference.predictions_file import join_parts, read_ids
 from trainer.base.errors import UserError
 from trainer.base.files import open_file, remove_file, remove_tree
 from trainer.data.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
 from trainer.data.file_check import FileCheck, FileCounter
-from trainer.data.losses import Loss, estimate_losses, rejected_with
+from trainer.data.lost_files import LostFile, estimate_lost_files, rejected_with
 from trainer.data.records import Reject
 from trainer.data.video_ids import UNSEEN, SeenIds, digests
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """What stands in the output, and what does not.
+    """The content of an output, and what was left out of it.
 
     Attributes:
-        videos: In the output.
-        rejected: Left out, by reason; what lost and cut files held is estimated.
-        rejects_file: One JSON object a line for each of them; None when there is none.
-        losses: Files that are lost or cut.
-        copies: Files all of whose videos stand in earlier files, each with the file where the first one does.
+        videos: Number of videos in the output.
+        rejected: Number of videos that were left out, by reason. What lost and cut files held is estimated.
+        rejects_file: Path of a file with a line of JSON for each record that was left out; None when none was.
+        lost_files: The files that are lost or cut.
+        copies: Path of the original by the path of its copy, a file all of whose videos stand in earlier files.
     """
 
     videos: int
     rejected: Mapping[str, int]
     rejects_file: str | None
-    losses: Sequence[Loss]
+    lost_files: Sequence[LostFile]
     copies: Mapping[str, str]
 
 
 def join(parts: InferenceParts) -> Joined:
-    """Writes the output, and the rejects to `OUT.rejects.jsonl`; removes the parts, all of which are made.
+    """Writes the output, and the rejects to `OUT.rejects.jsonl`, and removes the parts.
 
-    Of records with the same id the first one counts, in the order of the files: a submission may name a video only
-    once. Ids take 20 bytes of memory each, and as much again for a moment.
+    Where several records have the same id, the first one in the order of the files counts: a submission may name a
+    video only once. An id takes 20 bytes of memory, and as much again for a moment.
+
+    Args:
+        parts: The parts, all of which are made.
 
     Raises:
-        UserError: If there is no valid video.
+        UserError: There is no valid video.
     """
     if not parts.videos():
         remove_tree(parts.directory)
@@ -68,8 +69,8 @@ def join(parts: InferenceParts) -> Joined:
             copies[path] = original
         rejects += invalid
         rejects += duplicate_rejects(path, len(ids), [offsets[place] for place in repeated], originals)
-    losses = estimate_losses(checks)
-    rejected = rejected_with(losses, checks)
+    lost_files = estimate_lost_files(checks)
+    rejected = rejected_with(lost_files, checks)
     videos = sum(int(np.count_nonzero(mask)) for mask in kept)
     if duplicates := sum(map(len, kept)) - videos:
         rejected[DUPLICATE_ID] += duplicates
@@ -80,7 +81,7 @@ def join(parts: InferenceParts) -> Joined:
         videos=videos,
         rejected=dict(sorted(rejected.items())),
         rejects_file=rejects_file,
-        losses=losses,
+        lost_files=lost_files,
         copies=copies,
     )
 
@@ -93,10 +94,10 @@ def _check(path: str, size: int, invalid: Sequence[Reject], videos: int) -> File
 
 
 def _write_rejects(rejects: Sequence[Reject], target: str) -> str | None:
-    # One of an earlier output must not be taken for this one's.
+    # The rejects of an earlier output must not be taken for those of this one.
     remove_file(target)
     if not rejects:
         return None
     with open_file(target, "wb") as file:
-        file.write(b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects))
+        file.write(reject_lines(rejects))
     return target

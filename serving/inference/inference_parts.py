@@ -1,47 +1,56 @@
-"""Predictions on their way: one part an input file, which anybody may make, and which are joined in the input's order.
+"""The parts of an inference: the predictions of each input file, which are joined in the order of the input.
 
-Beside the output lies, until it is whole, a directory of parts: `plan.json` says of what, and one Parquet file holds
-the predictions of one input file. Only with the same plan are parts that are there used.
+Until the output is whole, a directory of parts lies beside it. Its `plan.json` says what the parts are made from, and a
+Parquet file holds the predictions of each input file. Any process may make a part. Parts that are there are used only
+when the plan is the same.
 """
 
 import dataclasses
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from serving.inference.ordered_map import ordered_map
 from serving.inference.predictions_file import PartWriter, check_ending, count_videos
+from trainer.base.batches import batched
 from trainer.base.errors import UserError
 from trainer.base.files import exists, file_size, make_dirs, open_file, remove_tree
-from trainer.data.records import Reject, Video, read_videos
+from trainer.data.records import Reject, Video, valid_videos
 from trainer.data.yt8m import ANY_CLASSES
 
 _PLAN = "plan.json"
 _FORMAT = 2
-"""Of the parts: since 2 they have the offsets of the records. Parts of another format are made anew."""
+"""Version of the parts' format; 2 added the offsets of the records. Parts of another format are made anew."""
 
 
 class Predictor(Protocol):
-    """A `LocalPredictor` or a `PredictClient`."""
+    """Predicts videos: a `LocalPredictor` or a `PredictClient`."""
 
     def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """classes int64 [B, k] and scores float32 [B, k] of B serialised SequenceExamples."""
+        """Predicts B videos.
+
+        Args:
+            examples: B serialised SequenceExamples.
+
+        Returns:
+            The best classes of each video, int64 [B, k], and their scores, float32 [B, k], descending.
+        """
 
 
 class InferenceParts:
-    """The parts of one output. Making this leaves their directory with parts of this very plan, or with none.
+    """The parts of one output. When this is made, parts that do not belong to its plan are removed.
 
     Args:
-        out: The file of predictions, .csv or .parquet, local or in a bucket.
-        model_identity: Parts of another model's are not used.
+        out: Path of the file of predictions, .csv or .parquet, local or in a bucket.
+        model_identity: Text that identifies the model.
         files: TFRecord files, plain or gzip, frame level or video level.
 
     Raises:
-        UserError: If `out` cannot be written.
+        UserError: `out` cannot be written.
     """
 
     def __init__(self, out: str, model_identity: str, files: Sequence[str]) -> None:
@@ -54,10 +63,10 @@ class InferenceParts:
             {"format": _FORMAT, "model": model_identity, "files": list(zip(files, self.sizes, strict=True))}
         )
         self.resumed = [exists(path) for path in self.paths]
-        """Which of them an earlier run has made."""
+        """Whether an earlier run has made the part of an input file, for each of them."""
 
     def videos(self) -> int:
-        """In all parts that there are."""
+        """Returns the number of videos in all parts that are made."""
         return sum(count_videos(path) for path in self.paths if exists(path))
 
     def _prepare(self, plan: dict[str, object]) -> None:
@@ -76,7 +85,11 @@ class InferenceParts:
             raise UserError(f"cannot write {self.directory}: {error.strerror}; give another --out") from None
 
     def rejects(self, index: int) -> list[Reject]:
-        """The records of an input file whose part is made that are no valid video."""
+        """Returns the records of an input file that are no valid video.
+
+        Args:
+            index: Number of the file in `files`; its part must be made.
+        """
         with open_file(_rejects_of(self.paths[index]), "rb") as file:
             return [Reject(**json.loads(line)) for line in file.read().splitlines()]
 
@@ -89,15 +102,15 @@ def predict_part(
     concurrency: int = 1,
     on_batch: Callable[[Sequence[Video]], None] = lambda videos: None,
 ) -> list[Reject]:
-    """Makes one part. It appears when it is whole; made again, or twice at once, it is the same.
+    """Makes one part. It appears when it is whole. Making it again, or twice at the same time, gives the same part.
 
     Args:
-        predictor: Of the model; is asked from so many threads as `concurrency` says.
-        path: The input file.
-        part: To be written, with its rejects beside it.
-        batch_size: Videos asked for at once.
-        concurrency: Batches on their way at once.
-        on_batch: Told of the videos after each batch.
+        predictor: Predicts batches of videos; it is called from `concurrency` threads.
+        path: Path of the input file.
+        part: Path of the part; its rejects are written beside it.
+        batch_size: Number of videos in a request to the predictor.
+        concurrency: Number of requests that are made at the same time.
+        on_batch: Receives the videos of each batch when they are predicted.
 
     Returns:
         The records that are no valid video.
@@ -106,22 +119,23 @@ def predict_part(
     with PartWriter(part) as writer:
         for videos, (classes, scores) in ordered_map(
             lambda videos: predictor.predict([video.sequence_example for video in videos]),
-            _batches(path, batch_size, rejects),
+            batched(valid_videos([path], ANY_CLASSES, rejects.append), batch_size),
             concurrency,
         ):
             offsets = [video.offset for video in videos]
             writer.add([video.id for video in videos], classes, scores, offsets)
             on_batch(videos)
-        # Before the part gets its name: a part that is done has told of its rejects.
+        # Before the part gets its name, so that a part that is done has its rejects.
         with open_file(_rejects_of(part), "wb") as file:
-            file.write(
-                b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects)
-            )
+            file.write(reject_lines(rejects))
     return rejects
 
 
 def directory_identity(directory: str) -> str:
-    """Of a SavedModel: its graph, and the checksums of its weights, which stand in the index."""
+    """Returns a text that identifies a SavedModel.
+
+    It is a digest of the graph and of the weights' index, which has their checksums.
+    """
     digest = hashlib.sha256()
     for name in ("saved_model.pb", "variables/variables.index"):
         with open_file(posixpath.join(directory, name), "rb") as file:
@@ -129,19 +143,10 @@ def directory_identity(directory: str) -> str:
     return digest.hexdigest()
 
 
+def reject_lines(rejects: Sequence[Reject]) -> bytes:
+    """Returns one line for each reject: a JSON object with the fields of `Reject`."""
+    return b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects)
+
+
 def _rejects_of(part: str) -> str:
     return f"{part}.rejects"
-
-
-def _batches(path: str, batch_size: int, rejects: list[Reject]) -> Iterator[list[Video]]:
-    batch: list[Video] = []
-    for item in read_videos(path, ANY_CLASSES):
-        if isinstance(item, Reject):
-            rejects.append(item)
-            continue
-        batch.append(item)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -1,4 +1,4 @@
-"""Whether a SavedModel can be scored: asked in seconds, before anybody waits for days.
+"""Checks in seconds that a SavedModel can be scored, before a run that may take days.
 
 Legend: V classes.
 """
@@ -16,13 +16,13 @@ from trainer.data.encoding import encode_frames, sequence_example
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 PREDICTIONS = "predictions"
-"""The signature from records to the probabilities of all classes."""
+"""Name of the signature that turns records into the probabilities of all classes."""
 
 
 def load_problem(directory: str) -> str | None:
-    """Loads a SavedModel, asks it for the probabilities of one video of one black frame, and unloads it.
+    """Loads a SavedModel, asks it for the probabilities of a video with one black frame, and unloads it.
 
-    TensorFlow holds the weights against their checksums while it loads them.
+    TensorFlow verifies the checksums of the weights while it loads them.
 
     Args:
         directory: Local directory that should hold saved_model.pb and variables/.

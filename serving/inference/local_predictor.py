@@ -14,14 +14,14 @@ from trainer.base.errors import UserError
 
 
 class LocalPredictor:
-    """A model loaded as a server loads it, with the interface of `PredictClient`.
+    """Predicts by a model that is loaded as a server loads it. It has the interface of `PredictClient`.
 
     Args:
-        directory: Of a SavedModel, or of its versions.
-        version: Of those; None for the newest.
+        directory: Directory of a SavedModel, or of its versions.
+        version: Number of the version; None for the newest.
 
     Raises:
-        UserError: If there is no SavedModel of ours that loads.
+        UserError: There is no model there, it is not of this project, or it does not load.
     """
 
     def __init__(self, directory: str, version: int | None = None) -> None:
@@ -35,27 +35,33 @@ class LocalPredictor:
             self.close()
             raise UserError(f"{path} is not a YT-8M model: its {DEFAULT_SIGNATURE} does not take examples")
         self.path = path
-        """Of the SavedModel itself."""
+        """Directory of the SavedModel that is loaded."""
         self._feed = signature.inputs["examples"].name
         self._fetches = [signature.outputs[alias].name for alias in ("classes", "scores")]
         self._names = [signature.outputs["labels"].name] if "labels" in signature.outputs else []
 
     def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """The best classes of each video: int64 [B, k] and their scores, float32 [B, k], descending.
+        """Predicts B videos.
+
+        Args:
+            examples: B serialised SequenceExamples.
+
+        Returns:
+            The best classes of each video, int64 [B, k], and their scores, float32 [B, k], descending.
 
         Raises:
-            UserError: If the model refuses a video.
+            UserError: The model refuses a video.
         """
         classes, scores = self._run(examples, self._fetches)
         return classes, scores
 
     def predict_named(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """As `predict`, and with the names of the classes, bytes objects [B, k]: None where the model has none."""
+        """Predicts like `predict`, and returns the names of the classes as well: bytes objects [B, k], or None."""
         classes, scores, *names = self._run(examples, self._fetches + self._names)
         return classes, scores, names[0] if names else None
 
     def close(self) -> None:
-        """Frees the model's memory; otherwise the end of this object does, or of the process."""
+        """Frees the model's memory; without this call it is freed with this object."""
         self._close()
 
     def _run(self, examples: Sequence[bytes], fetches: Sequence[str]) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Several calls at once, their results in order."""
+"""Calls a function for several items at a time, and returns the results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,15 +12,15 @@ Result = TypeVar("Result")
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], concurrency: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item with function(item), in the order of the items.
+    """Yields each item with its result, in the order of the items, while later calls run in threads.
 
-    At most `concurrency` calls run and at most that many items are held; items are taken as they are needed. The
-    first exception, in order, ends it.
+    Items are taken when they are needed, and at most `concurrency` of them are held. The first exception of a call, in
+    the order of the items, is raised.
 
     Args:
-        function: May be called from many threads.
-        items: May be endless.
-        concurrency: At least 1.
+        function: Is called with each item, from several threads.
+        items: The items; there may be no end of them.
+        concurrency: Number of calls at the same time, at least 1.
     """
     pending: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(concurrency, thread_name_prefix="ordered-map") as pool:

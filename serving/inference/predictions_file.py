@@ -1,4 +1,4 @@
-"""Predictions of many videos as files: parts in Parquet, put together to a submission CSV or one Parquet file.
+"""Files of predictions: parts in Parquet, which are joined into a submission CSV or a Parquet file.
 
 Source of the CSV: paper, Submission file.
 """
@@ -26,27 +26,31 @@ _SCHEMA = pa.schema(
 )
 
 _PART_SCHEMA = _SCHEMA.append(pa.field("offset", pa.int64()))
-"""A part also says where in its input file the record of a video stands."""
+"""Columns of a part, which also says where in its input file the record of a video stands."""
 
 _ENDINGS = (".csv", ".parquet")
 
 
 def check_ending(path: str) -> None:
-    """UserError for a file of a kind that cannot be written."""
+    """Checks that a file of predictions can be written under this name.
+
+    Raises:
+        UserError: The name does not end in .csv or .parquet, or is no valid address.
+    """
     check_address(path, "--out", any_scheme=True)
     if os.path.splitext(path)[1] not in _ENDINGS:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
 
 
 class PartWriter:
-    """Writes a part, which appears under its name only when it is whole.
+    """Writes a part, which appears under its name when it is whole.
 
     Example:
         with PartWriter("part-0") as part:
             part.add([b"id"], classes, scores, [0])
 
     Args:
-        path: Of the file, local or in a bucket.
+        path: Path of the part, local or in a bucket.
     """
 
     def __init__(self, path: str) -> None:
@@ -56,7 +60,14 @@ class PartWriter:
     def add(
         self, ids: Sequence[bytes], classes: np.ndarray, scores: np.ndarray, offsets: Sequence[int]
     ) -> None:
-        """Adds B videos: their ids, classes int64 [B, k], scores float32 [B, k], and offsets of their records."""
+        """Adds B videos.
+
+        Args:
+            ids: Ids of the videos.
+            classes: Their best classes, int64 [B, k].
+            scores: Scores of these classes, float32 [B, k].
+            offsets: Places of their records, in bytes of the uncompressed input file.
+        """
         columns = [
             pa.array([video.decode(errors="backslashreplace") for video in ids], pa.string()),
             pa.array(classes.tolist(), _SCHEMA.field("classes").type),
@@ -75,23 +86,23 @@ class PartWriter:
 
 
 def count_videos(part: str) -> int:
-    """Videos in a part."""
+    """Returns the number of videos in a part."""
     return pq.read_metadata(_source(part)).num_rows
 
 
 def read_ids(part: str) -> tuple[list[bytes], list[int]]:
-    """The ids of the videos in a part, as they are written, and the offsets of their records."""
+    """Returns the ids of the videos in a part, as they are written there, and the offsets of their records."""
     table = pq.read_table(_source(part), columns=["VideoId", "offset"])
     return [text.encode() for text in table["VideoId"].to_pylist()], table["offset"].to_pylist()
 
 
 def join_parts(parts: Sequence[str], kept: Sequence[np.ndarray], path: str) -> None:
-    """Writes videos of all parts, in order, to a .csv or .parquet file, which appears when it is whole.
+    """Writes the videos of all parts, in order, to a file, which appears when it is whole.
 
     Args:
-        parts: As `PartWriter` made them.
-        kept: For each of them bool[N]: which of its videos are written.
-        path: Of the file.
+        parts: Paths of the parts.
+        kept: For each part bool[N], which of its N videos are written.
+        path: Path of the .csv or .parquet file.
     """
     tables = (
         pq.read_table(_source(part), columns=_SCHEMA.names).filter(pa.array(mask))
@@ -103,7 +114,7 @@ def join_parts(parts: Sequence[str], kept: Sequence[np.ndarray], path: str) -> N
 
 
 def _source(part: str) -> Any:
-    """What pyarrow reads a part from."""
+    """Returns what pyarrow can read a part from."""
     if is_local(part):
         return part
     with open_file(part, "rb") as file:

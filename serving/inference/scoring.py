@@ -1,4 +1,4 @@
-"""Scores of a SavedModel of ours on YT-8M files as they are, frame level or video level.
+"""Scores the videos of YouTube-8M files, frame level or video level, by a SavedModel of this project.
 
 Legend: B videos, V classes.
 """
@@ -12,26 +12,28 @@ from serving.export.card import ModelCard
 from serving.export.saved_model import FRAME_PREDICTIONS
 from serving.inference.ordered_map import ordered_map
 from serving.store.whole_model import load_model
+from trainer.base.batches import batched
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
-from trainer.data.records import Reject, Video, parse_parts, read_videos
+from trainer.data.record_parts import parse_parts
+from trainer.data.records import Reject, Video, valid_videos
 from trainer.data.tensors import aligned_zeros, as_tensor
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 _AT_ONCE = 2
-"""Batches that are scored at the same time."""
+"""Number of batches that are scored at the same time."""
 
 _Batch = tuple[list[Video], list[Reject]]
 
 
 class SavedModelScorer:
-    """A loaded SavedModel of ours.
+    """A SavedModel of this project, loaded to score videos.
 
     Args:
-        directory: That holds saved_model.pb.
+        directory: Directory of saved_model.pb.
 
     Raises:
-        UserError: If it is not a model of ours, or damaged.
+        UserError: The model is damaged, or not of this project.
     """
 
     def __init__(self, directory: str) -> None:
@@ -41,12 +43,12 @@ class SavedModelScorer:
         self._of_examples = self._model.signatures["predictions"]
 
     def scores(self, videos: Sequence[Video]) -> np.ndarray:
-        """float32 [B, V]."""
+        """Scores B videos: float32 [B, V] in [0, 1]."""
         if self._of_frames is None:
             return self._of_examples(examples=tf.constant([video.sequence_example for video in videos]))[
                 "predictions"
             ].numpy()
-        # Taken apart here: TensorFlow's own parser takes a fifth of the whole, on one core.
+        # The records are taken apart here: TensorFlow's parser would take a fifth of the time, on one core.
         return self._of_frames(**_frames(videos, self.card.num_classes))["predictions"].numpy()
 
 
@@ -56,15 +58,15 @@ def score_videos(
     batch_size: int = 64,
     on_reject: Callable[[Reject], None] = lambda reject: None,
 ) -> Iterator[tuple[list[Video], np.ndarray]]:
-    """Batches of videos with their scores, float32 [B, V], in the order of the files.
+    """Yields batches of videos with their scores, float32 [B, V], in the order of the files.
 
     The next batches are read while two are scored: one is put together while the other is multiplied.
 
     Args:
-        scorer: Of the model.
+        scorer: The model.
         files: TFRecord files, plain or gzip.
         batch_size: B; the last batch may be smaller.
-        on_reject: Receives each record that cannot be scored; the others are.
+        on_reject: Receives each record that is no valid video; the others are scored.
     """
     batches = prefetch(_batches(files, scorer.card.num_classes, batch_size))
 
@@ -80,23 +82,16 @@ def score_videos(
 
 
 def _batches(files: Iterable[str], num_classes: int, batch_size: int) -> Iterator[_Batch]:
-    """Videos, B at a time, and what was rejected before the last of them."""
-    videos: list[Video] = []
+    """Yields the videos, B at a time, and what was rejected since the batch before."""
     rejects: list[Reject] = []
-    for path in files:
-        for item in read_videos(path, num_classes):
-            if isinstance(item, Reject):
-                rejects.append(item)
-                continue
-            videos.append(item)
-            if len(videos) == batch_size:
-                yield videos, rejects
-                videos, rejects = [], []
-    yield videos, rejects
+    for videos in batched(valid_videos(files, num_classes, rejects.append), batch_size):
+        yield videos, rejects.copy()
+        rejects.clear()
+    yield [], rejects
 
 
 def _frames(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
-    """The frames of videos as the model takes them: uint8 [B, T, D], T of the longest."""
+    """Returns the frames of B videos as the model takes them, uint8 [B, T, D], where T is that of the longest."""
     counts = np.array([video.num_frames for video in videos], np.int32)
     parts = [parse_parts(video.sequence_example, num_classes) for video in videos]
     result = {"num_frames": tf.constant(counts)}
@@ -107,11 +102,3 @@ def _frames(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
             row[:count] = np.frombuffer(getattr(part, name), frame_dtype(size))["frame"]
         result[name] = as_tensor(frames)
     return result
-
-
-def label_rows(videos: Sequence[Video], num_classes: int) -> np.ndarray:
-    """bool [B, V]: the labels of each video."""
-    rows = np.zeros((len(videos), num_classes), bool)
-    for row, video in zip(rows, videos, strict=True):
-        row[list(video.labels)] = True
-    return rows

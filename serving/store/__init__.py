@@ -1,1 +1,1 @@
-"""Versions of a model in a directory or a bucket."""
+"""The versions of a model in a directory or a bucket."""

@@ -12,11 +12,11 @@ from serving.store.manifest import CHUNK
 
 
 class Checksums(NamedTuple):
-    """Of one file.
+    """The checksums of a file.
 
     Attributes:
-        sha256: Hexadecimal, as in the manifest.
-        crc32c: Base64 of the big-endian bytes, as Cloud Storage gives it.
+        sha256: SHA-256 in hexadecimal, as in the manifest.
+        crc32c: CRC-32C in base64 of its big-endian bytes, as Cloud Storage has it.
     """
 
     sha256: str
@@ -24,7 +24,11 @@ class Checksums(NamedTuple):
 
 
 def checksums(content: bytes | str) -> Checksums:
-    """Of a content, or of the file at a path."""
+    """Computes the checksums of a file.
+
+    Args:
+        content: The content, or the path of a local file.
+    """
     sha256, crc32c = hashlib.sha256(), google_crc32c.Checksum()
     with io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb") as file:
         while chunk := file.read(CHUNK):
@@ -34,5 +38,5 @@ def checksums(content: bytes | str) -> Checksums:
 
 
 def digests(sums: Mapping[str, Checksums]) -> dict[str, str]:
-    """The sha256 of each file, as a manifest has them."""
+    """Returns the sha256 of each file by its name, as a manifest has them."""
     return {name: each.sha256 for name, each in sums.items()}

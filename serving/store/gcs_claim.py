@@ -1,13 +1,14 @@
-"""How one publisher holds a version number in a bucket, and how it loses it.
+"""Claims of version numbers in a bucket: how a publisher gets a number, keeps it, and loses it.
 
-A claim is the object `.claim-<n>`. It is created only if there is none, so that a number has one owner. Its content
-is the saved_model.pb of the version to be: the last step of a publish copies it to `<n>/saved_model.pb`, on condition
-that the claim still is of the generation that its owner wrote. Whoever takes the owner for dead overwrites the claim
-with an empty one first, a tombstone; from then on the copy is refused by the server, however late it comes and
-whatever the owner believes. A tombstone keeps its number from being used again until there is a larger version.
+A claim is the object `.claim-<n>`. It is created only if there is none, so that a number has one owner. Its content is
+the saved_model.pb of the future version. The last step of a publish copies it to `<n>/saved_model.pb`, on the condition
+that the claim is still of the generation that its owner wrote.
 
-Dead is an owner whose claim the server last saw changed more than `lease_seconds` before the server saw the judge's
-own claim appear. Owners touch their claims every tenth of that. Both times are the server's: nobody's clock is asked.
+An owner changes its claim every tenth of `lease_seconds`. Another publisher takes the owner for dead when the claim was
+last changed more than `lease_seconds` before that publisher's own claim was created. Both times are those of the
+server, so no machine's clock matters. The other publisher then overwrites the claim with an empty one, a tombstone.
+From then on the server refuses the owner's copy, however late it comes. A tombstone keeps its number from being used
+again until there is a larger version.
 """
 
 import contextlib
@@ -21,18 +22,18 @@ from serving.store.version_store import GRAPH
 PREFIX = ".claim-"
 
 LEASE_SECONDS = 300.0
-"""Ten touches may fail before a publisher counts as dead."""
+"""Seconds without a sign of life after which a publisher counts as dead. It gives ten signs in that time."""
 
 _OWNER, _BEAT = "owner", "beat"
 
 
 class Claim:
-    """A number that this process holds; made by `take`.
+    """A version number that this process holds. `take` makes it.
 
     Attributes:
         version: The number.
-        taken: The server's time when it was taken.
-        crc32c: Of the graph, as the server has it.
+        taken: Time at which the claim was created, by the server's clock.
+        crc32c: CRC-32C of the graph that the server has received, in base64.
     """
 
     def __init__(self, objects: GcsObjects, version: int, lease_seconds: float, owner: str) -> None:
@@ -48,23 +49,26 @@ class Claim:
     def take(
         cls, objects: GcsObjects, version: int, graph: bytes | str, lease_seconds: float = LEASE_SECONDS
     ) -> "Claim | None":
-        """Claims a number; None when another publisher has it.
+        """Claims a number.
 
         Args:
-            objects: Of the model's directory.
-            version: The number.
-            graph: Content, or path, of saved_model.pb.
-            lease_seconds: See the module.
+            objects: The objects of the model's directory.
+            version: The number, at least 1.
+            graph: Content of saved_model.pb, or its path.
+            lease_seconds: Seconds without a sign of life after which a publisher counts as dead.
+
+        Returns:
+            The claim; None when another publisher has the number.
         """
         owner = uuid.uuid4().hex
         objects.put(f"{PREFIX}{version}", graph, metadata={_OWNER: owner})
-        # Asked, since the put may have been tried again and refused by its own success.
+        # The put may have succeeded and then been tried again and refused, so the object itself tells.
         claim = cls(objects, version, lease_seconds, owner)
         return claim if claim._blob is not None and claim._blob.metadata == {_OWNER: owner} else None
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Shows that the owner is alive while the block runs."""
+        """Gives signs of life while the block runs."""
         done = threading.Event()
 
         def beat() -> None:
@@ -86,23 +90,30 @@ class Claim:
             thread.join()
 
     def commit(self, metadata: dict[str, str]) -> bool:
-        """Makes the number a version that readers see; False when the claim was lost, and there is none."""
+        """Makes the number a version that readers see.
+
+        Args:
+            metadata: Custom metadata of the version's saved_model.pb.
+
+        Returns:
+            False when the claim was lost, and there is no version.
+        """
         name = f"{self.version}/{GRAPH}"
-        # The copy is also refused when it was done, and tried again because its answer was lost.
+        # A copy whose answer was lost is tried again, and then refused by its own success.
         return self._objects.copy(self._blob, name, metadata) or self._objects.find(name) is not None
 
     def held(self) -> bool:
-        """Whether nobody has taken the owner for dead."""
+        """Whether the claim is still there, and nobody has taken its owner for dead."""
         blob = self._objects.find(f"{PREFIX}{self.version}")
         return blob is not None and blob.generation == self._blob.generation
 
     def release(self) -> None:
-        """Removes the claim; the number is a version now, or nothing was written under it."""
+        """Removes the claim. The number must be a version now, or nothing must have been written under it."""
         self._objects.remove(self._blob)
 
 
 def retire(objects: GcsObjects, version: int) -> None:
-    """Puts a tombstone where a claim is or might be: nobody can commit this number any more."""
+    """Puts a tombstone in the place of a claim, so that nobody can commit this number any more."""
     name = f"{PREFIX}{version}"
     while True:
         blob = objects.find(name)

@@ -1,6 +1,6 @@
-"""Objects below one directory of a bucket, with the checksums and preconditions that publishing needs.
+"""The objects below one directory of a bucket, with the checksums and preconditions that publishing needs.
 
-Every write is conditional on the generation it replaces (0: nothing), so that google-cloud-storage may try it again:
+Every write names the generation that it replaces (0 for none), so that google-cloud-storage may safely try it again:
 https://cloud.google.com/storage/docs/retry-strategy. Names are relative to the directory.
 """
 
@@ -34,7 +34,7 @@ _FIELDS = "items(name,generation,updated,metadata,size,crc32c),nextPageToken"
 
 
 def _explained(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What is wrong with the bucket or the account becomes the user's error of one line."""
+    """Wraps a method: errors of the bucket or the account become a UserError of one line."""
 
     @functools.wraps(method)
     def call(self: "GcsObjects", *args: Any, **kwargs: Any) -> Any:
@@ -58,15 +58,16 @@ def _explained(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class GcsObjects:
-    """See the module.
+    """Reads and writes the objects below a directory of a bucket.
 
-    Authenticates with Application Default Credentials; honours STORAGE_EMULATOR_HOST.
+    It uses Application Default Credentials, and the server of STORAGE_EMULATOR_HOST where that is set. Every method
+    raises UserError when the bucket is missing or out of reach.
 
     Args:
-        base: gs://BUCKET/DIRECTORY.
+        base: The directory, gs://BUCKET/DIRECTORY.
 
     Raises:
-        UserError: From every method, when the bucket is missing or out of reach.
+        UserError: The address is invalid.
     """
 
     def __init__(self, base: str) -> None:
@@ -77,24 +78,28 @@ class GcsObjects:
 
     @_explained
     def check(self) -> None:
-        """Raises UserError when the bucket is missing or may not be read."""
+        """Checks that the bucket is there and may be read.
+
+        Raises:
+            UserError: It is missing or may not be read.
+        """
         next(iter(self._bucket.client.list_blobs(self._bucket, prefix=self._prefix, max_results=1)), None)
 
     @_explained
     def list(self, below: str = "") -> dict[str, Blob]:
-        """All objects whose name begins with `below`, by name; without those that stand for directories."""
+        """Returns all objects whose name begins with `below`, by name, without those that stand for directories."""
         blobs = self._bucket.client.list_blobs(self._bucket, prefix=self._prefix + below, fields=_FIELDS)
         found = {blob.name[len(self._prefix) :]: blob for blob in blobs}
         return {name: blob for name, blob in found.items() if not name.endswith("/")}
 
     @_explained
     def find(self, name: str) -> Blob | None:
-        """One object as it is now; None when there is none."""
+        """Returns an object as it is now; None when there is none."""
         return self._bucket.get_blob(self._prefix + name)
 
     @_explained
     def read(self, name: str) -> bytes | None:
-        """The content of a small object; None when there is none."""
+        """Returns the content of a small object; None when there is none."""
         try:
             return self._bucket.blob(self._prefix + name).download_as_bytes(checksum="crc32c")
         except exceptions.NotFound:
@@ -102,7 +107,11 @@ class GcsObjects:
 
     @_explained
     def download(self, blob: Blob, path: str) -> None:
-        """Writes an object to a file; FileNotFoundError when it is gone."""
+        """Writes an object to a local file.
+
+        Raises:
+            FileNotFoundError: The object is gone.
+        """
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             with naming(path):
@@ -117,14 +126,14 @@ class GcsObjects:
         """Writes an object.
 
         Args:
-            name: Of the object.
-            content: Itself, or the path of a local file.
-            replaces: Generation that must be there; 0 for none.
-            metadata: Custom.
+            name: Name of the object.
+            content: Content of the object, or the path of a local file with it.
+            replaces: Generation of the object that must be there now; 0 when there must be none.
+            metadata: Custom metadata of the object.
 
         Returns:
-            The new object; None when another generation is there, which may be one's own: of a request that
-            was tried again because its answer was lost.
+            The new object; None when another generation is there. That may be the one that this call wrote, when its
+            answer was lost and the request was tried again.
         """
         blob = self._bucket.blob(self._prefix + name)
         blob.metadata = metadata
@@ -140,7 +149,7 @@ class GcsObjects:
 
     @_explained
     def touch(self, blob: Blob, metadata: dict[str, str]) -> bool:
-        """Sets an object's metadata, and so the time of its last change; False when it has been replaced."""
+        """Sets an object's metadata, and so the time of its last change. Returns False when it has been replaced."""
         fresh = self._bucket.blob(blob.name)
         fresh.metadata = metadata
         try:
@@ -151,10 +160,15 @@ class GcsObjects:
 
     @_explained
     def copy(self, source: Blob, name: str, metadata: dict[str, str]) -> bool:
-        """Copies an object within the bucket, under a name that must be free, if it has not been replaced.
+        """Copies an object within the bucket, unless it has been replaced.
+
+        Args:
+            source: The object.
+            name: Name of the copy; there must be no object of this name.
+            metadata: Custom metadata of the copy.
 
         Returns:
-            Whether it did; False also when a request that was tried again finds its own copy there.
+            Whether it was copied. False also when the request was tried again and finds its own copy there.
         """
         target, token = self._bucket.blob(self._prefix + name), None
         target.metadata, target.content_type = metadata, _KIND

@@ -1,8 +1,8 @@
-"""A model's versions in a bucket.
+"""The versions of a model in a bucket.
 
-There is no rename of a directory there, so a version is written in this order: claim of the number (see
-`serving.store.gcs_claim`), data, index and all other files, manifest, and saved_model.pb last, by one conditional
-copy. A directory without saved_model.pb is no version.
+A bucket cannot rename a directory, so a version is written in this order: the claim of its number (see
+`serving.store.gcs_claim`), all files but the graph, the manifest, and last saved_model.pb, by one conditional copy. A
+directory without saved_model.pb is no version.
 """
 
 import contextlib
@@ -28,50 +28,55 @@ from serving.store.version_labels import decode_labels, encode_labels
 from serving.store.version_store import GRAPH, LABELS, Publication, version_directories, version_numbers
 
 _SHA256 = "sha256"
-"""Custom metadata of every object of a version."""
+"""Key of the custom metadata of every object of a version."""
 
 
 class GcsStore:
-    """See `serving.store.version_store.Store`.
+    """A `serving.store.version_store.Store` in a bucket.
 
     Args:
-        base: gs://BUCKET/DIRECTORY.
-        lease_seconds: Until a silent publisher counts as dead; the same for all publishers of a model.
+        base: Directory of the versions, gs://BUCKET/DIRECTORY.
+        lease_seconds: Seconds without a sign of life after which a publisher counts as dead; the same for all
+            publishers of a model.
     """
 
     def __init__(self, base: str, lease_seconds: float = LEASE_SECONDS) -> None:
         self._objects = GcsObjects(base)
         self._lease_seconds = lease_seconds
         self._directories: dict[int, str] | None = None
-        """As of the last look."""
+        """Directory of each version when the bucket was last listed; None before that."""
         self.base = self._objects.base
 
     def exists(self) -> bool:
-        """True: a bucket has no directories. UserError when there is no bucket."""
+        """Returns True, since a bucket has no directories that could be missing.
+
+        Raises:
+            UserError: There is no bucket.
+        """
         self._objects.list(PREFIX)
         return True
 
     def check_writable(self) -> None:
-        """UserError when nothing can be written there; leaves nothing behind."""
+        """See `serving.store.version_store.Store`."""
         blob = self._objects.put(f".writable-{uuid.uuid4().hex}", b"")
         if blob is not None:
             self._objects.remove(blob)
 
     def versions(self) -> list[int]:
-        """Those that hold a SavedModel, ascending."""
+        """Returns the versions that hold a SavedModel, ascending."""
         self._directories = _versions(self._objects.list(), self.base)
         return sorted(self._directories)
 
     def path(self, version: int) -> str:
-        """Address of a version."""
+        """Returns the address of a version."""
         return f"{self.base}/{self._directory(version)}"
 
     def read(self, version: int, name: str) -> bytes | None:
-        """A small file of a version; None when there is none."""
+        """Returns the content of a small file of a version; None when there is none."""
         return self._objects.read(f"{self._directory(version)}/{name}")
 
     def copy(self, version: int, target: str) -> None:
-        """Downloads a version and holds it against its manifest, which is left out in the end."""
+        """Downloads a version and verifies it by its manifest, which is then left out."""
         directory = self._directory(version)
         for name, blob in self._objects.list(f"{directory}/").items():
             self._objects.download(blob, os.path.join(target, name.partition("/")[2]))
@@ -83,7 +88,7 @@ class GcsStore:
     def verify(self, version: int) -> None:
         """See `serving.store.version_store.Store`.
 
-        An object that this class wrote has its sha256 as metadata, and the service keeps its content; another one is
+        Objects that this class wrote have their sha256 as metadata, and the service keeps their content. Others are
         downloaded.
         """
         there = {}
@@ -102,7 +107,7 @@ class GcsStore:
         return self._add(contents[GRAPH], sums, extra_files.keys(), write)
 
     def add_again(self, version: int) -> Publication:
-        """See `serving.store.model_store.rollback`; nothing but the graph goes through this machine."""
+        """See `serving.store.model_store.rollback`. Only the graph goes through this machine."""
         blobs = self._files(version)
         sums = {
             name: Checksums((blob.metadata or {}).get(_SHA256, ""), blob.crc32c)
@@ -120,18 +125,18 @@ class GcsStore:
         return self._add(self.read(version, GRAPH), sums, (), write)
 
     def remove(self, version: int) -> None:
-        """See `serving.store.model_store.delete`: first what makes it a version, then the rest."""
+        """See `serving.store.model_store.delete`. The graph, which makes it a version, is removed first."""
         names = self._objects.list()
         if version == max(_numbers(names)):
             retire(self._objects, version)
         self._clear(self._directory(version), with_graph=True)
 
     def labels(self) -> dict[str, int]:
-        """Version by label."""
+        """Returns the version by its label."""
         return decode_labels(self._objects.read(LABELS), f"{self.base}/{LABELS}")
 
     def change_labels(self, change: Callable[[dict[str, int]], dict[str, int]]) -> dict[str, int]:
-        """Replaces the labels by what `change` makes of them; starts again when somebody was faster."""
+        """See `serving.store.version_store.Store`. It starts again when the labels were changed meanwhile."""
         while True:
             blob = self._objects.find(LABELS)
             labels = change(self.labels())
@@ -146,7 +151,14 @@ class GcsStore:
         extra: Collection[str],
         write: Callable[[str, str], None],
     ) -> Publication:
-        """Publishes files, each of which `write` (its name, the object's name) puts into the bucket."""
+        """Publishes files.
+
+        Args:
+            graph: Content of saved_model.pb, or its path.
+            sums: Checksums of each file by its name.
+            extra: Names of files that do not make the content another.
+            write: Puts a file into the bucket, given the file's name and the object's name.
+        """
         self.versions()  # UserError where a version is there twice, before a number is claimed
         while True:
             claim, objects = self._claim(graph)
@@ -171,12 +183,17 @@ class GcsStore:
                 claim.release()
                 self._forget(claim.version)
                 return Publication(version=claim.version, path=self.path(claim.version), created=True)
-            self._clear(str(claim.version))  # taken for dead: this machine slept, or was cut off; once more
+            # This process was taken for dead, since its machine slept or was cut off: once more.
+            self._clear(str(claim.version))
 
     def _write(
         self, claim: Claim, sums: Mapping[str, Checksums], write: Callable[[str, str], None]
     ) -> str | None:
-        """All but the graph; the name of a file that is not in the bucket as it was meant to be, or None."""
+        """Writes all files but the graph.
+
+        Returns:
+            Name of a file that is not in the bucket as it was meant to be; None when all are.
+        """
         for name in sorted(sums.keys() - {GRAPH}):
             write(name, f"{claim.version}/{name}")
         manifest = encode_manifest(digests(sums))
@@ -193,7 +210,7 @@ class GcsStore:
         return next(wrong, None)
 
     def _claim(self, graph: bytes | str) -> tuple[Claim, dict[str, Blob]]:
-        """A number above all that have been used, and the objects there were when it had been taken."""
+        """Claims a number above all used ones; returns the claim, and the objects that there were right after it."""
         while True:
             version = max(_numbers(self._objects.list()), default=0) + 1
             claim = Claim.take(self._objects, version, graph, self._lease_seconds)
@@ -210,7 +227,7 @@ class GcsStore:
             claim.release()  # somebody had it, and was done with it, since the numbers were looked at
 
     def _tidy(self, own: Claim, objects: Mapping[str, Blob]) -> int | None:
-        """Removes what dead publishers left, all but tombstones; returns the newest version."""
+        """Removes what dead publishers left, but for tombstones; returns the newest version."""
         versions, claims = _versions(objects, self.base), _claims(objects)
         for version, blob in claims.items():
             silent = (own.taken - blob.updated).total_seconds()
@@ -222,7 +239,7 @@ class GcsStore:
         return max(versions, default=None)
 
     def _tidy_unclaimed(self, version: int, own: Claim) -> None:
-        """What a deletion that was killed left, or a publisher that woke up after it was taken for dead."""
+        """Removes what a killed deletion left, or a publisher that went on after it was taken for dead."""
         left = [
             blob
             for blob in self._objects.list(f"{version}/").values()
@@ -236,13 +253,13 @@ class GcsStore:
                 self._objects.remove(blob)
 
     def _forget(self, newest: int) -> None:
-        """Tombstones below an existing version say nothing any more."""
+        """Removes the tombstones below an existing version, which are of no use any more."""
         for version, blob in _claims(self._objects.list(PREFIX)).items():
             if version < newest and not blob.size:
                 self._objects.remove(blob)
 
     def _clear(self, directory: str, with_graph: bool = False) -> None:
-        """Removes the files of a number that can no longer be committed, unless it has been."""
+        """Removes the files of a number that can no longer be committed, unless it has become a version."""
         graph = self._objects.find(f"{directory}/{GRAPH}")
         if graph is not None and with_graph:
             self._objects.remove(graph)
@@ -251,7 +268,7 @@ class GcsStore:
                 self._objects.remove(blob)
 
     def _directory(self, version: int) -> str:
-        """Name of a version's directory; of a version that is not there, the one that it is to have."""
+        """Returns the name of a version's directory, or the name that the directory of a missing version would have."""
         if self._directories is None:
             self.versions()
         return self._directories.get(version, str(version))
@@ -267,7 +284,7 @@ class GcsStore:
         return None if content is None else decode_manifest(content)
 
     def _files(self, version: int) -> dict[str, Blob]:
-        """By name within the version, the manifest left out."""
+        """Returns the objects of a version by their name in it, without the manifest."""
         objects = self._objects.list(f"{self._directory(version)}/")
         return {
             name.partition("/")[2]: blob
@@ -277,17 +294,17 @@ class GcsStore:
 
 
 def _claims(objects: Mapping[str, Blob]) -> dict[int, Blob]:
-    """Claims and tombstones by their number."""
+    """Returns the claims and tombstones by their number."""
     tails = {name.removeprefix(PREFIX): blob for name, blob in objects.items() if name.startswith(PREFIX)}
     return {number: tails[str(number)] for number in version_numbers(tails) if str(number) in tails}
 
 
 def _numbers(names: Collection[str]) -> list[int]:
-    """Those that are versions, were, or are to be."""
+    """Returns the numbers of versions that are there, of parts of versions, and of claims."""
     return version_numbers({name.removeprefix(PREFIX).partition("/")[0] for name in names})
 
 
 def _versions(names: Collection[str], base: str) -> dict[int, str]:
-    """Name by version, of the directories that hold a SavedModel."""
+    """Returns the directories that hold a SavedModel, their names by version."""
     directories = {name.partition("/")[0] for name in names}
     return version_directories((name for name in directories if f"{name}/{GRAPH}" in names), base)

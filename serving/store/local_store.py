@@ -1,4 +1,4 @@
-"""A model's versions in a local directory."""
+"""The versions of a model in a local directory."""
 
 import errno
 import os
@@ -18,7 +18,6 @@ from serving.store.staging import (
     locked_directory,
     remove_leftovers,
     staging_directory,
-    sync_directory,
     write_file,
 )
 from serving.store.version_labels import decode_labels, encode_labels
@@ -32,53 +31,56 @@ from serving.store.version_store import (
 )
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
+from trainer.base.files import sync_path
 
 _RETIRED = ".retired-"
-"""`.retired-<n>` marks the number of a deleted newest version, which must not come back with other
-content."""
+"""The file `.retired-<n>` marks the number of a deleted newest version, which must not come back with other content."""
 
 
 class LocalStore:
-    """See `serving.store.version_store.Store`.
+    """A `serving.store.version_store.Store` in a local directory.
 
-    A version is built in `<base>/.tmp-<id>`, every file synced, a sha256 manifest written beside it, and then
-    renamed to the next integer.
+    A version is built in `<base>/.tmp-<id>`, where every file is synced to the disk and a manifest is written; then the
+    directory is renamed to the next number.
+
+    Args:
+        base: Directory of the versions.
     """
 
     def __init__(self, base: str) -> None:
         self.base = base
 
     def exists(self) -> bool:
-        """Whether there is such a directory."""
+        """Whether the directory is there."""
         return os.path.isdir(self.base)
 
     def check_writable(self) -> None:
-        """UserError when nothing can be written there; leaves nothing behind."""
+        """See `serving.store.version_store.Store`."""
         if problem := write_problem(self.base):
             raise UserError(f"{problem}; give another directory")
 
     def versions(self) -> list[int]:
-        """Those that hold a SavedModel, ascending; none when the directory does not exist."""
+        """Returns the versions that hold a SavedModel, ascending; none when the directory does not exist."""
         return sorted(self._directories())
 
     def path(self, version: int) -> str:
-        """Directory of a version."""
+        """Returns the directory of a version."""
         return os.path.join(self.base, self._directories().get(version, str(version)))
 
     def read(self, version: int, name: str) -> bytes | None:
-        """A file of a version; None when there is none."""
+        """Returns the content of a file of a version; None when there is none."""
         return _content(os.path.join(self.path(version), name))
 
     def copy(self, version: int, target: str) -> None:
-        """Fills a directory with a version's files, as hard links where possible: they never change.
+        """Fills a directory with a version's files, as hard links where possible, since they never change.
 
-        They are held against the manifest where there is one.
+        They are verified by the manifest where there is one.
         """
         digests = copy_tree(self.path(version), target, link=True)
         manifest = read_manifest(self.path(version))
         os.stat(os.path.join(self.path(version), GRAPH))  # FileNotFoundError: it was deleted meanwhile
         if manifest is not None:
-            # What somebody added to a version changes nothing of what was published.
+            # Files that somebody added to a version do not change what was published.
             listed = {name: digest for name, digest in digests.items() if name in manifest}
             check_digests(manifest, listed, self.path(version))
 
@@ -103,20 +105,20 @@ class LocalStore:
                 pass
         with staging_directory(self.base) as grave:
             os.rename(self.path(version), os.path.join(grave, str(version)))
-            sync_directory(self.base)
+            sync_path(self.base)
 
     def labels(self) -> dict[str, int]:
-        """Version by label."""
+        """Returns the version by its label."""
         path = os.path.join(self.base, LABELS)
         return decode_labels(_content(path), path)
 
     def change_labels(self, change: Callable[[dict[str, int]], dict[str, int]]) -> dict[str, int]:
-        """Replaces the labels by what `change` makes of them, in one rename."""
+        """See `serving.store.version_store.Store`. The file is replaced by one rename."""
         with locked_directory(self.base), staging_directory(self.base) as stage:
             labels = change(self.labels())
             write_file(os.path.join(stage, LABELS), encode_labels(labels))
             os.replace(os.path.join(stage, LABELS), os.path.join(self.base, LABELS))
-            sync_directory(self.base)
+            sync_path(self.base)
         return labels
 
     def _add(self, source: str, extra_files: Mapping[str, bytes], link: bool) -> Publication:
@@ -125,7 +127,7 @@ class LocalStore:
         with staging_directory(self.base) as stage:
             digests = copy_tree(source, stage, extra_files, link)
             write_file(os.path.join(stage, MANIFEST), encode_manifest(digests))
-            sync_directory(stage)
+            sync_path(stage)
             while True:
                 latest = max(self.versions(), default=None)
                 if latest is not None and same_content(
@@ -139,17 +141,17 @@ class LocalStore:
                     if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                         raise
                     continue  # another publisher took the number meanwhile
-                sync_directory(self.base)
+                sync_path(self.base)
                 self._forget_retired(version)
                 return Publication(version=version, path=self.path(version), created=True)
 
     def _directories(self) -> dict[int, str]:
-        """Name by version, of the directories that hold a SavedModel."""
+        """Returns the directories that hold a SavedModel, their names by version."""
         with_graph = (name for name in self._names() if os.path.isfile(os.path.join(self.base, name, GRAPH)))
         return version_directories(with_graph, self.base)
 
     def _numbers(self, prefix: str = "") -> list[int]:
-        """The integers n, ascending, for which `<base>/<prefix><n>` exists."""
+        """Returns the integers n, ascending, for which `<base>/<prefix><n>` exists."""
         return version_numbers(name.removeprefix(prefix) for name in self._names(prefix))
 
     def _names(self, prefix: str = "") -> list[str]:
@@ -158,7 +160,7 @@ class LocalStore:
         return [name for name in os.listdir(self.base) if name.startswith(prefix)]
 
     def _forget_retired(self, newest: int) -> None:
-        """Marks below an existing version say nothing any more."""
+        """Removes the marks below an existing version, which are of no use any more."""
         for name in self._names(_RETIRED):
             number = version_number(name.removeprefix(_RETIRED))
             if number is not None and number < newest:

@@ -1,4 +1,4 @@
-"""The sha256 manifest of a model version: which files belong to it, and what is in them."""
+"""The manifest of a model version: the sha256 of each of its files."""
 
 import hashlib
 import os
@@ -8,19 +8,18 @@ from trainer.base.errors import UserError
 
 
 class DamagedVersionError(UserError):
-    """A version is not, or cannot be shown to be, what was published."""
+    """A version differs from what was published, or has no manifest to tell."""
 
 
 MANIFEST = "manifest.sha256"
-"""In the format of sha256sum, so that an init container verifies a version with `sha256sum -c` and nothing
-else."""
+"""Name of the manifest. It has the format of sha256sum, so that an init container needs only `sha256sum -c`."""
 
 CHUNK = 4 * 2**20
 """Bytes read at a time: versions are up to 1 GiB and are never held in memory whole."""
 
 
 def files_below(directory: str) -> Iterator[str]:
-    """Paths relative to `directory`, with forward slashes, of all its files but the manifest; sorted."""
+    """Yields the paths of all files below a directory but the manifest: relative, with forward slashes, sorted."""
     found = []
     for parent, _, names in os.walk(directory, followlinks=True):
         inner = os.path.relpath(parent, directory)
@@ -29,27 +28,28 @@ def files_below(directory: str) -> Iterator[str]:
 
 
 def file_digest(path: str) -> str:
-    """Hexadecimal sha256 of one file."""
-    digest = hashlib.sha256()
+    """Returns the sha256 of a local file in hexadecimal."""
     with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encode_manifest(digests: Mapping[str, str]) -> bytes:
-    """The manifest's content; `digests` is the sha256 of each file by its path within the version."""
+    """Makes the content of a manifest.
+
+    Args:
+        digests: The sha256 of each file by its path in the version.
+    """
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
 def decode_manifest(content: bytes) -> dict[str, str]:
-    """sha256 of each file by its path within the version."""
+    """Returns the sha256 of each file by its path in the version."""
     lines = (line.partition("  ") for line in content.decode(errors="replace").splitlines())
     return {name: digest for digest, _, name in lines}
 
 
 def read_manifest(directory: str) -> dict[str, str] | None:
-    """The version's manifest, None where it has none (a version that was put there by other means)."""
+    """Reads the manifest of a version in a local directory; None for a version that was put there by other means."""
     try:
         with open(os.path.join(directory, MANIFEST), "rb") as file:
             return decode_manifest(file.read())
@@ -58,7 +58,13 @@ def read_manifest(directory: str) -> dict[str, str] | None:
 
 
 def same_content(left: Mapping[str, str] | None, right: Mapping[str, str], but: Collection[str]) -> bool:
-    """Whether two manifests have equal files, those named in `but` left aside."""
+    """Whether two manifests have the same files with the same content.
+
+    Args:
+        left: A manifest; None for a version without one, which is the same as no other.
+        right: The other manifest.
+        but: Paths of files that are left out of the comparison.
+    """
     if left is None:
         return False
     without = [{name: digests[name] for name in digests if name not in but} for digests in (left, right)]
@@ -66,16 +72,16 @@ def same_content(left: Mapping[str, str] | None, right: Mapping[str, str], but: 
 
 
 def check_digests(manifest: Mapping[str, str] | None, digests: Mapping[str, str], where: str) -> None:
-    """Compares what there is with the manifest.
+    """Compares the files of a version with its manifest.
 
     Args:
-        manifest: sha256 of each file as published; None where there is no manifest.
-        digests: sha256 of each file as it is now, the manifest left out.
-        where: The version's address, for the message.
+        manifest: The sha256 of each file as it was published; None where there is no manifest.
+        digests: The sha256 of each file as it is now, without the manifest.
+        where: Address of the version, for the message.
 
     Raises:
-        DamagedVersionError: If there is no manifest, or a file is missing, changed or not listed (the first one is
-            named).
+        DamagedVersionError: There is no manifest, or a file is missing, changed or not listed. The message names the
+            first such file.
     """
     if manifest is None:
         raise DamagedVersionError(
@@ -99,8 +105,8 @@ def check_manifest(directory: str, where: str | None = None) -> None:
     """Compares every file of a version with its manifest; see `check_digests`.
 
     Args:
-        directory: Local one of the version.
-        where: What messages call it, where that is not the directory.
+        directory: Local directory of the version.
+        where: Address of the version for messages; None for the directory.
     """
     digests = {name: file_digest(os.path.join(directory, name)) for name in files_below(directory)}
     check_digests(read_manifest(directory), digests, where or directory)

@@ -1,9 +1,7 @@
-"""The versioned directory that TensorFlow Serving and the embedded server read:
-`<base>/<version>/saved_model.pb`.
+"""The versions of a model, as TensorFlow Serving and the embedded server read them: `<base>/<version>/saved_model.pb`.
 
-Both serve the version with the largest number. A version appears at once and as a whole and is never changed
-after that, so that a reader sees either all of it or nothing. The directory is a local one (`LocalStore`) or lies
-in a bucket (`GcsStore`).
+Both servers serve the version with the largest number. A version appears as a whole and is never changed after that, so
+that a reader sees all of it or nothing. The directory is a local one (`LocalStore`) or lies in a bucket (`GcsStore`).
 """
 
 import contextlib
@@ -21,11 +19,18 @@ from trainer.base.errors import UserError
 from trainer.base.files import exists, is_local
 
 WHOLE, DAMAGED, NO_MANIFEST = "whole", "damaged", "no manifest"
-"""Of a version: its files are those of its manifest; they are not; nobody can tell."""
+"""States of a version: its files are those of its manifest; they are not; there is no manifest to tell."""
 
 
 def open_store(base: str) -> Store:
-    """The store of a model's versions; UserError for an address that cannot be."""
+    """Opens the store of a model's versions.
+
+    Args:
+        base: Directory of the versions, local or gs://; it need not exist.
+
+    Raises:
+        UserError: The address is invalid.
+    """
     check_address(base, "model directory")
     if is_local(base):
         return LocalStore(base)
@@ -35,17 +40,21 @@ def open_store(base: str) -> Store:
 
 
 def list_versions(base: str) -> list[int]:
-    """Versions that hold a SavedModel, ascending; none when the directory does not exist."""
+    """Returns the versions that hold a SavedModel, ascending; none when the directory does not exist."""
     return open_store(base).versions()
 
 
 def latest_version(base: str) -> int | None:
-    """The version that servers serve."""
+    """Returns the version that servers serve; None when there is none."""
     return max(list_versions(base), default=None)
 
 
 def served_version(base: str) -> int:
-    """The version that servers serve; UserError when there is none."""
+    """Returns the version that servers serve.
+
+    Raises:
+        UserError: There is no version.
+    """
     version = latest_version(base)
     if version is None:
         raise UserError(
@@ -56,14 +65,18 @@ def served_version(base: str) -> int:
 
 
 def version_path(base: str, version: int) -> str:
-    """Directory of a version; UserError, with the versions there are, when there is no such one."""
+    """Returns the directory of a version.
+
+    Raises:
+        UserError: There is no such version; the message has those that there are.
+    """
     store = open_store(base)
     _check_exists(store, version)
     return store.path(version)
 
 
 def saved_model_path(directory: str) -> str:
-    """The directory itself where it holds a SavedModel or no versions; otherwise the newest version's."""
+    """Returns the directory itself where it holds a SavedModel or no versions, else that of the newest version."""
     known = is_local(directory) or directory.startswith("gs:")
     if not known or os.path.isfile(os.path.join(directory, GRAPH)):
         return directory
@@ -73,10 +86,14 @@ def saved_model_path(directory: str) -> str:
 
 
 def whole_model_path(directory: str, version: int | None = None) -> str:
-    """The SavedModel in a directory: the directory itself, or one of the versions in it, the newest unless said.
+    """Returns the directory of the SavedModel in a directory.
+
+    Args:
+        directory: Directory of a SavedModel, or of versions of one.
+        version: Number of the version; None for the directory itself or the newest version in it.
 
     Raises:
-        UserError: If there is none.
+        UserError: There is no such model.
     """
     path = saved_model_path(directory) if version is None else version_path(directory, version)
     if not exists(posixpath.join(path, GRAPH)):
@@ -88,13 +105,19 @@ def whole_model_path(directory: str, version: int | None = None) -> str:
 
 
 def read_file(base: str, version: int, name: str) -> bytes | None:
-    """A small file of a version, by its path in it; None when there is none."""
+    """Returns the content of a small file of a version; None when there is none.
+
+    Args:
+        base: Directory of the model's versions.
+        version: Number of the version.
+        name: Path of the file in the version.
+    """
     return open_store(base).read(version, name)
 
 
 @contextlib.contextmanager
 def local_version(store: Store, version: int) -> Iterator[str]:
-    """A local directory with a version's files: its own, or a copy that lasts as long as the block."""
+    """Gives a local directory with a version's files: the version itself, or a copy that lasts as long as the block."""
     if isinstance(store, LocalStore):
         yield store.path(version)
         return
@@ -106,18 +129,17 @@ def local_version(store: Store, version: int) -> Iterator[str]:
 def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingProxyType({})) -> Publication:
     """Makes a SavedModel directory the newest version of a model.
 
-    A publish that dies at any moment leaves no version, and a later one removes what it left. Two publishers at
-    once get a version each. Content equal to the newest version's is not added again.
+    A publisher that is killed at any moment leaves no version, and a later one removes what it left. Two publishers at
+    the same time get a version each. Content that is equal to the newest version's is not added again.
 
     Args:
         source: Local directory with saved_model.pb and variables/.
         base: Directory of the model's versions, local or gs://; made when missing.
-        extra_files: Content of further files by their path in the version, in place of the source's where it has
-            them. They do not make the content another: a candidate that differs from the newest version in these
-            alone is not added again.
+        extra_files: Content of further files by their path in the version; they replace files of `source`. They do not
+            count as content: a model that differs from the newest version in them alone is not added again.
 
     Raises:
-        UserError: If `source` is not a whole SavedModel, or `base` cannot be written to.
+        UserError: `source` is not a whole SavedModel, or `base` cannot be written to.
     """
     store = open_store(base)
     for name in extra_files:
@@ -133,7 +155,7 @@ def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingPr
 
 
 def verify(store: Store, version: int) -> tuple[str, str]:
-    """Reads all files of a version and holds them against its manifest.
+    """Reads all files of a version and compares them with its manifest.
 
     Returns:
         The state (WHOLE, DAMAGED or NO_MANIFEST) and what is wrong, which is empty for a whole version.
@@ -155,17 +177,17 @@ def verify(store: Store, version: int) -> tuple[str, str]:
 def rollback(base: str, to: int) -> Publication:
     """Serves an earlier version again, by publishing its content as a new, newest version.
 
-    Servers take the largest number and are told nothing, so the way back is forward: deleting the bad
-    versions would lose what was served when, would end where somebody else publishes meanwhile, and a server
-    that once failed to load a number never tries that number again. Going back from 7 to 5 makes 8 with the
-    files of 5 (as hard links, or copied within the bucket); another rollback, to 7, undoes it.
+    Going back from 7 to 5 makes 8 with the files of 5 (as hard links, or copied within the bucket); a rollback to 7
+    undoes it. Servers serve the largest number. Deleting the bad versions instead would lose the record of what was
+    served when and would not work while somebody else publishes, and a server that once failed to load a number never
+    tries it again.
 
     Args:
         base: Directory of the model's versions.
         to: The version whose content is to be served.
 
     Raises:
-        UserError: If there is no such version, or its files are not those in its manifest.
+        UserError: There is no such version, or its files are not those of its manifest.
     """
     store = open_store(base)
     _check_exists(store, to)
@@ -173,15 +195,15 @@ def rollback(base: str, to: int) -> Publication:
 
 
 def delete(base: str, version: int, force: bool = False) -> None:
-    """Removes a version; a reader sees it go at once.
+    """Removes a version. For a reader it is gone at once and as a whole.
 
     Args:
         base: Directory of the model's versions.
-        version: To be removed.
-        force: Also when it is the newest, the one that servers serve. Its number is not used again.
+        version: Number of the version.
+        force: Whether to remove it even if it is the newest, which servers serve. Its number is not used again.
 
     Raises:
-        UserError: If there is no such version, it has a label, or it is the newest and `force` is not given.
+        UserError: There is no such version, it has a label, or it is the newest and `force` is not given.
     """
     store = open_store(base)
     versions = _check_exists(store, version)
@@ -197,24 +219,19 @@ def delete(base: str, version: int, force: bool = False) -> None:
     store.remove(version)
 
 
-def list_labels(base: str) -> dict[str, int]:
-    """Version by label; servers also serve the versions that have one."""
-    return open_store(base).labels()
-
-
 def label(base: str, moves: Mapping[str, int], remove: Collection[str] = ()) -> dict[str, int]:
     """Points labels to versions.
 
     Args:
         base: Directory of the model's versions.
-        moves: Version by label, for labels that are new or change.
-        remove: Labels to take away.
+        moves: Version by its label, for labels that are new or change.
+        remove: Labels to remove.
 
     Returns:
-        All labels afterwards.
+        The version by its label, for all labels afterwards.
 
     Raises:
-        UserError: If a label is to point to no version, or one to be taken away is not there; nothing is changed.
+        UserError: A version or a label to remove is not there. Then nothing is changed.
     """
     store = open_store(base)
 

@@ -1,4 +1,4 @@
-"""Directories in which a version is built aside, and which tell a publisher at work from one that died."""
+"""Staging directories, in which a version is built, and whose locks tell a live publisher from a dead one."""
 
 import contextlib
 import fcntl
@@ -10,20 +10,20 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from serving.store.manifest import CHUNK, file_digest, files_below
+from trainer.base.files import sync_path
 from trainer.base.full_disk import naming
 
 PREFIX = ".tmp-"
-"""TensorFlow Serving looks at children with integer names only, so that it never sees these."""
+"""Beginning of the names of staging directories. TensorFlow Serving looks at directories with integer names only."""
 
 
 @contextlib.contextmanager
 def staging_directory(base: str) -> Iterator[str]:
-    """A new, empty `<base>/.tmp-<id>`, locked while the block runs and removed after it unless it was renamed
-    away.
+    """Makes an empty `<base>/.tmp-<id>`, which is locked while the block runs and then removed, unless it was renamed.
 
-    The lock (flock on the directory itself) ends with the process, however it ends, and it moves with the
-    directory when that is renamed: so nothing but a lock that is free tells a leftover from the work of a
-    live publisher, whatever machine time or process ids say.
+    The lock, flock on the directory itself, ends with the process, however that ends, and it moves with the directory
+    when that is renamed. So a directory whose lock is free was left by a dead publisher; clocks and process ids are not
+    needed to tell.
     """
     while True:
         path = os.path.join(base, f"{PREFIX}{uuid.uuid4().hex}")
@@ -37,21 +37,18 @@ def staging_directory(base: str) -> Iterator[str]:
         os.close(lock)
 
 
-def remove_leftovers(base: str) -> list[str]:
-    """Removes the staging directories of publishers that are dead; returns their paths."""
-    removed = []
+def remove_leftovers(base: str) -> None:
+    """Removes the staging directories that dead publishers left."""
     for name in os.listdir(base):
         path = os.path.join(base, name)
         if name.startswith(PREFIX) and (lock := _lock(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            removed.append(path)
-    return removed
 
 
 @contextlib.contextmanager
 def locked_directory(path: str) -> Iterator[None]:
-    """Waits for and holds the lock of a directory, so that one process at a time changes what it guards."""
+    """Waits for the lock of a directory and holds it during the block: one process at a time changes its content."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -63,17 +60,16 @@ def locked_directory(path: str) -> Iterator[None]:
 def copy_tree(
     source: str, target: str, extra_files: Mapping[str, bytes] = MappingProxyType({}), link: bool = False
 ) -> dict[str, str]:
-    """Copies all files (but a manifest) below `source` into `target`, and syncs each of them and each
-    directory.
+    """Copies all files below a directory but its manifest, and syncs all files and directories to the disk.
 
     Args:
-        source: Directory to read.
+        source: Directory to copy.
         target: Existing, empty directory.
-        extra_files: Content of further files by their path, in place of the source's where it has them.
-        link: Make hard links where the file system can: only for a source whose files never change.
+        extra_files: Content of further files by their path; they replace files of `source`.
+        link: Whether to make hard links where the file system can. Only for a source whose files never change.
 
     Returns:
-        sha256 of each file by its path relative to `target`.
+        The sha256 of each file by its path relative to `target`.
     """
     digests = {}
     for name in {*files_below(source), *extra_files}:
@@ -85,37 +81,27 @@ def copy_tree(
         else:
             digests[name] = _link(origin, copy) if link else _copy(origin, copy)
     for parent, _, _ in os.walk(target):
-        sync_directory(parent)
+        sync_path(parent)
     return digests
 
 
 def write_file(path: str, content: bytes) -> None:
-    """Writes a file durably."""
+    """Writes a file and syncs it to the disk."""
     with naming(path), open(path, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def sync_directory(path: str) -> None:
-    """Makes the names in a directory durable."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def _lock(path: str) -> int | None:
-    """The open, locked directory; None when another process holds it or it is gone."""
+    """Returns the descriptor of the locked directory; None when another process holds its lock or it is gone."""
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Between open and flock its owner may have renamed or removed it; then the path no longer means this
-        # one.
+        # Between open and flock its owner may have renamed or removed it; then the path means another directory.
         if os.path.samestat(os.stat(path), os.fstat(directory)):
             return directory
     except (BlockingIOError, FileNotFoundError):

@@ -1,9 +1,9 @@
-"""Sees that a SavedModel is whole before it is loaded, and says it in one line when it is not.
+"""Checks that a SavedModel is whole before it is loaded, and reports damage in one line.
 
-The weights carry a checksum a tensor, which TensorFlow verifies when it restores them. Its graph carries none: a
-flipped bit may be another weight of a member. So the other files are held against the model's manifest, which a
-version has from its publisher and an export from `write_export_manifest`. One without a manifest is older than that, or
-of another program; its graph is then only seen to be there.
+The weights have a checksum for each tensor, which TensorFlow verifies when it restores them. The graph has none, and a
+flipped bit in it may change the weight of a member. So the files beside the weights are compared with the model's
+manifest, which a version has from its publisher and an export from `write_export_manifest`. A model without a manifest
+is older, or of another program; it is only checked that its graph is there.
 """
 
 import hashlib
@@ -28,9 +28,12 @@ _CHECKPOINT = posixpath.join("variables", "variables")
 
 
 def write_export_manifest(directory: str) -> None:
-    """Writes the sha256 of each file of a SavedModel into its `manifest.sha256`, the weights left out.
+    """Writes the sha256 of each file of a SavedModel but the weights into its `manifest.sha256`.
 
-    They have checksums of their own; to read a gigabyte back from a bucket for another one would take minutes.
+    The weights have checksums of their own, and reading a gigabyte back from a bucket would take minutes.
+
+    Args:
+        directory: Directory of saved_model.pb, on any file system that TensorFlow knows.
     """
     names = sorted(name for name in _files_below(directory) if name != MANIFEST and not _is_weights(name))
     digests = {name: _digest(posixpath.join(directory, name)) for name in names}
@@ -39,14 +42,14 @@ def write_export_manifest(directory: str) -> None:
 
 
 def check_model(directory: str, weights: bool = False) -> None:
-    """Sees that a SavedModel is whole.
+    """Checks that a SavedModel is whole.
 
     Args:
-        directory: That holds saved_model.pb, on any file system that TensorFlow knows.
-        weights: Also reads every tensor, for whoever does not load the model next: loading verifies them as well.
+        directory: Directory of saved_model.pb, on any file system that TensorFlow knows.
+        weights: Whether to read every tensor as well. Loading the model verifies the tensors, too.
 
     Raises:
-        UserError: If a file is missing, was cut, or is not what its manifest or checksum says; it is named.
+        UserError: A file is missing, was cut, or does not match its manifest or checksum; the message names it.
     """
     try:
         _check_files(directory)
@@ -79,13 +82,21 @@ def _check_files(directory: str) -> None:
 
 
 def open_weights(directory: str) -> CheckpointReader:
-    """A reader of the tensors of a SavedModel, by their names in its checkpoint; UserError as in `check_model`."""
+    """Opens the weights of a SavedModel, to read its tensors by their names in the checkpoint.
+
+    Raises:
+        UserError: See `check_model`.
+    """
     check_model(directory)
     return CheckpointReader(posixpath.join(directory, _CHECKPOINT), REMEDY)
 
 
 def load_model(directory: str) -> Any:
-    """What `tf.saved_model.load` gives for a model that is whole; UserError for another."""
+    """Loads a SavedModel by `tf.saved_model.load`.
+
+    Raises:
+        UserError: The model is not whole, or does not load.
+    """
     check_model(directory)
     with explained(directory):
         return tf.saved_model.load(directory)
@@ -93,9 +104,12 @@ def load_model(directory: str) -> Any:
 
 @contextmanager
 def explained(directory: str) -> Iterator[None]:
-    """Makes a UserError of what TensorFlow raises while it loads the SavedModel in `directory`.
+    """Turns the errors of TensorFlow when it loads a SavedModel into a UserError.
 
-    A lack of memory stays what it is: no other model would help.
+    A lack of memory is left as it is, since no other model would help.
+
+    Args:
+        directory: Directory of the SavedModel, for the message.
     """
     try:
         yield

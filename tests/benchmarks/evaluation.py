@@ -21,12 +21,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from serving.export.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
-from serving.inference.scoring import SavedModelScorer, label_rows, score_videos
+from serving.inference.scoring import SavedModelScorer, score_videos
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import in_turns, write_videos
 from trainer.base.memory import keep_freed_memory
 from trainer.base.prefetch import prefetch
 from trainer.data.input_pipeline import Batch, eval_batches
+from trainer.data.labels import label_rows
 from trainer.data.yt8m import NUM_CLASSES, RGB_SIZE
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.metrics.video_metrics import VideoMetrics

@@ -23,7 +23,7 @@ from tests.benchmarks.machine import in_words, machine
 from tests.benchmarks.process import most_memory
 from trainer.base.units import MIB
 from trainer.data.encoding import sequence_example
-from trainer.data.records import parse_parts
+from trainer.data.record_parts import parse_parts
 from trainer.data.sample import write_sample
 from trainer.data.tfrecord import read_records, write_tfrecords
 from trainer.model.model_spec import ModelSpec
@@ -92,9 +92,11 @@ def training(files: Sequence[str], videos: int, place: str) -> Work:
 
 def evaluation(files: Sequence[str], videos: int, place: str) -> Work:
     """Scores of all videos, and their metrics."""
+    from trainer.base.memory import keep_freed_memory
     from trainer.metrics.scorer import Scorer, evaluate
     from trainer.model.weights import initial_weights
 
+    keep_freed_memory()  # as the components that score do
     scorer = Scorer(_SPEC)
     scorer.load(initial_weights(_SPEC, 0))
     return lambda: evaluate(scorer, files)

@@ -91,7 +91,9 @@ def _measured(batches: _Batches) -> VideoMetrics:
     threads = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(threads) as pool:
         first, *others = pool.map(measure, (batches[start::threads] for start in range(threads)))
-    return first.merge(*others)
+    for other in others:
+        first.add(other)
+    return first
 
 
 def _video_by_video(batches: _Batches) -> float:

@@ -26,6 +26,7 @@ from trainer.data.sample import write_sample
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
+from trainer.training.huge_pages import STEPS_TO_ALLOCATE, use_huge_pages_for
 from trainer.training.loop import train
 from trainer.training.step import TrainingStep
 
@@ -88,7 +89,10 @@ class _Training:
             begin = time.perf_counter()
             batch = next(self._batches)
             self.waits.append(time.perf_counter() - begin)
-            self._step.run(batch, next(self._count)).loss.numpy()
+            count = next(self._count)
+            self._step.run(batch, count).loss.numpy()
+            if count + 1 == STEPS_TO_ALLOCATE:
+                use_huge_pages_for(self._step.spec)  # as the Trainer component does
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:

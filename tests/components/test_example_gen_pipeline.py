@@ -12,7 +12,8 @@ from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
 from tests.records import sequence_example
 from trainer.base.errors import UserError
-from trainer.data.records import Video, expand, read_videos
+from trainer.base.files import expand
+from trainer.data.records import Video, read_videos
 from trainer.data.sample import write_sample
 from trainer.data.tfrecord import write_tfrecords
 

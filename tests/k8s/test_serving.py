@@ -7,13 +7,14 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.sections import EnsembleSection
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from tests.k8s.overlays import SERVING, container, find, settings
 from tests.k8s.serving_protos import BatchingParameters, MonitoringConfig
 from trainer.base.units import MIB
-from trainer.model.architectures.gated_net_vlad import GRID28, TABLE1
+from trainer.model.architectures.gated_net_vlad import TABLE1
 from trainer.model.model_spec import ModelSpec
 
 EVERY = pytest.mark.parametrize("overlay", SERVING)
@@ -62,7 +63,7 @@ def resident(spec: ModelSpec) -> int:
 
 
 def test_six_bytes_a_weight_are_three_times_what_is_stored_at_most():
-    for spec in map(ModelSpec, GRID28):
+    for spec in map(ModelSpec, load_recipe("grid28").variants):
         weights = sum(tensor.size for tensor in spec.tensors)
         assert spec.float32_bytes < resident(spec) <= 6 * weights
         assert resident(spec) <= 3 * stored_bytes(spec, FLOAT16)

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, memory."""
+"""Code that everything else uses: errors, files, memory."""

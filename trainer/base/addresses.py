@@ -1,6 +1,6 @@
 """The rules of file addresses: local paths, and gs:// addresses as Google Cloud Storage allows them.
 
-All verbs check what they are given here, so that an address that cannot be is refused before anything starts.
+All verbs check their addresses here, so that an invalid one is refused before anything starts.
 https://cloud.google.com/storage/docs/buckets#naming and .../objects#naming
 """
 
@@ -16,18 +16,18 @@ _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _WILDCARDS = "*?[]"
 
 MAX_OBJECT_BYTES = 1024
-"""Of an object's name, in UTF-8."""
+"""Most bytes of an object's name in UTF-8."""
 
 MAX_COMPONENT_BYTES = 255
-"""Of one name in a local path, in UTF-8, as Linux's file systems have it."""
+"""Most bytes of one name in a local path, in UTF-8: the limit of Linux's file systems."""
 
 
 class BucketAddress(NamedTuple):
     """An address in a bucket.
 
     Attributes:
-        bucket: Its name.
-        name: What follows the bucket, without slashes at its ends; empty for the bucket itself.
+        bucket: Name of the bucket.
+        name: Name of the object or directory in it, without slashes at its ends; empty for the bucket itself.
     """
 
     bucket: str
@@ -35,16 +35,16 @@ class BucketAddress(NamedTuple):
 
 
 def check_address(address: str, what: str, *, pattern: bool = False, any_scheme: bool = False) -> None:
-    """Refuses an address that no file or directory can have.
+    """Checks that a file or directory can have this address.
 
     Args:
         address: A local path, or gs://BUCKET/NAME.
         what: The option or key that it was given with, for the message.
         pattern: Whether wildcards and {SPAN} may stand in it.
-        any_scheme: Whether other schemes than gs:// pass, since TensorFlow may have a file system for them.
+        any_scheme: Whether schemes other than gs:// pass, since TensorFlow may have a file system for them.
 
     Raises:
-        UserError: With the rule, what was received and what to give instead.
+        UserError: The address is invalid. The message has the rule, what was received and what to give instead.
 
     >>> check_address("gs://my-bucket/models", "push.directory")
     >>> check_address("gs://My_Bucket!/models", "push.directory")
@@ -56,7 +56,7 @@ def check_address(address: str, what: str, *, pattern: bool = False, any_scheme:
 
 
 def check_bucket_address(address: str, what: str, *, pattern: bool = False) -> None:
-    """Refuses whatever is no directory or file in a bucket: an address that cannot be, a local path, a bucket alone.
+    """Checks that an address is that of a file or directory in a bucket, not a local path or a bucket alone.
 
     Args:
         address: gs://BUCKET/NAME.
@@ -64,21 +64,21 @@ def check_bucket_address(address: str, what: str, *, pattern: bool = False) -> N
         pattern: Whether wildcards and {SPAN} may stand in it.
 
     Raises:
-        UserError: With the rule, what was received and what to give instead.
+        UserError: The address is invalid. The message has the rule, what was received and what to give instead.
     """
     if reason := bucket_address_fault(address, pattern=pattern):
         raise UserError(f"{what}: {address!r:.200} is no place in a bucket: {reason}")
 
 
 def check_local(path: str, what: str) -> None:
-    """Refuses whatever is no path of this machine.
+    """Checks that a path is one of this machine.
 
     Args:
-        path: Of a file or directory.
+        path: Path of a file or directory.
         what: The option or key that it was given with, for the message.
 
     Raises:
-        UserError: With the rule, what was received and what to give instead.
+        UserError: The address is invalid. The message has the rule, what was received and what to give instead.
     """
     check_address(path, what)
     if "://" in path:
@@ -86,10 +86,14 @@ def check_local(path: str, what: str) -> None:
 
 
 def parse_bucket_address(address: str, what: str) -> BucketAddress:
-    """Bucket and name of a gs:// address.
+    """Splits a gs:// address into its bucket and its name.
+
+    Args:
+        address: gs://BUCKET/NAME, or gs://BUCKET.
+        what: The option or key that it was given with, for the message.
 
     Raises:
-        UserError: If it is none, or cannot be.
+        UserError: It is no valid gs:// address.
     """
     check_address(address, what)
     if not address.startswith("gs://"):
@@ -99,7 +103,7 @@ def parse_bucket_address(address: str, what: str) -> BucketAddress:
 
 
 def address_fault(address: str, *, pattern: bool = False, any_scheme: bool = False) -> str | None:
-    """The rule that an address breaks, as `check_address` says it; None for none."""
+    """Returns the rule that an address breaks, as `check_address` words it; None for a valid address."""
     if not address.strip():
         return "it is empty"
     if _CONTROL.search(address):
@@ -119,7 +123,7 @@ def address_fault(address: str, *, pattern: bool = False, any_scheme: bool = Fal
 
 
 def bucket_address_fault(address: str, *, pattern: bool = False) -> str | None:
-    """The rule that an address breaks, as `check_bucket_address` says it; None for none."""
+    """Returns the rule that an address breaks, as `check_bucket_address` words it; None for a valid address."""
     if fault := address_fault(address, pattern=pattern):
         return fault
     if not address.startswith("gs://") or not address.removeprefix("gs://").partition("/")[2].strip("/"):

@@ -1,4 +1,4 @@
-"""What is known of a local directory before anything is written to it."""
+"""Checks of a local directory before anything is written to it."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def nearest_existing(directory: str) -> Path:
-    """The directory itself or, where it does not exist, the nearest of its parents that does."""
+    """Returns the path itself or, where nothing exists there, the nearest directory above it that does."""
     path = Path(directory).absolute()
     while not path.exists():
         path = path.parent

@@ -1,4 +1,4 @@
-"""The errors that are no fault of the program."""
+"""The errors that are not the program's fault."""
 
 
 class UserError(Exception):

@@ -31,7 +31,7 @@ def open_file(path: str, mode: str) -> Any:
     """Opens `path` in a binary mode, "rb" or "wb", and returns a context manager with read or write.
 
     Raises:
-        UserError: The file to read does not exist or may not be read, or the address cannot be.
+        UserError: The file to read does not exist or may not be read, or the address is invalid.
     """
     if is_local(path):
         try:
@@ -58,7 +58,7 @@ def exists(path: str) -> bool:
 
 
 def file_size(path: str) -> int:
-    """Bytes of the file at `path`."""
+    """Returns the size of the file at `path` in bytes."""
     if is_local(path):
         return os.path.getsize(path)
     import tensorflow as tf
@@ -67,7 +67,7 @@ def file_size(path: str) -> int:
 
 
 def rename(source: str, target: str) -> None:
-    """Moves a file over `target`, which may exist; on a local disk readers see the old or the new one."""
+    """Moves a file to `target`, over a file there; on a local disk a reader sees the old one or the new one."""
     if is_local(source) and is_local(target):
         os.replace(source, target)
         return
@@ -119,9 +119,12 @@ def remove_tree(path: str) -> None:
 
 @contextmanager
 def whole_file(path: str) -> Iterator[str]:
-    """A local path to write to: what is there when the block ends without an error appears at `path`, all at once.
+    """Gives a local path to write to; when the block ends without an error, that file appears at `path` at once.
 
-    Two who write the same file at the same time do not disturb each other: the last one's stays.
+    Two processes may write the same file at the same time: the file of the one that ends last stays.
+
+    Args:
+        path: Where the file is to appear, local or in a bucket.
     """
     if is_local(path):
         unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
@@ -142,7 +145,7 @@ def whole_file(path: str) -> Iterator[str]:
 
 
 def expand(patterns: Iterable[str]) -> list[str]:
-    """Files that match any of the patterns (globs or plain paths), sorted, each once; no directories.
+    """Returns the files that match any of the patterns (globs or plain paths), sorted and each once; no directories.
 
     Raises:
         UserError: A pattern matches no file, or no file can have such an address.
@@ -158,11 +161,11 @@ def expand(patterns: Iterable[str]) -> list[str]:
 
 
 def expand_labelled(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Files for training or evaluation that match any of the patterns, and those that are left out of them.
+    """Finds the files for training or evaluation that match any of the patterns.
 
     A pattern that matches files named train* or validate*, and also files named test*, stands for a directory into
     which the whole data set was downloaded: its test files, which have no labels, are left out. A pattern that
-    matches test files alone says what it wants.
+    matches test files alone is taken at its word.
 
     Returns:
         The files and the ones left out, each list sorted.
@@ -183,7 +186,7 @@ def expand_labelled(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def left_out_line(left_out: Sequence[str]) -> str:
-    """One line on the files that `expand_labelled` left out."""
+    """Returns one line that tells of the files that `expand_labelled` left out."""
     return (
         f"{len(left_out)} file(s) named test* are left out, {left_out[0]} the first: their pattern also matches train "
         "or validate files, and the test files of the data set have no labels"
@@ -191,7 +194,7 @@ def left_out_line(left_out: Sequence[str]) -> str:
 
 
 def file_kind(path: str) -> str:
-    """`train`, `validate`, `test`, or nothing: how the name of a file of the data set begins.
+    """Returns `train`, `validate` or `test`, by which the names of the data set's files begin; else an empty string.
 
     >>> file_kind("gs://bucket/frame/validate01.tfrecord"), file_kind("/data/part-0")
     ('validate', '')

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
+from trainer.base.directories import nearest_existing
+
 _TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
-"""What the C library says of the two error numbers, and SQLite of the first. TensorFlow, whose class for it is the one
-for a lack of memory, has no number."""
+"""Texts of the C library for the two error numbers, and of SQLite for the first. An error of TensorFlow has no number,
+and its class is that of a lack of memory."""
 
 _NAMED = (
     # TensorFlow's, in which a device such as _device_/job:localhost may come before.
@@ -23,7 +25,7 @@ _MIB = 2**20
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what caused it or was being handled when it happened, and so on."""
+    """Yields the error, then the error that caused it or was being handled when it was raised, and so on."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -31,17 +33,17 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether this one error, its causes left aside, says that a disk or a quota is full."""
+    """Whether this error says that a disk or a quota is full. Its causes are not looked at."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return any(text in str(error) for text in _TEXTS)
 
 
 def full_disk(error: BaseException, places: Mapping[str, str] = MappingProxyType({})) -> str | None:
-    """What to do about the full disk behind an error, with the name of the directory that is full.
+    """Says what to do about the full disk behind an error, and which directory is full.
 
     Args:
-        error: Of any kind; its causes are looked at as well.
+        error: An error of any kind; its causes are looked at as well.
         places: Directories that the user chose, by the name of the option or setting that each is chosen by, such as
             `--root`. TMPDIR is always among them.
 
@@ -68,7 +70,7 @@ def full_disk(error: BaseException, places: Mapping[str, str] = MappingProxyType
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Lets an OSError of the block, which for a write has no file's name, carry this one."""
+    """Adds the path to an OSError of the block that names no file, as errors of writes do not."""
     try:
         yield
     except OSError as error:
@@ -78,7 +80,7 @@ def naming(path: str) -> Iterator[None]:
 
 
 def _described(name: str | None, directory: str) -> str:
-    usage = shutil.disk_usage(_existing(directory))
+    usage = shutil.disk_usage(nearest_existing(directory))
     room = f"{usage.free / _MIB:.0f} of {usage.total / _MIB:.0f} MiB free now"
     where = f"{name} ({directory}, {room}), or choose another {name}" if name else f"{directory} ({room})"
     return f"{where}; then give the same command again"
@@ -98,20 +100,13 @@ def _path_of(error: BaseException) -> str | None:
     return found["path"] if found else None
 
 
-def _existing(path: str) -> str:
-    """The path itself, or the nearest directory above it that there is."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return path
-
-
 def _free(directory: str) -> int:
-    return shutil.disk_usage(_existing(directory)).free
+    return shutil.disk_usage(nearest_existing(directory)).free
 
 
 def _holds(directory: str, path: str) -> bool:
     """Whether the path lies in the directory, and not on another disk that is mounted below it."""
     return (
         os.path.commonpath([path, directory]) == directory
-        and os.stat(_existing(path)).st_dev == os.stat(_existing(directory)).st_dev
+        and os.stat(nearest_existing(path)).st_dev == os.stat(nearest_existing(directory)).st_dev
     )

@@ -8,7 +8,7 @@ _THRESHOLD = 10_000
 
 
 def collect_less() -> None:
-    """Lets this process collect garbage seldom, and not at its end.
+    """Makes this process collect garbage rarely, and not at its end.
 
     TFX makes 600,000 objects while it is imported, hardly any of them garbage. Looking through them again and again is
     a quarter of the import's time, and doing so at the interpreter's end takes 1.5 s; before that they are frozen

@@ -1,4 +1,7 @@
-"""What the system is asked for about this process's memory. Everywhere but on Linux with glibc, nothing."""
+"""Requests to the system about this process's memory. They have an effect on Linux with glibc only.
+
+They change the whole process, so that its entry point (a verb, an executor) makes them, and no function on the way.
+"""
 
 import ctypes
 import os
@@ -16,8 +19,11 @@ def keep_freed_memory(most_bytes: int = 1 << 29) -> None:
 
     Records are strings of 100 KiB and more. glibc hands such blocks back to the system when they are freed and gets
     them anew, zeroed page by page, for the next batch: a fifth of the time of scoring a SavedModel on files, and for
-    a request of 32 videos 8 of the 13 ms from the client to the server. For both sides: a client's request is one
-    block.
+    a request of 32 videos 8 of the 13 ms from the client to the server. Servers and clients gain by it: a request is
+    one block.
+
+    Args:
+        most_bytes: Freed memory that is kept at most.
 
     Reference: mallopt(3).
     """
@@ -28,14 +34,17 @@ def keep_freed_memory(most_bytes: int = 1 << 29) -> None:
 
 
 def use_huge_pages(least_bytes: int = 1 << 24) -> int:
-    """Puts this process's large blocks of memory on huge pages; returns how many bytes were asked for.
+    """Puts this process's large blocks of memory on huge pages.
 
     Half of a training step on CPUs is streaming through weights, moments and gradients. On pages of 4 KiB the
     processor's prefetching ends at each of them: on pages of 2 MiB a step of K16-H512 takes 7 % less time. Where the
     system gives huge pages to those that ask (`madvise`, the usual setting), TensorFlow does not.
 
     Args:
-        least_bytes: Of a block. Larger than the stacks of threads.
+        least_bytes: Size from which on a block is large; it should be more than the stacks of threads take.
+
+    Returns:
+        Bytes that huge pages were asked for.
 
     Reference: madvise(2).
     """

@@ -11,10 +11,14 @@ _END = object()
 
 
 def prefetch(items: Iterable[Item], count: int = 1) -> Iterator[Item]:
-    """The same items in the same order, of which up to `count` are made while the consumer works on an earlier one.
+    """Yields the same items in the same order, and makes the next ones while the consumer works on an earlier one.
 
     An error of the producer reaches the consumer at the item where it happened. Reading, TensorFlow and NumPy leave
     the interpreter's lock alone for most of their time, so stages of a loop that are joined by this overlap.
+
+    Args:
+        items: Taken from in another thread.
+        count: Items that are made ahead at most.
     """
     iterator = iter(items)
     with ThreadPoolExecutor(max_workers=1) as worker:

@@ -1,4 +1,4 @@
-"""Names that say sizes, such as K24-H1440, NeXtVLAD-G8-K128-H2048 or int4-b64, and what they are the names of.
+"""Names that state sizes, such as K24-H1440, NeXtVLAD-G8-K128-H2048 or int4-b64, and what has such a name.
 
 The grammar is the same for all: a prefix, then letters and a whole number for each size, with hyphens between them.
 """
@@ -15,9 +15,9 @@ def size(letters: str, *, minimum: int = 1, default: int | None = None) -> Any:
     """A field of a `SizedName`.
 
     Args:
-        letters: What stands before the number in the name.
-        minimum: Smallest number.
-        default: The number that a name without this size means; None where every name has it.
+        letters: Letters that stand before the number in the name.
+        minimum: Smallest value of the size.
+        default: Value of the size where a name leaves it out; None where every name must have it.
     """
     metadata = {"letters": letters, "minimum": minimum}
     if default is None:
@@ -55,7 +55,7 @@ class SizedName:
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """What has this name, or None where the name is another kind's."""
+        """Returns the object of this name; None where the name is that of another kind."""
         match = re.fullmatch(cls._pattern(), name)
         if not match:
             return None
@@ -63,7 +63,7 @@ class SizedName:
 
     @property
     def name(self) -> str:
-        """Letters, digits and hyphens; a size that is the default is left out."""
+        """The name, of letters, digits and hyphens. A size that has its default is left out."""
         given = [(one, getattr(self, one.name)) for one in self._sizes()]
         parts = [f"{one.metadata['letters']}{value}" for one, value in given if value != one.default]
         return "-".join([*self._heading(), *parts])
@@ -73,7 +73,7 @@ class SizedName:
 
     @classmethod
     def nearest(cls, name: str) -> str:
-        """The right name of this kind that is most like a wrong one: what it lacks is the example's."""
+        """Returns the valid name of this kind that is most like a wrong one; sizes that it lacks are the example's."""
         example = cls.parse(cls.EXAMPLE)
         values = {letters.lower(): int(number) for letters, number in re.findall(r"([A-Za-z]+)(\d+)", name)}
         found = {
@@ -105,11 +105,11 @@ Kind = TypeVar("Kind", bound=SizedName)
 
 
 class Registry(Generic[Kind]):
-    """All kinds of something, by the prefixes of their names.
+    """The known kinds of something, such as architectures, by the prefixes of their names.
 
     Args:
-        what: In messages, with its article: "an architecture".
-        kinds: Those that are known from the start.
+        what: The thing with its article, for messages: "an architecture".
+        kinds: The kinds that are known from the start.
     """
 
     def __init__(self, what: str, *kinds: type[Kind]) -> None:
@@ -125,14 +125,14 @@ class Registry(Generic[Kind]):
 
     @property
     def kinds(self) -> tuple[type[Kind], ...]:
-        """All that are known."""
+        """All known kinds."""
         return tuple(self._kinds.values())
 
     def parse(self, name: str) -> Kind:
-        """What has this name.
+        """Returns the object of this name.
 
         Raises:
-            UserError: If nothing has; it says the nearest name that is right.
+            UserError: Nothing has this name. The message has the nearest valid name.
         """
         name = name.strip()
         for kind in self.kinds:

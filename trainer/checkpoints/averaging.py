@@ -1,15 +1,15 @@
-"""Averages of many ranges of snapshots, for one reading of each snapshot and hardly any memory.
+"""Averages many ranges of snapshots, while it reads each snapshot once and takes hardly any memory.
 
-The scheme: the tensors are taken in pieces small enough for the processor's cache. Of a piece, the snapshots' values
-are added up in float64 in the order of their steps, as one running sum P. Where a range starts, P is put aside as its
-base; where it ends, the range's average (P - base) / count is written, in float32, to that range's file. So
+The tensors are processed in pieces small enough for the processor's cache. For each piece the snapshots' values are
+added up in float64 in the order of their steps, as one running sum P. Where a range starts, P is copied as the range's
+base; where it ends, the range's average (P - base) / count is written in float32 to the range's file. So
 
-- each byte of each snapshot is read once, whatever the number of ranges, and none outside the ranges;
-- memory is a few pieces, whatever the size of the model and the number of snapshots and ranges;
-- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of them, are
-  good to about 1e-16 of the sums.
+- each byte of a snapshot is read once, whatever the number of ranges, and snapshots in no range are not read;
+- the memory is that of a few pieces, whatever the size of the model and the number of snapshots and ranges;
+- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of them, have
+  errors of about 1e-16 of the sums.
 
-However ranges overlap, the cost is one addition a snapshot and one subtraction a range.
+However ranges overlap, there is one addition for each snapshot and one subtraction for each range.
 """
 
 import os
@@ -29,12 +29,17 @@ from trainer.checkpoints.snapshots import Snapshot
 from trainer.checkpoints.tensor_bundle import StoredTensor, stored_tensors
 
 _PIECE = 1 << 17
-"""Elements: 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""
+"""Elements of a piece, which takes 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""
 
 
 @dataclass(frozen=True, order=True)
 class Range:
-    """Snapshots `first` to `last`, both included, by their index in the list of snapshots."""
+    """A range of snapshots.
+
+    Attributes:
+        first: Index of its first snapshot in the list of snapshots.
+        last: Index of its last snapshot, which belongs to the range.
+    """
 
     first: int
     last: int
@@ -48,20 +53,20 @@ class Range:
 def average_snapshots(
     snapshots: Sequence[Snapshot], ranges: Sequence[Range], scratch: str
 ) -> list[Mapping[str, np.ndarray]]:
-    """The arithmetic means of all snapshots of each range.
+    """Computes the arithmetic mean of the snapshots of each range.
 
     Args:
-        snapshots: Ascending by step, of one model, in local files.
-        ranges: Any number, overlapping in any way.
-        scratch: Local directory for the averages, a model in float32 each; must outlive their use.
+        snapshots: Snapshots of one model in local files, ascending by step.
+        ranges: Any number of ranges, which may overlap.
+        scratch: Local directory for the averages, each as large as the model in float32. It must outlive their use.
 
     Returns:
-        For each range the float32 weights, mapped from its file in `scratch`: they take no memory until used.
+        The float32 weights of each range, mapped from its file in `scratch`: they take no memory until they are used.
 
     Raises:
-        ValueError: If a range does not lie in the list, or a snapshot has other tensors than the first one.
-        DamagedCheckpointError: If a snapshot is damaged.
-        UserError: If the averages do not fit on the disk.
+        ValueError: A range does not lie in the list, or a snapshot has other tensors than the first one.
+        DamagedCheckpointError: A snapshot is damaged.
+        UserError: The averages do not fit on the disk.
     """
     for wanted in ranges:
         if not 0 <= wanted.first <= wanted.last < len(snapshots):
@@ -102,15 +107,15 @@ def _average_tensor(
     """Writes the averages of one tensor.
 
     Args:
-        tensors: By index of the snapshot, ascending.
-        ranges: Distinct.
-        files: Descriptors by range.
-        place: Byte of the tensor in these files.
+        tensors: Place of the tensor in each snapshot, by the snapshot's index, ascending.
+        ranges: The ranges, each once.
+        files: Descriptor of each range's file.
+        place: Offset of the tensor in these files, in bytes.
     """
     size = next(iter(tensors.values())).size
     starts = {one.first for one in ranges}
     ending = {index: [one for one in ranges if one.last == index] for index in tensors}
-    # Where no range goes on from the snapshot before, nobody needs what came before.
+    # Where no range goes on from the snapshot before, the sum starts anew.
     anew = {index for index in tensors if not any(one.first < index <= one.last for one in ranges)}
     with ExitStack() as stack:
         readers = {index: stack.enter_context(PieceReader(tensor)) for index, tensor in tensors.items()}
@@ -132,7 +137,7 @@ def _average_tensor(
 
 
 def _common_shapes(tensors: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, tuple[int, ...]]:
-    """Shapes by name; ValueError where the checkpoints, given by their prefixes, differ in them."""
+    """Returns the shapes by name; raises ValueError where the checkpoints, given by prefix, differ in them."""
     (first, shapes), *others = (
         (prefix, {name: tensor.shape for name, tensor in stored.items()})
         for prefix, stored in tensors.items()

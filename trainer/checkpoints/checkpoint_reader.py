@@ -1,4 +1,4 @@
-"""Reads TensorFlow checkpoints in such a way that damage is always found, and always said in the same way."""
+"""Reads TensorFlow checkpoints, and reports every kind of damage as the same error."""
 
 from collections.abc import Mapping
 
@@ -9,16 +9,17 @@ from trainer.checkpoints.tensor_bundle import damaged, read_index
 
 
 class CheckpointReader:
-    """A checkpoint whose index is whole and whose data files are long enough; reads one tensor at a time.
+    """Reads one tensor of a checkpoint at a time.
 
-    Each tensor is held against its checksum when it is read, by TensorFlow.
+    The index and the lengths of the data files are checked when this is made. TensorFlow verifies the checksum of each
+    tensor when it is read.
 
     Args:
         prefix: Path without `.index` or `.data-...`, on any file system that TensorFlow knows.
         remedy: What an error's message tells the user to do, such as "copy it anew".
 
     Raises:
-        DamagedCheckpointError: If the index or a data file is missing or damaged.
+        DamagedCheckpointError: The index or a data file is missing or damaged.
     """
 
     def __init__(self, prefix: str, remedy: str) -> None:
@@ -37,11 +38,11 @@ class CheckpointReader:
         self._reader: tf.compat.v1.train.CheckpointReader | None = None
 
     def read(self, name: str) -> np.ndarray | bytes:
-        """A tensor; bytes for a scalar of type string.
+        """Reads a tensor: an array, or bytes for a scalar of type string.
 
         Raises:
-            KeyError: If there is no tensor of that name.
-            DamagedCheckpointError: If its checksum is wrong.
+            KeyError: There is no tensor of that name.
+            DamagedCheckpointError: The tensor's checksum is wrong.
         """
         entry = self._index.entries[name]
         try:
@@ -53,5 +54,5 @@ class CheckpointReader:
             raise damaged(self._index.data_file(entry.shard_id), reason, self._remedy) from error
 
     def read_all(self) -> dict[str, np.ndarray | bytes]:
-        """All tensors by name."""
+        """Reads all tensors; returns them by name."""
         return {name: self.read(name) for name in self.shapes}

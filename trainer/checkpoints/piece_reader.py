@@ -10,13 +10,13 @@ from trainer.data.tfrecord import mask_crc
 
 
 class PieceReader:
-    """Reads a float32 tensor from its first element to its last, into memory of the caller.
+    """Reads a float32 tensor from its first element to its last, into memory that the caller provides.
 
     >>> with PieceReader(stored_tensors(prefix)["experts/weights"]) as reader:
     ...     reader.read(piece)  # its first elements
 
     Args:
-        tensor: Which one.
+        tensor: Place of the tensor in its checkpoint.
     """
 
     def __init__(self, tensor: StoredTensor) -> None:
@@ -35,7 +35,7 @@ class PieceReader:
         os.close(self._file)
 
     def read(self, piece: np.ndarray) -> None:
-        """Fills float32 [n] with the next n elements.
+        """Reads the next n elements into `piece`, float32 [n].
 
         Raises:
             DamagedCheckpointError: The file ends early, or this was the last piece and the checksum of all is wrong.

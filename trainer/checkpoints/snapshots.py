@@ -1,8 +1,8 @@
-"""Weight-only snapshots of a model in training: TensorFlow checkpoints of exactly its 32 tensors.
+"""Snapshots of a model in training: TensorFlow checkpoints of its weights alone.
 
-A snapshot is a tensor bundle (`snapshot-00001200.index` and `.data-00000-of-00001`), which carries a CRC32C a
-tensor, can be read one tensor at a time, and lives on any file system that TensorFlow knows. Nothing of the
-optimizer is in it: the averager reads a third of what a training checkpoint holds.
+A snapshot is a tensor bundle (`snapshot-00001200.index` and `.data-00000-of-00001`), which has a CRC-32C for each
+tensor, can be read one tensor at a time, and lives on any file system that TensorFlow knows. It has no state of the
+optimizer, so the averager reads a third of what a training checkpoint would hold.
 """
 
 import posixpath
@@ -23,7 +23,12 @@ _INDEX = re.compile(r"snapshot-(\d{8,})\.index")
 
 @dataclass(frozen=True, order=True)
 class Snapshot:
-    """One snapshot: the training step after which it was taken, and its checkpoint prefix."""
+    """A snapshot.
+
+    Attributes:
+        step: Number of steps that were done when it was taken.
+        prefix: Path of the checkpoint without `.index`.
+    """
 
     step: int
     prefix: str
@@ -32,8 +37,12 @@ class Snapshot:
 def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]) -> None:
     """Writes tensors under their names as one TensorFlow checkpoint.
 
-    The index, without which the checkpoint does not exist for a reader, is put in place last. When this returns, a
-    checkpoint on a local disk survives a loss of power; elsewhere that is the file system's promise.
+    The index, without which the checkpoint does not exist for a reader, appears last. When this returns, a checkpoint
+    on a local disk survives a loss of power; what other file systems promise is their own affair.
+
+    Args:
+        prefix: Path of the checkpoint without `.index`.
+        tensors: The tensors by name.
     """
     names, values = zip(*sorted(tensors.items()), strict=True)
     tf.raw_ops.SaveV2(
@@ -50,7 +59,13 @@ def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf
 def write_snapshot(
     directory: str, step: int, weights: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]
 ) -> Snapshot:
-    """Writes the weights after training step `step`; an earlier snapshot of that step is replaced."""
+    """Writes a snapshot, and replaces an earlier one of the same step.
+
+    Args:
+        directory: Directory of the snapshots; made when it is missing.
+        step: Number of steps that are done.
+        weights: The tensors of the model by name.
+    """
     tf.io.gfile.makedirs(directory)
     prefix = posixpath.join(directory, f"snapshot-{step:08d}")
     write_tensors(prefix, weights)
@@ -58,7 +73,7 @@ def write_snapshot(
 
 
 def list_snapshots(directory: str) -> list[Snapshot]:
-    """All whole snapshots of a directory, ascending by step; empty when there is no such directory."""
+    """Returns the snapshots of a directory, ascending by step; none when there is no such directory."""
     if not tf.io.gfile.isdir(directory):
         return []
     matches = (_INDEX.fullmatch(name) for name in tf.io.gfile.listdir(directory))
@@ -70,14 +85,18 @@ def list_snapshots(directory: str) -> list[Snapshot]:
 
 
 def open_snapshot(prefix: str) -> CheckpointReader:
-    """A reader that loads one tensor at a time.
+    """Opens a snapshot to read one tensor at a time.
 
     Raises:
-        DamagedCheckpointError: If a file of the snapshot is missing or damaged.
+        DamagedCheckpointError: A file of the snapshot is missing or damaged.
     """
     return CheckpointReader(prefix, SNAPSHOT_REMEDY)
 
 
 def read_snapshot(prefix: str) -> Arrays:
-    """All tensors of a snapshot, their checksums verified; DamagedCheckpointError where one is wrong."""
+    """Reads all tensors of a snapshot.
+
+    Raises:
+        DamagedCheckpointError: A file of the snapshot is missing, or a checksum is wrong.
+    """
     return open_snapshot(prefix).read_all()

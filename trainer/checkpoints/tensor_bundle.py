@@ -1,7 +1,10 @@
-"""Where a TensorFlow checkpoint ("tensor bundle") keeps each tensor.
+"""Reads the index of a TensorFlow checkpoint ("tensor bundle"): where each tensor lies in the data files.
 
-TensorFlow's own readers give whole tensors, each in fresh memory whose pages the system clears first, which takes
-ten times as long as reading the bytes. Who knows the place of a tensor can read it in pieces.
+TensorFlow's own readers return whole tensors only, each in fresh memory whose pages the system clears first, which
+takes ten times as long as reading the bytes, and they tell no places. A tensor whose place is known can be read in
+pieces, which the averager needs to read each snapshot once in little memory. No library does this: there is no Python
+interface to TensorFlow's tables, and LevelDB's Python packages open whole databases, not a single table. Besides,
+TensorFlow believes a damaged index and may end the process over it, so every index is verified here first.
 
 A bundle is files of raw tensors and an index: a table, in LevelDB's format and not compressed, from the name of a
 tensor to its BundleEntryProto (google/leveldb doc/table_format.md; tensorflow/core/util/tensor_bundle).
@@ -20,12 +23,13 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
 from trainer.base.errors import UserError
+from trainer.base.wire_format import read_varint
 from trainer.data.tfrecord import mask_crc
 
 _FOOTER_BYTES = 48
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 _TRAILER = struct.Struct("<BI")
-"""Behind a block: its compression, 0 for none, and the masked CRC-32C of the block and this byte."""
+"""Stands behind a block: its compression, 0 for none, and the masked CRC-32C of the block and of this byte."""
 
 SNAPSHOT_REMEDY = "remove this snapshot, or train it again"
 
@@ -35,7 +39,7 @@ class DamagedCheckpointError(UserError):
 
     Args:
         message: One line: which file, what is wrong with it, and what to do.
-        path: The file.
+        path: Path of the file.
     """
 
     def __init__(self, message: str, path: str = "") -> None:
@@ -49,17 +53,23 @@ class DamagedCheckpointError(UserError):
 
 
 def damaged(path: str, reason: str, remedy: str) -> DamagedCheckpointError:
-    """The error that says that the file at `path` is damaged."""
+    """Makes the error that says that the file at `path` is damaged.
+
+    Args:
+        path: Path of the file.
+        reason: What is wrong with it.
+        remedy: What the user should do.
+    """
     return DamagedCheckpointError(f"cannot read {path}: {' '.join(reason.split())}; {remedy}", path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What the index of a checkpoint says, its checksums verified.
+    """The content of a checkpoint's index, whose checksums were verified.
 
     Attributes:
         prefix: Path of the checkpoint without `.index`.
-        entries: Type, shape, place and checksum of each tensor by its name, ascending.
+        entries: Type, shape, place and checksum of each tensor, by its name, ascending.
         shards: Number of data files.
     """
 
@@ -68,19 +78,19 @@ class Index:
     shards: int
 
     def data_file(self, shard: int) -> str:
-        """Path of a data file."""
+        """Returns the path of the data file with this number."""
         return f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """The place of a float32 tensor.
+    """The place of a float32 tensor in a checkpoint.
 
     Attributes:
-        path: File.
-        offset: Its first byte there.
-        shape: Its shape.
-        masked_crc: CRC-32C of its bytes, masked as in TFRecord files.
+        path: Path of the data file.
+        offset: Place of the tensor's first byte in the file.
+        shape: Dimensions of the tensor.
+        masked_crc: CRC-32C of the tensor's bytes, masked as in TFRecord files.
     """
 
     path: str
@@ -95,17 +105,16 @@ class StoredTensor:
 
 
 def read_index(prefix: str, remedy: str = SNAPSHOT_REMEDY) -> Index:
-    """Reads a checkpoint's index, and sees that its data files are there and long enough.
+    """Reads a checkpoint's index, and checks that its data files are there and long enough.
 
-    TensorFlow's own reader believes the places in a damaged index and may end the process over them, so that every
-    reader of ours asks this first. The tensors' own checksums are not verified here: who reads them does that.
+    The checksums of the tensors are not verified here, but when tensors are read.
 
     Args:
         prefix: Path without `.index`, on any file system that TensorFlow knows.
         remedy: What the error's message tells the user to do.
 
     Raises:
-        DamagedCheckpointError: If the index or a data file is missing or damaged.
+        DamagedCheckpointError: The index or a data file is missing or damaged.
     """
     path = f"{prefix}.index"
     try:
@@ -136,7 +145,7 @@ def read_index(prefix: str, remedy: str = SNAPSHOT_REMEDY) -> Index:
 
 
 def stored_tensors(prefix: str) -> dict[str, StoredTensor]:
-    """The tensors of a local checkpoint by name, ascending.
+    """Returns the places of the tensors of a local checkpoint by name, ascending.
 
     Raises:
         DamagedCheckpointError: A file is missing, was cut, or the index is damaged.
@@ -158,7 +167,7 @@ def stored_tensors(prefix: str) -> dict[str, StoredTensor]:
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values in ascending order; ValueError where the table is damaged."""
+    """Yields the keys and values of a table in ascending order; raises ValueError where it is damaged."""
     if not content.endswith(_MAGIC):
         raise ValueError("it does not end as an index does")
     # The footer has the places (offset, size) of the block of statistics and of the block of blocks.
@@ -177,7 +186,7 @@ def _block(content: bytes, offset: int, size: int) -> bytes:
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys, each stored as what it does not share with the one before, and values."""
+    """Yields the keys and values of a block. Keys are stored without what they share with the one before."""
     (restarts,) = struct.unpack("<I", block[-4:])
     end = len(block) - 4 * (restarts + 1)
     key, place = b"", 0
@@ -189,13 +198,9 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _varints(content: bytes, place: int, count: int) -> tuple[list[int], int]:
-    """So many integers of 7 bits a byte, lowest first, from a place on; and the place behind them."""
+    """Reads `count` numbers that stand one behind the other from a place on; returns them and the place behind."""
     values = []
     for _ in range(count):
-        value = shift = 0
-        while content[place] & 0x80:
-            value |= (content[place] & 0x7F) << shift
-            place, shift = place + 1, shift + 7
-        values.append(value | content[place] << shift)
-        place += 1
+        value, place = read_varint(content, place)
+        values.append(value)
     return values, place

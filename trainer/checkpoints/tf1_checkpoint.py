@@ -17,7 +17,10 @@ _REMEDY = "copy the checkpoint anew, or import another one"
 
 
 def _scopes() -> dict[str, str]:
-    """Our names to theirs, below their scope `tower/` (a single model, an ensemble's first) or `tower/model<i>/`."""
+    """Returns the authors' names by ours.
+
+    Theirs are below the scope `tower/` (a single model, or the first of an ensemble) or `tower/model<i>/`.
+    """
     names = {
         "hidden1/weights": "hidden1_weights/hidden1_weights",
         "hidden2/weights": "hidden2_weights/hidden2_weights",
@@ -44,19 +47,20 @@ TF1_NAMES: Mapping[str, str] = _scopes()
 
 
 def read_tf1_checkpoint(prefix: str, spec: ModelSpec, member: int | None = None) -> Arrays:
-    """The 32 tensors of a Gated NetVLAD; optimizer slots, the global step and other members are passed over.
+    """Reads the 32 tensors of a Gated NetVLAD. Optimizer slots, the global step and other members are passed over.
 
     Args:
-        prefix: Of the checkpoint, with or without `.index`, `.meta` or `.data-...`; or the directory of the newest one.
-        spec: What it is a checkpoint of, a Gated NetVLAD.
-        member: Of an ensemble's checkpoint: 0 for the first, directly below `tower/`, or the i of a scope `model<i>/`;
-            None for a single model.
+        prefix: Path of the checkpoint, with or without `.index`, `.meta` or `.data-...`; or a directory whose newest
+            checkpoint is read.
+        spec: The model that the checkpoint is of, a Gated NetVLAD.
+        member: Number of the member in the checkpoint of an ensemble: 0 for the first, directly below `tower/`, or the
+            i of a scope `model<i>/`. None for a single model.
 
     Returns:
-        float32 weights; tensors that the checkpoint stores in float16 stay so.
+        The weights by our names, float32; compressible tensors that the checkpoint has in float16 stay float16.
 
     Raises:
-        UserError: If the model is of another family, there is no such checkpoint or member, a file of it is missing or
+        UserError: The model is of another family, there is no such checkpoint or member, a file of it is missing or
             damaged (it is named), or a tensor is missing or has a wrong shape or type.
     """
     if not isinstance(spec.architecture, GatedNetVlad):
@@ -82,7 +86,7 @@ def read_tf1_checkpoint(prefix: str, spec: ModelSpec, member: int | None = None)
 
 
 class _OldReader:
-    """A checkpoint in the one-file format of before TensorFlow 0.12, with what `CheckpointReader` has."""
+    """Reads a checkpoint in the one-file format that TensorFlow had before 0.12, like a `CheckpointReader`."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -118,7 +122,7 @@ def _open(prefix: str) -> "CheckpointReader | _OldReader":
 
 
 def _prefix_of(path: str) -> str:
-    """Of the checkpoint that a path means: its prefix, one of its files, or the directory of the newest one."""
+    """Returns the prefix of a checkpoint, given the prefix, one of its files, or the directory of the newest one."""
     if not tf.io.gfile.isdir(path):
         return re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
     try:
@@ -137,8 +141,8 @@ def _line(error: Exception) -> str:
 
 
 def _scope(prefix: str, shapes: Mapping[str, object], member: int | None) -> str:
-    """The one scope that holds a model, or the member's."""
-    # A tensor may be missing or have slots of its name, so any of the 32 shows a scope.
+    """Returns the scope of the member, or the only scope that holds a model."""
+    # Any of the 32 tensors shows a scope, since some may be missing, and slots have similar names.
     endings = tuple(f"/{theirs}" for theirs in TF1_NAMES.values())
     scopes = set()
     for name in shapes:

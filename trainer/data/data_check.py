@@ -1,4 +1,4 @@
-"""Whether some data files together are fit for a run: what is lost, and which videos stand in them twice."""
+"""The check of all data files of a run together: what is lost, and which videos stand in them twice."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from trainer.data.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
 from trainer.data.file_check import REJECTS_SHOWN, VIDEO, FileCheck, check_file
-from trainer.data.losses import Loss, estimate_losses, rejected_with
+from trainer.data.lost_files import LostFile, estimate_lost_files, rejected_with
 from trainer.data.records import Reject
 from trainer.data.video_ids import UNSEEN, SeenIds
 from trainer.data.yt8m import NUM_CLASSES
@@ -18,35 +18,47 @@ from trainer.data.yt8m import NUM_CLASSES
 
 @dataclass(frozen=True, kw_only=True)
 class DataCheck:
-    """What was found in all files."""
+    """The result of the check of all files together."""
 
     files: int
     videos: int
     """Valid videos with different ids, those without labels included."""
     unlabelled: int
-    """Of these, the ones without a label."""
+    """Number of those videos that have no label."""
     frames: int
     labels: int
     editions: Mapping[str, int]
     """Valid records by edition of the data set."""
     rejected: Mapping[str, int]
-    """Lost videos by reason, with what lost and cut files held by estimate."""
+    """Number of lost videos by reason, with the estimated content of lost and cut files."""
     first_rejects: Mapping[str, Sequence[Reject]]
     """The first `REJECTS_SHOWN` of each reason."""
-    losses: Sequence[Loss]
+    lost_files: Sequence[LostFile]
     """Files that are lost or cut."""
     copies: Mapping[str, str]
-    """Files all of whose videos stand in earlier files, each with the file where the first one does."""
+    """Path of the original by the path of its copy. A copy is a file all of whose videos stand in earlier files."""
 
     @property
     def share(self) -> float:
-        """Lost videos of all videos, 0 to 1."""
+        """Share of all videos that are lost, 0 to 1."""
         lost = sum(self.rejected.values())
         return lost / max(1, lost + self.videos)
 
 
 def check_files(paths: Sequence[str], num_classes: int = NUM_CLASSES, jobs: int = 1) -> Iterator[FileCheck]:
-    """One check a file, in the order of `paths`, from `jobs` processes."""
+    """Checks files, several at once.
+
+    Args:
+        paths: TFRecord files, plain or gzip, local or in a bucket.
+        num_classes: See `read_videos`.
+        jobs: Number of processes.
+
+    Yields:
+        The check of each file, in the order of `paths`.
+
+    Raises:
+        UserError: There is no such file.
+    """
     if jobs <= 1 or len(paths) <= 1:
         for path in paths:
             yield check_file(path, num_classes)
@@ -57,7 +69,7 @@ def check_files(paths: Sequence[str], num_classes: int = NUM_CLASSES, jobs: int 
 
 
 def together(checks: Iterable[FileCheck]) -> DataCheck:
-    """What files add up to. Of records with the same id the first one counts, in the order of the files."""
+    """Joins the checks of files. Of several records with the same id the first one in the order of the files counts."""
     seen, kept = SeenIds(), []
     totals, editions, duplicates = Counter(), Counter(), 0
     first: dict[str, list[Reject]] = {}
@@ -84,8 +96,8 @@ def together(checks: Iterable[FileCheck]) -> DataCheck:
             shown = first.setdefault(reject.reason, [])
             if len(shown) < REJECTS_SHOWN:
                 shown.append(reject)
-    losses = estimate_losses(kept)
-    rejected = rejected_with(losses, kept)
+    lost_files = estimate_lost_files(kept)
+    rejected = rejected_with(lost_files, kept)
     if duplicates:
         rejected[DUPLICATE_ID] += duplicates
     return DataCheck(
@@ -97,6 +109,6 @@ def together(checks: Iterable[FileCheck]) -> DataCheck:
         editions=dict(sorted(editions.items())),
         rejected=dict(sorted(rejected.items())),
         first_rejects=first,
-        losses=losses,
+        lost_files=lost_files,
         copies=copies,
     )

@@ -1,20 +1,23 @@
-"""Records of videos that stood in an earlier record already."""
+"""Records whose video stands in an earlier record as well."""
 
 from collections.abc import Sequence
 
 from trainer.data.records import Reject
 
 DUPLICATE_ID = "duplicate_id"
-"""Reason of a valid record whose video stood in an earlier record."""
+"""Reason for leaving out a valid record: its video stands in an earlier record."""
 
 
 def copied_file(path: str, videos: int, originals: Sequence[str]) -> str | None:
-    """The file that `path` is a copy of: all its videos stand in other files. None where it is no copy.
+    """Finds the file that a file is a copy of. A file is a copy when all its videos stand in other files.
 
     Args:
-        path: Of the file.
-        videos: In it.
-        originals: For each of its videos that stood somewhere before, the file where it did.
+        path: Path of the file.
+        videos: Number of its videos.
+        originals: For each of its videos that stands in an earlier record, the path of that record's file.
+
+    Returns:
+        Path of the other file; None where the file is no copy.
     """
     return originals[0] if videos and len(originals) == videos and path not in originals else None
 
@@ -22,13 +25,13 @@ def copied_file(path: str, videos: int, originals: Sequence[str]) -> str | None:
 def duplicate_rejects(
     path: str, videos: int, offsets: Sequence[int], originals: Sequence[str]
 ) -> list[Reject]:
-    """What is said of the videos of a file that stood somewhere before: one reject each, or one for a copied file.
+    """Makes the rejects of a file's videos that stand in earlier records: one each, or a single one for a copied file.
 
     Args:
-        path: Of the file.
-        videos: In it.
-        offsets: Of the N records of those that did.
-        originals: N files, where each of them stood first.
+        path: Path of the file.
+        videos: Number of its videos.
+        offsets: Places of the N records whose videos stand in earlier records, in bytes of the uncompressed file.
+        originals: For each of these N the path of the file where the video stands first.
     """
     if original := copied_file(path, videos, originals):
         detail = (

@@ -8,38 +8,30 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from trainer.data.messages import Example, Feature, FeatureList, SequenceExample
-
-SCALE = 4 / 255
-OFFSET = 4 / 512 - 2
-"""A byte x stands for x * SCALE + OFFSET (paper, Data)."""
+from trainer.data.yt8m import CODE_OFFSET, CODE_SCALE
 
 
-def quantise(values: np.ndarray) -> np.ndarray:
-    """Floats in about [-2, 2] to the nearest of the 256 codes, uint8, of the same shape."""
-    codes = np.rint((np.asarray(values, np.float64) - OFFSET) / SCALE)
+def quantize(values: np.ndarray) -> np.ndarray:
+    """Turns floats in about [-2, 2] into the nearest of the 256 codes: uint8 of the same shape."""
+    codes = np.rint((np.asarray(values, np.float64) - CODE_OFFSET) / CODE_SCALE)
     return np.clip(codes, 0, 255).astype(np.uint8)
 
 
-def dequantise(codes: np.ndarray) -> np.ndarray:
-    """What the bytes stand for: float32 of the same shape."""
-    return (np.asarray(codes, np.float64) * SCALE + OFFSET).astype(np.float32)
-
-
 def frame_prefix(size: int) -> bytes:
-    """What stands before each frame of `size` bytes in the usual serialised FeatureList: tags and lengths."""
+    """Returns the tags and lengths that stand before each frame of `size` bytes in the usual serialised FeatureList."""
     return _feature_list([bytes(size)])[:-size]
 
 
 def frame_dtype(size: int) -> np.dtype:
-    """One entry of such a FeatureList: `prefix`, and `frame` of `size` bytes.
+    """Returns the type of one entry of a serialised FeatureList: its `prefix`, and its `frame` of `size` bytes.
 
-    As opaque bytes: a copy of such an element is one call of memcpy.
+    Both are opaque bytes, so that a copy of an element is one call of memcpy.
     """
     return np.dtype([("prefix", f"V{len(frame_prefix(size))}"), ("frame", f"V{size}")])
 
 
 def encode_frames(frames: np.ndarray) -> bytes:
-    """uint8 [T, D] to the serialised FeatureList of T byte strings."""
+    """Serialises frames, uint8 [T, D], as a FeatureList of T byte strings."""
     prefix = np.frombuffer(frame_prefix(frames.shape[1]), np.uint8)
     return np.concatenate(
         [np.broadcast_to(prefix, (frames.shape[0], prefix.size)), np.ascontiguousarray(frames, np.uint8)],
@@ -48,16 +40,16 @@ def encode_frames(frames: np.ndarray) -> bytes:
 
 
 def encode_frame_values(values: Iterable[bytes]) -> bytes:
-    """Byte strings, one a frame, to the serialised FeatureList."""
+    """Serialises byte strings, one for each frame, as a FeatureList."""
     return _feature_list(values)
 
 
 def sequence_example(video_id: bytes, labels: Sequence[int], rgb: bytes, audio: bytes) -> bytes:
-    """A frame-level record from its parts.
+    """Makes a frame-level record from its parts.
 
     Args:
-        video_id: The feature "id".
-        labels: The feature "labels".
+        video_id: Id of the video.
+        labels: Numbers of the classes that are its labels; empty where they are not known.
         rgb: Serialised FeatureList of 1024-byte frames.
         audio: Serialised FeatureList of 128-byte frames.
 
@@ -75,7 +67,7 @@ def sequence_example(video_id: bytes, labels: Sequence[int], rgb: bytes, audio: 
 
 
 def summary_example(video_id: bytes, labels: Sequence[int], num_frames: int) -> bytes:
-    """A light tf.Example {id, labels, num_frames}: what statistics are computed from."""
+    """Makes a small tf.Example {id, labels, num_frames}, from which statistics are computed."""
     message = Example()
     message.features.feature["id"].bytes_list.value.append(video_id)
     if labels:

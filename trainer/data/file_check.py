@@ -1,7 +1,7 @@
-"""What one data file holds: found by reading it once, and true as long as the file stays the same."""
+"""The check of one data file, which is read once. Its result holds as long as the file stays the same."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -21,27 +21,27 @@ VIDEO = np.dtype([("id", DIGEST), ("offset", "<i8"), ("frames", "<u2"), ("labels
 
 @dataclass(frozen=True, kw_only=True)
 class FileCheck:
-    """What was found in a file, by itself: nothing here depends on other files, so it may be kept and used again."""
+    """The result of the check of a file. It does not depend on other files, so it may be kept and used again."""
 
     path: str
     bytes: int
-    """As stored, so compressed where the file is."""
+    """Size of the file as it is stored, compressed or not."""
     videos: int = 0
     """Valid videos, those without labels included."""
     unlabelled: int = 0
-    """Of these, the ones without a label, as in test files."""
+    """Number of those videos that have no label, as in test files."""
     frames: int = 0
     labels: int = 0
     editions: Mapping[str, int] = field(default_factory=dict)
-    """Videos by edition: see `trainer.data.records.Edition`."""
+    """Videos by edition: see `trainer.data.record_parts.Edition`."""
     rejected: Mapping[str, int] = field(default_factory=dict)
-    """Lost videos by reason, as far as the file itself tells."""
+    """Number of lost videos by reason, as far as the file itself tells (see `Reject.reason`)."""
     first_rejects: tuple[Reject, ...] = ()
     """The first `REJECTS_SHOWN` of each reason."""
     damage: Reject | None = None
-    """Why the file does not tell how many videos are lost with the rest of it; None where it does."""
+    """The reject that may stand for more videos than it says, since the file ends early; None in a whole file."""
     rows: np.ndarray = field(default_factory=lambda: np.empty(0, VIDEO), repr=False, compare=False)
-    """VIDEO[videos], in the order of the file."""
+    """The valid videos, an array of `VIDEO`, in the order of the file."""
 
     @property
     def records(self) -> int:
@@ -60,12 +60,12 @@ class FileCheck:
         return file_kind(self.path)
 
     def document(self) -> dict[str, Any]:
-        """All but `rows` as plain JSON values."""
+        """Returns all attributes but `rows` as plain JSON values."""
         return asdict(replace(self, rows=np.empty(0, VIDEO))) | {"rows": None}
 
     @classmethod
     def of_document(cls, values: Mapping[str, Any], rows: np.ndarray | None = None) -> "FileCheck":
-        """The inverse of `document`, with `rows` from elsewhere."""
+        """Makes a check from what `document` returned, with `rows` from elsewhere."""
         damage = values["damage"]
         return cls(
             **{
@@ -78,11 +78,11 @@ class FileCheck:
 
 
 class FileCounter:
-    """Adds up what `read_videos` gives of one file.
+    """Counts what `read_videos` yields for one file.
 
     Args:
-        path: Of the file.
-        size: Its bytes, where the caller knows them.
+        path: Path of the file.
+        size: Size of the file in bytes; None to look it up.
     """
 
     def __init__(self, path: str, size: int | None = None) -> None:
@@ -95,7 +95,7 @@ class FileCounter:
         self._damage: Reject | None = None
 
     def add(self, item: Video | Reject) -> None:
-        """Counts one."""
+        """Counts a video or a reject."""
         if isinstance(item, Video):
             self._rows.append((digest(item.id), item.offset, item.num_frames, len(item.labels)))
             self._editions[str(item.edition)] += 1
@@ -108,7 +108,7 @@ class FileCounter:
             self._damage = item
 
     def finish(self) -> FileCheck:
-        """What they add up to."""
+        """Returns the check of all that was added."""
         rows = np.array(self._rows, VIDEO)
         return FileCheck(
             path=self._path,
@@ -128,15 +128,14 @@ class FileCounter:
 def check_file(path: str, num_classes: int = NUM_CLASSES) -> FileCheck:
     """Reads one file to its end.
 
+    Args:
+        path: TFRecord file, plain or gzip, local or in a bucket.
+        num_classes: See `read_videos`.
+
     Raises:
         UserError: There is no such file.
     """
-    return check_items(path, read_videos(path, num_classes))
-
-
-def check_items(path: str, items: Iterable[Video | Reject]) -> FileCheck:
-    """What the items of one file add up to."""
     counter = FileCounter(path)
-    for item in items:
+    for item in read_videos(path, num_classes):
         counter.add(item)
     return counter.finish()

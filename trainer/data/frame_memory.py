@@ -1,4 +1,4 @@
-"""Memory of batches' frames, used again and again.
+"""Memory for the frames of batches, which is used again and again.
 
 A batch of 80 videos is 20 MB. Memory of this size comes fresh from the system, which clears it page by page, and goes
 back to it: a tenth of the time that a batch takes.
@@ -16,10 +16,10 @@ ALIGNMENT = 64
 
 
 class FrameMemory:
-    """Arrays of frames, whose memory is another's as soon as nobody holds them.
+    """Makes arrays of frames, whose memory goes to a later array as soon as nobody holds them.
 
     Args:
-        most_frames: Of an array.
+        most_frames: Frames that an array has at most, those of all its videos together.
     """
 
     def __init__(self, most_frames: int) -> None:
@@ -27,9 +27,17 @@ class FrameMemory:
         self._unused: list[np.ndarray] = []
 
     def array(self, videos: int, width: int) -> np.ndarray:
-        """FRAME [videos, width] of any content, where TensorFlow can take it over."""
+        """Returns an array of any content, in memory that a tensor can share.
+
+        Args:
+            videos: Number of rows.
+            width: Frames of a row.
+
+        Returns:
+            FRAME [videos, width].
+        """
         memory = self._unused.pop() if self._unused else np.empty(self._bytes, np.uint8)
-        # What is returned, and every view of it, holds this and not `memory`.
+        # The returned array and all its views hold `held` and not `memory`: when it is collected, nobody uses them.
         held = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(held, self._unused.append, memory).atexit = False
         begin = -memory.ctypes.data % ALIGNMENT
@@ -37,5 +45,5 @@ class FrameMemory:
 
 
 def as_bytes(frames: np.ndarray) -> np.ndarray:
-    """FRAME [B, T] as uint8 [B, T, D]."""
+    """Returns a view of FRAME [B, T] as uint8 [B, T, D]."""
     return frames.view(np.uint8).reshape(*frames.shape, FRAME_SIZE)

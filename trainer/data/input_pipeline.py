@@ -15,11 +15,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from trainer.base.batches import batched
 from trainer.base.errors import UserError
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
 from trainer.data.frame_memory import FrameMemory, as_bytes
-from trainer.data.records import InvalidRecordError, Parts, parse_parts
+from trainer.data.labels import label_rows
+from trainer.data.record_parts import InvalidRecordError, Parts, parse_parts
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 
@@ -39,37 +41,37 @@ Item = TypeVar("Item")
 class _Record:
     data: bytes
     place: str
-    """For people."""
+    """File and byte of the record, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
     labels: tuple[int, ...]
     counts: np.ndarray
-    """How often each of the frames that were drawn was."""
+    """int64 [n]: how often each of the n different frames was drawn."""
     rgb: np.ndarray
-    """_RGB, these frames before anything else."""
+    """_RGB [at least n]: these frames, then anything."""
     audio: np.ndarray
-    """_AUDIO, likewise."""
+    """_AUDIO [at least n]: likewise."""
 
 
 def eval_batches(
     files: Sequence[str], batch_size: int, num_classes: int = NUM_CLASSES, limit: int | None = None
 ) -> Iterator[Batch]:
-    """All real frames of every video, in the order of the files.
+    """Yields batches of all videos with all their frames, in the order of the files.
 
     Args:
         files: TFRecord files, plain or gzip, of valid SequenceExamples.
         batch_size: B; the last batch may be smaller.
         num_classes: V.
-        limit: Take only the first so many videos.
+        limit: Number of videos after which it ends; None for all.
 
     Yields:
-        {id: object (bytes) [B], labels: bool [B, V], frames: uint8 [B, T, D], num_frames: int32 [B]}, T the longest
-        video of the batch and at most 300.
+        {id: object (bytes) [B], labels: bool [B, V], frames: uint8 [B, T, D], num_frames: int32 [B]}. T is the length
+        of the batch's longest video, at most 300.
 
     Raises:
-        UserError: A file cannot be read, or holds what is no video.
+        UserError: A file cannot be read, or has a record that is no valid video.
     """
     memory = FrameMemory(batch_size * MAX_FRAMES)
 
@@ -83,18 +85,24 @@ def eval_batches(
         ids = np.array([video.id for video in videos], object)
         return {
             "id": ids,
-            "labels": _label_rows(videos, num_classes),
+            "labels": label_rows(videos, num_classes),
             "frames": as_bytes(frames),
             "num_frames": lengths,
         }
 
     records = itertools.islice(itertools.chain.from_iterable(map(_read, files)), limit)
-    return prefetch(map(decode, _batched(records, batch_size)), _BATCHES_AHEAD)
+    return prefetch(map(decode, batched(records, batch_size)), _BATCHES_AHEAD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The next record of the training stream: what a resumed run needs to go on where it stopped."""
+    """A place in the training stream, from which a resumed run goes on.
+
+    Attributes:
+        epoch: Number of the epoch, from 0 on.
+        group: Number of the group of files within the epoch.
+        offset: Number of the next record within the shuffled group.
+    """
 
     epoch: int = 0
     group: int = 0
@@ -112,7 +120,7 @@ def train_batches(
     num_classes: int = NUM_CLASSES,
     start: Position | None = None,
 ) -> Iterator[Batch]:
-    """An endless stream of shuffled batches, a function of the seed alone, which can start anywhere in it.
+    """Yields shuffled batches without end. The stream depends on the seed alone and can be entered at any place.
 
     An epoch is a seeded permutation of the files, cut into groups. The records of a group's files are interleaved and
     shuffled, with no buffer across groups; a run that goes on therefore skips within one group, not within an epoch.
@@ -124,23 +132,23 @@ def train_batches(
     Args:
         files: TFRecord files of valid SequenceExamples.
         batch_size: B; every batch is full.
-        frames_per_video: Draws a video.
-        seed: Of the order and of the frames.
-        shuffle_buffer: Records held for shuffling.
-        files_per_group: Files that are mixed with each other.
+        frames_per_video: Number of frames that are drawn from each video.
+        seed: Seed of the order and of the drawn frames.
+        shuffle_buffer: Number of records that are held for shuffling.
+        files_per_group: Number of files whose records are mixed with each other.
         num_classes: V.
-        start: The `position` of the last record that was used, plus one.
+        start: Place of the first record; None for the stream's beginning.
 
     Yields:
         {labels: bool [B, V], frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding), position: int64 [B, 3]
         (epoch, group, index in the shuffled group)}.
 
     Raises:
-        UserError: A file cannot be read, or holds what is no video; or no file holds any.
+        UserError: A file cannot be read, or has a record that is no valid video; or there is no video at all.
     """
     most_frames = min(frames_per_video, MAX_FRAMES)
     memory = FrameMemory(batch_size * most_frames)
-    # Of videos that stand in a batch by now. Memory that comes fresh from the system is cleared page by page first.
+    # Memory of videos that were copied into a batch, to be used again: the system clears fresh memory page by page.
     unused: list[tuple[np.ndarray, np.ndarray]] = []
 
     def assemble(items: Sequence[tuple[tuple[int, int, int], _Drawn]]) -> Batch:
@@ -157,14 +165,14 @@ def train_batches(
             times[:number] = video.counts
             unused.append((video.rgb, video.audio))
         return {
-            "labels": _label_rows(videos, num_classes),
+            "labels": label_rows(videos, num_classes),
             "frames": as_bytes(frames),
             "counts": counts,
             "position": np.array([place for place, _ in items], np.int64),
         }
 
     def drawn(group: Sequence[str], generator: np.random.Generator) -> Iterator[_Drawn]:
-        # Before the shuffling: a record is still in the processor's cache, and what is held is smaller.
+        # Frames are drawn before the shuffling: the record is still in the processor's cache, and less is held.
         for record in _interleaved(group):
             rgb, audio = (
                 unused.pop() if unused else (np.empty(most_frames, _RGB), np.empty(most_frames, _AUDIO))
@@ -174,7 +182,7 @@ def train_batches(
     stream = _shuffled_stream(
         sorted(files), seed, shuffle_buffer, files_per_group, start or Position(), drawn
     )
-    return prefetch(map(assemble, _batched(stream, batch_size)), _BATCHES_AHEAD)
+    return prefetch(map(assemble, batched(stream, batch_size)), _BATCHES_AHEAD)
 
 
 def _shuffled_stream(
@@ -185,7 +193,7 @@ def _shuffled_stream(
     start: Position,
     read: Callable[[Sequence[str], np.random.Generator], Iterator[Item]],
 ) -> Iterator[tuple[tuple[int, int, int], Item]]:
-    """What `read` makes of each group's files, shuffled, with its places; without end."""
+    """Yields what `read` makes of each group's files, shuffled, each with its place; without end."""
     first, offset = start.group, start.offset
     for epoch in itertools.count(start.epoch):
         generator = np.random.default_rng((seed, epoch))
@@ -206,7 +214,7 @@ def _shuffled_stream(
 
 
 def _interleaved(files: Sequence[str]) -> Iterator[_Record]:
-    """Some records of each file in turn, of at most `_OPEN_FILES` files at a time."""
+    """Yields some records of each file in turn, from at most `_OPEN_FILES` files at a time."""
     waiting = map(_read, files)
     active = deque(itertools.islice(waiting, _OPEN_FILES))
     while active:
@@ -220,7 +228,7 @@ def _interleaved(files: Sequence[str]) -> Iterator[_Record]:
 
 
 def _read(path: str) -> Iterator[_Record]:
-    """The records of a plain or gzip file."""
+    """Yields the records of a plain or gzip file."""
     for record in read_records(path):
         if not isinstance(record, Damage):
             yield _Record(record.data, f"{path}, byte {record.offset}")
@@ -231,7 +239,7 @@ def _read(path: str) -> Iterator[_Record]:
 
 
 def _shuffled(items: Iterable[Item], size: int, generator: np.random.Generator) -> Iterator[Item]:
-    """Each item takes a random place among the `size` that are held, and pushes out the one that was there."""
+    """Yields the items in random order: each takes the place of a random one among `size`, which is yielded."""
     held: list[Item] = []
     for item in items:
         if len(held) < size:
@@ -244,12 +252,6 @@ def _shuffled(items: Iterable[Item], size: int, generator: np.random.Generator) 
         yield held[place]
 
 
-def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
-
-
 def _parse(record: _Record, num_classes: int) -> Parts:
     try:
         return parse_parts(record.data, num_classes)
@@ -260,22 +262,15 @@ def _parse(record: _Record, num_classes: int) -> Parts:
 def _draw(
     video: Parts, draws: int, generator: np.random.Generator, rgb: np.ndarray, audio: np.ndarray
 ) -> _Drawn:
-    """Puts the frames that it draws into `rgb` and `audio`."""
+    """Draws frames of a video at random, and puts them into `rgb` and `audio`."""
     times = np.bincount((generator.random(draws) * video.num_frames).astype(np.int64))
     chosen = np.flatnonzero(times)
-    # Whole elements, of which each is one copy; and nothing to check, or they would go through a buffer.
+    # Whole elements are copied, one call each. With "clip" NumPy checks no index; else it would copy through a buffer.
     for part, source, target in ((video.rgb, _RGB, rgb), (video.audio, _AUDIO, audio)):
         np.take(np.frombuffer(part, source), chosen, out=target[: len(chosen)], mode="clip")
     return _Drawn(video.labels, times[chosen], rgb, audio)
 
 
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
-    """The frames' bytes, rgb and audio, each [T]: views of the record."""
+    """Returns the bytes of the frames, rgb and audio, each [T], as views of the record."""
     return np.frombuffer(video.rgb, _RGB)["frame"], np.frombuffer(video.audio, _AUDIO)["frame"]
-
-
-def _label_rows(videos: Sequence[Parts | _Drawn], num_classes: int) -> np.ndarray:
-    rows = np.zeros((len(videos), num_classes), np.bool_)
-    for row, video in zip(rows, videos, strict=True):
-        row[list(video.labels)] = True
-    return rows

@@ -1,5 +1,4 @@
-"""A synthetic data set in the exact format of YouTube-8M's frame level, small enough for a laptop and
-learnable.
+"""Makes a synthetic data set in the exact format of YouTube-8M's frame level, learnable and small enough for a laptop.
 
 Every class has a signature, a random direction in feature space. A frame shows its video's labels in random
 proportions, on top of a background of the video's own and noise of the frame's own. Class frequencies fall
@@ -19,7 +18,7 @@ import numpy as np
 from trainer.base.addresses import check_address
 from trainer.base.errors import UserError
 from trainer.base.files import make_dirs
-from trainer.data.encoding import encode_frames, quantise, sequence_example
+from trainer.data.encoding import encode_frames, quantize, sequence_example
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 
@@ -28,7 +27,7 @@ _MORE_LABELS = 2.0
 _ZIPF_SHIFT, _ZIPF_POWER = 30.0, 2.5
 """The commonest class is on about one video in eight, as in YouTube-8M."""
 _SIGNAL, _BACKGROUND, _NOISE = 0.5, 0.35, 0.5
-"""Standard deviations, in units of the dequantised features, of signatures, background and noise."""
+"""Standard deviations, in units of the dequantized features, of signatures, background and noise."""
 
 
 def write_sample(
@@ -45,14 +44,15 @@ def write_sample(
     """Writes `train0000.tfrecord`, ... and `validate0000.tfrecord`, ... and returns their paths.
 
     Args:
-        directory: Where; made when it is missing. Files of these names are replaced.
+        directory: Directory of the files, local or in a bucket; made when it is missing. Files of these names are
+            replaced.
         train_videos: Videos in the train shards.
         validate_videos: Videos in the validate shards.
         shards: Files of each of the two kinds.
-        seed: The same arguments give the same bytes.
+        seed: Seed of all that is random, 0 or more. The same arguments give the same bytes.
         min_frames: Shortest video, in frames.
         max_frames: Longest video, at most 300.
-        num_classes: V.
+        num_classes: V, at least 20.
 
     Raises:
         UserError: The numbers do not fit each other, or the directory cannot be made.
@@ -95,7 +95,7 @@ def _check(
 
 @dataclass(frozen=True)
 class _World:
-    """What all videos share."""
+    """The random numbers that all videos share."""
 
     signatures: np.ndarray = field(repr=False)
     """float32 [V, D], standard normal."""
@@ -116,7 +116,7 @@ def _videos(
     for index in range(count):
         labels = _draw_labels(world, generator)
         num_frames = int(generator.integers(min_frames, max_frames, endpoint=True))
-        frames = quantise(_draw_frames(world, generator, labels, num_frames))
+        frames = quantize(_draw_frames(world, generator, labels, num_frames))
         yield sequence_example(
             f"{prefix}{index:05d}".encode(),
             labels.tolist(),
@@ -135,7 +135,7 @@ def _draw_labels(world: _World, generator: np.random.Generator) -> np.ndarray:
 def _draw_frames(
     world: _World, generator: np.random.Generator, labels: np.ndarray, num_frames: int
 ) -> np.ndarray:
-    """float32 [T, D] in the units of the dequantised features."""
+    """float32 [T, D] in the units of the dequantized features."""
     # Root of a Dirichlet: the signal of a frame has the same strength whatever the number of labels.
     proportions = np.sqrt(generator.dirichlet(np.ones(len(labels)), size=num_frames)).astype(np.float32)
     background = generator.standard_normal((1, FRAME_SIZE), np.float32)

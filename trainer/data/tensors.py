@@ -9,18 +9,18 @@ from trainer.data.frame_memory import ALIGNMENT
 
 
 def aligned_zeros(*shape: int) -> np.ndarray:
-    """uint8 zeros that `as_tensor` need not copy."""
+    """Returns uint8 zeros of a shape, in memory that `as_tensor` need not copy."""
     size = math.prod(shape)
     memory = np.zeros(size + ALIGNMENT, np.uint8)
     return memory[-memory.ctypes.data % ALIGNMENT :][:size].reshape(shape)
 
 
 def as_tensor(array: np.ndarray) -> tf.Tensor:
-    """A tensor that shares the array's memory where it can; else a copy.
+    """Makes a tensor that shares the array's memory where that is possible, and else has a copy.
 
     TensorFlow's own conversion always copies: for the frames of a batch 1 % of a training step, more where the copy's
     memory comes fresh from the system. DLPack, which shares, ends the process where an array is not aligned; NumPy
-    gives it neither truth values nor what is not to be written to.
+    gives it neither booleans nor arrays that are read-only.
 
     Reference: DLPack, https://dmlc.github.io/dlpack/latest/python_spec.html.
     """

@@ -33,7 +33,7 @@ class Record(NamedTuple):
     """One intact record."""
 
     offset: int
-    """Bytes of the uncompressed file before the record's header."""
+    """Place of the record: bytes of the uncompressed file before its header."""
     data: bytes
 
 
@@ -41,15 +41,17 @@ class Damage(NamedTuple):
     """A part of a file that is no intact record."""
 
     offset: int
+    """Place of the part: bytes of the uncompressed file before it."""
     reason: str
-    """`crc_mismatch` (this record), or for the rest of the file `bad_length`, `truncated_file`,
-    `corrupt_gzip`, `empty_file`."""
+    """`crc_mismatch` for a single record; for the rest of the file `bad_length`, `truncated_file`, `corrupt_gzip` or
+    `empty_file`."""
     detail: str
+    """Text for people that says what is wrong."""
     lost_records: int
-    """Records that are lost, estimated where they cannot be counted; at least 1."""
+    """Number of lost records, estimated where they cannot be counted; at least 1."""
     at_least: bool = False
-    """`lost_records` is a lower bound: the end of the file is missing, or nothing of it could be read, so the file
-    itself does not tell how many records it held."""
+    """Whether `lost_records` is a lower bound: the end of the file is missing, or nothing of it could be read, so the
+    file does not tell how many records it held."""
 
 
 class _BrokenStreamError(Exception):
@@ -59,20 +61,23 @@ class _BrokenStreamError(Exception):
 
 
 def masked_crc(data: bytes) -> int:
-    """The CRC-32C of `data`, masked."""
+    """Returns the masked CRC-32C of `data`."""
     return mask_crc(google_crc32c.value(data))
 
 
 def mask_crc(crc: int) -> int:
-    """A CRC-32C rotated and shifted as TFRecord files and TensorFlow's checkpoints store it."""
+    """Masks a CRC-32C: rotates and shifts it, as TFRecord files and TensorFlow's checkpoints store it."""
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
 def read_records(path: str) -> Iterator[Record | Damage]:
-    """All records of a file in order. A wrong data checksum loses one record, a wrong length the rest.
+    """Yields all records of a file in order. A wrong checksum of data loses one record, a wrong length the rest.
 
     A file of no bytes is a valid, empty TFRecord file to other readers; here it is reported as `empty_file`,
     because in a data set of shards it is a download that failed.
+
+    Args:
+        path: TFRecord file, plain or gzip, local or in a bucket.
 
     Raises:
         UserError: There is no such file.
@@ -112,9 +117,11 @@ def _is_header(head: bytes) -> bool:
 
 
 def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) -> Iterator[Record | Damage]:
-    """Records of an uncompressed stream.
+    """Yields the records of an uncompressed stream.
 
-    `estimate_lost` turns the number of records before the stream broke into that of the lost ones.
+    Args:
+        read: Returns the next bytes of the stream, at most as many as it is asked for.
+        estimate_lost: Turns the number of records before the stream broke into the number of lost ones.
     """
     offset = seen = 0
     try:
@@ -135,12 +142,12 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
                 elif rest.ids or not seen:
                     lost = rest.ids
                 else:
-                    # Bytes without any id, such as a hole of zeros: as many records as so many bytes held before.
+                    # Bytes without any id, such as a hole of zeros: records are as long as those before, by estimate.
                     lost = round(rest.bytes * seen / offset)
                 nothing_known = not rest.ids and not seen
                 yield Damage(offset, "bad_length", detail, max(1, lost), at_least=nothing_known)
                 return
-            # Apart, so that the data need not be copied out of what was read.
+            # Data and checksum are read apart, so that the data need not be copied.
             data, footer = read(length), read(_CHECKSUM.size)
             given = len(data) + len(footer)
             if given < length + _CHECKSUM.size:
@@ -162,10 +169,10 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
 
 
 class _Rest(NamedTuple):
-    """What the rest of a file held, from which no records can be read."""
+    """The content of the rest of a file, from which no records can be read."""
 
     ids: int
-    """Videos. Without lengths to go by, they are counted by the name of a feature."""
+    """Number of videos. Without lengths to go by, they are counted by the name of a feature."""
     bytes: int
     to_the_end: bool
     """Whether it could be read to its end."""
@@ -187,9 +194,14 @@ def _count_ids(read: Callable[[int], bytes]) -> _Rest:
 
 
 def write_tfrecords(path: str, records: Iterable[bytes]) -> int:
-    """Writes serialised records to `path`, gzip if it ends in .gz, and returns how many.
+    """Writes serialised records to a file. The same records give the same bytes.
 
-    The same records give the same bytes.
+    Args:
+        path: File to write, local or in a bucket; compressed by gzip when it ends in .gz.
+        records: The serialised records.
+
+    Returns:
+        Number of the records.
     """
     count = 0
     with open_file(path, "wb") as file:

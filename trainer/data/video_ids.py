@@ -1,4 +1,4 @@
-"""Which videos were seen before: a video is its id, in whatever file it stands.
+"""Remembers which videos were seen, by their ids.
 
 An id is remembered by 16 bytes of its hash (BLAKE2b). Of the 6.1 million ids of the data set two have the same 128
 bits with a probability of 1e-25, so ids themselves need not be kept.
@@ -14,23 +14,24 @@ DIGEST = np.dtype("S16")
 """The hash of an id."""
 
 UNSEEN = -1
+"""Stands for the number of a file where an id was in no file before."""
 
 
 def digest(video_id: bytes) -> bytes:
-    """The 16 bytes that stand for an id."""
+    """Returns the 16 bytes that stand for an id."""
     return hashlib.blake2b(video_id, digest_size=DIGEST.itemsize).digest()
 
 
 def digests(video_ids: Iterable[bytes]) -> np.ndarray:
-    """DIGEST[N] of N ids."""
+    """Returns the hashes of N ids as DIGEST [N]."""
     return np.frombuffer(b"".join(map(digest, video_ids)), DIGEST)
 
 
 class SeenIds:
-    """The ids of the files that were added, and in which file each stood first.
+    """Knows the ids of all files that were added, and the file in which each stood first.
 
-    20 bytes an id, and as much again while it grows. Sorted runs of growing size are kept, and two of about the same
-    size become one, so that each id is moved a few times only.
+    It takes 20 bytes for each id, and as much again while it grows. It keeps sorted runs of growing size and merges two
+    of about the same size, so that each id is moved a few times only.
 
     >>> seen = SeenIds()
     >>> seen.add(0, digests([b"a", b"b"])).tolist()
@@ -46,11 +47,11 @@ class SeenIds:
         """Adds the ids of a file, or of its next part.
 
         Args:
-            file: Number of the file.
-            ids: DIGEST[N], in the order of the file.
+            file: Number of the file, 0 or more.
+            ids: DIGEST[N], the ids in the order of the file.
 
         Returns:
-            int32[N]: the file in which the id stood before, or UNSEEN. A second one in the same file has its number.
+            int32[N]: for each id the number of the file in which it stood before, or UNSEEN. That may be the same file.
         """
         earlier = np.full(len(ids), UNSEEN, np.int32)
         high, low = np.ascontiguousarray(ids).view(np.uint64).reshape(-1, 2).T
@@ -82,7 +83,7 @@ class _Run(NamedTuple):
     low: np.ndarray
     """uint64[N]: the second halves."""
     files: np.ndarray
-    """int32[N]: where they stood first."""
+    """int32[N]: the numbers of the files where they stood first."""
 
 
 def _merged(one: _Run, other: _Run) -> _Run:

@@ -1,4 +1,4 @@
-"""The numbers of the YouTube-8M 2018 (version 2) data set that everything else is built on.
+"""The constants of the YouTube-8M data set, edition of 2018 (version 2).
 
 Source: the paper, section 1, and the YouTube-8M starter code's readers.
 """
@@ -7,25 +7,29 @@ NUM_CLASSES = 3862
 """V: labels run from 0 to 3861."""
 
 ANY_CLASSES = 2**31
-"""In place of V where labels are not looked at, or were checked before: every label is below it."""
+"""Takes the place of V where labels are not looked at, or were checked before: every label is below it."""
 
 NUM_MIXTURES = 5
-"""M: experts a class in the mixture of experts (without the dummy expert)."""
+"""M: number of experts of each class in the mixture of experts, the dummy expert aside."""
 
 RGB_SIZE = 1024
-"""Bytes of one frame's visual feature."""
+"""Bytes of the visual feature of a frame."""
 
 AUDIO_SIZE = 128
-"""Bytes of one frame's audio feature."""
+"""Bytes of the audio feature of a frame."""
 
 FRAME_SIZE = RGB_SIZE + AUDIO_SIZE
-"""D: one frame is rgb ++ audio."""
+"""D: bytes of a frame, which are those of rgb and then those of audio."""
 
 MAX_FRAMES = 300
-"""T: longer videos are cut to this many frames."""
+"""Largest T: of longer videos the first 300 frames are used."""
+
+CODE_SCALE = 4 / 255
+CODE_OFFSET = 4 / 512 - 2
+"""Features are stored as bytes: byte q stands for the number q * CODE_SCALE + CODE_OFFSET, from -1.992 to 2.008."""
 
 TOP_K = 20
-"""Labels a video that count in GAP and that a server answers."""
+"""Number of classes of each video that count in GAP, and that a server answers."""
 
 MIN_EVAL_VIDEOS = 20
-"""Least videos of a split that measures: of fewer, one video more or less is worth 5 % of Hit@1 and says nothing."""
+"""Least number of videos to measure on: with fewer, a single video is worth more than 5 % of Hit@1."""

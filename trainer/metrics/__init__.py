@@ -1,1 +1,1 @@
-"""What a model is worth: scores of videos, GAP and the starter code's other metrics."""
+"""The measurement of models: scores of videos, GAP and the starter code's other metrics."""

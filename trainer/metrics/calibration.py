@@ -1,4 +1,4 @@
-"""How often a model is right when it says so and so much: the calibration of its confidences.
+"""The calibration of a model: how often it is right at each level of its confidence.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2 (https://arxiv.org/abs/1706.04599).
 """
@@ -13,11 +13,11 @@ class CalibrationBin:
     """The pairs (video, class) whose confidence lies in [start, end), or in [start, 1] for the last bin.
 
     Attributes:
-        start: Lowest confidence.
-        end: Where the next bin starts.
-        pairs: How many there are.
-        confidence: Their mean confidence; None where there is no pair.
-        hit_rate: Share of them that are labels; None where there is no pair.
+        start: Lowest confidence of the bin, 0 or more.
+        end: Confidence at which the next bin starts; 1 for the last bin.
+        pairs: Number of pairs.
+        confidence: Mean confidence of the pairs; None where there is no pair.
+        hit_rate: Share of the pairs whose class is a label of the video, 0 to 1; None where there is no pair.
     """
 
     start: float
@@ -28,7 +28,10 @@ class CalibrationBin:
 
 
 class Calibration:
-    """Accumulates pairs in bins of equal width; holds three numbers a bin.
+    """Accumulates pairs (video, class) in bins of equal width. It holds three numbers for each bin.
+
+    Args:
+        bins: Number of bins, at least 1.
 
     >>> calibration = Calibration(bins=2)
     >>> calibration.update(np.array([0.25, 0.75, 0.75], np.float32), np.array([False, True, False]))
@@ -44,7 +47,12 @@ class Calibration:
         self._hits = np.zeros(bins, np.int64)
 
     def update(self, confidences: np.ndarray, hits: np.ndarray) -> None:
-        """Adds pairs: confidences float32 in 0..1 and hits bool, of one shape."""
+        """Adds pairs.
+
+        Args:
+            confidences: float32 in [0, 1], of any shape.
+            hits: bool of the same shape: whether the class is a label of the video.
+        """
         values, hit = confidences.ravel().astype(np.float64), hits.ravel()
         count = len(self._pairs)
         place = np.clip((values * count).astype(np.int64), 0, count - 1)
@@ -53,7 +61,7 @@ class Calibration:
         self._hits += np.bincount(place[hit], minlength=count)
 
     def bins(self) -> list[CalibrationBin]:
-        """All bins, those without a pair included."""
+        """Returns all bins, those without a pair included."""
         count = len(self._pairs)
         return [
             CalibrationBin(
@@ -69,5 +77,8 @@ class Calibration:
         ]
 
     def error(self) -> float:
-        """Expected calibration error: |mean confidence - hit rate|, averaged over the pairs; 0 without any."""
+        """Returns the expected calibration error, 0 to 1.
+
+        It is |mean confidence - hit rate| of each bin, averaged over the pairs; 0 without any pair.
+        """
         return float(np.abs(self._confidences - self._hits).sum() / max(1, self._pairs.sum()))

@@ -1,4 +1,4 @@
-"""Scores of one model on batches of videos; new weights can be put in without building the graph again.
+"""Scores batches of videos with one model, whose weights can be replaced without building the graph again.
 
 Legend: B videos, T frames, D bytes of a frame, V classes.
 """
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from trainer.base.memory import keep_freed_memory
 from trainer.base.prefetch import prefetch
 from trainer.data.input_pipeline import Batch, eval_batches
 from trainer.data.tensors import as_tensor
@@ -21,11 +20,11 @@ from trainer.model.weights import Arrays, check_weights
 
 
 class Scorer:
-    """A model in inference: all real frames, moving statistics, nothing random.
+    """A model in inference: it sees all frames of a video, uses its moving statistics, and nothing in it is random.
 
     Args:
-        spec: The model whose weights will be loaded.
-        variables: Share these (a model in training) instead of holding own ones.
+        spec: The model.
+        variables: The weights by name, to share those of a model in training; None to hold own ones, which `load` sets.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Scorer:
 
     def _batch_moments(self, frames: tf.Tensor, num_frames: tf.Tensor) -> Moments:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])
-        # As if real frames stood over and over in place of padding: every video weighs the same, as in training.
+        # Frames count as if they were repeated in place of the padding: every video weighs the same, as in training.
         length, num_frames = tf.shape(frames)[1], num_frames[:, tf.newaxis]
         places = tf.range(length)[tf.newaxis, :]
         counts = length // num_frames + tf.cast(places < length % num_frames, tf.int32)
@@ -60,27 +59,31 @@ class Scorer:
         return training.moments
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Puts weights (of any float type) in place; ValueError names a tensor that does not fit."""
+        """Assigns weights, of any float type.
+
+        Raises:
+            ValueError: The weights are not those of this model; the message names a tensor.
+        """
         check_weights(self.spec, weights)
         for name, variable in self._variables.items():
             variable.assign(np.asarray(weights[name], np.float32))
 
     def scores(self, batch: Batch) -> np.ndarray:
-        """float32 [B, V] of a batch of `eval_batches`."""
+        """Scores a batch of `eval_batches`: float32 [B, V] in [0, 1]."""
         return self._scores(as_tensor(batch["frames"]), batch["num_frames"]).numpy()
 
     def statistics(self, batches: Iterable[Batch]) -> Arrays:
-        """Mean and variance of what batch normalisation sees, by the names of the moving ones.
+        """Measures mean and variance of the inputs of the batch normalisations, to replace the moving statistics.
 
-        Moving statistics belong to the weights they were gathered with. Those of an average of weights are not the
-        average of theirs, and measuring them anew is worth some GAP (Izmailov et al. 2018, section 3.2,
-        https://arxiv.org/abs/1803.05407).
+        Moving statistics belong to the weights that they were gathered with. Averaged weights need statistics of their
+        own: the average of the statistics does not fit them, and measuring them anew gains some GAP (Izmailov et al.
+        2018, section 3.2, https://arxiv.org/abs/1803.05407).
 
         Args:
-            batches: Of `eval_batches`, of the split that was trained on; at least one.
+            batches: At least one batch of `eval_batches`, from the split that the model was trained on.
 
         Returns:
-            float32 arrays of all moving statistics; none for a model without batch normalisation.
+            All moving statistics by name, float32; empty for a model without batch normalisation.
         """
         sizes, each = [], []
         for batch in batches:
@@ -92,15 +95,21 @@ class Scorer:
             means = np.stack([moments[name] for moments in each])
             variances = np.stack([moments[variance] for moments in each])
             mean = np.average(means, axis=0, weights=sizes)
-            # Of all together: the mean of the variances within batches, and the variance of their means.
+            # The variance over all batches: the mean of their variances, and the variance of their means.
             total = np.average(variances + (means - mean) ** 2, axis=0, weights=sizes)
             result[name], result[variance] = mean.astype(np.float32), total.astype(np.float32)
         return result
 
 
 def evaluate(scorer: Scorer, files: Sequence[str], batch_size: int = 64, limit: int | None = None) -> Metrics:
-    """GAP and friends of the scorer's weights on the videos of TFRecord files (`limit`: on the first so many)."""
-    keep_freed_memory()
+    """Measures the scorer's model on the videos of files.
+
+    Args:
+        scorer: The model with its weights.
+        files: TFRecord files of valid SequenceExamples.
+        batch_size: Number of videos that are scored at once.
+        limit: Number of videos after which to stop; None for all.
+    """
     metrics = VideoMetrics(scorer.spec.num_classes)
     batches = eval_batches(files, batch_size, scorer.spec.num_classes, limit)
     # Each batch is measured while the next one is scored, and the one after that is read.

@@ -14,23 +14,23 @@ _ROWS = 256
 
 
 def top_k_classes(scores: np.ndarray, k: int) -> np.ndarray:
-    """The columns of the k highest scores of each row, highest first; equal scores: the lower column first.
+    """Finds the columns of the k highest scores of each row, the highest first; on a tie the lower column first.
 
-    The k-th highest of the maxima of some blocks of a row cannot be above the row's k-th highest score. So
-    two cheap passes, the maxima and a comparison with that bound, leave few more than k candidates to sort.
+    A row is cut into blocks. The k-th highest of the blocks' maxima cannot be above the row's k-th highest score. So
+    two cheap passes, for the maxima and for a comparison with that bound, leave few more than k candidates to sort.
 
     >>> top_k_classes(np.array([[0.1, 0.7, 0.7, 0.3]], np.float32), 3)
     array([[1, 2, 3]], dtype=int32)
 
     Args:
-        scores: float32[B, V], no NaN.
-        k: Scores a row; V where that is less.
+        scores: float32[B, V], without NaN.
+        k: Number of columns for each row, at least 1; V where V is less.
 
     Returns:
         int32[B, min(k, V)].
 
     Raises:
-        UserError: On a NaN, with the first row that has one.
+        UserError: A score is NaN; the message has the first row with one.
     """
     k = min(k, scores.shape[1])
     classes = np.empty((len(scores), k), np.int32)
@@ -48,14 +48,14 @@ def top_k_classes(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def descending_order(values: np.ndarray) -> np.ndarray:
-    """uint32 whose ascending order is the descending order of float32 values; equal for equal values."""
+    """Maps float32 values to uint32, such that the ascending order of these is the descending order of the values."""
     # Adding 0 turns -0.0 into 0.0. A float's bits order like an integer's, but for the sign.
     bits = (values + np.float32(0)).view(np.uint32)
     return np.where(bits >> np.uint32(31), bits, ~(bits | np.uint32(2**31)))
 
 
 def _lower_bound(rows: np.ndarray, k: int) -> np.ndarray:
-    """float32[B]: a value that at least k scores of the row reach; NaN for a row that holds one."""
+    """Returns float32[B]: for each row a value that at least k of its scores reach; NaN for a row that has one."""
     num_columns = rows.shape[1]
     blocks = max(_BLOCKS, 2 * k)
     height = num_columns // blocks
@@ -69,7 +69,13 @@ def _lower_bound(rows: np.ndarray, k: int) -> np.ndarray:
 
 
 def _best(rows: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
-    """int32[B, k]: the k best of the candidates, ascending flat indices int64[N], at least k a row."""
+    """Returns the columns of the k best candidates of each row, int32[B, k].
+
+    Args:
+        rows: float32[B, V].
+        candidates: int64[N], ascending indices into the flat rows, at least k of each row.
+        k: Number of columns for each row.
+    """
     row, column = np.divmod(candidates, rows.shape[1])
     counts = np.bincount(row, minlength=len(rows))
     place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)

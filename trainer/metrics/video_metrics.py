@@ -33,7 +33,15 @@ from trainer.metrics.top_k import descending_order, top_k_classes
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """The four metrics (0 to 1, see the module's text) and the number of videos they were measured on."""
+    """The four metrics, each 0 to 1, and the number of videos that they were measured on.
+
+    Attributes:
+        gap: Global average precision over the 20 most confident classes of each video.
+        hit_at_one: Share of the videos whose most confident class is a label.
+        perr: Precision at equal recall rate.
+        map: Mean average precision of the classes.
+        videos: Number of videos.
+    """
 
     gap: float
     hit_at_one: float
@@ -45,19 +53,19 @@ class Metrics:
 def top_pairs(
     scores: np.ndarray, labels: np.ndarray, k: int = TOP_K
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The k most confident (class, confidence, hit) of each video, most confident first.
+    """Finds the k most confident classes of each video, the most confident first.
 
     Args:
-        scores: float32[B, V], no NaN.
+        scores: float32[B, V], without NaN.
         labels: bool[B, V].
-        k: Pairs a video; V where that is less.
+        k: Number of classes for each video, at least 1; V where V is less.
 
     Returns:
-        classes int32[B, k], confidences float32[B, k], hits bool[B, k].
+        The classes, int32[B, k], their confidences, float32[B, k], and whether they are labels, bool[B, k].
 
     Raises:
-        ValueError: On a wrong dtype or shape.
-        UserError: On a NaN.
+        ValueError: A type or shape is wrong.
+        UserError: A score is NaN.
     """
     _check(scores, labels)
     classes = top_k_classes(scores, k)
@@ -65,15 +73,15 @@ def top_pairs(
 
 
 def gap(confidences: np.ndarray, hits: np.ndarray, num_positives: int) -> float:
-    """Global average precision of pooled pairs: sum over i of p(i) * hit(i) / P, ties by blocks.
+    """Computes the global average precision of pooled pairs: the sum over i of p(i) * hit(i) / P, ties by blocks.
 
     >>> gap(np.array([0.9, 0.8, 0.7], np.float32), np.array([True, False, True]), 2)  # (1 + 2/3) / 2
     0.8333333333333333
 
     Args:
-        confidences: float32, any shape with N elements.
-        hits: bool, the same shape.
-        num_positives: P, the number of all positive labels, those outside the top k included.
+        confidences: float32, of any shape with N elements.
+        hits: bool of the same shape: whether the class is a label of the video.
+        num_positives: P, the number of all labels, those outside the top k included.
     """
     if confidences.dtype != np.float32 or hits.dtype != np.bool_:
         raise ValueError(f"confidences are float32, hits bool. Received: {confidences.dtype}, {hits.dtype}")
@@ -83,10 +91,14 @@ def gap(confidences: np.ndarray, hits: np.ndarray, num_positives: int) -> float:
 
 
 class VideoMetrics:
-    """Accumulates videos; exact whatever the batches, their order, and how partial results are merged.
+    """Accumulates videos. The result is exact and does not depend on batches, their order, or how results are joined.
 
-    The state is one 64-bit integer a pair (k a video), one number a label, and integer counts, so merging is
-    associative and commutative to the last bit.
+    The state is a 64-bit integer for each of the k pairs of a video, a number for each label, and integer counts. So
+    joining is associative and commutative to the last bit.
+
+    Args:
+        num_classes: V, at least 1.
+        k: Number of classes of each video that are kept, at least 1.
 
     >>> metrics = VideoMetrics(num_classes=3, k=2)
     >>> metrics.update(np.array([[0.9, 0.2, 0.5]], np.float32), np.array([[True, True, False]]))
@@ -109,12 +121,12 @@ class VideoMetrics:
         """Adds the videos of a batch.
 
         Args:
-            scores: float32[B, V], no NaN.
+            scores: float32[B, V], without NaN.
             labels: bool[B, V].
 
         Raises:
-            ValueError: On a wrong dtype or shape.
-            UserError: On a NaN.
+            ValueError: A type or shape is wrong.
+            UserError: A score is NaN.
         """
         classes, confidences, hits = top_pairs(scores, labels, self.k)
         if scores.shape[1] != self.num_classes:
@@ -142,7 +154,11 @@ class VideoMetrics:
             self._equal_recall_hits[int(count)] += int(hits_by_count[count])
 
     def add(self, other: "VideoMetrics") -> None:
-        """Takes the videos of another accumulator in; ValueError when that one is of another kind."""
+        """Adds the videos of another accumulator, which stays as it is.
+
+        Raises:
+            ValueError: The other one has another number of classes or another k.
+        """
         if (other.num_classes, other.k) != (self.num_classes, self.k):
             raise ValueError(
                 "metrics of different kinds cannot be merged. Received: "
@@ -154,21 +170,18 @@ class VideoMetrics:
         self._first_hits += other._first_hits
         self._equal_recall_hits.update(other._equal_recall_hits)
 
-    def merge(self, *others: "VideoMetrics") -> "VideoMetrics":
-        """A new accumulator of the videos of this one and of others; none of them changes."""
-        merged = VideoMetrics(self.num_classes, self.k)
-        for one in (self, *others):
-            merged.add(one)
-        return merged
-
     def compact(self) -> "VideoMetrics":
-        """Joins the chunks into one, which makes many small updates cheap to send; returns itself."""
+        """Joins the chunks of the state, so that it is cheap to send after many small updates; returns itself."""
         self._keys = [_concatenate(self._keys, np.uint64)]
         self._positives = [_concatenate(self._positives, np.uint32)]
         return self
 
     def result(self) -> Metrics:
-        """The metrics of all videos so far; UserError when there are none."""
+        """Returns the metrics of all videos so far.
+
+        Raises:
+            UserError: There are no videos.
+        """
         if not self.videos:
             raise UserError("there is no video to measure: check the data pattern and the rejected records")
         keys = _concatenate(self._keys, np.uint64)
@@ -184,12 +197,12 @@ class VideoMetrics:
         )
 
     def gap(self) -> float:
-        """GAP alone, which is cheaper than `result`."""
+        """Returns GAP alone, which is cheaper than `result`."""
         keys = _concatenate(self._keys, np.uint64) & np.uint64(2**33 - 1)
         return _average_precision(np.sort(keys), sum(map(len, self._positives)))
 
     def class_average_precisions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Average precision of each class, float64[V], and the number of its positive labels, int64[V]."""
+        """Returns each class's average precision, float64[V], and number of videos with that label, int64[V]."""
         counts = np.bincount(_concatenate(self._positives, np.uint32), minlength=self.num_classes)
         keys = np.sort(_concatenate(self._keys, np.uint64))
         sums = _precision_sums(keys, (keys >> np.uint64(33)).astype(np.int64), self.num_classes)
@@ -208,7 +221,7 @@ def _concatenate(chunks: Iterable[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def _pair_keys(confidences: np.ndarray, hits: np.ndarray) -> np.ndarray:
-    """uint64 of 33 bits whose ascending order is that of descending confidence; the lowest bit is the hit."""
+    """Returns uint64 of 33 bits, whose ascending order is that of descending confidence; the lowest bit is the hit."""
     descending = descending_order(confidences).astype(np.uint64)
     return descending << np.uint64(1) | hits.astype(np.uint64)
 
@@ -221,12 +234,12 @@ def _average_precision(sorted_keys: np.ndarray, num_positives: int) -> float:
 
 
 def _precision_sums(sorted_keys: np.ndarray, groups: np.ndarray, num_groups: int) -> np.ndarray:
-    """The sum of p(i) * hit(i) in each group of pairs, float64[num_groups].
+    """Sums p(i) * hit(i) in each group of pairs: float64[num_groups].
 
     Args:
-        sorted_keys: uint64[N] ascending; equal but for the lowest bit means one block of ties.
-        groups: int64[N] ascending, in 0..num_groups-1; a block never spans two groups.
-        num_groups: 1 for GAP, V for MAP.
+        sorted_keys: uint64[N], ascending. Keys that are equal but for the lowest bit are a block of ties.
+        groups: int64[N], ascending, in 0..num_groups - 1: the group of each pair. No block spans two groups.
+        num_groups: Number of groups: 1 for GAP, V for MAP.
     """
     if not len(sorted_keys):
         return np.zeros(num_groups)

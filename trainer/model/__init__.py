@@ -1,1 +1,1 @@
-"""What a model is: architectures, their layers, tensors and weights."""
+"""Models: architectures, their layers, tensors and weights."""

@@ -1,4 +1,4 @@
-"""A feature of all frames, rgb or audio, as NetVLAD sees it: something to be multiplied from either side.
+"""A feature of all frames, rgb or audio: a matrix for each video that layers multiply from either side.
 
 Legend: B videos, T frames, S numbers of a feature, K clusters.
 """
@@ -7,36 +7,56 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from trainer.data.yt8m import CODE_OFFSET, CODE_SCALE
 from trainer.native import operations
 
-ORIGIN = (4.0 / 512.0 - 2.0) * (255.0 / 4.0)
-"""Of the code that YouTube-8M's features are stored in: q stands for (q + ORIGIN) * (4 / 255)."""
+ORIGIN = CODE_OFFSET / CODE_SCALE
+"""A byte q of a stored feature stands for the number (q + ORIGIN) * CODE_SCALE. Frames are scaled to norm 1, where that
+factor falls out, so the network computes with q + ORIGIN."""
 
 
 class Feature(Protocol):
-    """Numbers X [B, T, S].
+    """The numbers X [B, T, S] of a feature.
 
     Attributes:
-        size: S.
+        size: S, the numbers of a frame.
     """
 
     size: int
 
     def by_matrix(self, matrix: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        """float32 X @ matrix [B, T, K] of matrix float32 [S, K], the product itself in `dtype`."""
+        """Multiplies every frame with a matrix.
+
+        Args:
+            matrix: float32 [S, K].
+            dtype: Type that the product is computed in.
+
+        Returns:
+            float32 X @ matrix [B, T, K].
+        """
 
     def pooled(self, weights: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        """float32 weights^T @ X [B, K, S], video by video, of weights float32 [B, T, K]."""
+        """Sums the frames of each video with K weights each.
+
+        Args:
+            weights: float32 [B, T, K].
+            dtype: Type that the product is computed in.
+
+        Returns:
+            float32 weights^T @ X [B, K, S].
+        """
 
     def decoded(self) -> tf.Tensor:
-        """float32 X [B, T, S] itself, for layers that need the numbers."""
+        """Returns X itself, float32 [B, T, S], for layers that need the numbers."""
 
 
 class DecodedFeature:
-    """A feature as numbers, which TensorFlow multiplies. It is the small side that is transposed: several times faster.
+    """A feature as numbers, multiplied by TensorFlow.
+
+    The products transpose their smaller side, which is several times faster.
 
     Args:
-        values: float32 [B, T, S].
+        values: The numbers X, float32 [B, T, S].
     """
 
     def __init__(self, values: tf.Tensor) -> None:
@@ -44,7 +64,10 @@ class DecodedFeature:
         self.size = values.shape[-1]
 
     def by_matrix(self, matrix: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        """See `Feature`; one product of [B * T, S], since one with a shared right side would run as B small ones."""
+        """See `Feature`.
+
+        It is one product of [B * T, S]: TensorFlow would run one of [B, T, S] as B small ones.
+        """
         flat = tf.reshape(tf.cast(self.values, dtype), [-1, self.size])
         columns = tf.cast(tf.transpose(matrix), dtype)  # [K, S]
         product = tf.cast(tf.matmul(flat, columns, transpose_b=True), tf.float32)
@@ -61,12 +84,12 @@ class DecodedFeature:
 
 
 class StoredFeature:
-    """A feature as the bytes it is stored in, which this project's own operations multiply, always in float32.
+    """A feature as the bytes that it is stored in, multiplied by this project's own operations, always in float32.
 
     Args:
         frames: uint8 [B, T, D].
-        begin: First byte of the feature in a frame.
-        size: S.
+        begin: Place of the feature's first byte in a frame.
+        size: S, the bytes of the feature in a frame.
     """
 
     def __init__(self, frames: tf.Tensor, begin: int, size: int) -> None:
@@ -97,7 +120,7 @@ class StoredFeature:
         return tf.cast(self._frames[:, :, begin : begin + size], tf.float32) + ORIGIN
 
     def _by_matrices(self, matrices: tf.Tensor) -> tf.Tensor:
-        """X @ matrices^T [B, T, K] of matrices [1 or B, K, S]."""
+        """Returns X @ matrices^T, float32 [B, T, K], of matrices [1 or B, K, S]."""
         return operations().frames_by_matrix(self._frames, matrices, **self._place)
 
     def _pooled(self, weights: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Frames of videos as numbers, from the 8-bit code that they are stored in.
+"""Turns the frames of videos from the 8-bit code that they are stored in into numbers.
 
 Legend: B videos, T frames, D features of a frame (rgb before audio).
 """
@@ -13,28 +13,28 @@ from trainer.native import operations
 
 
 class Frames(NamedTuple):
-    """Frames of videos before their normalisation, which is carried along as a factor a frame.
+    """Frames of videos with the factor of each frame that normalises it.
 
-    The frames are by far the largest tensors of the network, and every pass over them counts: the factor goes into
-    the small results of the products with them.
+    The frames are by far the largest tensors of the network, and every pass over them counts. So not they are
+    multiplied with their factors, but the small results of the products with them.
     """
 
     rgb: Feature
-    """[B, T, 1024]."""
+    """The visual feature, [B, T, 1024]."""
     audio: Feature
-    """[B, T, 128]."""
+    """The audio feature, [B, T, 128]."""
     scale: tf.Tensor
-    """float32 [B, T]: what makes the L2 norm of a frame, rgb and audio together, 1."""
+    """float32 [B, T]: the factor by which the L2 norm of a frame, rgb and audio together, becomes 1."""
 
     def values(self) -> tf.Tensor:
-        """float32 [B, T, 1152]: the frames, each of L2 norm 1 (padding is not zero: it has to be counted out)."""
+        """Returns the frames, each of L2 norm 1: float32 [B, T, 1152]. Padding is not zero: leave it out by counts."""
         return tf.concat([self.rgb.decoded(), self.audio.decoded()], axis=2) * self.scale[:, :, tf.newaxis]
 
     def mean(self, counts: tf.Tensor | None = None) -> tf.Tensor:
-        """float32 [B, 1152]: the mean of a video's frames, each of L2 norm 1.
+        """Returns the mean of each video's frames, each of L2 norm 1: float32 [B, 1152].
 
         Args:
-            counts: float32 [B, T], how often a frame counts, 0 for padding; None for once each.
+            counts: float32 [B, T], how often each frame counts, 0 for padding; None when each counts once.
         """
         shares = self.scale
         if counts is None:
@@ -47,16 +47,23 @@ class Frames(NamedTuple):
 
 
 def dequantize(frames: tf.Tensor) -> Frames:
-    """uint8 [B, T, 1152], rgb before audio, as numbers: q * (4 / 255) + (4 / 512 - 2), each frame scaled to norm 1."""
+    """Turns bytes into numbers, each frame with the factor that makes its norm 1.
+
+    Args:
+        frames: uint8 [B, T, 1152], rgb before audio, in the code of `trainer.data.yt8m.CODE_SCALE`.
+    """
     # Split while a value is one byte. The factor 4 / 255 falls out of the norm, so it is left out from the start.
     rgb, audio = frames[:, :, :RGB_SIZE], frames[:, :, RGB_SIZE:]
     return normalized(tf.cast(rgb, tf.float32) + ORIGIN, tf.cast(audio, tf.float32) + ORIGIN)
 
 
 def as_stored(frames: tf.Tensor) -> Frames:
-    """What `dequantize` gives, with frames that stay bytes in memory where this project's own operations are there.
+    """Returns the same frames as `dequantize`, which stay bytes in memory where this project's operations are compiled.
 
-    For training and scoring alone: a SavedModel must load where these operations are not.
+    Use it for training and scoring only: a SavedModel must load where these operations do not exist.
+
+    Args:
+        frames: uint8 [B, T, 1152], as for `dequantize`.
     """
     native = operations()
     if not native:
@@ -69,6 +76,11 @@ def as_stored(frames: tf.Tensor) -> Frames:
 
 
 def normalized(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:
-    """Frames of float32 [B, T, 1024] and [B, T, 128]; one of zeros stays zeros."""
+    """Makes frames of norm 1 from numbers. A frame of zeros stays zeros.
+
+    Args:
+        rgb: float32 [B, T, 1024].
+        audio: float32 [B, T, 128].
+    """
     squares = sum(tf.square(tf.math.reduce_euclidean_norm(part, axis=-1)) for part in (rgb, audio))
     return Frames(DecodedFeature(rgb), DecodedFeature(audio), tf.math.rsqrt(tf.maximum(squares, 1e-12)))

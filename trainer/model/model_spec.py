@@ -1,4 +1,4 @@
-"""What a model is: its architecture and its number of classes. It alone says which tensors weights are made of."""
+"""The specification of a model, which alone decides what tensors its weights consist of."""
 
 import json
 import posixpath
@@ -13,7 +13,7 @@ from trainer.model.architectures.gated_net_vlad import GatedNetVlad
 from trainer.model.tensor_spec import TensorSpec
 
 FILE = "model.json"
-"""Lies beside the snapshots of a training run."""
+"""Name of the file beside the snapshots of a training run that says which model they are of."""
 
 _SCHEMA = 1
 
@@ -26,8 +26,8 @@ class ModelSpec:
     (1024, 2)
 
     Attributes:
-        architecture: Family and sizes.
-        num_classes: V.
+        architecture: Family and sizes of the model.
+        num_classes: V, at least 1.
     """
 
     architecture: Architecture
@@ -35,12 +35,16 @@ class ModelSpec:
 
     @classmethod
     def parse(cls, name: str, num_classes: int = NUM_CLASSES) -> "ModelSpec":
-        """The model of an architecture's name; UserError when it is not one."""
+        """Makes the specification of a named architecture, such as K24-H1440.
+
+        Raises:
+            UserError: No architecture has this name.
+        """
         return cls(ARCHITECTURES.parse(name), num_classes)
 
     @property
     def name(self) -> str:
-        """The architecture's name."""
+        """Name of the architecture."""
         return self.architecture.name
 
     def __str__(self) -> str:
@@ -53,7 +57,7 @@ class ModelSpec:
 
     @property
     def float32_bytes(self) -> int:
-        """Bytes of all tensors in float32."""
+        """Size of all tensors in float32, in bytes."""
         return sum(4 * spec.size for spec in self.tensors)
 
     def save(self, directory: str) -> None:
@@ -67,15 +71,15 @@ class ModelSpec:
 
     @classmethod
     def load(cls, directory: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> "ModelSpec":
-        """The model whose snapshots lie in a directory.
+        """Reads which model the snapshots in a directory are of.
 
         Args:
-            directory: With `model.json`.
-            shapes: Of the tensors of a snapshot. Runs of before there was a `model.json` are of Gated NetVLAD, which
-                tells its sizes from them.
+            directory: Directory with `model.json`.
+            shapes: Shapes of the tensors in one of its snapshots, by name. Older runs have no `model.json`; they are of
+                Gated NetVLAD, whose sizes follow from these shapes.
 
         Raises:
-            UserError: If there is no such file (and no shapes), or it cannot be read.
+            UserError: There is no such file (and no shapes are given), or it cannot be read.
         """
         import tensorflow as tf
 

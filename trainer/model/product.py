@@ -1,8 +1,9 @@
-"""Products with the kernels of dense layers, and the kernels' gradients as two factors.
+"""Products with the kernels of dense layers, and the gradients of the kernels as two factors.
 
-Nearly all weights are kernels that one row a video is multiplied with. The gradient of such a kernel [P, Q] is the
-product of [P, B] and [B, Q], with far fewer numbers: for a batch of 80 the factors of K16-H512 take 23 MB, the
-gradients 278 MB. So gradients stay factors: their norms come from these, and the optimizer multiplies what it needs.
+Nearly all weights are kernels that are multiplied with one row for each video. The gradient of such a kernel [P, Q]
+is the product of two factors, [P, B] and [B, Q], which have far fewer numbers: for a batch of 80 the factors of
+K16-H512 take 23 MB, the gradients 278 MB. So gradients stay factors: their norms are computed from the factors, and the
+optimizer multiplies them piece by piece.
 
 Legend: B videos, T frames, N rows (B, or B for each use of a kernel that is used several times), P rows of a kernel,
 Q its columns.
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 _MOST_USES = 4
-"""Products with one kernel up to which its gradient stays factors; of more (a recurrent layer) it is one matrix."""
+"""Largest number of products with one kernel for which its gradient stays factors; with more it is one matrix."""
 
 
 class _Use(NamedTuple):
@@ -39,7 +40,7 @@ class Product:
     array([[5., 5.]], dtype=float32)
 
     Args:
-        kernel: float32 [P, Q].
+        kernel: The kernel, float32 [P, Q].
 
     Attributes:
         shape: [P, Q].
@@ -53,7 +54,15 @@ class Product:
         self._graph = tf.compat.v1.get_default_graph()
 
     def product(self, x: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-        """float32 x @ kernel [..., Q] of x float32 [..., P], the product itself in `dtype`."""
+        """Multiplies x with the kernel.
+
+        Args:
+            x: float32 [..., P].
+            dtype: Type that the product is computed in.
+
+        Returns:
+            float32 x @ kernel [..., Q].
+        """
         if self._graph is not tf.compat.v1.get_default_graph():
             # Within a loop, a branch or another function: what is made there cannot be differentiated by outside.
             return matrix_product(x, self._as_tensor(), dtype)
@@ -76,16 +85,19 @@ class Product:
 
     @property
     def sources(self) -> list[tf.Tensor | tf.Variable]:
-        """What a loss is to be differentiated by, after the forward pass, so that `gradient` knows the kernel's."""
+        """The tensors to differentiate the loss by after the forward pass; `gradient` takes these derivatives."""
         return [use.output for use in self._uses] + ([self._kernel] if self._is_tensor else [])
 
     def gradient(self, upstream: Sequence[tf.Tensor | tf.IndexedSlices | None]) -> "Factors | tf.Tensor":
-        """The gradient of the kernel: factors where one row a video was multiplied, else float32 [P, Q].
+        """Returns the gradient of the kernel.
 
         Args:
-            upstream: Gradients of the loss by `sources`; None for what the loss does not depend on.
+            upstream: Gradients of the loss by each of `sources`; None for one that the loss does not depend on.
+
+        Returns:
+            Factors, where all inputs of the products had one row for each video; else float32 [P, Q].
         """
-        # Of each output: what went into it and its gradient are the factors of the kernel's.
+        # The input of a product and the gradient by its output are the factors of the kernel's gradient.
         pairs = [
             (use, right)
             for use, right in zip(self._uses, upstream[: len(self._uses)], strict=True)
@@ -142,26 +154,32 @@ for _name in ("neg", "abs"):
 
 
 def dense_gradient(gradient: tf.Tensor | tf.IndexedSlices | None, shape: tf.TensorShape) -> tf.Tensor:
-    """A tape's gradient as a tensor: zeros of `shape` for None, which it gives where the loss depends on nothing."""
+    """Returns a tape's gradient as a tensor: zeros of `shape` for None, where the loss depends on no such variable."""
     return tf.zeros(shape) if gradient is None else tf.convert_to_tensor(gradient)
 
 
 def matrix_product(x: tf.Tensor, matrix: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """float32 x @ matrix [..., Q] of x [..., P] and matrix [P, Q], the product itself in `dtype`.
+    """Multiplies all rows of x with a matrix in one product; of [B, T, P] TensorFlow would make B small ones.
 
-    One product of all rows of x: TensorFlow runs one of [B, T, P] and [P, Q] as B small ones.
+    Args:
+        x: float32 [..., P].
+        matrix: [P, Q].
+        dtype: Type that the product is computed in.
+
+    Returns:
+        float32 x @ matrix [..., Q].
     """
     product = tf.cast(tf.cast(_rows(x), dtype) @ tf.cast(matrix, dtype), tf.float32)
     return _reshaped(product, x)
 
 
 def _rows(x: tf.Tensor) -> tf.Tensor:
-    """[N, P] of [..., P]."""
+    """Reshapes [..., P] to [N, P]."""
     return x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
 
 
 def _reshaped(rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """[..., Q] of [N, Q], all dimensions but the last as those of `like`."""
+    """Reshapes [N, Q] to [..., Q], with all dimensions of `like` but the last."""
     if like.shape.rank == 2:
         return rows
     shape = tf.concat([tf.shape(like)[:-1], [rows.shape[-1]]], axis=0)
@@ -169,30 +187,36 @@ def _reshaped(rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 class Factors(NamedTuple):
-    """The gradient left^T @ right of a kernel."""
+    """The gradient of a kernel as left^T @ right."""
 
     left: tf.Tensor
-    """float32 [N, P]."""
+    """float32 [N, P]: the rows that were multiplied with the kernel."""
     right: tf.Tensor
-    """float32 [N, Q]."""
+    """float32 [N, Q]: the gradients by the rows of the products."""
     along: tf.Tensor
     """float32 []: sum over all elements of gradient * kernel."""
 
     @classmethod
     def of(cls, left: tf.Tensor, output: tf.Tensor, right: tf.Tensor) -> "Factors":
-        """Of one product, left [N, P] with the kernel, whose `output` [N, Q] has the gradient `right`."""
+        """Makes the factors of one product.
+
+        Args:
+            left: float32 [N, P], the input of the product.
+            output: float32 [N, Q], the product.
+            right: float32 [N, Q], the gradient of the loss by `output`.
+        """
         # <X^T dY, W> = <dY, X W>.
         return cls(left, right, _dot(output, right))
 
     @classmethod
     def sum(cls, each: Sequence["Factors"]) -> "Factors":
-        """The sum of several gradients of one kernel: the rows of all of them, one's after the other's."""
+        """Adds several gradients of one kernel: the factors of the sum have the rows of all of them."""
         lefts, rights, alongs = zip(*each, strict=True)
         return cls(tf.concat(lefts, axis=0), tf.concat(rights, axis=0), tf.add_n(alongs))
 
     def gathered(self, context: tf.distribute.ReplicaContext) -> "Factors":
-        """The sum of all replicas' gradients: the videos of all of them, one replica's after the other's."""
-        # Of batches of different sizes nothing is known about the shape of what is gathered, but the columns are.
+        """Adds the gradients of all replicas: the factors of the sum have the rows of all of them."""
+        # Replicas may have batches of different sizes, so only the number of columns of the result is known.
         left, right = (
             tf.ensure_shape(context.all_gather(side, axis=0), [None, side.shape[-1]])
             for side in (self.left, self.right)
@@ -204,10 +228,11 @@ class Factors(NamedTuple):
         )
 
     def square(self) -> tf.Tensor:
-        """float32 []: squared norm of the gradient.
+        """Returns the squared norm of the gradient, float32 [].
 
-        From the N x N products of each factor's rows with each other, which are small where the rows are videos. Of
-        more rows than the kernel has (frames that a layer laid one under the other) from the gradient itself.
+        It is computed from the N x N products of each factor's rows with each other, which are small where the rows are
+        videos. Where there are more rows than the kernel has (a layer that multiplies all frames at once), it is
+        computed from the gradient itself.
         """
         rows = tf.shape(self.left)[0]
         most = max(self.left.shape[-1], self.right.shape[-1], _ROWS_OF_A_BATCH)
@@ -218,11 +243,11 @@ class Factors(NamedTuple):
         return _dot(product, product)
 
     def _square_of_rows(self) -> tf.Tensor:
-        """From the products of rows.
+        """Computes the squared norm from the products of the rows, with the mean rows taken apart.
 
-        With X = A + 1 m and D = C + 1 n, m and n their mean rows, X^T D = A^T C + N m^T n, since the columns of A and C
-        sum to zero. Without the mean rows: what all rows of X have in common is by far the most of them, and must not
-        cancel in the sum where the rows of D sum to zero, as they do before a batch normalisation.
+        Let X = A + 1 m and D = C + 1 n, where m and n are the mean rows of X and D. Then X^T D = A^T C + N m^T n, since
+        the columns of A and C sum to zero. The mean row is by far the largest part of the rows of X. Before a batch
+        normalisation the rows of D sum to zero; without taking the means apart, large numbers would cancel in the sum.
         """
         left, right = centered_gram(self.left), centered_gram(self.right)
         rows = tf.cast(tf.shape(self.left)[0], tf.float32)
@@ -232,11 +257,11 @@ class Factors(NamedTuple):
 
 
 _ROWS_OF_A_BATCH = 1024
-"""Rows whose products with each other are always small enough: 4 MiB."""
+"""Number of rows up to which the products of the rows with each other are always small enough: 4 MiB."""
 
 
 class CenteredGram(NamedTuple):
-    """Products of the rows of a matrix X [N, P] = A + 1 m, m its mean row."""
+    """Products of the rows of a matrix X [N, P] = A + 1 m, where m is its mean row."""
 
     products: tf.Tensor
     """float32 [N, N]: A A^T."""
@@ -247,7 +272,7 @@ class CenteredGram(NamedTuple):
 
 
 def centered_gram(x: tf.Tensor) -> CenteredGram:
-    """The products of x, float32 [N, P]."""
+    """Computes the products of the rows of x, float32 [N, P]."""
     mean = tf.reduce_mean(x, axis=0, keepdims=True)  # [1, P]
     centered = x - mean
     along = tf.squeeze(tf.matmul(centered, mean, transpose_b=True), 1)
@@ -255,8 +280,8 @@ def centered_gram(x: tf.Tensor) -> CenteredGram:
 
 
 def _dot(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Sum over x * y, without a tensor of the products.
+    """Sums x * y over all elements, without a tensor of the products.
 
-    Of two rows: a product of a row and a column takes four to five times as long on CPUs.
+    It multiplies two rows, since the product of a row and a column takes four to five times as long on CPUs.
     """
     return tf.reshape(tf.matmul(tf.reshape(x, [1, -1]), tf.reshape(y, [1, -1]), transpose_b=True), [])

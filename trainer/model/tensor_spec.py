@@ -10,12 +10,12 @@ class TensorSpec:
 
     Attributes:
         name: Key of the tensor in snapshots and SavedModels, e.g. ``hidden1/weights``.
-        shape: Its dimensions.
+        shape: Dimensions of the tensor.
         trainable: False for the moving statistics of batch normalisation, which no gradient reaches.
-        compressible: True where a compressor may store the tensor in fewer bytes: for the big ones (paper, 2.2).
-        stddev: Standard deviation of the normal distribution that it is initialised from; None means constant.
-        constant: Mean of that distribution, or the initial value where stddev is None.
-        l2: True where the L2 penalty applies.
+        compressible: True where a codec may store the tensor in fewer bytes: for the large ones (paper, 2.2).
+        stddev: Standard deviation of the normal distribution that the tensor is initialised from; None for a constant.
+        constant: Mean of that distribution, or the initial value of all elements where `stddev` is None.
+        l2: True where the L2 penalty applies to the tensor.
     """
 
     name: str
@@ -33,7 +33,7 @@ class TensorSpec:
 
 
 def batch_norm_specs(scope: str, width: int) -> tuple[TensorSpec, ...]:
-    """The four tensors [width] of `trainer.model.layers.batch_norm`: two that are trained and two moving statistics."""
+    """Returns the four tensors [width] of `trainer.model.layers.batch_norm`: two trained, two moving statistics."""
     return (
         TensorSpec(name=f"{scope}/beta", shape=(width,)),
         TensorSpec(name=f"{scope}/gamma", shape=(width,), constant=1.0),
@@ -43,7 +43,13 @@ def batch_norm_specs(scope: str, width: int) -> tuple[TensorSpec, ...]:
 
 
 def mixture_of_experts_specs(width: int, num_classes: int, num_mixtures: int) -> tuple[TensorSpec, ...]:
-    """The three tensors of `trainer.model.layers.mixture_of_experts` on an input of `width` numbers a video."""
+    """Returns the three tensors of `trainer.model.layers.mixture_of_experts`.
+
+    Args:
+        width: Number of values that the layer gets of each video.
+        num_classes: V.
+        num_mixtures: M, the number of experts of each class.
+    """
     gates, experts = num_classes * (num_mixtures + 1), num_classes * num_mixtures
     return (
         TensorSpec(
@@ -65,5 +71,5 @@ def mixture_of_experts_specs(width: int, num_classes: int, num_mixtures: int) ->
 
 
 def glorot(fan_in: int, fan_out: int) -> float:
-    """Standard deviation of Glorot's initialisation (Glorot & Bengio 2010, eq. 12)."""
+    """Returns the standard deviation of Glorot's initialisation (Glorot & Bengio 2010, eq. 12)."""
     return math.sqrt(2 / (fan_in + fan_out))

@@ -11,10 +11,14 @@ Arrays = dict[str, np.ndarray]
 
 
 def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
-    """Fresh float32 weights, a function of the seed and of each tensor's own place in the network alone.
+    """Makes random float32 weights to start a training from.
 
-    A generator a tensor (spawned from the seed) rather than one for all: a tensor's values then do not depend on
-    the sizes of those before it.
+    Each tensor has a generator of its own, spawned from the seed: its values do not depend on the sizes of the tensors
+    before it.
+
+    Args:
+        spec: The model.
+        seed: Seed of the random numbers, 0 or more.
     """
     generators = np.random.default_rng(seed).spawn(len(spec.tensors))
     weights = {}
@@ -31,7 +35,11 @@ def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
 
 
 def check_weights(spec: ModelSpec, weights: Mapping[str, np.ndarray]) -> None:
-    """ValueError when a tensor of the model is missing, surplus or of another shape (it is named)."""
+    """Checks that weights are those of a model.
+
+    Raises:
+        ValueError: A tensor is missing, surplus or of another shape; the message names it.
+    """
     expected = {tensor.name: tensor for tensor in spec.tensors}
     for name in expected.keys() ^ weights.keys():
         problem = "is missing" if name in expected else "is not a tensor of this network"

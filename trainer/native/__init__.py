@@ -1,7 +1,7 @@
-"""TensorFlow operations of this project's own, for CPUs: one pass over memory where TensorFlow's take several.
+"""This project's own TensorFlow operations for CPUs, which pass over memory once where TensorFlow's do several times.
 
-Each stands beside the operations of TensorFlow that compute the same, which run on GPUs, and wherever the library was
-not compiled. Models that leave the process have none of them.
+Everything that they compute can be computed by TensorFlow's operations as well, which run on GPUs and wherever the
+library was not compiled. Exported models do not contain them.
 """
 
 import functools
@@ -18,10 +18,13 @@ _logger = logging.getLogger("yt8m.train")
 
 @functools.cache
 def operations() -> ModuleType | None:
-    """The operations by their names, or None in a process that cannot run them.
+    """Loads the operations: `apply_adam_of_product`, `frames_by_matrix`, `pooled_frames` and `frame_scales`.
 
-    `apply_adam_of_product`, `frames_by_matrix`, `pooled_frames` and `frame_scales`: what they take and give is said
-    where they are registered, in the C++ files here, and by `help`.
+    Their inputs and outputs are described where they are registered, in the C++ files here, and by `help`.
+
+    Returns:
+        A module with a function for each operation; None in a process that has a GPU, or where the library was not
+        compiled.
     """
     if tf.config.list_physical_devices("GPU"):
         return None

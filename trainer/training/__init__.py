@@ -1,1 +1,1 @@
-"""How a model is trained: the step, the loop around it, and the state to go on from."""
+"""The training of a model: the step, the loop around it, and the states from which a killed run goes on."""

@@ -1,4 +1,4 @@
-"""How a variant is trained: the `training` section of a recipe."""
+"""The settings of a training: the `training` section of a recipe."""
 
 from typing import Literal
 
@@ -60,4 +60,6 @@ class TrainingConfig(BaseModel):
     )
     shuffle_buffer: int = Field(2_048, ge=1, description="Records held for shuffling.")
     files_per_group: int = Field(32, ge=1, description="Files whose records are mixed with each other.")
-    seed: int = Field(0, ge=0, description="Of initial weights, order, frames and dropout.")
+    seed: int = Field(
+        0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
+    )

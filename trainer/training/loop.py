@@ -1,4 +1,4 @@
-"""The training loop: steps, logs, snapshots, and a state from which a killed run goes on.
+"""The training loop: steps, logs, snapshots, and states from which a killed run goes on.
 
 Legend: B videos, V classes.
 """
@@ -8,7 +8,7 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -17,15 +17,16 @@ from trainer.data.input_pipeline import Position, train_batches
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
+from trainer.training.huge_pages import STEPS_TO_ALLOCATE
 from trainer.training.optimizer import learning_rate
 from trainer.training.progress import TrainingProgress
 from trainer.training.state import State, read_state, write_state
 from trainer.training.step import StepResult, TrainingStep
 
 _GENERATION = 5
-"""Of the digest of a run. (The number of mixtures stood in this place: runs of that time can go on.)"""
+"""Part of a run's fingerprint. (The number of mixtures stood in its place once, 5: such older runs can go on.)"""
 _STREAM = 2
-"""Of the order of records and draws of frames: a state goes on only in the stream that it came from."""
+"""Version of the training stream, its order and draws: a state goes on only in the stream that it came from."""
 
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
@@ -42,27 +43,31 @@ def train(
     *,
     strategy: tf.distribute.Strategy | None = None,
     until: int | None = None,
+    on_allocated: Callable[[], object] = lambda: None,
 ) -> TrainingStep:
-    """Trains one model in a directory, or goes on with the run that was stopped there.
+    """Trains one model, or goes on with the training that was stopped in this directory.
 
-    On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
-    was not; so does one that lost its newest state to a bad disk.
+    On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as a run that
+    was not killed; so does a run whose newest state was lost to a bad disk.
 
     Args:
         spec: The model to train.
         config: Settings of the training.
         train_files: TFRecord files of valid SequenceExamples.
-        eval_files: Likewise; their first `config.eval_slice` videos are scored at each snapshot, for the log alone.
-        directory: Receives `snapshots/`, `state/` and TensorBoard's `logs/`.
-        strategy: Of tf.distribute; None for all GPUs of this machine, or its CPU.
-        until: Step after which it stops, with a snapshot and a state from which the rest can be trained; None for
-            the last step.
+        eval_files: TFRecord files, likewise. Their first `config.eval_slice` videos are scored at each snapshot, for
+            the log alone.
+        directory: Directory that receives `snapshots/`, `state/` and TensorBoard's `logs/`.
+        strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
+        until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
+            to the last step.
+        on_allocated: Is called once, when TensorFlow holds all the memory that a step needs. What a process sets up for
+            its memory, such as huge pages, is the business of whoever owns the process.
 
     Returns:
-        The trained model, its variables in place.
+        The training step, whose variables hold the trained weights.
 
     Raises:
-        UserError: If the directory holds the state of another run.
+        UserError: The directory holds the state of another run.
     """
     step_function = TrainingStep(spec, config, strategy or default_strategy())
     state_directory = posixpath.join(directory, STATE)
@@ -87,10 +92,13 @@ def train(
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
     end = config.steps if until is None else min(until, config.steps)
+    allocated = done + STEPS_TO_ALLOCATE
     while done < end:
         batch = next(batches)
         result = step_function.run(batch, done)
         done += 1
+        if done == allocated:
+            on_allocated()
         last = done == end
         if done % config.log_every == 0 or last:
             log.step(done, result)
@@ -110,16 +118,24 @@ def train(
 
 
 def default_strategy() -> tf.distribute.Strategy:
-    """MirroredStrategy over this machine's GPUs when there is more than one, else the default."""
+    """Returns a MirroredStrategy over this machine's GPUs when there is more than one, else TensorFlow's default."""
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
 def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str]) -> str:
-    """Digest of everything that decides the weights and snapshots of a run.
+    """Returns a digest of everything that decides the weights and snapshots of a run.
 
     Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
+
+    Args:
+        spec: The model.
+        config: Settings of the training.
+        train_files: TFRecord files to train on.
+
+    Returns:
+        64 hexadecimal digits.
     """
     settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
@@ -128,7 +144,7 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
 
 
 class _Log:
-    """Progress lines and TensorBoard points."""
+    """Writes progress lines and TensorBoard's points."""
 
     def __init__(self, variant: str, config: TrainingConfig, directory: str, done: int) -> None:
         self._variant = variant

@@ -13,11 +13,11 @@ def cross_entropy(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy summed over the classes and averaged over the batch.
 
     Args:
-        probabilities: float32 [B, V].
-        labels: bool [B, V], or float32 in [0, 1] where they are blended.
+        probabilities: The model's answers, float32 [B, V] in [0, 1].
+        labels: The targets, bool [B, V]; float32 in [0, 1] where labels are blended.
 
     Returns:
-        float32 scalar.
+        float32 [], 0 or more.
     """
     labels = tf.cast(labels, tf.float32)
     positive = labels * tf.math.log(probabilities + _EPSILON)

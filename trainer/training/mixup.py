@@ -1,4 +1,4 @@
-"""Mixup: training on blends of two videos, so that a small data set is not learnt by heart.
+"""Mixup: training on blends of two videos, so that the model does not learn a small data set by heart.
 
 Legend: B videos, T frames, V classes.
 """
@@ -9,12 +9,12 @@ from trainer.model.frames import Frames, normalized
 
 
 def repeated(frames: tf.Tensor, counts: tf.Tensor, length: int) -> tf.Tensor:
-    """Frames as often as they count, so that those of two videos can be blended one by one.
+    """Repeats each frame as often as it counts, so that the frames of two videos can be blended one by one.
 
     Args:
         frames: uint8 [B, T, D].
         counts: float32 [B, T] of whole numbers; each row's sum is `length`.
-        length: Frames a video of the result.
+        length: Number of frames of each video in the result.
 
     Returns:
         uint8 [B, length, D], in the order of `frames`.
@@ -28,10 +28,11 @@ def mixup(frames: Frames, labels: tf.Tensor, alpha: float, seed: tf.Tensor) -> t
     """Blends each video with the one at the mirrored place of the (shuffled) batch.
 
     Args:
-        frames: As `dequantize` gives them.
+        frames: The frames of B videos, from `dequantize`.
         labels: float32 [B, V].
-        alpha: The larger share of a blend is max(s, 1 - s) with s from Beta(alpha, alpha).
-        seed: int64 [2].
+        alpha: Strength of the blending, above 0: the larger share of a blend is max(s, 1 - s) with s drawn from
+            Beta(alpha, alpha).
+        seed: Seed of the draws, int64 [2].
 
     Returns:
         Blended frames, of norm 1 again, and blended labels.

@@ -1,8 +1,8 @@
 """Adam with the paper's clipping and decay.
 
-Keras' Adam is tens of small operations a variable; on CPUs the fused ResourceApplyAdam is over 100 ms a step faster at
-K16-H512. It is what tf.compat.v1's AdamOptimizer, which the authors used, runs. Kernels of dense layers, nearly all of
-the weights, have an operation of this project's own on CPUs.
+Keras' Adam runs tens of small operations for each variable; on CPUs the fused ResourceApplyAdam is over 100 ms a step
+faster at K16-H512. The authors' optimizer, tf.compat.v1's AdamOptimizer, runs that operation as well. The kernels of
+dense layers, nearly all of the weights, have an operation of this project's own on CPUs.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +19,15 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 def learning_rate(config: TrainingConfig, step: tf.Tensor | int) -> tf.Tensor:
-    """float32 rate of 0-based `step`: base * decay ** (examples seen // decay examples) (paper, staircase)."""
+    """Returns the learning rate of a step, the paper's staircase: base * decay ** (examples seen // examples to decay).
+
+    Args:
+        config: Base rate, decay, examples to decay, and batch size.
+        step: Number of the step, from 0 on.
+
+    Returns:
+        float32 [].
+    """
     examples = tf.cast(step, tf.int64) * config.batch_size
     exponent = tf.cast(examples // config.learning_rate_decay_examples, tf.float32)
     return config.learning_rate * tf.pow(tf.constant(config.learning_rate_decay), exponent)
@@ -29,14 +37,14 @@ class Adam:
     """Adam (Kingma & Ba 2015) on named variables.
 
     Args:
-        variables: What is trained.
-        config: Rates, clipping, and the L2 penalty.
-        decayed: Names of the kernels that the penalty is on.
-        dtype: Of the products that are the gradients of kernels, where TensorFlow multiplies them; this project's own
-            operation does so in float32.
+        variables: The trained variables by name.
+        config: Learning rate, clipping, and the L2 penalty.
+        decayed: Names of the kernels that the L2 penalty applies to.
+        dtype: Type in which TensorFlow multiplies the factors of the kernels' gradients; this project's own operation
+            uses float32.
 
     Attributes:
-        slots: `<tensor>/m` and `<tensor>/v` for every tensor, float32.
+        slots: Adam's two moments of every tensor, float32, under the names `<tensor>/m` and `<tensor>/v`.
     """
 
     def __init__(
@@ -57,20 +65,24 @@ class Adam:
         }
 
     def apply(self, gradients: Mapping[str, tf.Tensor | Factors], step: tf.Tensor) -> tf.Tensor:
-        """One update, each gradient with its L2 term clipped to its own norm; returns the norm over all, unclipped.
+        """Updates all variables once. Each gradient, its L2 term included, is clipped by its own norm.
 
-        Works on the raw handles so that it also runs inside a replica of a distribution strategy, where every
+        It works on the raw handles, so that it also runs inside a replica of a distribution strategy, where every
         replica applies the same, already reduced gradients to its own copy.
 
         Args:
-            gradients: Of each tensor, without its L2 term; of a kernel its factors, or a tensor.
-            step: int64 [], counts from 0.
+            gradients: Gradient of each variable by its name, without the L2 term; for a kernel a tensor or factors.
+            step: Number of the step, int64 [], from 0 on.
+
+        Returns:
+            L2 norm over all gradients before they are clipped, float32 [].
         """
         rates = self._rates(step)
         limit = self._config.gradient_clip_norm
         squares = []
-        # From then on backpropagation reads no kernel but the first, whose turn is last: an update of one that is
-        # being read would copy it. One at a time, since each takes all cores.
+        # A kernel must not be updated while backpropagation still reads it, or the update would copy it. Once all of
+        # these right factors are computed, backpropagation reads the first kernel at most, and that is updated last.
+        # Kernels are updated one at a time, since each update takes all cores.
         before: list[Any] = [each.right for each in gradients.values() if isinstance(each, Factors)]
         for name, gradient in reversed(gradients.items()):
             if name in self._penalties and not isinstance(gradient, Factors):
@@ -91,7 +103,7 @@ class Adam:
         return tf.sqrt(tf.add_n(squares))
 
     def load(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Puts saved slots in place."""
+        """Assigns saved slots, by the names in `slots`."""
         for name, variable in self.slots.items():
             variable.assign(slots[name])
 
@@ -107,7 +119,7 @@ class Adam:
         }
 
     def _square(self, name: str, gradient: tf.Tensor | Factors) -> tf.Tensor:
-        """Squared norm of the gradient with its L2 term."""
+        """Returns the squared norm of the gradient with its L2 term, float32 []."""
         if not isinstance(gradient, Factors):
             return tf.reduce_sum(tf.square(gradient))
         square = gradient.square()

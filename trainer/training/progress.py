@@ -1,19 +1,22 @@
-"""What a training run tells whoever shows it. Log records of `yt8m.train` carry it as their attribute `progress`."""
+"""The progress of a training, for whoever shows it.
+
+Log records of the logger `yt8m.train` carry it as their attribute `progress`.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """How far the training of a variant is.
+    """The progress of the training of a model.
 
     Attributes:
-        variant: Its name.
-        step: Steps done.
-        steps: Of all.
-        videos_per_second: Since the last time; None where nothing was measured since.
-        seconds_left: At that speed; None likewise.
-        gap: Of the last snapshot, on the eval slice; None where there is none yet.
+        variant: Name of the model's architecture.
+        step: Number of steps done.
+        steps: Number of all steps.
+        videos_per_second: Speed since the progress that was told before; None where none was measured.
+        seconds_left: Time to the end at that speed; None where none was measured.
+        gap: GAP of the last snapshot on the eval slice, 0 to 1; None before the first one.
         logs: Directory of TensorBoard's event files.
     """
 

@@ -1,8 +1,8 @@
 """The resumable state of a training run: weights, Adam slots, step and place in the data, in one checkpoint.
 
-The last two states are kept. A state is on the disk, safe from a loss of power, before an older one is removed, and is
-held against its checksums when it is read; where the newest is damaged, the one before it is taken. So a run that is
-killed at any moment finds a whole one.
+The last two states are kept. An older state is removed only when the new one is on the disk, safe from a loss of
+power. The checksums of a state are verified when it is read; where the newest state is damaged, the one before it is
+used. So a run that is killed at any moment finds a whole state.
 """
 
 import logging
@@ -28,13 +28,13 @@ _logger = logging.getLogger("yt8m.train")
 
 @dataclass(frozen=True)
 class State:
-    """What a run needs to go on as if it had never stopped.
+    """Everything that a run needs to go on as if it had never stopped.
 
     Attributes:
-        step: Steps done.
-        position: The next record of the training stream.
-        weights: The 32 tensors.
-        slots: Adam's.
+        step: Number of steps done.
+        position: Place of the next record in the training stream.
+        weights: The model's tensors by name.
+        slots: Adam's slots by name.
     """
 
     step: int
@@ -44,12 +44,12 @@ class State:
 
 
 def write_state(directory: str, state: State, fingerprint: str) -> None:
-    """Writes the state and removes older ones, all but the last before it.
+    """Writes a state, and then removes all older ones but the last.
 
     Args:
-        directory: Of this run's states alone.
-        state: See `State`.
-        fingerprint: Of everything that must be equal for a run to go on from here.
+        directory: Directory for the states of this run and of no other.
+        state: The state.
+        fingerprint: Digest of everything that must be equal for a run to go on from this state.
     """
     tf.io.gfile.makedirs(directory)
     others = [(step, prefix) for step, prefix in _prefixes(directory) if step != state.step]
@@ -67,10 +67,17 @@ def write_state(directory: str, state: State, fingerprint: str) -> None:
 
 
 def read_state(directory: str, fingerprint: str) -> State | None:
-    """The newest whole state, or None where there is none. Damaged ones are named in the log and passed over.
+    """Reads the newest state that is whole. Damaged ones are named in the log and passed over.
+
+    Args:
+        directory: Directory of the run's states.
+        fingerprint: Digest that the state must have been written with.
+
+    Returns:
+        The state; None where there is no whole one.
 
     Raises:
-        UserError: When it belongs to a run of other settings or data.
+        UserError: The state belongs to a run with other settings or data.
     """
     prefixes = _prefixes(directory)
     for step, prefix in reversed(prefixes):
@@ -102,7 +109,7 @@ def _state(prefix: str, step: int, tensors: Mapping[str, np.ndarray | bytes], fi
 
 
 def _prefixes(directory: str) -> list[tuple[int, str]]:
-    """Steps and prefixes, ascending; also of a state that has lost one of its files."""
+    """Returns step and prefix of each state, ascending, also of one that has lost one of its files."""
     if not tf.io.gfile.isdir(directory):
         return []
     matches = (_FILE.fullmatch(name) for name in tf.io.gfile.listdir(directory))

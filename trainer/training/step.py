@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from trainer.base.memory import use_huge_pages
 from trainer.data.input_pipeline import Batch
 from trainer.data.tensors import as_tensor
 from trainer.data.yt8m import FRAME_SIZE
@@ -24,30 +23,26 @@ from trainer.training.mixup import mixup, repeated
 from trainer.training.optimizer import Adam
 
 _INPUTS = ("frames", "counts", "labels")
-_STEPS_TO_ALLOCATE = 2
-"""After so many, the allocator holds all the memory that a step needs, and keeps it."""
-_LARGE_BYTES = 1 << 27
-"""Of weights, from which on huge pages are worth the second that they take to ask for."""
 _DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
 
 class StepResult(NamedTuple):
-    """What a step leaves to be logged; float32 scalars."""
+    """The figures of a step that are logged, each float32 []."""
 
     loss: tf.Tensor
-    """Cross-entropy of the batch, before the update; without the L2 penalty and the losses of a `TrainingPass`."""
+    """Cross-entropy of the batch before the update, without the L2 penalty and the losses of `TrainingPass`."""
     gradient_norm: tf.Tensor
-    """L2 norm over all gradients, before they are clipped."""
+    """L2 norm over all gradients before they are clipped."""
 
 
 class TrainingStep:
-    """The weights of a model, its optimizer, and the function that moves both by one batch.
+    """The weights of a model, its optimizer, and the function that updates both by one batch.
 
     Args:
         spec: The model that is trained.
         config: Settings of the training.
-        strategy: Where the variables live and the steps run; with several replicas, each takes its share of the
-            batch, gradients are summed and batch statistics averaged over all of them.
+        strategy: Strategy of tf.distribute that says on which devices the steps run; None for the current one. With
+            several replicas each takes its share of the batch, gradients are summed and batch statistics averaged.
     """
 
     def __init__(
@@ -71,8 +66,6 @@ class TrainingStep:
             decayed = [tensor.name for tensor in spec.tensors if tensor.trainable and tensor.l2]
             self.optimizer = Adam(trained, config, decayed, _DTYPES[config.precision])
         self._trained = trained
-        self._steps_run = 0
-        self._is_large = sum(value.nbytes for value in initial.values()) >= _LARGE_BYTES
         # The number of frames differs from batch to batch; replicas' shares cannot be described beforehand.
         alone = self.strategy.num_replicas_in_sync == 1
         self._run = tf.function(
@@ -82,23 +75,24 @@ class TrainingStep:
         )
 
     def run(self, batch: Batch, step: int) -> StepResult:
-        """One update by a batch of `train_batches`; `step` counts from 0."""
-        result = self._run(self._shares(batch), tf.constant(step, tf.int64))
-        self._steps_run += 1
-        if (
-            self._steps_run == _STEPS_TO_ALLOCATE
-            and self._is_large
-            and not tf.config.list_logical_devices("GPU")
-        ):
-            use_huge_pages()
-        return result
+        """Updates the weights once.
+
+        Args:
+            batch: A batch of `train_batches`.
+            step: Number of the step, from 0 on.
+        """
+        return self._run(self._shares(batch), tf.constant(step, tf.int64))
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The tensors as arrays."""
+        """Returns copies of the weights by name, float32."""
         return {name: variable.numpy() for name, variable in self.variables.items()}
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Puts weights in place; ValueError names a tensor that does not fit."""
+        """Assigns weights to the variables.
+
+        Raises:
+            ValueError: The weights are not those of this model; the message names a tensor.
+        """
         check_weights(self.spec, weights)
         for name, variable in self.variables.items():
             variable.assign(weights[name])
@@ -112,7 +106,7 @@ class TrainingStep:
         return batch, tf.TensorSpec([], tf.int64)
 
     def _shares(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """What a step needs of a batch; with several replicas, a part of the videos for each."""
+        """Returns what a step needs of a batch; with several replicas, a part of the videos for each."""
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
             return {name: as_tensor(batch[name]) for name in _INPUTS}
@@ -177,7 +171,7 @@ class TrainingStep:
         return StepResult(loss, norm)
 
     def _update_moving(self, moments: Moments, step: tf.Tensor) -> None:
-        """Moving statistics of batch normalisation; the decay ramps up so that short runs have useful ones."""
+        """Updates the moving statistics; their decay ramps up, so that they are useful after few steps as well."""
         count = tf.cast(step, tf.float32)
         decay = tf.minimum(self.config.batch_norm_decay, (1.0 + count) / (10.0 + count))
         for name, batch_value in moments.items():

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pipeline.cli.data import app
 from tests.records import random_example
 from trainer.base.errors import UserError
-from trainer.data.records import expand
+from trainer.base.files import expand
 from trainer.data.tfrecord import write_tfrecords
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "yt8m_video_level_2018"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from serving.export.saved_model import Member, write_saved_model
-from serving.inference.scoring import SavedModelScorer, label_rows
+from serving.inference.scoring import SavedModelScorer
 from trainer.data.encoding import encode_frames, sequence_example
+from trainer.data.labels import label_rows
 from trainer.data.records import read_videos
 from trainer.data.tfrecord import write_tfrecords
 from trainer.metrics.video_metrics import VideoMetrics

@@ -6,7 +6,6 @@ from pipeline.kubeflow.sizing import GIB, Resources, host_bytes, step_resources,
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.pools import PoolSection, make_pool, pool_profiles
 from trainer.base.errors import UserError
-from trainer.model.architectures.gated_net_vlad import GRID28
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
 
@@ -91,7 +90,7 @@ def test_device_memory_is_weights_gradients_slots_and_batch() -> None:
 
 
 def test_every_variant_of_the_paper_fits_the_pool_of_its_time() -> None:
-    for spec in map(ModelSpec, GRID28):
+    for spec in map(ModelSpec, load_recipe("grid28").variants):
         assert training_bytes(spec, TrainingConfig()) + 1.5 * GIB < pool_profiles()["1080ti"].gpu_gib * GIB
 
 

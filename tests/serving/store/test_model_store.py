@@ -294,27 +294,27 @@ def test_the_served_version_is_deleted_by_force_only_and_its_number_does_not_com
 def test_labels_point_to_versions_that_are_there(tmp_path, files, base):
     for content in (b"a", b"b"):
         publish(tmp_path, base, content)
-    assert model_store.list_labels(base) == {}
+    assert model_store.open_store(base).labels() == {}
     assert model_store.label(base, {"stable": 1, "canary": 2}) == {"stable": 1, "canary": 2}
     with pytest.raises(UserError, match="has no version 3: it has 1, 2"):
         model_store.label(base, {"canary": 1, "stable": 3})
     with pytest.raises(UserError, match="no label old to remove; labels there: canary, stable"):
         model_store.label(base, {"stable": 2}, remove=["old"])
-    assert model_store.list_labels(base) == {"stable": 1, "canary": 2}
+    assert model_store.open_store(base).labels() == {"stable": 1, "canary": 2}
     with pytest.raises(UserError, match=r"version 1 of .* has the label stable"):
         model_store.delete(base, 1, force=True)
     assert model_store.label(base, {"stable": 2}, remove=["canary"]) == {"stable": 2}
     model_store.delete(base, 1)
     files.write("labels.json", b'{"stable": "two"}')
     with pytest.raises(UserError, match=r"labels.json is not what yt8m models label writes"):
-        model_store.list_labels(base)
+        model_store.open_store(base).labels()
 
 
 def test_no_label_is_lost_when_many_set_theirs_at_once(tmp_path, base):
     publish(tmp_path, base, b"a")
     names = [f"label-{number}" for number in range(6)]
     _at_once([lambda name=name: model_store.label(base, {name: 1}) for name in names])
-    assert model_store.list_labels(base) == dict.fromkeys(names, 1)
+    assert model_store.open_store(base).labels() == dict.fromkeys(names, 1)
 
 
 def test_publishers_at_once_get_a_whole_version_each(tmp_path, files, base):

@@ -11,7 +11,7 @@ from tests.records import random_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
 from trainer.data.data_check import DataCheck, check_files, together
-from trainer.data.losses import DataLimits, complaint
+from trainer.data.lost_files import DataLimits, complaint
 from trainer.data.tfrecord import write_tfrecords
 
 GENERATOR = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def refusal(check: DataCheck, **limits: float) -> str | None:
     return complaint(
         check.videos,
         check.rejected,
-        check.losses,
+        check.lost_files,
         check.copies,
         DataLimits(**limits),
         lambda name: name,
@@ -78,7 +78,7 @@ def test_a_lost_or_cut_file_is_as_many_videos_as_the_others_hold(
 ) -> None:
     damage(shards[2])
     check = found(*shards)
-    (loss,) = check.losses
+    (loss,) = check.lost_files
     assert (loss.file, loss.reason, loss.whole) == (str(shards[2]), reason, whole)
     assert check.videos + loss.videos == 4 * VIDEOS
     assert (loss.videos == VIDEOS) is whole
@@ -98,11 +98,11 @@ def test_a_lost_or_cut_file_is_as_many_videos_as_the_others_hold(
 def test_files_of_the_same_kind_are_the_measure(shards: list[Path], tmp_path: Path) -> None:
     small = [write(tmp_path / f"validate{index}.tfrecord", f"v{index}-", 3) for index in range(3)]
     small[0].write_bytes(b"")
-    assert [loss.videos for loss in found(*shards, *small).losses] == [3]
+    assert [loss.videos for loss in found(*shards, *small).lost_files] == [3]
     only = write(tmp_path / "test0.tfrecord", "t", 3)
     only.write_bytes(b"")
-    assert [loss.videos for loss in found(*shards, only).losses] == [VIDEOS], "none of its kind is whole"
-    assert [loss.videos for loss in found(only).losses] == [1]
+    assert [loss.videos for loss in found(*shards, only).lost_files] == [VIDEOS], "none of its kind is whole"
+    assert [loss.videos for loss in found(only).lost_files] == [1]
 
 
 def test_a_record_that_is_bad_is_no_lost_file(shards: list[Path]) -> None:
@@ -111,7 +111,7 @@ def test_a_record_that_is_bad_is_no_lost_file(shards: list[Path]) -> None:
     shards[0].write_bytes(content)
     write_tfrecords(str(shards[1]), [b"no record"] * VIDEOS)
     check = found(*shards)
-    assert check.losses == []
+    assert check.lost_files == []
     assert check.rejected == {"crc_mismatch": 1, "not_an_example": VIDEOS}
     assert refusal(check, max_reject_share=0.5) is None
 

@@ -2,33 +2,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.records import decoded
 from tests.records import sequence_example as tf_sequence_example
 from trainer.data.encoding import (
-    dequantise,
     encode_frames,
     frame_prefix,
-    quantise,
+    quantize,
     sequence_example,
     summary_example,
 )
 
 
-def test_quantise_inverts_the_data_sets_code() -> None:
+def test_quantize_inverts_the_data_sets_code() -> None:
     codes = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(quantise(dequantise(codes)), codes)
+    np.testing.assert_array_equal(quantize(decoded(codes)), codes)
 
 
 @pytest.mark.parametrize(
     ("value", "code"), [(-1.9921875, 0), (2.0078125, 255), (-3.0, 0), (3.0, 255), (0.0, 127), (0.0077, 127)]
 )
-def test_quantise_by_hand(value: float, code: int) -> None:
+def test_quantize_by_hand(value: float, code: int) -> None:
     # 0 is (0 + 1.9921875) * 63.75 = 127.002.
-    assert quantise(np.array([value]))[0] == code
+    assert quantize(np.array([value]))[0] == code
 
 
 def test_the_nearest_code_is_chosen() -> None:
     values = np.linspace(-1.99, 2.0, 1001)
-    assert np.abs(dequantise(quantise(values)) - values).max() <= 4 / 255 / 2 + 1e-6
+    assert np.abs(decoded(quantize(values)) - values).max() <= 4 / 255 / 2 + 1e-6
 
 
 def test_tensorflow_reads_the_same_message() -> None:

@@ -9,11 +9,13 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.records import random_example, random_frames, sequence_example
+from tests.records import decoded, random_example, random_frames, sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
-from trainer.data.encoding import dequantise, quantise
-from trainer.data.records import Edition, InvalidRecordError, Reject, Video, parse_video, read_videos
+from trainer.base.wire_format import varint
+from trainer.data.encoding import quantize
+from trainer.data.record_parts import Edition, InvalidRecordError
+from trainer.data.records import Reject, Video, parse_video, read_videos
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import ANY_CLASSES
 
@@ -71,22 +73,14 @@ def test_unusual_but_valid_encodings_give_the_same_bytes() -> None:
     lists = tf.train.FeatureList.FromString(example.feature_lists.feature_list["audio"].SerializeToString())
     unknown = b"\x58\x01"  # field 11, varint 1
     longer = b"".join(b"\x0a\x88\x01" + feature.SerializeToString() + unknown for feature in lists.feature)
-    entry = b"\x0a\x05audio\x12" + _varint(len(longer)) + longer
+    entry = b"\x0a\x05audio\x12" + varint(len(longer)) + longer
     rgb_list = example.feature_lists.feature_list["rgb"].SerializeToString()
-    entry_rgb = b"\x0a\x03rgb\x12" + _varint(len(rgb_list)) + rgb_list
-    body = b"".join(b"\x0a" + _varint(len(part)) + part for part in (entry, entry_rgb))
+    entry_rgb = b"\x0a\x03rgb\x12" + varint(len(rgb_list)) + rgb_list
+    body = b"".join(b"\x0a" + varint(len(part)) + part for part in (entry, entry_rgb))
     context = example.context.SerializeToString()
-    odd = b"\x0a" + _varint(len(context)) + context + b"\x12" + _varint(len(body)) + body
+    odd = b"\x0a" + varint(len(context)) + context + b"\x12" + varint(len(body)) + body
     assert len(tf.train.SequenceExample.FromString(odd).feature_lists.feature_list["audio"].feature) == 2
     assert parse_video(odd) == expected
-
-
-def _varint(value: int) -> bytes:
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
 
 
 @pytest.mark.parametrize("frames", [300, 301, 360])
@@ -103,10 +97,10 @@ def test_a_video_level_record_becomes_one_frame_in_the_same_code() -> None:
     assert (video.id, video.labels, video.num_frames) == (b"abcd", (1, 3), 1)
     (rgb,) = frame_bytes(video, "rgb")
     np.testing.assert_array_equal(
-        np.frombuffer(rgb, np.uint8), quantise(np.linspace(-1.9, 1.9, 1024, dtype=np.float32))
+        np.frombuffer(rgb, np.uint8), quantize(np.linspace(-1.9, 1.9, 1024, dtype=np.float32))
     )
     (audio,) = frame_bytes(video, "audio")
-    values = dequantise(np.frombuffer(audio, np.uint8))
+    values = decoded(np.frombuffer(audio, np.uint8))
     np.testing.assert_allclose(values, np.linspace(1.9, -1.9, 128), atol=4 / 510 + 1e-6)
 
 

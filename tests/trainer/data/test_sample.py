@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.records import decoded
 from trainer.base.errors import UserError
-from trainer.data.encoding import dequantise
+from trainer.base.files import expand
 from trainer.data.messages import SequenceExample
-from trainer.data.records import Video, expand, read_videos
+from trainer.data.records import Video, read_videos
 from trainer.data.sample import write_sample
 from trainer.data.yt8m import RGB_SIZE
 from trainer.metrics.video_metrics import VideoMetrics
@@ -60,7 +61,7 @@ def matrices(videos: list[Video], num_classes: int) -> tuple[np.ndarray, np.ndar
     for row, video in enumerate(videos):
         rgb = SequenceExample.FromString(video.sequence_example).feature_lists.feature_list["rgb"]
         codes = np.frombuffer(rgb, np.uint8).reshape(video.num_frames, -1)[:, -RGB_SIZE:]
-        mean = dequantise(codes).mean(axis=0)
+        mean = decoded(codes).mean(axis=0)
         frames.append(mean / np.linalg.norm(mean))
         labels[row, list(video.labels)] = True
     return np.array(frames), labels

@@ -19,6 +19,7 @@ from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.frames import dequantize
 from trainer.model.model_spec import ModelSpec
 from trainer.model.training_pass import TrainingPass
+from trainer.training import huge_pages
 from trainer.training.config import TrainingConfig
 from trainer.training.loop import train
 from trainer.training.optimizer import Adam, learning_rate
@@ -128,6 +129,18 @@ def test_a_run_says_how_far_it_is(shards, tmp_path, caplog):
     assert {(one.variant, one.steps, one.logs) for one in said} == {("K2-H6", 24, str(tmp_path / "logs"))}
     assert said[-2].seconds_left == 0
     assert said[1].seconds_left > 0
+
+
+def test_the_owner_of_the_process_is_told_once_when_the_memory_is_there(shards, tmp_path):
+    told = []
+    train(SPEC, CONFIG, shards, shards, str(tmp_path), on_allocated=lambda: told.append("allocated"))
+    assert told == ["allocated"]
+
+
+def test_huge_pages_are_for_large_models(monkeypatch):
+    monkeypatch.setattr(huge_pages, "use_huge_pages", lambda: 7)
+    assert huge_pages.use_huge_pages_for(ModelSpec.parse("K2-H8", 12)) == 0
+    assert huge_pages.use_huge_pages_for(ModelSpec.parse("K16-H512")) == 7
 
 
 def test_a_snapshot_holds_exactly_the_32_tensors(tmp_path):

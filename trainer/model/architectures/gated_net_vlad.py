@@ -149,12 +149,6 @@ _TABLE1 = """
 K24-H1440 K32-H1280 K100-H800 K16-H1280 K32-H1024 K20-H960 K16-H800 K64-H512 K100-H400
 K32-H600 K32-H512 K16-H512 K8-H512 K16-H400 K10-H400 K32-H256 K10-H300 K16-H256
 """
-_INFERIOR = """
-K20-H1600 K64-H1024 K150-H600 K128-H512 K16-H1024 K32-H400 K128-H1024 K8-H1024 K32-H800 K8-H800
-"""
 
 TABLE1: tuple[GatedNetVlad, ...] = tuple(map(GatedNetVlad.parse, _TABLE1.split()))
 """The paper's Table 1: the 18 models that were not eliminated, by decreasing size."""
-
-GRID28: tuple[GatedNetVlad, ...] = (*TABLE1, *map(GatedNetVlad.parse, _INFERIOR.split()))
-"""All 28 models that the paper trained: Table 1 and the ten inferior ones."""

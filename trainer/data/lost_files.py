@@ -1,4 +1,4 @@
-"""What lost and cut files held, estimated from the other files, and when that is too much.
+"""Estimates what lost and cut files held from the other files, and judges whether too much is lost.
 
 A file of no bytes, an error page in place of a file, or a file cut in half does not tell how many videos are missing.
 The shards of a data set are about equally large, so such a file is taken to have held as many records as the whole
@@ -15,22 +15,22 @@ _FILES_NAMED, _REASONS_NAMED = 5, 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
-    """A file that is lost, or cut."""
+class LostFile:
+    """A data file that is lost or cut."""
 
     file: str
     reason: str
     """See `trainer.data.tfrecord.Damage`."""
     detail: str
     videos: int
-    """That it held beside those that were read, by estimate; at least 1."""
+    """Estimated number of its videos beside those that were read; at least 1."""
     whole: bool
-    """Whether no record of it could be read."""
+    """Whether the whole file is lost: no record of it could be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataLimits:
-    """How much may be wrong with data files before a run stops.
+    """Limits of what may be lost of the data before a run stops.
 
     Attributes:
         max_reject_share: Largest share of all videos that may be lost, 0 to 1.
@@ -41,18 +41,18 @@ class DataLimits:
     max_lost_files: int = 0
 
 
-def estimate_losses(checks: Iterable[FileCheck]) -> list[Loss]:
-    """The lost and cut files among some, in their order."""
+def estimate_lost_files(checks: Iterable[FileCheck]) -> list[LostFile]:
+    """Returns the lost and cut files among the checked ones, in their order."""
     checks = list(checks)
     whole = [check for check in checks if check.damage is None]
     means = {kind: _mean_records([check for check in whole if check.kind == kind]) for kind in _kinds(checks)}
     overall = _mean_records(whole)
-    losses = []
+    lost_files = []
     for check in checks:
         if damage := check.damage:
             held = means[check.kind] or overall
-            losses.append(
-                Loss(
+            lost_files.append(
+                LostFile(
                     file=check.path,
                     reason=damage.reason,
                     detail=damage.detail,
@@ -60,57 +60,57 @@ def estimate_losses(checks: Iterable[FileCheck]) -> list[Loss]:
                     whole=check.is_lost,
                 )
             )
-    return losses
+    return lost_files
 
 
-def rejected_with(losses: Iterable[Loss], checks: Iterable[FileCheck]) -> Counter[str]:
-    """Rejected videos by reason: what was counted, with the estimates in place of what was not."""
+def rejected_with(lost_files: Iterable[LostFile], checks: Iterable[FileCheck]) -> Counter[str]:
+    """Returns the number of rejected videos by reason, with the estimates for the files that are lost or cut."""
     rejected: Counter[str] = Counter()
     for check in checks:
         rejected.update(check.rejected)
         if check.damage:
             rejected[check.damage.reason] -= check.damage.lost_records
-    for loss in losses:
-        rejected[loss.reason] += loss.videos
+    for lost in lost_files:
+        rejected[lost.reason] += lost.videos
     return rejected
 
 
 def complaint(
     videos: int,
     rejected: Mapping[str, int],
-    losses: Sequence[Loss],
+    lost_files: Sequence[LostFile],
     copies: Mapping[str, str],
     limits: DataLimits,
     setting: Callable[[str], str],
     place: str,
 ) -> str | None:
-    """One line on why data is not fit for a run; None where it is.
+    """Says in one line why data is not fit for a run; None where it is fit.
 
     Args:
-        videos: That can be used.
-        rejected: Lost videos by reason, estimates included.
-        losses: Lost and cut files.
-        copies: Files that hold what other files hold, and those others.
-        limits: How much may be wrong.
-        setting: From the name of a limit to what a user calls it.
-        place: Where all rejects are named.
+        videos: Number of videos that can be used.
+        rejected: Number of lost videos by reason, estimates included.
+        lost_files: The lost and cut files.
+        copies: Path of the original by the path of its copy.
+        limits: Limits of what may be lost.
+        setting: Turns the name of a limit into the name that its user knows, such as an option's.
+        place: Says where all rejects are named, for the message.
     """
-    lost = sum(rejected.values())
-    share = lost / max(1, lost + videos)
-    about = "about " if losses else ""
-    amount = f"{about}{lost:,} of {lost + videos:,} videos ({share:.2%})"
-    gone = [loss for loss in losses if loss.whole]
+    count = sum(rejected.values())
+    share = count / max(1, count + videos)
+    about = "about " if lost_files else ""
+    amount = f"{about}{count:,} of {count + videos:,} videos ({share:.2%})"
+    gone = [lost for lost in lost_files if lost.whole]
     if len(gone) > limits.max_lost_files:
         return (
             f"{len(gone)} data file(s) cannot be read at all, more than the {limits.max_lost_files} allowed: "
-            f"{_named(gone)}{_cut(losses)}. With them {amount} are lost; fetch these files again, or raise "
+            f"{_named(gone)}{_cut(lost_files)}. With them {amount} are lost; fetch these files again, or raise "
             f"{setting('max_lost_files')}"
         )
     if share <= limits.max_reject_share:
         return None
     reasons = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
     top = ", ".join(f"{count:,} {reason}" for reason, count in reasons[:_REASONS_NAMED])
-    damaged = f"; damaged files: {_named(losses)}" if losses else ""
+    damaged = f"; damaged files: {_named(lost_files)}" if lost_files else ""
     twice = "; ".join(
         f"{file} is a copy of {original}" for file, original in list(copies.items())[:_FILES_NAMED]
     )
@@ -129,12 +129,12 @@ def _mean_records(checks: Sequence[FileCheck]) -> float:
     return sum(check.records for check in checks) / max(1, len(checks))
 
 
-def _cut(losses: Sequence[Loss]) -> str:
-    cut = [loss for loss in losses if not loss.whole]
+def _cut(lost_files: Sequence[LostFile]) -> str:
+    cut = [lost for lost in lost_files if not lost.whole]
     return f"; cut: {_named(cut)}" if cut else ""
 
 
-def _named(losses: Sequence[Loss]) -> str:
-    names = ", ".join(f"{loss.file} ({loss.reason})" for loss in losses[:_FILES_NAMED])
-    more = len(losses) - _FILES_NAMED
+def _named(lost_files: Sequence[LostFile]) -> str:
+    names = ", ".join(f"{lost.file} ({lost.reason})" for lost in lost_files[:_FILES_NAMED])
+    more = len(lost_files) - _FILES_NAMED
     return f"{names} and {more} more" if more > 0 else names

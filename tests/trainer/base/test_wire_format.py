@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data.wire_format import byte_fields
+from trainer.base.wire_format import byte_fields, read_varint, varint
 
 _MESSAGES = st.builds(
     lambda id, labels, frames: tf.train.SequenceExample(
@@ -91,3 +91,10 @@ def test_what_is_no_message_is_refused(data, message):
 def test_numbers_of_other_types_are_passed_over():
     data = b"\x08\x96\x01" + b"\x0d1234" + b"\x1112345678" + b"\x12\x02ok"
     assert [(number, bytes(content)) for number, content in byte_fields(memoryview(data))] == [(2, b"ok")]
+
+
+@given(st.integers(0, 2**63 - 1), st.binary(max_size=3), st.binary(max_size=3))
+def test_numbers_are_read_as_they_are_written(number, before, after):
+    data = before + varint(number) + after
+    assert read_varint(data, len(before)) == (number, len(data) - len(after))
+    assert tf.train.Int64List(value=[number]).SerializeToString()[2:] == varint(number)
