@@ -8,7 +8,6 @@ from tfx.utils import path_utils
 
 from components.ensemble_assembler.assembler import assemble
 from components.ensemble_assembler.inputs import MODEL
-from components.report_file import write_report
 from components.splits import split_files
 from serving.export.vocabulary import Vocabulary
 
@@ -31,4 +30,4 @@ class Executor(base_executor.BaseExecutor):
             exec_properties["limit_bytes"],
             Vocabulary.load(path) if (path := exec_properties.get("vocabulary")) else None,
         )
-        write_report(artifact_utils.get_single_uri(output_dict["report"]), report)
+        report.write(artifact_utils.get_single_uri(output_dict["report"]))

@@ -7,7 +7,6 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.fp16_compressor.compressor import compress_model
-from components.report_file import write_report
 from components.splits import split_files
 
 
@@ -27,4 +26,4 @@ class Executor(base_executor.BaseExecutor):
             path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
             exec_properties["tolerance"],
         )
-        write_report(artifact_utils.get_single_uri(output_dict["report"]), report)
+        report.write(artifact_utils.get_single_uri(output_dict["report"]))
