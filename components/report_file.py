@@ -76,16 +76,3 @@ class StepReport(ReportPart):
             raise UserError(
                 f"{path} cannot be read as {cls.__name__}: {where}: {first['msg']}. Run the step that writes it again"
             ) from error
-
-
-def write_report(directory: str, report: dict[str, Any]) -> None:
-    """Writes a JSON object as the report of an artifact's directory."""
-    make_dirs(directory)
-    with open_file(posixpath.join(directory, StepReport.FILE), "wb") as file:
-        file.write((json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
-
-
-def read_report(directory: str) -> dict[str, Any]:
-    """The report in an artifact's directory."""
-    with open_file(posixpath.join(directory, StepReport.FILE), "rb") as file:
-        return json.loads(file.read())

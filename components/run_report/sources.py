@@ -5,14 +5,16 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.evaluator.files import REASONS_FILE, RESULTS_FILE
+from components.evaluator.files import RESULTS_FILE
 from components.pusher.files import RESULT_FILE
+from components.report_file import StepReport
 from components.run_report.curves import read_curves
 from components.run_report.files import read_json
 from components.run_report.statistics import read_anomalies, read_statistics
+from components.verdict import REASONS_FILE
 from trainer.base.files import is_local
 
-_REPORT = "report.json"
+_REPORT = StepReport.FILE
 _FILES = {
     "data": _REPORT,
     "half_time": _REPORT,

@@ -5,10 +5,10 @@ import os
 import posixpath
 import shutil
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
+from components.half_time.report import HalfTimeReport
 from components.trainer.run_fn import CustomConfig, hand_over
 from trainer.base.files import is_local
 from trainer.training.loop import LOGS, SNAPSHOTS, STATE, train
@@ -21,7 +21,7 @@ def train_second_half(
     train_files: Sequence[str],
     eval_files: Sequence[str],
     first_half: str,
-    verdicts: dict[str, Any],
+    verdicts: HalfTimeReport,
     model_run: str,
 ) -> None:
     """Trains what is left, from the state at half time; a variant that was stopped keeps what it has.
@@ -30,24 +30,24 @@ def train_second_half(
     last state.
 
     Args:
-        config: Of the whole training.
-        train_files: Of the train split, as the first half had them.
-        eval_files: Of the eval split.
+        config: Settings of the whole training.
+        train_files: TFRecord files of the train split, the same that the first half was trained on.
+        eval_files: TFRecord files of the eval split.
         first_half: Directory of the first half's run.
-        verdicts: The report of HalfTime.
+        verdicts: The verdicts of HalfTime, one of which is on this variant.
         model_run: Directory that receives the whole run: snapshots, state and logs of both halves.
 
     Raises:
-        UserError: If the first half is that of other settings or data.
+        UserError: If the first half was trained with other settings or on other data.
     """
     directory = config.directory(model_run, list(train_files))
     if not tf.io.gfile.glob(posixpath.join(directory, STATE, "*.index")):
         _take_over(first_half, directory)
-    (verdict,) = (one for one in verdicts["variants"] if one["variant"] == config.variant)
-    if verdict["stopped_for"]:
+    verdict = verdicts.verdict_on(config.variant)
+    if verdict.stopped_for:
         _logger.info(
             "%s: stopped at step %d with GAP %.4f: %s is smaller and was better there",
-            config.variant, verdict["step"], verdict["gap"], verdict["stopped_for"],
+            config.variant, verdict.step, verdict.gap, verdict.stopped_for,
         )  # fmt: skip
     else:
         train(config.spec, config.training, train_files, eval_files, directory)

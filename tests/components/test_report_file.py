@@ -5,9 +5,14 @@ import math
 
 import pytest
 
+from components.checkpoint_averager.report import AveragingReport
 from components.ensemble_assembler.report import EnsembleReport
+from components.evaluator.report import EvaluationResults
+from components.example_gen.report import ExampleGenReport
 from components.fp16_compressor.report import CompressionReport
-from components.report_file import StepReport
+from components.half_time.report import HalfTimeReport, HalfTimeResult
+from components.pusher.report import PushResult
+from components.verdict import Verdict
 from trainer.base.errors import UserError
 
 COMPRESSION = {
@@ -40,7 +45,57 @@ ENSEMBLE = {
         "verticals": [{"name": "Sports", "metrics": METRICS}],
     },
 }
-DOCUMENTS = {CompressionReport: COMPRESSION, EnsembleReport: ENSEMBLE}
+SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5}
+AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51}
+LOSS = {"file": "a.tfrecord", "reason": "empty", "detail": "no bytes", "videos": 9, "whole": True}
+HALF = {"variant": "K2-H3", "step": 6, "bytes": 900, "gap": 0.5, "videos": 30}
+DOCUMENTS = {
+    ExampleGenReport: {
+        "span": 0,
+        "splits": {"train": {"files": 2, "videos": 91, "frames": 182, "labels": 273, "unlabelled": 0}},
+        "rejected": {"crc_mismatch": 3},
+        "rejected_videos": 3,
+        "share": 3 / 94,
+        "unlabelled_videos": 0,
+        "editions": {"frame": 91},
+        "losses": [LOSS],
+        "copies": {"b.tfrecord": "c.tfrecord"},
+        "left_out_files": ["test0"],
+    },
+    HalfTimeResult: HALF,
+    HalfTimeReport: {
+        "lead": 0.01,
+        "variants": [{**HALF, "stopped_for": None}, {**HALF, "stopped_for": "K2-H2"}],
+    },
+    AveragingReport: {
+        "variant": "K2-H3",
+        "videos": 30,
+        "candidates": [SINGLE, AVERAGE],
+        "best": AVERAGE,
+        "best_single": SINGLE,
+        "best_average": None,
+        "damaged": [30],
+    },
+    CompressionReport: COMPRESSION,
+    EnsembleReport: ENSEMBLE,
+    EvaluationResults: {
+        "candidate": METRICS,
+        "baseline": None,
+        "slices": [{"feature": "num_labels", "bin": "6+", "candidate": METRICS, "baseline": None}],
+    },
+    Verdict: {
+        "blessed": True,
+        "reasons": ["fine"],
+        "checks": [{"name": "labels", "passed": True, "text": "fine"}],
+    },
+    PushResult: {
+        "pushed": False,
+        "version": None,
+        "destination": None,
+        "reason": "not blessed by the Evaluator",
+        "model_card": "# Model card",
+    },
+}
 """One whole document of each class, as the steps have always written it."""
 
 
@@ -55,22 +110,35 @@ def test_a_document_keeps_its_keys(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
 def test_keys_of_later_versions_are_passed_over(kind):
-    def with_more(value):
+    def with_more(value, names=("splits", "rejected", "editions", "copies")):
+        """Every object with one more key, but for those whose keys are names of files, splits and the like."""
         if isinstance(value, list):
             return [with_more(one) for one in value]
-        if isinstance(value, dict):
-            return {**{key: with_more(one) for key, one in value.items()}, "a_key_of_the_future": [1]}
-        return value
+        if not isinstance(value, dict):
+            return value
+        known = {key: one if key in names else with_more(one) for key, one in value.items()}
+        return {**known, "a_key_of_the_future": [1]}
 
-    known = kind.model_validate(DOCUMENTS[kind])
-    # An object from names to values takes any name: only those of fixed keys are held against the old.
-    assert kind.model_validate({**DOCUMENTS[kind], "a_key_of_the_future": 1}) == known
-    if kind not in FREE_KEYS:
-        assert kind.model_validate(with_more(DOCUMENTS[kind])) == known
+    assert kind.model_validate(with_more(DOCUMENTS[kind])) == kind.model_validate(DOCUMENTS[kind])
 
 
-FREE_KEYS: set[type[StepReport]] = set()
-"""Documents with objects whose keys are names."""
+def test_a_holdout_is_said_and_nothing_else(tmp_path):
+    results = EvaluationResults.model_validate(DOCUMENTS[EvaluationResults])
+    assert not results.is_holdout
+    held = results.model_copy(update={"split": "holdout", "selection_gap": None})
+    held.write(str(tmp_path))
+    assert json.loads((tmp_path / "results.json").read_text()) == {
+        **DOCUMENTS[EvaluationResults],
+        "split": "holdout",
+        "selection_gap": None,
+    }
+    assert EvaluationResults.read(str(tmp_path)).is_holdout
+
+
+def test_a_metric_that_is_no_number_is_written_and_read(tmp_path):
+    measured = {**DOCUMENTS[EvaluationResults], "candidate": {**METRICS, "gap": math.nan}}
+    EvaluationResults.model_validate(measured).write(str(tmp_path))
+    assert math.isnan(EvaluationResults.read(str(tmp_path)).candidate.gap)
 
 
 def test_a_report_of_before_codecs_is_read():

@@ -58,7 +58,7 @@ def test_the_whole_way(tmp_path):
 
     averaged, small, target = (str(tmp_path / name) for name in ("averaged", "small", "ensemble"))
     report = average_checkpoints(snapshots, files, averaged, AveragingConfig())
-    assert report["variant"] == "Stages-W6"
+    assert report.variant == "Stages-W6"
     report = compress_model(averaged, files, small, tolerance=0.05, codec=CODEC)
     assert report.encoding == "Columns-L127"
     assert report.stored_bytes == stored_bytes(SPEC, CODEC) < report.float32_bytes == SPEC.float32_bytes
@@ -86,7 +86,7 @@ def test_the_whole_way(tmp_path):
 
     # A model server of this project loads it and answers over gRPC.
     verdict = validate_server(small, choose_probes(files))
-    assert verdict["blessed"], verdict["reasons"]
+    assert verdict.blessed, verdict.reasons
 
 
 def test_a_recipe_takes_any_architecture_and_any_number_of_classes(tmp_path):
