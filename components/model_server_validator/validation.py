@@ -1,4 +1,4 @@
-"""Whether the server answers as the assembling graph does.
+"""Checks that the model server answers as the model itself does.
 
 Legend: B videos, V classes, k = min(20, V).
 """
@@ -20,11 +20,11 @@ from trainer.base.errors import UserError
 from trainer.data.yt8m import TOP_K
 
 TOLERANCE = 1e-5
-"""Probabilities of the same graph differ by some 1e-7 between batch sizes; a wrong weight shows far above
-this."""
+"""Largest difference of two probabilities that count as equal. Those of the same graph differ by some 1e-7 between
+batch sizes; a wrong weight makes a difference far above this."""
 
 TIMEOUT_SECONDS = 300.0
-"""For one request: the first one of a big ensemble on a small machine is slow."""
+"""How long one request may take: the first one of a big ensemble on a small machine is slow."""
 
 
 def validate_server(model_dir: str, probes: Sequence[Probe]) -> Verdict:
@@ -44,14 +44,14 @@ def validate_server(model_dir: str, probes: Sequence[Probe]) -> Verdict:
 
 
 def mismatch(classes: np.ndarray, scores: np.ndarray, dense: np.ndarray) -> str | None:
-    """How an answer differs from the best classes of dense predictions; None when it does not.
+    """Says how an answer differs from the best classes of dense predictions; None when it does not.
 
     Ties may be in any order, and classes within the tolerance of each other count as ties.
 
     Args:
-        classes: int64 [B, k], as answered.
-        scores: float32 [B, k], as answered.
-        dense: float32 [B, V].
+        classes: The classes of the answer, int64 [B, k].
+        scores: The probabilities of the answer, float32 [B, k].
+        dense: The probabilities of all classes from the model itself, float32 [B, V].
     """
     k = min(TOP_K, dense.shape[1])
     if classes.shape != (len(dense), k) or scores.shape != (len(dense), k):

@@ -1,4 +1,4 @@
-"""What is done with a candidate that has been judged."""
+"""Pushing a candidate that has been judged."""
 
 from components.pusher.files import CARD_FILE
 from components.pusher.report import PushResult

@@ -1,4 +1,4 @@
-"""From the run of a first half to that of the whole training."""
+"""Training the other half of a variant's steps."""
 
 import logging
 import os
@@ -24,10 +24,10 @@ def train_second_half(
     verdicts: HalfTimeReport,
     model_run: str,
 ) -> None:
-    """Trains what is left, from the state at half time; a variant that was stopped keeps what it has.
+    """Trains the steps that are left, from the state at half time; a variant that was stopped keeps what it has.
 
-    The weights are those of a training in one piece, bit for bit on CPUs. Killed at any moment, it goes on from its own
-    last state.
+    On CPUs the weights are those of a training in one piece, bit for bit. A training that was killed goes on
+    from its own last state.
 
     Args:
         config: Settings of the whole training.
@@ -56,7 +56,7 @@ def train_second_half(
 
 
 def _take_over(source: str, target: str) -> None:
-    """Copies a run; the index of its state, by which it counts as whole, comes last."""
+    """Copies a run. The index of its state comes last: a run that has it counts as whole."""
     for part in (SNAPSHOTS, LOGS, STATE):
         tf.io.gfile.makedirs(posixpath.join(target, part))
         if not tf.io.gfile.isdir(posixpath.join(source, part)):
