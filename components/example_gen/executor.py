@@ -81,7 +81,7 @@ class Executor(BaseBeamExecutor):
 
 
 def _limits(exec_properties: dict[str, Any]) -> SplitLimits:
-    """A pipeline that was compiled before a limit was there has that limit's default."""
+    """The limits of a run. A pipeline that was compiled before a limit existed gets the default of that limit."""
     names = [field.name for field in fields(SplitLimits)]
     return SplitLimits(**{name: exec_properties[name] for name in names if name in exec_properties})
 

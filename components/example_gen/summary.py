@@ -1,4 +1,4 @@
-"""What all shards gave together, and whether it is fit to train and to evaluate on."""
+"""Adding up what became of all input files, and checking that it is fit to train and to evaluate on."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,10 @@ _TRAINED_ON = "train"
 
 @dataclass(frozen=True, kw_only=True)
 class SplitLimits(DataLimits):
-    """What the data of a run must be like.
+    """How much may be lost of the data of a run, and how much must be there.
 
     Attributes:
-        min_eval_videos: Least videos of each split that is not trained on.
+        min_eval_videos: Least number of videos of each split that is not trained on.
     """
 
     min_eval_videos: int = 1

@@ -12,11 +12,11 @@ Report = dict[str, Any]
 SHOWN = 20
 _ROW, _GAP_COLUMN = 26, 70
 _FAR = 3
-"""A limit so many times as long as the longest bar is told in words."""
+"""A limit that is more than this many times as long as the longest bar is written in words."""
 
 
 def ensembles(report: Report) -> str | None:
-    """A bar an ensemble, the best on top; a segment a member, as long as it is big, with its weight."""
+    """Draws a bar for each ensemble, the best on top, with a segment for each member, whose length is its size."""
     sizes = {row["variant"]: row["stored_mib"] for row in report["members"]}
     shown = [one for one in report["ensembles"] if _is_drawable(one, sizes)][:SHOWN]
     limit = report["ensemble"]["limit_bytes"] / MIB if report["ensemble"] else 0
@@ -82,5 +82,5 @@ def _is_drawable(one: Report, sizes: dict[str, float | None]) -> bool:
 
 
 def _fitting(width: float, texts: tuple[str, ...]) -> str:
-    """The longest of the texts that fits into so many pixels; none where none does."""
+    """The longest of the texts that fits into a width in pixels; empty where none does."""
     return next((text for text in texts if len(text) * SMALL * 0.6 <= width), "")
