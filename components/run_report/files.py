@@ -1,22 +1,12 @@
 """Reading what other components left, wherever it is, without TensorFlow where it is on this machine."""
 
 import json
-import os
 from typing import Any
 
-from trainer.base.files import is_local, open_file
+from trainer.base.files import exists, open_file
 
 _RENAMED = {"float16_mib": "stored_mib", "float16_bytes": "stored_bytes", "gap_float16": "gap_stored"}
 """Keys in reports of versions that knew one stored form only, float16, and what the keys are called now."""
-
-
-def exists(path: str) -> bool:
-    """Whether there is a file."""
-    if is_local(path):
-        return os.path.isfile(path)
-    import tensorflow as tf
-
-    return tf.io.gfile.exists(path)
 
 
 def read_bytes(path: str) -> bytes:

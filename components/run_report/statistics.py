@@ -11,7 +11,8 @@ from tensorflow_metadata.proto.v0.statistics_pb2 import (
 )
 
 from components.example_validator.describe import describe
-from components.run_report.files import exists, read_bytes
+from components.run_report.files import read_bytes
+from trainer.base.files import exists
 
 SPLITS = ("train", "eval", "holdout")
 
