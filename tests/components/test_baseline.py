@@ -72,6 +72,6 @@ def test_a_served_version_that_nothing_can_be_compared_with_is_named(tmp_path, r
     assert check_served_model(base) == 1
     model_store.publish(write_model(tmp_path / "bad"), base)
     with pytest.raises(
-        UserError, match=rf"^version 2 of {base} is served, .* it does not load: .*rollback {base}"
+        UserError, match=rf"^version 2 of {base} is served, .* it is damaged: .*rollback {base}"
     ):
         check_served_model(base)

@@ -158,5 +158,5 @@ def test_a_pipeline_without_a_served_model_runs_without_a_baseline_and_then_with
     assert not given[0]["uri"].startswith(base)
     # What the Evaluator could not use is not handed to it.
     model_store.publish(write_model(tmp_path / "broken"), base)
-    with pytest.raises(UserError, match=r"version 2 of .* is served, .*: it does not load: "):
+    with pytest.raises(UserError, match=r"version 2 of .* is served, .*: it is damaged: "):
         run()

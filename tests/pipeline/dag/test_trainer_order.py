@@ -66,10 +66,10 @@ def test_compiled_trainers_wait_for_each_other(at_once: int) -> None:
         "yhls",
         [
             f"kubernetes.max_parallel_trainers={at_once}",
-            "data.train=[gs://b/train*]", "data.validate=[gs://b/validate*]", "push.directory=gs://b/models",
+            "data.train=[gs://bkt/train*]", "data.validate=[gs://bkt/validate*]", "push.directory=gs://bkt/models",
         ],
     )  # fmt: skip
-    tasks = compile_pipeline(recipe, "image:1", "gs://b/root").spec["root"]["dag"]["tasks"]
+    tasks = compile_pipeline(recipe, "image:1", "gs://bkt/root").spec["root"]["dag"]["tasks"]
     trainers = {name: task for name, task in tasks.items() if name.startswith("Trainer-")}
     waits = {
         name.removeprefix("Trainer-"): {
@@ -96,11 +96,11 @@ def test_the_stop_rule_compiles_to_two_halves_and_a_judge() -> None:
         "yhls",
         [
             "halving.enabled=true", "halving.lead=0.002", "kubernetes.max_parallel_trainers=1",
-            "kubernetes.trainer_pool=t4", "data.train=[gs://b/train*]", "data.validate=[gs://b/validate*]",
-            "push.directory=gs://b/models",
+            "kubernetes.trainer_pool=t4", "data.train=[gs://bkt/train*]", "data.validate=[gs://bkt/validate*]",
+            "push.directory=gs://bkt/models",
         ],
     )  # fmt: skip
-    made = compile_pipeline(recipe, "image:1", "gs://b/root")
+    made = compile_pipeline(recipe, "image:1", "gs://bkt/root")
     tasks = made.spec["root"]["dag"]["tasks"]
     executors = made.spec["deploymentSpec"]["executors"]
     variants = [*map(str, recipe.variants)]
