@@ -14,8 +14,8 @@ class ModelEntry:
 
     Attributes:
         variant: Name of its architecture.
-        bytes: Bytes of its tensors as stored.
-        gap: Its GAP on the eval split, 0 to 1.
+        bytes: Of its tensors as stored.
+        gap: On the eval split.
     """
 
     variant: str
@@ -25,12 +25,12 @@ class ModelEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """Members and the weights that their probabilities are multiplied with.
+    """Members, by index, and what their probabilities are multiplied with; `weights` sums to 1.
 
     Attributes:
-        members: Indices of the members, ascending.
-        weights: The weight of each member; their sum is 1.
-        gap: GAP on the eval split, 0 to 1; 0 where it is not known yet.
+        members: Ascending indices.
+        weights: One a member.
+        gap: On the eval split, as far as it is known.
     """
 
     members: Combination

@@ -8,7 +8,7 @@ from components.ensemble_assembler.ensemble import Combination, ModelEntry
 _logger = logging.getLogger("yt8m.assembler")
 
 MAX_COMBINATIONS = 300_000
-"""Most combinations that are searched. 2 ** 18 and the paper's 14,224 are below it."""
+"""More are not searched: 2 ** 18 and the paper's 14,224 are below."""
 
 
 def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
@@ -46,7 +46,7 @@ def fitting_combinations(
 
     Args:
         sizes: Bytes of each model.
-        limit: Most bytes of the members of a combination together.
+        limit: Bytes of all together.
         at_most: With more combinations than these, the ones of most members are left out (the log says so): the
             paper found three to four members to be best.
     """
