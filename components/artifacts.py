@@ -4,10 +4,10 @@ from tfx.types import artifact
 
 
 class Report(artifact.Artifact):
-    """A directory with `report.json`, what one step measured, and optionally files that belong to it.
+    """A directory with `report.json`, which says what one step measured, and optionally more files.
 
-    `report.json` is one JSON object; every component documents its own keys. Downstream steps read reports,
-    never logs.
+    `report.json` is one JSON object; the class for it lies beside the step (see `components.report_file.StepReport`).
+    Downstream steps read reports, never logs.
     """
 
     # Kubeflow Pipelines takes names of this form only.
@@ -15,12 +15,18 @@ class Report(artifact.Artifact):
 
 
 class HtmlPage(artifact.Artifact):
-    """One HTML file, at the artifact's very address, which Kubeflow Pipelines shows in its user interface."""
+    """One HTML file, which Kubeflow Pipelines shows in its user interface.
+
+    The artifact's address is that of the file itself, and not of a directory with the file in it.
+    """
 
     TYPE_NAME = "system.HTML"
 
 
 class Metrics(artifact.Artifact):
-    """Numbers, as custom properties, which Kubeflow Pipelines lists and compares between runs; no files."""
+    """Numbers that Kubeflow Pipelines lists and compares between runs.
+
+    They are custom properties of the artifact; it has no files.
+    """
 
     TYPE_NAME = "system.Metrics"

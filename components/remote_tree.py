@@ -1,4 +1,4 @@
-"""Directories in buckets, for what works on local ones only: publishing, hard links, the model server."""
+"""Copies of directories in buckets, for code that needs local ones: publishing, hard links, the model server."""
 
 import posixpath
 import tempfile
@@ -12,7 +12,10 @@ from trainer.base.files import is_local
 
 @contextmanager
 def local_tree(directory: str) -> Iterator[str]:
-    """The directory itself where it is local; otherwise a copy of it that lasts as long as the block."""
+    """Gives a local directory with the same files.
+
+    A local directory is given as it is. One in a bucket is copied; the copy is removed when the block ends.
+    """
     if is_local(directory):
         yield directory
         return
@@ -24,7 +27,11 @@ def local_tree(directory: str) -> Iterator[str]:
 def copy_remote_tree(source: str, target: str) -> None:
     """Copies all files below a directory, between any file systems that TensorFlow knows.
 
-    Objects whose name ends in a slash, by which TensorFlow marks directories in a bucket, are no files.
+    TensorFlow marks a directory in a bucket by an object whose name ends in a slash; such objects are not copied.
+
+    Args:
+        source: Directory to copy, local or in a bucket.
+        target: Directory that receives the files; it is made where it is missing, and files in it are overwritten.
     """
     for parent, _, names in tf.io.gfile.walk(source):
         below = parent[len(source) :].strip("/")

@@ -1,22 +1,78 @@
-"""Writing and reading `report.json`, the content of a Report artifact."""
+"""The JSON documents that steps of a pipeline leave for later steps and for `yt8m report`."""
 
 import json
 import posixpath
-from typing import Any
+from typing import Any, ClassVar, Self
 
-import tensorflow as tf
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-_NAME = "report.json"
-
-
-def write_report(directory: str, report: dict[str, Any]) -> None:
-    """Writes a JSON object as the report of an artifact's directory."""
-    tf.io.gfile.makedirs(directory)
-    with tf.io.gfile.GFile(posixpath.join(directory, _NAME), "w") as file:
-        file.write(json.dumps(report, indent=2, allow_nan=False) + "\n")
+from trainer.base.errors import UserError
+from trainer.base.files import exists, make_dirs, open_file
 
 
-def read_report(directory: str) -> dict[str, Any]:
-    """The report in an artifact's directory."""
-    with tf.io.gfile.GFile(posixpath.join(directory, _NAME)) as file:
-        return json.load(file)
+class ReportPart(BaseModel):
+    """An object inside a report. Keys that a later version of yt8m added are passed over when it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class StepReport(ReportPart):
+    """One JSON document in the directory of an artifact.
+
+    A subclass names the fields. A key that earlier versions of yt8m did not write has a default, so that their
+    documents stay readable.
+
+    >>> class Sizes(StepReport):
+    ...     bytes: int
+    >>> Sizes.model_validate({"bytes": 7, "a_key_of_the_future": 1}).document()
+    {'bytes': 7}
+    """
+
+    FILE: ClassVar[str] = "report.json"
+    """Name of the document's file."""
+    ALLOWS_NAN: ClassVar[bool] = False
+    """Whether a number may be NaN, which strict readers of JSON refuse. Elsewhere it is an error to write one."""
+
+    def document(self) -> dict[str, Any]:
+        """The report as plain JSON values, with the keys that it was made of and no others."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+    def write(self, directory: str) -> None:
+        """Writes the document.
+
+        Args:
+            directory: The artifact's directory, local or in a bucket. It is made where it is missing.
+
+        Raises:
+            ValueError: If a number is NaN or infinite where that is not allowed.
+        """
+        text = json.dumps(self.document(), indent=2, allow_nan=self.ALLOWS_NAN) + "\n"
+        make_dirs(directory)
+        with open_file(posixpath.join(directory, self.FILE), "wb") as file:
+            file.write(text.encode())
+
+    @classmethod
+    def read(cls, directory: str) -> Self:
+        """Reads the document.
+
+        Args:
+            directory: The artifact's directory, local or in a bucket.
+
+        Raises:
+            UserError: If there is no such document, or it is not one of this class.
+        """
+        path = posixpath.join(directory, cls.FILE)
+        if not exists(path):
+            raise UserError(
+                f"{path}: there is no such file, which an earlier step writes: run that step again"
+            )
+        with open_file(path, "rb") as file:
+            content = file.read()
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise UserError(
+                f"{path} cannot be read as {cls.__name__}: {where}: {first['msg']}. Run the step that writes it again"
+            ) from error

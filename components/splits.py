@@ -1,4 +1,4 @@
-"""Files of a split of Examples artifacts."""
+"""The files of a split of Examples artifacts."""
 
 import posixpath
 from collections.abc import Sequence
@@ -10,7 +10,18 @@ from trainer.base.errors import UserError
 
 
 def split_files(examples: Sequence[Artifact], split: str) -> list[str]:
-    """All files of the split, sorted within each artifact; UserError when there is none."""
+    """Lists the files of a split.
+
+    Args:
+        examples: Examples artifacts.
+        split: Name of the split, such as `eval`.
+
+    Returns:
+        Addresses of the files, artifact by artifact, and sorted within each.
+
+    Raises:
+        UserError: If the split has no file.
+    """
     files = [
         path
         for uri in artifact_utils.get_split_uris(list(examples), split)

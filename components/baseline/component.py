@@ -12,7 +12,7 @@ from components.baseline.executor import Executor
 
 
 class BaselineSpec(ComponentSpec):
-    """A push destination in, the model served from it out."""
+    """The input is a push destination, the output the model that is served from it."""
 
     PARAMETERS: ClassVar = {
         "push_destination": ExecutionParameter(type=str),
@@ -23,11 +23,17 @@ class BaselineSpec(ComponentSpec):
 
 
 class Baseline(base_component.BaseComponent):
-    """Reads what is served now. Its output has one artifact, or none on the first run.
+    """Copies the model that is served now, so that the Evaluator can compare a candidate with it.
+
+    Output: `model`, one artifact, or none where nothing is served yet.
+
+        baseline = Baseline("gs://models/yt8m", RuntimeParameter("pipeline-run-id", str))
+        evaluator = Evaluator(..., baseline_model=baseline.outputs["model"])
 
     Args:
         push_destination: Directory of the served versions, local or gs://.
-        run_id: Different in every run: what is served is no input that TFX's cache knows of.
+        run_id: Id of the run. It differs from run to run, so that TFX's cache, which does not know what is served,
+            never answers for this step.
     """
 
     SPEC_CLASS = BaselineSpec

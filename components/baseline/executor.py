@@ -3,14 +3,10 @@
 import logging
 import os
 import tempfile
-from typing import Any
-
-from tfx.dsl.components.base import base_executor
-from tfx.types import Artifact, artifact_utils
-from tfx.utils import path_utils
 
 from components.baseline.served import check_comparable, copy_served_model
 from components.remote_tree import copy_remote_tree
+from components.step_executor import Step, StepExecutor
 from trainer.base.files import is_local
 
 _logger = logging.getLogger("yt8m.baseline")
@@ -19,31 +15,26 @@ VERSION_PROPERTY = "served_version"
 """Custom property of the artifact; a consumer that is handed one without it has no baseline."""
 
 
-class Executor(base_executor.BaseExecutor):
-    """See `copy_served_model`."""
+class Executor(StepExecutor):
+    """Hands out the served model; see `copy_served_model`."""
 
-    def Do(  # noqa: N802
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def run(self, step: Step) -> None:
         """Hands out the served model, or no artifact at all.
 
         The model is loaded before it is handed out, since the Evaluator, which needs it, runs after all training.
 
-        TFX publishes the artifacts that it finds in `output_dict` after this; an emptied list is published as
+        TFX publishes the artifacts that it finds among the outputs after this; an emptied list is published as
         none, and the optional input of the Evaluator resolves to none.
 
         Raises:
             UserError: If no candidate can be compared with the served model.
         """
-        base = exec_properties["push_destination"]
-        model = artifact_utils.get_single_instance(output_dict["model"])
-        version = _copy(base, path_utils.serving_model_dir(model.uri))
+        base = step.parameters["push_destination"]
+        model = step.output("model")
+        version = _copy(base, step.output_model("model"))
         if version is None:
             _logger.info("baseline: nothing is served from %s yet", base)
-            output_dict["model"].clear()
+            step.outputs["model"].clear()
             return
         _logger.info("baseline: version %d of %s", version, base)
         model.set_int_custom_property(VERSION_PROPERTY, version)

@@ -9,19 +9,18 @@ from trainer.base.errors import UserError
 
 
 def copy_served_model(base: str, target: str) -> int | None:
-    """Copies the served version into a directory of its own, as hard links where possible; one in a bucket is
-    downloaded. The files are held against the version's manifest, or where it has none the weights against their
-    checksums.
+    """Copies the served version into a directory of its own, and checks the copy.
 
-    Its own, because whoever reads it later must find it whole when the version has been deleted; links, because
-    the files of a version never change.
+    The copy stays whole when the version itself is deleted. A local version is copied as hard links where the file
+    system has them, since the files of a version never change; one in a bucket is downloaded. The files are compared
+    with the version's manifest or, where it has none, the weights with their checksums.
 
     Args:
         base: Push destination: directory of the versions, local or gs://.
-        target: Directory to be created.
+        target: Directory to be created, local.
 
     Returns:
-        The version; None, and no `target`, when nothing is served yet.
+        Number of the version. None when nothing is served yet; there is no `target` then.
 
     Raises:
         UserError: If `base` is neither local nor gs://, or cannot be read, or the version is damaged.
@@ -55,7 +54,7 @@ def check_served_model(base: str) -> int | None:
         base: Push destination: directory of the versions, local or gs://.
 
     Returns:
-        The version; None when nothing is served yet.
+        Number of the version; None when nothing is served yet.
 
     Raises:
         UserError: If it cannot be compared with: the version, what is wrong with it, and what to do.
@@ -75,12 +74,15 @@ def check_served_model(base: str) -> int | None:
 
 
 def check_comparable(directory: str, base: str, version: int) -> None:
-    """The same for a copy of a version that is here already.
+    """Loads a local copy of a version and asks it for one video's probabilities, as the Evaluator will.
 
     Args:
-        directory: Local SavedModel.
-        base: Where it is served from, for the message.
-        version: Its number, likewise.
+        directory: Local directory of the SavedModel.
+        base: Push destination that the version is served from; the error message names it.
+        version: Number of the version; the error message names it.
+
+    Raises:
+        UserError: If no candidate can be compared with it.
     """
     from serving.inference.load_check import (
         load_problem,

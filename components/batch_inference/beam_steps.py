@@ -24,20 +24,25 @@ counts again; the output does not."""
 
 @dataclass(frozen=True, kw_only=True)
 class PartTask:
-    """What is made of one input file."""
+    """The prediction of one input file.
+
+    Attributes:
+        path: The input, a TFRecord file.
+        part: The file that its predictions are written to.
+    """
 
     path: str
     part: str
 
 
 class PredictPart(beam.DoFn):
-    """PartTask to the message of a UserError, if there is one; writes the part.
+    """Predicts the file of a PartTask and writes the part; its element is the message of a UserError, if there is one.
 
-    The model is loaded once a worker process, by whichever element comes first.
+    The model is loaded once in each worker process, by whichever element comes first.
 
     Args:
-        model: Directory of a SavedModel, which every worker can read.
-        batch_size: Videos predicted at once.
+        model: Directory of a SavedModel that every worker can read.
+        batch_size: How many videos are predicted at once.
     """
 
     def __init__(self, model: str, batch_size: int) -> None:
@@ -66,13 +71,13 @@ class PredictPart(beam.DoFn):
 
 
 class WriteErrors(beam.DoFn):
-    """The list of all messages to a JSON file, from which the process that started the pipeline reads them."""
+    """Writes the list of all messages to a JSON file, from which the process that started the pipeline reads it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def process(self, errors: list[str]) -> Iterable[None]:
-        """Writes them sorted; gives nothing on."""
+        """Writes the messages, sorted; no element leaves this step."""
         with open_file(self._path, "wb") as file:
             file.write(json.dumps(sorted(errors)).encode())
         return ()
@@ -81,7 +86,15 @@ class WriteErrors(beam.DoFn):
 def add_steps(
     pipeline: beam.Pipeline, tasks: Sequence[PartTask], model: str, batch_size: int, errors_path: str
 ) -> None:
-    """Adds to the pipeline: all parts, made anywhere in any order, and what was wrong with them in one file."""
+    """Adds the steps to a Beam pipeline.
+
+    Args:
+        pipeline: The pipeline that the steps are added to.
+        tasks: One task for each input file. They are done on any machine, in any order.
+        model: Directory of a SavedModel that every worker can read.
+        batch_size: How many videos are predicted at once.
+        errors_path: File that the messages of all files that failed are written to.
+    """
     _ = (
         pipeline
         | "Files" >> beam.Create(list(tasks), reshuffle=False)

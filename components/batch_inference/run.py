@@ -18,16 +18,17 @@ from trainer.base.files import open_file
 def infer_with_beam(
     model: str, files: Sequence[str], out: str, pipeline_args: Sequence[str], batch_size: int = 32
 ) -> Inference:
-    """As `serving.inference.batch_inference.infer`, with the same output, by as many machines as the runner has.
+    """Predicts files on as many machines as the Beam runner has.
 
-    What an interrupted run has finished is not done again; any mixture of runners and local runs may have made it.
+    The output is the same as that of `serving.inference.batch_inference.infer`. Parts that an interrupted run has
+    finished are not made again, whichever runner made them.
 
     Args:
         model: Directory of a SavedModel.
-        files: TFRecord files.
-        out: The file of predictions, .csv or .parquet; the parts beside it are written by the workers.
-        pipeline_args: Beam's command line.
-        batch_size: Videos predicted at once.
+        files: TFRecord files of videos.
+        out: The file of predictions, .csv or .parquet. The workers write parts beside it.
+        pipeline_args: Beam's command line options, such as --runner=DataflowRunner.
+        batch_size: How many videos are predicted at once.
 
     Raises:
         UserError: If `out` cannot be written, the model does not load or refuses, or there is no valid video.

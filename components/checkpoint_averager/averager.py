@@ -1,12 +1,11 @@
 """From a Trainer's snapshots to the SavedModel of the best candidate, and the report of all."""
 
-import dataclasses
 import logging
 import tempfile
 from collections.abc import Sequence
-from typing import Any
 
 from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.report import AveragingReport
 from components.checkpoint_averager.search import Search, Weights, search
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.errors import UserError
@@ -25,20 +24,18 @@ def average_checkpoints(
     model_dir: str,
     config: AveragingConfig,
     train_files: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> AveragingReport:
     """Writes the best single snapshot or average of snapshots as a float32 SavedModel.
 
     Args:
         snapshot_dir: Local directory of one model's snapshots, with its `model.json`.
         eval_files: TFRecord files of the eval split.
-        model_dir: Where the SavedModel goes.
-        config: Which candidates are tried.
-        train_files: Likewise of the train split; used where `config.batch_norm_videos` is set.
+        model_dir: Directory that the SavedModel is written to.
+        config: Says which single snapshots and which ranges are evaluated.
+        train_files: TFRecord files of the train split; used where `config.batch_norm_videos` is set.
 
     Returns:
-        The report: {variant, videos, candidates: [{kind, first_step, last_step, snapshots, gap}], best,
-        best_single, best_average, damaged: [step]}; best_single and best_average are None where no such candidate
-        was tried. A damaged snapshot is left out, and a warning says so.
+        All candidates and the best of them. A damaged snapshot is left out, and a warning says so.
 
     Raises:
         UserError: If there is no whole (and finite) snapshot or no video.
@@ -75,16 +72,15 @@ def average_checkpoints(
             snapshots=best.snapshots,
         )
         write_saved_model(model_dir, [member])
-    single, average = found.best_of("single"), found.best_of("average")
-    return {
-        "variant": spec.name,
-        "videos": videos,
-        "candidates": [dataclasses.asdict(candidate) for candidate in found.candidates],
-        "best": dataclasses.asdict(best),
-        "best_single": single and dataclasses.asdict(single),
-        "best_average": average and dataclasses.asdict(average),
-        "damaged": sorted(damaged),
-    }
+    return AveragingReport(
+        variant=spec.name,
+        videos=videos,
+        candidates=found.candidates,
+        best=best,
+        best_single=found.best_of("single"),
+        best_average=found.best_of("average"),
+        damaged=tuple(sorted(damaged)),
+    )
 
 
 def _search(
@@ -95,7 +91,7 @@ def _search(
     config: AveragingConfig,
     scratch: str,
 ) -> tuple[Search, int]:
-    """The search and the number of videos; the scorer's copy of the model ends with this function."""
+    """Searches, and counts the videos; the scorer and its copy of the model are gone when this returns."""
     scorer = Scorer(spec)
     videos = 0
 

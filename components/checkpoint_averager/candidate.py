@@ -9,11 +9,11 @@ class Candidate:
     """A single snapshot, or the average of all snapshots of a range.
 
     Attributes:
-        kind: Which of the two.
+        kind: `single` for a snapshot, `average` for a range.
         first_step: Training step of the first snapshot.
         last_step: Training step of the last one.
-        snapshots: How many were averaged; 1 for a single one.
-        gap: On the eval split.
+        snapshots: How many snapshots were averaged; 1 for a single one.
+        gap: GAP on the eval split, 0 to 1.
     """
 
     kind: Literal["single", "average"]

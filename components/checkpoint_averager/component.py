@@ -13,7 +13,7 @@ from components.checkpoint_averager.executor import Executor
 
 
 class CheckpointAveragerSpec(ComponentSpec):
-    """A Trainer's run and the examples in, the best model and the report of all candidates out."""
+    """The inputs are a Trainer's run and the examples, the outputs the best model and a report of all candidates."""
 
     PARAMETERS: ClassVar = {"averaging": ExecutionParameter(type=str)}
     INPUTS: ClassVar = {
@@ -29,10 +29,14 @@ class CheckpointAveragerSpec(ComponentSpec):
 class CheckpointAverager(base_component.BaseComponent):
     """Finds the best single snapshot or average of snapshots of one variant, on the eval split.
 
+    Outputs: `model` (a float32 SavedModel) and `report` (see `AveragingReport`).
+
+        averager = CheckpointAverager(trainer.outputs["model_run"], example_gen.outputs["examples"])
+
     Args:
-        model_run: Of the variant's Trainer; its snapshots lie in `snapshots/`.
-        examples: With a split `eval`.
-        averaging: Which candidates are tried.
+        model_run: Output `model_run` of the variant's Trainer, whose snapshots lie in `snapshots/`.
+        examples: SequenceExamples with a split `eval`.
+        averaging: Says which single snapshots and which ranges are evaluated; None for the defaults.
     """
 
     SPEC_CLASS = CheckpointAveragerSpec

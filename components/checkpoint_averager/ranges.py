@@ -10,13 +10,20 @@ from trainer.checkpoints.averaging import Range
 _logger = logging.getLogger("yt8m.averager")
 
 _STARTS = (1 / 8, 1 / 4, 1 / 2, 3 / 4)
-"""How far before the best single snapshot a range starts, as a share of the snapshots until there."""
+"""How far before the best single snapshot a range starts, as a share of the snapshots before it."""
 _ENDS = (0, 1 / 2, 1)
-"""How far after it a range ends, as a share of the snapshots that follow."""
+"""How far after the best single snapshot a range ends, as a share of the snapshots that follow it."""
 
 
 def single_indices(count: int, every: int) -> list[int]:
-    """Every so many of `count` snapshots, the last always among them; ascending.
+    """Indices of the snapshots that are evaluated by themselves: one in `every`, counted back from the last.
+
+    Args:
+        count: Number of snapshots.
+        every: Distance between two that are evaluated, at least 1.
+
+    Returns:
+        The indices, ascending; the last snapshot is always among them.
 
     >>> single_indices(8, 3)
     [1, 4, 7]
@@ -25,9 +32,17 @@ def single_indices(count: int, every: int) -> list[int]:
 
 
 def configured_ranges(config: AveragingConfig, steps: Sequence[int]) -> list[Range]:
-    """The recipe's ranges, without those that hold no snapshot (which the log says).
+    """The ranges that the recipe asks for.
 
-    A range that is empty because training was shorter than planned must not lose the days it took.
+    A range that holds no snapshot is left out with a warning. It is no error: a training that was shorter than planned
+    must not be lost for it.
+
+    Args:
+        config: The recipe's ranges, in steps and in fractions of the last step.
+        steps: Training steps of the snapshots, ascending.
+
+    Returns:
+        Each range as the indices of its first and its last snapshot.
     """
     wanted = [(f"steps {list(pair)}", *pair) for pair in config.steps]
     wanted += [
@@ -51,7 +66,7 @@ def automatic_ranges(count: int, best: int) -> list[Range]:
 
     Args:
         count: Number of snapshots.
-        best: Index of the best single one.
+        best: Index of the best single snapshot.
 
     Returns:
         Up to 12 distinct ranges, each of at least two snapshots.

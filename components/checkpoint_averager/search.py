@@ -22,21 +22,27 @@ _logger = logging.getLogger("yt8m.averager")
 
 Weights = Mapping[str, np.ndarray]
 Evaluate = Callable[[Weights], float]
-"""The GAP of weights on the eval split."""
+"""A function that measures the GAP of weights on the eval split."""
 Settle = Callable[[Weights], Weights]
-"""What is done to an average before it is evaluated (and kept)."""
+"""A function that changes an average before it is evaluated (and kept)."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """All candidates in the order of their evaluation, the best of them, and its float32 weights."""
+    """What a search has found.
+
+    Attributes:
+        candidates: All candidates, in the order of their evaluation.
+        best: The best of them.
+        weights: The float32 weights of the best one, by name.
+    """
 
     candidates: tuple[Candidate, ...]
     best: Candidate
     weights: Weights
 
     def best_of(self, kind: str) -> Candidate | None:
-        """The best candidate of a kind; None where there is none."""
+        """The best candidate of a kind, `single` or `average`; None where there is none."""
         return max((one for one in self.candidates if one.kind == kind), key=_merit, default=None)
 
 
@@ -50,11 +56,12 @@ def search(
     """Evaluates single snapshots and averages; the best of both is never worse than the best single one.
 
     Args:
-        snapshots: Of one variant, ascending by step.
-        config: Which ones to try.
-        evaluate: Called once a candidate.
-        scratch: Local directory with room for a float32 model an average; must outlive the result's weights.
-        settle: Called with each average.
+        snapshots: All snapshots of one variant, ascending by step.
+        config: Says which single snapshots and which ranges are evaluated.
+        evaluate: Measures the GAP of weights; called once for each candidate.
+        scratch: Local directory with room for one float32 model for each average. The result's weights lie in it, so
+            it must outlive them.
+        settle: Called with each average; returns the weights that are evaluated in its place.
 
     Raises:
         UserError: If there is no snapshot, or none has finite weights.

@@ -3,14 +3,13 @@
 Legend: B videos of a block, V classes, G verticals.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from components.ensemble_assembler.ensemble import Combination
 from components.ensemble_assembler.exact import mixed
+from components.ensemble_assembler.report import Analysis, CalibrationCurve, ClassLists, ClassRow, VerticalRow
 from components.ensemble_assembler.score_file import EvalScores
 from serving.export.vocabulary import Vocabulary
 from trainer.metrics.calibration import Calibration
@@ -28,21 +27,18 @@ def analyse(
     members: Combination,
     weights: Sequence[float],
     vocabulary: Vocabulary | None = None,
-) -> dict[str, Any]:
-    """One more pass over the scores, for the ensemble that was chosen.
+) -> Analysis:
+    """Measures the chosen ensemble by class, by vertical and by its own confidence, in one pass over the scores.
 
     Args:
-        data: Scores of all models and the labels.
-        members: Of the ensemble.
-        weights: One a member.
-        vocabulary: Names and verticals of the classes.
+        data: Scores of all models, float32 [videos, V] each, and the labels, bool [videos, V].
+        members: Indices of the ensemble's members into `data.scores`.
+        weights: The weight of each member; their sum is 1.
+        vocabulary: Names and verticals of the classes; None for no names and no verticals.
 
     Returns:
-        {classes: {measured, ranked, least_labels, best, worst}, calibration: {pairs, error, bins}, verticals:
-        [{name, metrics}]}. Best and worst are up to 50 rows [{class, name, average_precision, labels}] of the
-        `ranked` classes that have `least_labels` or more positive labels; `measured` is the number of classes
-        with any. Calibration is that of the 20 best pairs of every video, which are what a server answers.
-        A vertical's metrics are those of the videos with a label in it, the largest vertical first.
+        The best and worst classes, the calibration of the 20 best classes of every video, which are what a server
+        answers, and the metrics of each vertical.
     """
     metrics, calibration = VideoMetrics(data.num_classes), Calibration()
     names, belongs = _verticals(vocabulary, data.num_classes)
@@ -57,22 +53,20 @@ def analyse(
             metric.update(scores[rows], labels[rows])
     found = [(name, metric.result()) for name, metric in zip(names, each, strict=True) if metric.videos]
     bins = calibration.bins()
-    return {
-        "classes": _classes(*metrics.class_average_precisions(), vocabulary),
-        "calibration": {
-            "pairs": sum(one.pairs for one in bins),
-            "error": calibration.error(),
-            "bins": [dataclasses.asdict(one) for one in bins],
-        },
-        "verticals": [
-            {"name": name, "metrics": dataclasses.asdict(result)}
+    return Analysis(
+        classes=_classes(*metrics.class_average_precisions(), vocabulary),
+        calibration=CalibrationCurve(
+            pairs=sum(one.pairs for one in bins), error=calibration.error(), bins=tuple(bins)
+        ),
+        verticals=tuple(
+            VerticalRow(name=name, metrics=result)
             for name, result in sorted(found, key=lambda item: (-item[1].videos, item[0]))
-        ],
-    }
+        ),
+    )
 
 
 def _verticals(vocabulary: Vocabulary | None, num_classes: int) -> tuple[list[str], np.ndarray]:
-    """Their names, and whether a class belongs to one: bool [V, G]."""
+    """The names of the verticals, and which classes belong to each: bool [V, G]."""
     of_class = {} if vocabulary is None else vocabulary.verticals
     names = sorted({name for verticals in of_class.values() for name in verticals})
     belongs = np.zeros((num_classes, len(names)), np.bool_)
@@ -82,8 +76,8 @@ def _verticals(vocabulary: Vocabulary | None, num_classes: int) -> tuple[list[st
     return names, belongs
 
 
-def _classes(precisions: np.ndarray, labels: np.ndarray, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    """The two lists; where few classes are common enough, of those that are most common."""
+def _classes(precisions: np.ndarray, labels: np.ndarray, vocabulary: Vocabulary | None) -> ClassLists:
+    """Ranks the classes that have enough labels or, where these are few, the classes that have the most."""
     most = np.sort(labels)[::-1]
     least = int(max(1, min(_ENOUGH_LABELS, most[min(2 * LISTED, len(most)) - 1])))
     ranked = np.flatnonzero(labels >= least)
@@ -91,21 +85,21 @@ def _classes(precisions: np.ndarray, labels: np.ndarray, vocabulary: Vocabulary 
     order = ranked[np.lexsort((ranked, -labels[ranked], -precisions[ranked]))]
     half = min(LISTED, (len(order) + 1) // 2)
 
-    def rows(classes: np.ndarray) -> list[dict[str, Any]]:
-        return [
-            {
-                "class": int(index),
-                "name": None if vocabulary is None else vocabulary.name(int(index)),
-                "average_precision": float(precisions[index]),
-                "labels": int(labels[index]),
-            }
+    def rows(classes: np.ndarray) -> tuple[ClassRow, ...]:
+        return tuple(
+            ClassRow(
+                index=int(index),
+                name=None if vocabulary is None else vocabulary.name(int(index)),
+                average_precision=float(precisions[index]),
+                labels=int(labels[index]),
+            )
             for index in classes
-        ]
+        )
 
-    return {
-        "measured": int((labels > 0).sum()),
-        "ranked": len(order),
-        "least_labels": least,
-        "best": rows(order[:half]),
-        "worst": rows(order[half:][::-1][:LISTED]),
-    }
+    return ClassLists(
+        measured=int((labels > 0).sum()),
+        ranked=len(order),
+        least_labels=least,
+        best=rows(order[:half]),
+        worst=rows(order[half:][::-1][:LISTED]),
+    )

@@ -3,7 +3,6 @@
 import logging
 import tempfile
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,6 +10,7 @@ from components.ensemble_assembler.analysis import analyse
 from components.ensemble_assembler.ensemble import Ensemble, ModelEntry
 from components.ensemble_assembler.exact import exact_gaps
 from components.ensemble_assembler.prediction import predict_all
+from components.ensemble_assembler.report import EnsembleReport, EnsembleRow, ModelRow
 from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import fitting_combinations, inferior_to
 from components.evaluator.blessing import directory_bytes
@@ -30,20 +30,19 @@ def assemble(
     target_dir: str,
     limit_bytes: int,
     vocabulary: Vocabulary | None = None,
-) -> dict[str, Any]:
+) -> EnsembleReport:
     """Writes the best weighted combination of models whose tensors, and whose directory, fit into a limit.
 
     Args:
-        model_dirs: SavedModels of one member each, stored as they shall be in the ensemble.
+        model_dirs: Directories of SavedModels of one member each, whose tensors are stored as they shall be in the
+            ensemble.
         eval_files: TFRecord files of the eval split, on which members and weights are chosen.
-        target_dir: Where the ensemble goes.
-        limit_bytes: Largest size.
-        vocabulary: Class names to be baked in.
+        target_dir: Directory that the SavedModel of the ensemble is written to.
+        limit_bytes: Largest size of the ensemble, of its tensors as stored and of its directory.
+        vocabulary: Names of the classes, which the ensemble will answer with; None for numbers only.
 
     Returns:
-        The report: {videos, limit_bytes, members: [{variant, bytes, gap, inferior_to}], combinations_fitting,
-        ensembles: [{members, weights, bytes, gap}], analysis}, the written ensemble first, and of it the analysis
-        (see `analyse`).
+        The models, the best ensembles with the written one first, and the analysis of the written one.
 
     Raises:
         UserError: If the models do not belong together, nothing fits the limit, or there is no video.
@@ -74,30 +73,30 @@ def assemble(
         )
         analysis = analyse(data, written.members, written.weights, vocabulary)
     ordered = [written, *(ensemble for ensemble in ensembles if ensemble is not written)]
-    return {
-        "videos": data.videos,
-        "limit_bytes": limit_bytes,
-        "members": [
-            {
-                "variant": model.variant,
-                "bytes": model.bytes,
-                "gap": model.gap,
-                "inferior_to": None if reason is None else models[reason].variant,
-            }
+    return EnsembleReport(
+        videos=data.videos,
+        limit_bytes=limit_bytes,
+        members=tuple(
+            ModelRow(
+                variant=model.variant,
+                bytes=model.bytes,
+                gap=model.gap,
+                inferior_to=None if reason is None else models[reason].variant,
+            )
             for model, reason in zip(models, reasons, strict=True)
-        ],
-        "combinations_fitting": len(combinations),
-        "ensembles": [
-            {
-                "members": [models[index].variant for index in ensemble.members],
-                "weights": list(ensemble.weights),
-                "bytes": sum(models[index].bytes for index in ensemble.members),
-                "gap": ensemble.gap,
-            }
+        ),
+        combinations_fitting=len(combinations),
+        ensembles=tuple(
+            EnsembleRow(
+                members=tuple(models[index].variant for index in ensemble.members),
+                weights=ensemble.weights,
+                bytes=sum(models[index].bytes for index in ensemble.members),
+                gap=ensemble.gap,
+            )
             for ensemble in ordered
-        ],
-        "analysis": analysis,
-    }
+        ),
+        analysis=analysis,
+    )
 
 
 def _check_cards(model_dirs: Sequence[str], cards: Sequence[ModelCard]) -> None:

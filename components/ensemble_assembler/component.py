@@ -15,7 +15,7 @@ from trainer.base.units import MIB
 
 
 class EnsembleAssemblerSpec(ComponentSpec):
-    """Models, each under a key of its own, and the examples in, one model and what was considered out."""
+    """The inputs are models, each under a key of its own, and the examples, the outputs one model and a report."""
 
     PARAMETERS: ClassVar = {
         "limit_bytes": ExecutionParameter(type=int),
@@ -33,11 +33,20 @@ class EnsembleAssemblerSpec(ComponentSpec):
 class EnsembleAssembler(base_component.BaseComponent):
     """Finds the best weighted combination of models that fits into the size limit, on the eval split.
 
+    Outputs: `model` (one SavedModel of all members) and `report` (see `EnsembleReport`).
+
+        assembler = EnsembleAssembler(
+            [compressor.outputs["model"] for compressor in compressors],
+            example_gen.outputs["examples"],
+            limit_bytes=1024 * MIB,
+        )
+
     Args:
-        models: One channel a model.
-        examples: With a split `eval`.
-        limit_bytes: Largest size; the paper's is 1 GB = 1024 MiB.
-        vocabulary: Path of YT-8M's vocabulary.csv, whose names the ensemble shall answer with.
+        models: One channel for each model that may become a member.
+        examples: SequenceExamples with a split `eval`.
+        limit_bytes: Largest size of the ensemble in bytes; the paper's is 1 GB = 1024 MiB.
+        vocabulary: Path of YT-8M's vocabulary.csv, whose class names the ensemble will answer with; None for numbers
+            only.
     """
 
     SPEC_CLASS = EnsembleAssemblerSpec

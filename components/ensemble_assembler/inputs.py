@@ -1,4 +1,4 @@
-"""Names of the inputs of which EnsembleAssembler has one a variant."""
+"""Names of the inputs that EnsembleAssembler has one of for each variant."""
 
 MODEL = "model_"
 """A number follows. One key with many channels would be shorter, but Kubeflow Pipelines takes one producer a key."""

@@ -1,4 +1,4 @@
-"""Predicts the eval split once a model."""
+"""Predicts the eval split with every model once."""
 
 import logging
 import os
@@ -21,13 +21,13 @@ _BATCH = 128
 def predict_all(
     model_dirs: Sequence[str], cards: Sequence[ModelCard], eval_files: Sequence[str], scratch: str
 ) -> EvalScores:
-    """Scores of every model and the labels, in files.
+    """Writes the scores of every model and the labels to files.
 
     Args:
-        model_dirs: SavedModels of one member each.
-        cards: Theirs.
+        model_dirs: Directories of SavedModels of one member each.
+        cards: The model cards of these SavedModels, in the same order.
         eval_files: TFRecord files of the eval split.
-        scratch: Local directory; 4 bytes a model, video and class are written.
+        scratch: Local directory for the files, which take 4 bytes for each model, video and class.
 
     Raises:
         UserError: If there is no video.

@@ -56,7 +56,7 @@ class ReducedScores:
         Args:
             data: All scores.
             members: Models to keep, which become 0, 1, ... here.
-            seed: Of the videos' order, so that the first n are a random sample, and of their choice.
+            seed: Seed of the order of the videos, in which the first n are a random sample, and of their choice.
             max_videos: More are sampled: what remains of memory does not grow with the eval split.
         """
         order = np.random.default_rng(seed).permutation(data.videos)[:max_videos]

@@ -41,10 +41,11 @@ def best_ensembles(data: EvalScores, combinations: Sequence[Combination], seed: 
     Args:
         data: Scores and labels; members are indices into them.
         combinations: At least one.
-        seed: Of the videos that are looked at first where there are very many combinations, and of samples.
+        seed: Seed of all random choices: of the videos that very many combinations are first judged by, and of
+            samples of combinations.
 
     Returns:
-        Up to REPORTED, of descending GAP.
+        Up to REPORTED ensembles, by descending GAP.
     """
     members = sorted({member for combination in combinations for member in combination})
     place = {member: index for index, member in enumerate(members)}

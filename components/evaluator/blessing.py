@@ -1,29 +1,14 @@
 """Whether a candidate may be pushed, and why: GAP against a floor and the served model; the size limit."""
 
 import posixpath
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from components.evaluator.report import SliceMetrics
 from components.evaluator.slices import LABELS, labels_bin
+from components.verdict import Check
 from trainer.base.units import MIB
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One condition of a blessing.
-
-    Attributes:
-        name: labels, gap_floor, served_gap, tensor_bytes, directory_bytes, or evaluation (which failed as such).
-        passed: Whether it holds.
-        text: One sentence for people, with the numbers on both sides.
-    """
-
-    name: str
-    passed: bool
-    text: str
 
 
 def gap_checks(
@@ -35,15 +20,16 @@ def gap_checks(
     holdout: bool = False,
     selection_gap: float | None = None,
 ) -> list[Check]:
-    """GAP against the floor and against the model served now, with the arithmetic of TFMA's thresholds.
+    """Checks GAP against the floor and against the model served now, with the arithmetic of TFMA's thresholds.
 
     Args:
-        gap: Of the candidate; None where it was not measured, which is a failure.
-        baseline_gap: Of the served model on the same videos; None where none is served, which passes.
+        gap: GAP of the candidate, 0 to 1; None where it was not measured, which is a failure.
+        baseline_gap: GAP of the served model on the same videos; None where none is served, which passes.
         gap_floor: Least GAP; exactly this much is enough.
-        max_gap_drop: How far it may lie below the served model's; exactly this much is allowed.
+        max_gap_drop: How far the candidate's GAP may lie below that of the served model; exactly this much is
+            allowed.
         holdout: Whether both were measured on the holdout, which the texts then say.
-        selection_gap: Of the candidate on the eval split, which is told beside that of the holdout.
+        selection_gap: GAP of the candidate on the eval split; the text names it beside that on the holdout.
     """
     on = " on the holdout" if holdout else ""
     beside = (
@@ -71,16 +57,16 @@ def gap_checks(
     return [*checks, Check(name="served_gap", passed=near, text=text)]
 
 
-def label_checks(slices: Sequence[Mapping[str, Any]]) -> list[Check]:
-    """Whether there were positive labels to measure on; without any every GAP is 0, and says nothing.
+def label_checks(slices: Sequence[SliceMetrics]) -> list[Check]:
+    """Checks that there were positive labels to measure on: without any every GAP is 0, and says nothing.
 
     Args:
-        slices: See `components.evaluator.results.read_results`.
+        slices: The metrics by number of labels, and by other features, which are passed over.
     """
     labelled = sum(
-        one["candidate"]["videos"]
+        one.candidate.videos
         for one in slices
-        if one["feature"] == LABELS and one["bin"] != labels_bin(0) and one["candidate"]
+        if one.feature == LABELS and one.bin != labels_bin(0) and one.candidate
     )
     text = (
         f"{labelled:,} videos of the eval split have labels"
@@ -91,7 +77,13 @@ def label_checks(slices: Sequence[Mapping[str, Any]]) -> list[Check]:
 
 
 def size_checks(tensor_bytes: int, directory_bytes: int, limit_bytes: int) -> list[Check]:
-    """The size limit, on the tensors as stored (the paper's measure) and on the directory as pushed."""
+    """Checks the tensors as stored (the paper's measure) and the directory as pushed against the size limit.
+
+    Args:
+        tensor_bytes: Bytes of all members' tensors as stored.
+        directory_bytes: Bytes of all files of the SavedModel.
+        limit_bytes: Largest size of either; exactly this much is allowed.
+    """
     sizes = (
         ("tensor_bytes", "the tensors", tensor_bytes),
         ("directory_bytes", "the directory", directory_bytes),
@@ -109,19 +101,9 @@ def size_checks(tensor_bytes: int, directory_bytes: int, limit_bytes: int) -> li
 
 
 def directory_bytes(directory: str) -> int:
-    """Bytes of all files under a directory, local or on a file system that TensorFlow knows."""
+    """Adds up the bytes of all files under a directory, local or in a bucket."""
     return sum(
         tf.io.gfile.stat(posixpath.join(parent, name)).length
         for parent, _, names in tf.io.gfile.walk(directory)
         for name in names
     )
-
-
-def verdict(checks: Sequence[Check]) -> dict[str, Any]:
-    """The JSON form: blessed, the reasons (what failed or, if nothing did, what passed), and all checks."""
-    failed = [check for check in checks if not check.passed]
-    return {
-        "blessed": not failed,
-        "reasons": [check.text for check in failed or checks],
-        "checks": [asdict(check) for check in checks],
-    }

@@ -12,7 +12,7 @@ from components.evaluator.eval_config import make_eval_config
 
 
 class EvaluatorSpec(keys.EvaluatorSpec):
-    """TFX's specification and the size limit."""
+    """TFX's specification with one more parameter, the size limit."""
 
     PARAMETERS = {  # noqa: RUF012 (TFX's form)
         **keys.EvaluatorSpec.PARAMETERS,
@@ -23,7 +23,17 @@ class EvaluatorSpec(keys.EvaluatorSpec):
 class Evaluator(base_beam_component.BaseBeamComponent):
     """Measures a candidate on one split, overall and by slice, and blesses it or says why not.
 
-    Outputs: `evaluation` (TFMA's files and results.json) and `blessing` (TFX's and blessing_reasons.json).
+    Outputs: `evaluation` (TFMA's files and results.json, see `EvaluationResults`) and `blessing` (TFX's and
+    blessing_reasons.json, see `Verdict`).
+
+        evaluator = Evaluator(
+            examples=example_gen.outputs["examples"],
+            model=assembler.outputs["model"],
+            baseline_model=baseline.outputs["model"],
+            gap_floor=0.8,
+            max_gap_drop=0.001,
+            limit_bytes=1024 * MIB,
+        )
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -43,12 +53,12 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         """Builds the node.
 
         Args:
-            examples: SequenceExamples with the split.
-            model: The candidate.
-            baseline_model: What is served now; none, or a channel without an artifact, on the first run.
-            gap_floor: Least GAP of a blessed model.
-            max_gap_drop: How far its GAP may lie below that of the baseline.
-            limit_bytes: Largest size, of the tensors and of the directory.
+            examples: SequenceExamples that have the split.
+            model: The model that is to be pushed.
+            baseline_model: The model that is served now; None, or a channel without an artifact, on the first run.
+            gap_floor: Least GAP of a blessed model, 0 to 1.
+            max_gap_drop: How far its GAP may lie below that of the baseline, 0 to 1.
+            limit_bytes: Largest size in bytes, of the tensors and of the directory.
             split: The split that candidate and baseline are measured on: `holdout` where there is one, since averages,
                 members and weights were chosen on `eval`.
         """

@@ -1,4 +1,4 @@
-"""What the Evaluator measures and what a candidate must reach, as TFMA wants it told."""
+"""What the Evaluator measures and what a candidate must reach, in the form of TFMA's configuration."""
 
 # TFMA exports them at its top only up to 0.47.
 from tensorflow_model_analysis.proto import config_pb2
@@ -12,12 +12,12 @@ _CLASSES = ("Gap", "HitAtOne", "Perr", "Map", "Videos")
 def make_eval_config(
     gap_floor: float, max_gap_drop: float, signature: str = "predictions"
 ) -> config_pb2.EvalConfig:
-    """Metrics, slices and thresholds of the Evaluator.
+    """Makes the metrics, slices and thresholds of the Evaluator.
 
     Args:
-        gap_floor: Least GAP on all videos; exactly this much is enough.
-        max_gap_drop: How far GAP may lie below that of the baseline; ignored where there is none.
-        signature: Of the SavedModels, records -> probabilities.
+        gap_floor: Least GAP on all videos, 0 to 1; exactly this much is enough.
+        max_gap_drop: How far GAP may lie below that of the baseline, 0 to 1; ignored where there is none.
+        signature: Name of the SavedModels' signature that takes serialised records and returns probabilities.
     """
     threshold = config_pb2.MetricThreshold(
         value_threshold=config_pb2.GenericValueThreshold(lower_bound={"value": gap_floor}),

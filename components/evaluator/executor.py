@@ -15,8 +15,10 @@ from tfx.types import standard_component_specs as keys
 from tfx.utils import path_utils, proto_utils
 
 from components.evaluator import blessing
-from components.evaluator.files import HOLDOUT, REASONS_FILE, RESULTS_FILE
+from components.evaluator.files import HOLDOUT
+from components.evaluator.report import EvaluationResults
 from components.evaluator.results import read_results
+from components.verdict import Check, Verdict
 from serving.export.card import ModelCard
 
 LIMIT_BYTES_KEY = "limit_bytes"
@@ -49,41 +51,41 @@ class Executor(tfx_evaluator.Executor):
         results = read_results(evaluation_uri)
         if split == HOLDOUT:
             # The card's GAP is of the eval split, on which the assembler chose.
-            results = {"split": split, "selection_gap": card.gap, **results}
-        _write_json(os.path.join(evaluation_uri, RESULTS_FILE), results)
+            results = results.model_copy(update={"split": split, "selection_gap": card.gap})
+        results.write(evaluation_uri)
         checks = [
             *_gap_checks(results, evaluation_uri, exec_properties),
-            *blessing.label_checks(results["slices"]),
+            *blessing.label_checks(results.slices),
             *blessing.size_checks(
                 card.bytes, blessing.directory_bytes(directory), exec_properties[LIMIT_BYTES_KEY]
             ),
         ]
-        verdict = blessing.verdict(checks)
+        verdict = Verdict.from_checks(checks)
         blessed = artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY])
-        _write_json(os.path.join(blessed.uri, REASONS_FILE), verdict)
-        if not verdict["blessed"]:
+        verdict.write(blessed.uri)
+        if not verdict.blessed:
             _take_away(blessed)
 
 
 def _gap_checks(
-    results: dict[str, Any], evaluation_uri: str, exec_properties: dict[str, Any]
-) -> list[blessing.Check]:
+    results: EvaluationResults, evaluation_uri: str, exec_properties: dict[str, Any]
+) -> list[Check]:
     config = config_pb2.EvalConfig()
     proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
     threshold = config.metrics_specs[0].metrics[0].per_slice_thresholds[0].threshold
     checks = blessing.gap_checks(
-        (results["candidate"] or {}).get("gap"),
-        (results["baseline"] or {}).get("gap"),
+        results.candidate and results.candidate.gap,
+        results.baseline and results.baseline.gap,
         threshold.value_threshold.lower_bound.value,
         -threshold.change_threshold.absolute.value,
-        holdout=results.get("split") == HOLDOUT,
-        selection_gap=results.get("selection_gap"),
+        holdout=results.is_holdout,
+        selection_gap=results.selection_gap,
     )
     validation = tfma.load_validation_result(evaluation_uri)
     if not validation.validation_ok and all(check.passed for check in checks):
         # TFMA has the last word, also about what these checks do not know.
         text = " ".join(f"TFMA did not validate the model: {validation}".split())
-        checks.append(blessing.Check(name="evaluation", passed=False, text=text))
+        checks.append(Check(name="evaluation", passed=False, text=text))
     return checks
 
 
@@ -95,8 +97,3 @@ def _take_away(blessed: artifact.Artifact) -> None:
     with tf.io.gfile.GFile(os.path.join(blessed.uri, constants.NOT_BLESSED_FILE_NAME), "w") as file:
         file.write("")
     blessed.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, constants.NOT_BLESSED_VALUE)
-
-
-def _write_json(path: str, value: Any) -> None:
-    with tf.io.gfile.GFile(path, "w") as file:
-        file.write(json.dumps(value, indent=2) + "\n")

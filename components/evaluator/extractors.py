@@ -29,7 +29,7 @@ BATCH_SIZE = 64
 def custom_extractors(
     eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any = None
 ) -> list[tfma.extractors.Extractor]:
-    """Records to labels, slices and predictions (tfx.components.Evaluator, module_path)."""
+    """Makes the steps from records to labels, slices and predictions; TFX calls this (`module_path`)."""
     del tensor_adapter_config  # of Arrow columns, which are not used
     return [
         tfma.extractors.Extractor(
@@ -46,7 +46,7 @@ def custom_extractors(
 def custom_eval_shared_model(
     eval_saved_model_path: str, model_name: str, eval_config: config_pb2.EvalConfig, **kwargs: Any
 ) -> Any:
-    """A model whose signatures take their input by position, as TFMA gives it.
+    """Makes a model whose signatures take their input by position, as TFMA gives it.
 
     A loaded signature takes it by name. Given it by position, TensorFlow first builds an error message with
     the text of the whole batch in it, about 3 ms a video, before it tries what works.
@@ -86,7 +86,7 @@ def _load(directory: str) -> _LoadedModel:
 
 
 def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:
-    """A batch of TFXIO, of whatever size, in batches of at most 64.
+    """Divides a batch of TFXIO, which may be of any size, into batches of at most 64 videos.
 
     Yields:
         Extracts with the inputs (records, object[B]) and the features labels (int64[B, L], padded with -1),

@@ -33,7 +33,7 @@ BucketIds = tuple[str, bytes, bytes]
 
 
 class ConvertShard(beam.DoFn):
-    """ShardTask to (path, (task, result)), and its counts to the counters; ids to the output `ids`."""
+    """Turns a ShardTask into (path, (task, result)), adds to the counters, and gives the ids to the output `ids`."""
 
     def process(self, task: ShardTask) -> Iterable[Any]:
         """Reads one file and writes its shards."""
@@ -75,7 +75,7 @@ def _without_rows(result: ShardResult) -> ShardResult:
 
 
 class FindDuplicates(beam.DoFn):
-    """(bucket, ids of all files in it) to (path, {place of a video: the file where it stood first})."""
+    """Turns (bucket, ids of all files in it) into (path, {place of a video: the file where it stood first})."""
 
     def process(self, element: tuple[int, Iterable[BucketIds]]) -> Iterable[tuple[str, dict[int, str]]]:
         """Goes through the files in the order of their paths."""
@@ -91,7 +91,7 @@ class FindDuplicates(beam.DoFn):
 
 
 class LeaveOutDuplicates(beam.DoFn):
-    """(path, {shards: [(task, result)], duplicates: those of each bucket}) to the result, without duplicates."""
+    """Turns (path, {shards: [(task, result)], duplicates: those of each bucket}) into a result without duplicates."""
 
     def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterable[ShardResult]:
         """Converts the file once more where it has any."""
@@ -106,13 +106,13 @@ class LeaveOutDuplicates(beam.DoFn):
 
 
 class WriteResults(beam.DoFn):
-    """The list of all results to a JSON file, from which the process that started the pipeline reads them."""
+    """Writes the list of all results to a JSON file, from which the process that started the pipeline reads it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def process(self, results: list[ShardResult]) -> Iterable[None]:
-        """Writes them in the order of the shards; gives nothing on."""
+        """Writes the results in the order of the shards; no element leaves this step."""
         ordered = sorted(results, key=lambda result: (result.split, result.index))
         with open_file(self._path, "wb") as file:
             file.write(json.dumps([result.document() for result in ordered]).encode())
@@ -120,7 +120,13 @@ class WriteResults(beam.DoFn):
 
 
 def add_steps(pipeline: beam.Pipeline, tasks: Sequence[ShardTask], results_path: str) -> None:
-    """Adds to the pipeline: all tasks, done anywhere in any order, and their results in one file."""
+    """Adds the steps to a Beam pipeline.
+
+    Args:
+        pipeline: The pipeline that the steps are added to.
+        tasks: One task for each input file. They are done on any machine, in any order.
+        results_path: File that the results of all tasks are written to.
+    """
     converted = (
         pipeline
         | "Files" >> beam.Create(list(tasks), reshuffle=False)
@@ -140,10 +146,13 @@ def add_steps(pipeline: beam.Pipeline, tasks: Sequence[ShardTask], results_path:
 
 
 def read_results(path: str) -> list[ShardResult]:
-    """What `WriteResults` wrote.
+    """Reads what `WriteResults` wrote.
+
+    Args:
+        path: The file of results.
 
     Raises:
-        UserError: A file could not be read.
+        UserError: If an input file could not be read.
     """
     with open_file(path, "rb") as file:
         results = [ShardResult.of_document(row) for row in json.loads(file.read())]

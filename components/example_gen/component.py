@@ -19,7 +19,7 @@ from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES
 
 
 class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
-    """What every file-based ExampleGen has, the split's settings, and two more outputs."""
+    """The specification of every file-based ExampleGen, with the settings of the splits and two more outputs."""
 
     PARAMETERS: ClassVar = {
         **FileBasedExampleGenSpec.PARAMETERS,
@@ -41,26 +41,34 @@ class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
 
 
 class YouTube8MExampleGen(FileBasedExampleGen):
-    """YouTube-8M files, frame level or video level, to validated SequenceExamples in the splits `train` and
-    `eval` and, where it is asked for, `holdout`.
+    """Reads YouTube-8M files, frame level or video level, validates the videos and divides them into splits.
 
-    Outputs: `examples` (SequenceExamples, plain TFRecord files, one an input file), `summaries` (the same
-    videos as light tf.Examples id, labels, num_frames), `report` (report.json as `summary.summarise` makes
-    it, rejects.jsonl with file, offset and reason of every reject).
+    The splits are `train` and `eval` and, where it is asked for, `holdout`.
+
+    Outputs:
+        examples: SequenceExamples, one plain TFRecord file for each input file.
+        summaries: The same videos as small tf.Examples with id, labels and num_frames.
+        report: report.json (see `ExampleGenReport`), and rejects.jsonl with file, offset and reason of every reject.
+
+        example_gen = YouTube8MExampleGen(
+            train=["gs://youtube8m/frame/train*.tfrecord"], validate=["gs://youtube8m/frame/validate*.tfrecord"]
+        )
 
     Args:
-        train: Patterns of files that are all trained on; may be empty. validate: Patterns of files of which
-        a few become the eval split (`split.split_files`). Either all patterns have
-            a `{SPAN}` (or `{YYYY}`, `{MM}`, `{DD}`) or none; the newest span is read.
-        eval_files: Most files of the eval split; the paper's is 60.
-        eval_share: Largest share of the validate files for it.
-        holdout_files: Most validate files of the holdout, or patterns of files that are the holdout; 0 for none.
-        seed: Of the choice.
-        max_reject_share: Share of lost videos above which the step fails.
-        max_lost_files: Number of files that cannot be read at all above which it fails.
-        min_eval_videos: Number of videos of the eval split below which it fails.
-        num_classes: Labels run from 0 to one less.
-        span: Read this span instead of the newest.
+        train: Patterns of files that are all trained on; may be empty.
+        validate: Patterns of files of which a few become the eval split, and the others are trained on (see
+            `split_files`). Either all patterns, these and those of `train`, have a `{SPAN}` (or `{YYYY}`, `{MM}`,
+            `{DD}`) or none has; the newest span is read.
+        eval_files: Most files of the eval split; the paper's has 60.
+        eval_share: Largest share of the validate files that becomes the eval split, 0 to 1.
+        holdout_files: Most validate files of the holdout, or patterns of the files that are the holdout; 0 for no
+            holdout.
+        seed: Seed of the choice of the validate files.
+        max_reject_share: Share of lost videos, 0 to 1, above which the step fails.
+        max_lost_files: Number of files that cannot be read at all, above which the step fails.
+        min_eval_videos: Number of videos of the eval split, and of the holdout, below which the step fails.
+        num_classes: Number of classes, V; labels run from 0 to V - 1.
+        span: The span that is read instead of the newest.
     """
 
     SPEC_CLASS = YouTube8MExampleGenSpec

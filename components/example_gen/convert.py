@@ -1,4 +1,4 @@
-"""One input file to one shard of examples, one of summaries, and its rejects."""
+"""Converting one input file to one shard of examples, one shard of summaries, and a list of rejects."""
 
 import json
 import posixpath
@@ -16,7 +16,8 @@ from trainer.data.records import Reject, read_videos
 from trainer.data.tfrecord import write_record
 
 NO_LABELS = "no_labels"
-"""Reason of videos that can neither train nor evaluate. They are no bad records, so no share of rejects has them."""
+"""Reason in the list of rejects for videos without labels, which can neither train nor evaluate. They are no bad
+records, so they do not count in the share of rejects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,14 @@ class ShardTask:
     path: str
     split: str
     index: int
-    """Of this shard among the `count` of its split."""
+    """Number of this shard, from 0 to `count` - 1."""
     count: int
+    """Number of shards of the split."""
     examples_uri: str
-    """Of the artifact; shards lie in its `Split-<split>`, as TFX has it."""
+    """Address of the artifact of examples. Its shards lie in its directory `Split-<split>`, as TFX expects."""
     summaries_uri: str
     staging_uri: str
-    """Directory for files that are not whole yet, and for the rejects of each shard."""
+    """Address of a directory for files that are not whole yet, and for the rejects of each shard."""
     num_classes: int
 
 
@@ -43,7 +45,7 @@ class ShardResult:
     split: str
     index: int
     videos: int = 0
-    """Written: valid, with labels, and with an id that no earlier record has."""
+    """Videos that were written: they are valid, have labels, and have an id that no earlier record has."""
     frames: int = 0
     labels: int = 0
     check: FileCheck | None = None
@@ -53,12 +55,12 @@ class ShardResult:
     copy_of: str | None = None
     """The file that this one is a copy of."""
     rejects_path: str | None = None
-    """JSON lines, one a reject; None without any."""
+    """File with one JSON line for each reject; None where there is no reject."""
     error: str | None = None
-    """The message of a UserError; nothing else counts then."""
+    """The message of a UserError; where there is one, nothing else counts."""
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON values, without the rows of the check."""
+        """The result as plain JSON values, without the rows of the check."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {"check": self.check and self.check.document()}
 
@@ -72,11 +74,11 @@ class ShardResult:
 def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -> ShardResult:
     """Writes the shards of one input file, in the order of its records. Videos without labels are left out.
 
-    A shard is written under another name and renamed when it is whole. Done again, or twice at once, as Beam
-    runners may, it gives the same bytes under the same names.
+    A shard is written under another name and renamed when it is whole. Beam runners may do this again, or twice at
+    once: the bytes and the names are the same.
 
     Args:
-        task: What to make of what.
+        task: The input file, and where its shards go.
         originals: Videos to leave out, because they stood in an earlier record: their place among the valid videos of
             the file, and the file where they stood first.
 
@@ -123,7 +125,7 @@ def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -
 
 @contextmanager
 def _staged(task: ShardTask, uri: str) -> Iterator[Any]:
-    """A file to write, which appears in the split's directory when the block ends without an error."""
+    """Opens a file to write, which appears in the split's directory when the block ends without an error."""
     directory = posixpath.join(uri, f"Split-{task.split}")
     name = f"data_tfrecord-{task.index:05d}-of-{task.count:05d}"
     temporary = posixpath.join(task.staging_uri, f"{name}-{uuid.uuid4().hex}")

@@ -1,4 +1,4 @@
-"""TFX's file-based driver, which finds the newest span and fingerprints the files, with our error texts."""
+"""TFX's file-based driver, which finds the newest span and fingerprints the files, with error messages of our own."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from trainer.base.errors import UserError
 
 
 class Driver(FileBasedDriver):
-    """Says in one line what is wrong with patterns and spans."""
+    """TFX's driver, except that it says in one line what is wrong with patterns and spans."""
 
     def resolve_exec_properties(self, exec_properties: dict[str, Any], *args: Any) -> dict[str, Any]:
         """Puts the span into the patterns and adds the fingerprint of the files, on which caching rests."""

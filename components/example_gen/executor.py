@@ -15,9 +15,9 @@ from tfx.utils import proto_utils
 
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardResult, ShardTask
+from components.example_gen.report import ExampleGenReport
 from components.example_gen.split import Split, split_files
 from components.example_gen.summary import SplitLimits, check_report, summarise
-from components.report_file import write_report
 from trainer.base.errors import UserError
 from trainer.base.files import expand_labelled, left_out_line, open_file
 
@@ -81,7 +81,7 @@ class Executor(BaseBeamExecutor):
 
 
 def _limits(exec_properties: dict[str, Any]) -> SplitLimits:
-    """A pipeline that was compiled before a limit was there has that limit's default."""
+    """The limits of a run. A pipeline that was compiled before a limit existed gets the default of that limit."""
     names = [field.name for field in fields(SplitLimits)]
     return SplitLimits(**{name: exec_properties[name] for name in names if name in exec_properties})
 
@@ -134,9 +134,9 @@ def _tasks(
     ]
 
 
-def _write(uri: str, report: dict[str, Any], results: list[ShardResult]) -> None:
-    """report.json, and the rejects of all shards in rejects.jsonl."""
-    write_report(uri, report)
+def _write(uri: str, report: ExampleGenReport, results: list[ShardResult]) -> None:
+    """Writes report.json, and the rejects of all shards into rejects.jsonl."""
+    report.write(uri)
     with open_file(posixpath.join(uri, _REJECTS), "wb") as file:
         for result in results:
             if result.rejects_path:

@@ -1,4 +1,4 @@
-"""Patterns as TFX's file-based driver wants them: one base directory, and patterns below it."""
+"""File patterns in the form that TFX's file-based driver takes: one base directory, and patterns below it."""
 
 import os
 import posixpath
@@ -26,13 +26,18 @@ class InputPatterns(NamedTuple):
 def relative_patterns(
     train: Sequence[str], validate: Sequence[str], holdout: Sequence[str] = ()
 ) -> InputPatterns:
-    """Splits patterns into the longest directory that all share, free of wildcards, and what follows it.
+    """Divides patterns into the longest directory without wildcards that all share, and what follows it.
 
     Local patterns become absolute, so that the same files have the same fingerprint from wherever the run is
     started.
 
+    Args:
+        train: Patterns of files that are all trained on; may be empty.
+        validate: Patterns of files of which a few become the eval split; at least one.
+        holdout: Patterns of files that are the holdout; may be empty.
+
     Raises:
-        UserError: There is no validate pattern, a pattern is empty, or two lie in different buckets.
+        UserError: If there is no validate pattern, a pattern is empty, or two lie in different buckets.
     """
     if not validate:
         raise UserError("data needs at least one validate pattern: the eval split is drawn from those files")
@@ -60,7 +65,7 @@ def _absolute(pattern: str) -> str:
 
 
 def _root(pattern: str) -> str:
-    """The bucket, or / for local files."""
+    """The bucket that a pattern lies in, or / for local files."""
     if is_local(pattern):
         return "/"
     scheme, rest = pattern.split("://", 1)

@@ -1,4 +1,4 @@
-"""Which files are trained on, which are the evaluation set (paper, Data), and which are held out of all choices."""
+"""The division of files into those to train on, the evaluation set (paper, "Data") and the holdout."""
 
 import hashlib
 import posixpath
@@ -13,9 +13,9 @@ class Split:
     """The files of the splits, each list sorted.
 
     Attributes:
-        train: Trained on.
-        eval: Averages, members and weights are chosen on them.
-        holdout: Nothing is trained or chosen on them; empty where no holdout is asked for.
+        train: Files to train on.
+        eval: Files that averages, members and weights are chosen on.
+        holdout: Files that nothing is trained or chosen on; empty where no holdout is asked for.
     """
 
     train: tuple[str, ...]
@@ -38,7 +38,7 @@ def split_files(
     holdout_files: int = 0,
     seed: int,
 ) -> Split:
-    """All train files and all but a few validate files -> `train`; those few -> `eval`, and others -> `holdout`.
+    """Divides the files: a few validate files become the eval split, others the holdout, and the rest is trained on.
 
     Of n validate files min(eval_files, max(1, round(eval_share * n))) become the eval split: the paper's 60
     of 3844, and 6 of 60. Which ones depends on the seed and the files' names, not on the directory or on the
@@ -51,12 +51,13 @@ def split_files(
         validate: Paths of the files that are divided.
         holdout: Paths of files that are the holdout, also where they stand in the other lists.
         eval_files: Most files of the eval split.
-        eval_share: Largest share of the validate files for it, unless that were none; likewise for the holdout.
+        eval_share: Largest share of the validate files that becomes the eval split, 0 to 1; at least one file does.
+            The same share bounds the holdout.
         holdout_files: Most validate files of the holdout; 0 for none but those of `holdout`.
-        seed: Of the choice.
+        seed: Seed of the choice.
 
     Raises:
-        UserError: A split would have no file, or a file stands in both lists.
+        UserError: If a split would have no file, or a file stands in both lists.
     """
     holdout = set(holdout)
     train, validate = set(train) - holdout, set(validate) - holdout
@@ -94,5 +95,5 @@ def split_files(
 
 
 def _rank(path: str, seed: int) -> tuple[bytes, str]:
-    """A random place in the order: by hash, because a shuffle would change with every file that is added."""
+    """Gives a file a random place in the order, by hash: a shuffle would change with every file that is added."""
     return hashlib.sha256(f"{seed}/{posixpath.basename(path)}".encode()).digest(), path

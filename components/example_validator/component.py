@@ -14,13 +14,18 @@ from components.example_validator.executor import Executor
 
 
 class ExampleValidator(tfx.components.ExampleValidator):
-    """TFX's ExampleValidator, except that an anomaly stops the run with its text."""
+    """TFX's ExampleValidator, except that an anomaly stops the run with a message that names it.
+
+    validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
 
 class ValidationSteps(NamedTuple):
-    """The components in their order."""
+    """The three components, in the order in which they run."""
 
     statistics_gen: StatisticsGen
     schema_gen: ImportSchemaGen
@@ -28,13 +33,15 @@ class ValidationSteps(NamedTuple):
 
 
 def validation_steps(summaries: BaseChannel, schema_file: str | None = None) -> ValidationSteps:
-    """Statistics of the summaries, the schema from a file, and the check of one against the other.
+    """Makes the components that compute statistics of the data and compare them with a schema.
+
+        steps = validation_steps(example_gen.outputs["summaries"])
+        trainer.add_upstream_node(steps.example_validator)
 
     Args:
-        summaries: Output `summaries` of YouTube8MExampleGen. Statistics of the raw frame bytes would cost
-        everything and say
-            nothing.
-        schema_file: As the machine that runs ImportSchemaGen sees it; None for `installed_schema()`.
+        summaries: Output `summaries` of YouTube8MExampleGen. It has what a schema can say something of; statistics of
+            the frames' raw bytes would take very long and say nothing.
+        schema_file: Path of the schema on the machine that runs ImportSchemaGen; None for `installed_schema()`.
     """
     statistics_gen = StatisticsGen(examples=summaries)
     schema_gen = ImportSchemaGen(schema_file=schema_file or installed_schema())
@@ -45,5 +52,5 @@ def validation_steps(summaries: BaseChannel, schema_file: str | None = None) -> 
 
 
 def installed_schema() -> str:
-    """Path of the summaries' schema in this installation."""
+    """The path of the summaries' schema in this installation."""
     return os.fspath(resources.files("components.example_gen.schema").joinpath("schema.pbtxt"))

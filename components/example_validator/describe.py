@@ -1,4 +1,4 @@
-"""Anomalies as a text for people."""
+"""Describing anomalies for people."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,13 @@ from trainer.base.errors import UserError
 
 
 def check_anomalies(anomalies: Mapping[str, Anomalies]) -> None:
-    """Raises UserError that names every anomaly (split, feature, what, and how much) when there is one.
+    """Checks that there is no anomaly.
 
     Args:
-        anomalies: By split.
+        anomalies: What TFX's ExampleValidator found, by the name of the split.
+
+    Raises:
+        UserError: If there is an anomaly. The message names every one: split, feature, what is wrong, and how much.
     """
     lines = [line for split, found in anomalies.items() for line in describe(split, found)]
     if lines:
@@ -19,7 +22,7 @@ def check_anomalies(anomalies: Mapping[str, Anomalies]) -> None:
 
 
 def describe(split: str, anomalies: Anomalies) -> list[str]:
-    """One text for each anomaly of a split: feature, what, and how much."""
+    """Describes each anomaly of a split in one line: the feature, what is wrong with it, and how much."""
     lines = [
         f"{split} split, feature {name}: {info.short_description} ({info.description.rstrip('.')})"
         for name, info in sorted(anomalies.anomaly_info.items())

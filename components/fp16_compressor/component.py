@@ -13,7 +13,7 @@ from components.fp16_compressor.executor import Executor
 
 
 class Fp16CompressorSpec(ComponentSpec):
-    """A float32 model and the examples in, the compressed model and what it cost out."""
+    """The inputs are a float32 model and the examples, the outputs the compressed model and a report."""
 
     PARAMETERS: ClassVar = {"tolerance": ExecutionParameter(type=float)}
     INPUTS: ClassVar = {
@@ -27,12 +27,17 @@ class Fp16CompressorSpec(ComponentSpec):
 
 
 class Fp16Compressor(base_component.BaseComponent):
-    """Stores the four big tensors of a model in float16 and fails when its GAP changes.
+    """Stores the big tensors of a model in float16 and fails when its GAP changes.
+
+    Outputs: `model` (the compressed SavedModel) and `report` (see `CompressionReport`).
+
+        compressor = Fp16Compressor(averager.outputs["model"], example_gen.outputs["examples"])
 
     Args:
-        model: A single float32 model.
-        examples: With a split `eval`.
-        tolerance: Largest change of GAP on 17,600 videos; on fewer it grows with the square root.
+        model: A float32 model of one member.
+        examples: SequenceExamples with a split `eval`.
+        tolerance: Largest change of GAP that is allowed on 17,600 videos. On n videos, fewer than that, it is
+            sqrt(17,600 / n) times as large.
     """
 
     SPEC_CLASS = Fp16CompressorSpec

@@ -3,8 +3,8 @@
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
 
+from components.fp16_compressor.report import CompressionReport
 from serving.export.card import ModelCard
 from serving.export.codecs import FLOAT16, Codec
 from serving.export.compression import compress
@@ -39,19 +39,18 @@ def compress_model(
     target_dir: str,
     tolerance: float = TOLERANCE,
     codec: Codec = FLOAT16,
-) -> dict[str, Any]:
+) -> CompressionReport:
     """Writes a copy of a model of one member with its compressible tensors stored by a codec.
 
     Args:
-        source_dir: A float32 SavedModel.
+        source_dir: Directory of a float32 SavedModel of one member.
         eval_files: TFRecord files of the eval split.
-        target_dir: Where the copy goes.
-        tolerance: Largest change of GAP on 17,600 videos.
-        codec: Of the compressible tensors.
+        target_dir: Directory that the compressed SavedModel is written to.
+        tolerance: Largest change of GAP that is allowed on 17,600 videos.
+        codec: The codec that stores the compressible tensors.
 
     Returns:
-        The report: {variant, encoding, float32_bytes, stored_bytes, rate, gap_float32, gap_stored, videos, tolerance,
-        tensors: [{name, shape, encoding}]}; rate is the share of bytes saved.
+        Size and GAP before and after.
 
     Raises:
         UserError: If the model is an ensemble, a weight has no stored form, or GAP changes by more than
@@ -84,18 +83,18 @@ def compress_model(
         "%s: %.2f MiB in float32, %.2f in %s; GAP %.5f and %.5f on %d videos",
         *(spec, card.bytes / MIB, written.bytes / MIB, codec, before.gap, after.gap, after.videos),
     )
-    return {
-        "variant": source.variant,
-        "encoding": codec.name,
-        "float32_bytes": card.bytes,
-        "stored_bytes": written.bytes,
-        "rate": 1 - written.bytes / card.bytes,
-        "gap_float32": before.gap,
-        "gap_stored": after.gap,
-        "videos": after.videos,
-        "tolerance": tolerance,
-        "tensors": [tensor.model_dump(mode="json") for tensor in written.members[0].tensors],
-    }
+    return CompressionReport(
+        variant=source.variant,
+        encoding=codec.name,
+        float32_bytes=card.bytes,
+        stored_bytes=written.bytes,
+        rate=1 - written.bytes / card.bytes,
+        gap_float32=before.gap,
+        gap_stored=after.gap,
+        videos=after.videos,
+        tolerance=tolerance,
+        tensors=written.members[0].tensors,
+    )
 
 
 def check_gap(spec: ModelSpec, codec: Codec, before: Metrics, after: Metrics, tolerance: float) -> None:

@@ -1,32 +1,20 @@
 """The Fp16Compressor's executor: unpacks artifacts and calls."""
 
-from typing import Any
-
-from tfx.dsl.components.base import base_executor
-from tfx.types import Artifact, artifact_utils
-from tfx.utils import path_utils
-
 from components.fp16_compressor.compressor import compress_model
-from components.report_file import write_report
-from components.splits import split_files
+from components.step_executor import Step, StepExecutor
 from trainer.base.memory import keep_freed_memory
 
 
-class Executor(base_executor.BaseExecutor):
-    """See `compress_model`."""
+class Executor(StepExecutor):
+    """Compresses one model; see `compress_model`."""
 
-    def Do(  # noqa: N802
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Compresses the model."""
+    def run(self, step: Step) -> None:
+        """Writes the compressed model and the report."""
         keep_freed_memory()
         report = compress_model(
-            path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["float32_model"])),
-            split_files(input_dict["examples"], "eval"),
-            path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
-            exec_properties["tolerance"],
+            step.input_model("float32_model"),
+            step.files("eval"),
+            step.output_model("model"),
+            step.parameters["tolerance"],
         )
-        write_report(artifact_utils.get_single_uri(output_dict["report"]), report)
+        report.write(step.output_dir("report"))

@@ -13,7 +13,7 @@ from components.half_time.executor import FIRST_HALF, Executor
 
 
 class HalfTimeSpec(ComponentSpec):
-    """The first halves, each under a key of its own, in; the verdicts out."""
+    """The inputs are the first halves, each under a key of its own, the output is the report with the verdicts."""
 
     PARAMETERS: ClassVar = {"lead": ExecutionParameter(type=float)}
     INPUTS: ClassVar = {}
@@ -23,9 +23,13 @@ class HalfTimeSpec(ComponentSpec):
 class HalfTime(base_component.BaseComponent):
     """Decides which variants are trained to the end; see `components.half_time.rule`.
 
+    Output: `report` (see `HalfTimeReport`).
+
+        half_time = HalfTime([trainer.outputs["model_run"] for trainer in first_halves], lead=0.01)
+
     Args:
-        first_halves: Runs of Trainers that ended at half time, one channel a variant.
-        lead: Difference of GAP that is not taken for noise.
+        first_halves: The outputs `model_run` of Trainers that ended at half time, one for each variant.
+        lead: Difference of GAP, 0 to 1, that is not taken for noise.
     """
 
     SPEC_CLASS = HalfTimeSpec

@@ -1,15 +1,10 @@
-"""The HalfTime's executor: unpacks artifacts and calls."""
+"""HalfTime's executor: unpacks artifacts and calls."""
 
 import logging
-from dataclasses import asdict
-from typing import Any
 
-from tfx.dsl.components.base import base_executor
-from tfx.types import Artifact, artifact_utils
-
-from components.half_time.result import HalfTimeResult
+from components.half_time.report import HalfTimeReport, HalfTimeResult, HalfTimeVerdict
 from components.half_time.rule import stopped_for
-from components.report_file import write_report
+from components.step_executor import Step, StepExecutor
 
 FIRST_HALF = "first_half_"
 """A number follows: Kubeflow Pipelines takes one producer a key."""
@@ -17,25 +12,18 @@ FIRST_HALF = "first_half_"
 _logger = logging.getLogger("yt8m.half_time")
 
 
-class Executor(base_executor.BaseExecutor):
-    """See `stopped_for`. The report: {lead, variants: [{variant, step, bytes, gap, videos, stopped_for}]}."""
+class Executor(StepExecutor):
+    """Decides which variants are trained to the end; see `stopped_for`."""
 
-    def Do(  # noqa: N802
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Judges the variants."""
-        lead = exec_properties["lead"]
-        keys = sorted(key for key in input_dict if key.startswith(FIRST_HALF))
-        results = [HalfTimeResult.read(artifact_utils.get_single_uri(input_dict[key])) for key in keys]
-        rows = [
-            {**asdict(result), "stopped_for": other}
+    def run(self, step: Step) -> None:
+        """Reads what the first halves have reached, and writes the verdicts."""
+        lead = step.parameters["lead"]
+        results = [HalfTimeResult.read(directory) for directory in step.input_dirs(FIRST_HALF)]
+        verdicts = tuple(
+            HalfTimeVerdict(**result.document(), stopped_for=other)
             for result, other in zip(results, stopped_for(results, lead), strict=True)
-        ]
-        for row in rows:
-            fate = "goes on" if row["stopped_for"] is None else f"is stopped for {row['stopped_for']}"
-            _logger.info("%s: GAP %.4f at step %d, %s", row["variant"], row["gap"], row["step"], fate)
-        report = {"lead": lead, "variants": rows}
-        write_report(artifact_utils.get_single_uri(output_dict["report"]), report)
+        )
+        for one in verdicts:
+            fate = "goes on" if one.stopped_for is None else f"is stopped for {one.stopped_for}"
+            _logger.info("%s: GAP %.4f at step %d, %s", one.variant, one.gap, one.step, fate)
+        HalfTimeReport(lead=lead, variants=verdicts).write(step.output_dir("report"))

@@ -6,12 +6,14 @@ halving; the paper leaves a model out that is larger than another one and no bet
 
 from collections.abc import Sequence
 
-from components.half_time.result import HalfTimeResult
+from components.half_time.report import HalfTimeResult
 from trainer.training.config import TrainingConfig
 
 
 def half_time(training: TrainingConfig) -> int:
-    """Step after which the first half ends: that of the last snapshot in it, or the half if there is none.
+    """The step at which the first half of a training ends.
+
+    It is the step of the last snapshot in the first half or, where there is none, half of all steps.
 
     >>> half_time(TrainingConfig(steps=200_000, snapshot_every=2_000))
     100000
@@ -21,17 +23,17 @@ def half_time(training: TrainingConfig) -> int:
 
 
 def stopped_for(results: Sequence[HalfTimeResult], lead: float) -> list[str | None]:
-    """For each variant the one that makes the other half of its training superfluous.
+    """Finds the variants that need no other half of training, because a smaller one is better already.
 
-    That one is smaller, and its GAP at the same step is larger by more than the lead. It goes on itself: of those that
-    are smaller and better, the best is named. Variants at different steps are not compared.
+    A variant is stopped if another one is smaller and its GAP at the same step is larger by more than the lead. Of all
+    such others the best is named, which is never stopped itself. Variants at different steps are not compared.
 
     Args:
-        results: Of all variants at half time.
-        lead: Difference of GAP that is not taken for noise.
+        results: What each variant has reached at half time.
+        lead: Difference of GAP, 0 to 1, that is not taken for noise.
 
     Returns:
-        The other variant's name, or None for a variant that goes on.
+        For each result, in their order, the name of the better variant, or None if the variant goes on.
     """
     return [_best_that_beats(one, results, lead) for one in results]
 

@@ -11,7 +11,7 @@ from components.model_server_validator.executor import Executor
 
 
 class ModelServerValidatorSpec(ComponentSpec):
-    """A candidate and the examples in, a blessing out."""
+    """The inputs are a candidate and the examples, the output is a blessing."""
 
     PARAMETERS: ClassVar = {}
     INPUTS: ClassVar = {
@@ -26,9 +26,13 @@ class ModelServerValidator(base_component.BaseComponent):
 
     TFX's InfraValidator would want Docker or Kubernetes, and does not look at the answers.
 
+    Output: `blessing` (TFX's, and blessing_reasons.json, see `Verdict`).
+
+        validator = ModelServerValidator(assembler.outputs["model"], example_gen.outputs["examples"])
+
     Args:
-        model: The candidate.
-        examples: With a split `eval`.
+        model: The model that is to be pushed.
+        examples: SequenceExamples with a split `eval`, from which the requests are made.
     """
 
     SPEC_CLASS = ModelServerValidatorSpec

@@ -11,19 +11,19 @@ from trainer.data.yt8m import ANY_CLASSES
 _logger = logging.getLogger("yt8m.model_server_validator")
 
 BATCH_SIZE = 16
-"""Of the bigger request: the largest batch that a server of ours is configured for."""
+"""Videos of the biggest request, which is the largest batch that a server of this project is configured for."""
 
 SCANNED = 1000
-"""Videos among which the shortest and the longest are looked for: the whole split may be 100,000."""
+"""Videos among which the shortest and the longest are looked for; the whole split may have 100,000."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One request.
+    """One request to the model server.
 
     Attributes:
-        name: one, shortest, longest or batch.
-        videos: In the order of the request.
+        name: `one`, `shortest`, `longest` or `batch`.
+        videos: The videos that are asked about, in the order of the request.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Probe:
 
 
 def choose_probes(files: Sequence[str]) -> list[Probe]:
-    """A single video, the shortest, the longest, and a batch with both of them in it.
+    """Makes four requests: a single video, the shortest one, the longest one, and a batch with both in it.
 
     Args:
-        files: TFRecords of SequenceExamples.
+        files: TFRecord files of SequenceExamples.
 
     Raises:
         UserError: If there is no video in them.

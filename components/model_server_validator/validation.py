@@ -1,17 +1,16 @@
-"""Whether the server answers as the assembling graph does.
+"""Checks that the model server answers as the model itself does.
 
 Legend: B videos, V classes, k = min(20, V).
 """
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from components.model_server_validator.probes import Probe
+from components.verdict import Check, Verdict
 from serving.base.errors import ServingError
 from serving.client.client import PredictClient
 from serving.server.server import PredictionServer
@@ -21,58 +20,38 @@ from trainer.base.errors import UserError
 from trainer.data.yt8m import TOP_K
 
 TOLERANCE = 1e-5
-"""Probabilities of the same graph differ by some 1e-7 between batch sizes; a wrong weight shows far above
-this."""
+"""Largest difference of two probabilities that count as equal. Those of the same graph differ by some 1e-7 between
+batch sizes; a wrong weight makes a difference far above this."""
 
 TIMEOUT_SECONDS = 300.0
-"""For one request: the first one of a big ensemble on a small machine is slow."""
+"""How long one request may take: the first one of a big ensemble on a small machine is slow."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One condition.
-
-    Attributes:
-        name: load, the name of a probe, or bad_record.
-        passed: Whether it holds.
-        text: One sentence for people.
-    """
-
-    name: str
-    passed: bool
-    text: str
-
-
-def validate_server(model_dir: str, probes: Sequence[Probe]) -> dict[str, Any]:
+def validate_server(model_dir: str, probes: Sequence[Probe]) -> Verdict:
     """Publishes a candidate to a directory of this function's own, serves it from there, and asks it.
 
     Args:
         model_dir: SavedModel with the signatures serving_default and predictions.
-        probes: Requests.
+        probes: The requests that it has to answer; at least one.
 
     Returns:
-        The JSON form: blessed, the reasons (what failed or, if nothing did, what passed), and all checks.
+        The verdict: whether the server loads the model and answers each request as the model itself does.
     """
     expected = _direct_answers(model_dir, probes)
     with tempfile.TemporaryDirectory() as base:
         checks = _served_checks(model_dir, base, probes, expected)
-    failed = [check for check in checks if not check.passed]
-    return {
-        "blessed": not failed,
-        "reasons": [check.text for check in failed or checks],
-        "checks": [asdict(check) for check in checks],
-    }
+    return Verdict.from_checks(checks)
 
 
 def mismatch(classes: np.ndarray, scores: np.ndarray, dense: np.ndarray) -> str | None:
-    """How an answer differs from the best classes of dense predictions; None when it does not.
+    """Says how an answer differs from the best classes of dense predictions; None when it does not.
 
     Ties may be in any order, and classes within the tolerance of each other count as ties.
 
     Args:
-        classes: int64 [B, k], as answered.
-        scores: float32 [B, k], as answered.
-        dense: float32 [B, V].
+        classes: The classes of the answer, int64 [B, k].
+        scores: The probabilities of the answer, float32 [B, k].
+        dense: The probabilities of all classes from the model itself, float32 [B, V].
     """
     k = min(TOP_K, dense.shape[1])
     if classes.shape != (len(dense), k) or scores.shape != (len(dense), k):
@@ -110,10 +89,10 @@ def _served_checks(
         server = PredictionServer(base, model_name="candidate", port=0)
         server.start()
     except UserError as error:
-        return [Check("load", False, f"the model server does not load it: {error}")]
+        return [_check("load", False, f"the model server does not load it: {error}")]
     try:
         with PredictClient(f"127.0.0.1:{server.port}", "candidate", TIMEOUT_SECONDS) as client:
-            loaded = Check("load", True, "the model server loads it")
+            loaded = _check("load", True, "the model server loads it")
             answered = [_ask(client, probe, dense) for probe, dense in zip(probes, expected, strict=True)]
             # Last, so that it also shows that a refusal leaves the server serving: the first probe once more.
             return [loaded, *answered, _refusal(client, probes[0], expected[0])]
@@ -126,11 +105,11 @@ def _ask(client: PredictClient, probe: Probe, dense: np.ndarray) -> Check:
     try:
         classes, scores = client.predict([video.sequence_example for video in probe.videos])
     except (UserError, ServingError) as error:
-        return Check(probe.name, False, f"{what} fails: {error}")
+        return _check(probe.name, False, f"{what} fails: {error}")
     problem = mismatch(classes, scores, dense)
     if problem:
-        return Check(probe.name, False, f"{what} is answered with {problem}")
-    return Check(probe.name, True, f"{what} is answered as by the model itself")
+        return _check(probe.name, False, f"{what} is answered with {problem}")
+    return _check(probe.name, True, f"{what} is answered as by the model itself")
 
 
 def _refusal(client: PredictClient, probe: Probe, dense: np.ndarray) -> Check:
@@ -138,10 +117,14 @@ def _refusal(client: PredictClient, probe: Probe, dense: np.ndarray) -> Check:
         client.predict([b""])
     except UserError:
         again = _ask(client, probe, dense)
-        return Check("bad_record", again.passed, f"a record without frames is refused; then {again.text}")
+        return _check("bad_record", again.passed, f"a record without frames is refused; then {again.text}")
     except ServingError as error:
-        return Check("bad_record", False, f"a record without frames is not refused but fails: {error}")
-    return Check("bad_record", False, "a record without frames is scored")
+        return _check("bad_record", False, f"a record without frames is not refused but fails: {error}")
+    return _check("bad_record", False, "a record without frames is scored")
+
+
+def _check(name: str, passed: bool, text: str) -> Check:
+    return Check(name=name, passed=passed, text=text)
 
 
 def _longest(probe: Probe) -> int:

@@ -13,7 +13,7 @@ from components.pusher.executor import Executor
 
 
 class PusherSpec(ComponentSpec):
-    """A candidate, its two blessings and what its card says of it in, what was pushed out."""
+    """The inputs are a candidate, its two blessings and what its card tells of it, the output is what was pushed."""
 
     PARAMETERS: ClassVar = {
         "push_destination": ExecutionParameter(type=str),
@@ -34,21 +34,34 @@ class PusherSpec(ComponentSpec):
 class Pusher(base_component.BaseComponent):
     """Publishes a model that both judges blessed as the next integer version.
 
-    TFX's own writes into the live directory file by file, names versions by the second, and counts a
-    directory that happens to exist as pushed.
+    TFX's own Pusher writes into the live directory file by file, names versions by the second, and counts a directory
+    that happens to exist as pushed.
+
+    Output: `pushed_model`, with pushed.json (see `PushResult`).
+
+        pusher = Pusher(
+            assembler.outputs["model"],
+            evaluator.outputs["blessing"],
+            validator.outputs["blessing"],
+            push_destination="gs://models/yt8m",
+            run_id=RuntimeParameter("pipeline-run-id", str),
+            model_name="yt8m",
+            data_licence="CC BY 4.0",
+        )
 
     Args:
-        model: The candidate.
-        model_blessing: Of the Evaluator.
-        infra_blessing: Of the ModelServerValidator.
+        model: The model that is to be pushed.
+        model_blessing: Output `blessing` of the Evaluator.
+        infra_blessing: Output `blessing` of the ModelServerValidator.
         push_destination: Directory of the served versions, local or gs://.
-        run_id: Different in every run: a cached push would say that a model is served which is there no
-        longer.
-            Pushing again what is served already adds nothing.
-        model_name: That requests ask for; for the model card, like all that follows.
-        data_licence: Of the data that the candidate was trained on.
-        evaluation: Of the Evaluator.
-        data: Report of the YouTube8MExampleGen.
+        run_id: Id of the run. It differs from run to run, so that TFX's cache never answers for this step: a cached
+            push would say that a model is served which is there no longer. Pushing again what is served already adds
+            nothing.
+        model_name: The name that requests to the server ask for. The model card shows it.
+        data_licence: Licence of the data that the model was trained on, for the model card.
+        evaluation: Output `evaluation` of the Evaluator, for the model card; None for a card without metrics.
+        data: Output `report` of the YouTube8MExampleGen, for the model card; None for a card that does not describe
+            the data.
     """
 
     SPEC_CLASS = PusherSpec

@@ -3,11 +3,10 @@
 Its parts follow Mitchell et al. 2019, "Model Cards for Model Reporting" (https://arxiv.org/abs/1810.03993).
 """
 
-from typing import Any
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from components.evaluator.files import HOLDOUT
+from components.evaluator.report import EvaluationResults
+from components.example_gen.report import ExampleGenReport
 from serving.export.card import ModelCard
 from trainer.base.units import MIB
 from trainer.data.yt8m import MAX_FRAMES, TOP_K
@@ -20,17 +19,17 @@ def model_card(
     *,
     model_name: str,
     data_licence: str,
-    evaluation: dict[str, Any] | None = None,
-    data: dict[str, Any] | None = None,
+    evaluation: EvaluationResults | None = None,
+    data: ExampleGenReport | None = None,
 ) -> str:
-    """Markdown. The same model, evaluated on the same videos, has the same card.
+    """Writes the model card as Markdown. The same model, evaluated on the same videos, has the same card.
 
     Args:
-        card: What lies beside the model's weights.
-        model_name: That requests ask for.
-        data_licence: Of the data that it was trained on.
-        evaluation: See `components.evaluator.results.read_results`; None where it was not evaluated.
-        data: See `components.example_gen.summary.summarise`; None where that is not known.
+        card: The card beside the model's weights, which names members, sizes and stored forms.
+        model_name: The name that requests to a server ask for.
+        data_licence: Licence of the data that the model was trained on, such as CC BY 4.0.
+        evaluation: What the Evaluator measured; None where it was not evaluated.
+        data: What was read and lost of the data; None where that is not known.
     """
     environment = Environment(
         loader=PackageLoader("components.pusher"),
@@ -41,18 +40,16 @@ def model_card(
         autoescape=False,  # Markdown
     )
     slices = [
-        {"name": f"{_SLICES[one['feature']]} {one['bin']}", **one["candidate"]}
-        for one in (evaluation or {}).get("slices", ())
-        if one["candidate"]
+        (f"{_SLICES[one.feature]} {one.bin}", one.candidate)
+        for one in (evaluation.slices if evaluation else ())
+        if one.candidate
     ]
     return environment.get_template("MODEL_CARD.md.j2").render(
         card=card,
         mib=MIB,
         model_name=model_name,
         licence=data_licence,
-        metrics=(evaluation or {}).get("candidate"),
-        holdout=(evaluation or {}).get("split") == HOLDOUT,
-        selection_gap=(evaluation or {}).get("selection_gap"),
+        evaluation=evaluation,
         slices=slices,
         data=data,
         encodings=sorted({one.encoding for member in card.members for one in member.tensors} - {"float32"}),

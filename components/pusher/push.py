@@ -1,23 +1,21 @@
-"""What is done with a candidate that has been judged."""
-
-from typing import Any
+"""Pushing a candidate that has been judged."""
 
 from components.pusher.files import CARD_FILE
+from components.pusher.report import PushResult
 from serving.store.model_store import publish
 
 
-def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str) -> dict[str, Any]:
+def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str) -> PushResult:
     """Makes a candidate the newest served version if all its judges blessed it.
 
     Args:
-        model_dir: Its SavedModel.
+        model_dir: Local directory of the candidate's SavedModel.
         base: Push destination: directory of the versions, local or gs://.
-        blessings: By judge, whether it blessed the candidate.
+        blessings: Whether each judge blessed the candidate, by the judge's name.
         model_card: Markdown for people, which goes with the version.
 
     Returns:
-        The JSON form: pushed; version and destination (the version's directory), or null; a reason for
-        people; and the model card. A candidate that is the newest version already counts as pushed, as that version.
+        What was done. A candidate that is the newest version already counts as pushed, as that version.
 
     Raises:
         UserError: If `base` cannot be written to, or `model_dir` is no whole SavedModel.
@@ -25,19 +23,13 @@ def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str)
     against = [judge for judge, blessed in blessings.items() if not blessed]
     if against:
         reason = f"not blessed by {' and '.join(against)}"
-        return {
-            "pushed": False,
-            "version": None,
-            "destination": None,
-            "reason": reason,
-            "model_card": model_card,
-        }
+        return PushResult(pushed=False, version=None, destination=None, reason=reason, model_card=model_card)
     publication = publish(model_dir, base, {CARD_FILE: model_card.encode()})
     what = "pushed as" if publication.created else "the same content is served already, as"
-    return {
-        "pushed": True,
-        "version": publication.version,
-        "destination": publication.path,
-        "reason": f"{what} version {publication.version}",
-        "model_card": model_card,
-    }
+    return PushResult(
+        pushed=True,
+        version=publication.version,
+        destination=publication.path,
+        reason=f"{what} version {publication.version}",
+        model_card=model_card,
+    )

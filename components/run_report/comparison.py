@@ -11,10 +11,10 @@ _ENSEMBLES = 20
 
 
 def compare(reports: Mapping[str, Report]) -> Report:
-    """What can be held against each other.
+    """Compares the reports of several runs.
 
     Args:
-        reports: By the name of the run.
+        reports: The report of each run (see `assemble_report`), by the name of the run.
 
     Returns:
         {runs: [{name, run_id, state, seconds, eval_videos, split, gap, selection_gap, hit_at_one, perr, map, mib,
@@ -81,6 +81,6 @@ def _member(report: Report, row: Report) -> Report:
 
 
 def _sum(seconds: Iterable[float | None]) -> float | None:
-    """Of those that are known; None where none is."""
+    """The sum of the times that are known; None where none is."""
     known = [one for one in seconds if one is not None]
     return sum(known) if known else None

@@ -13,10 +13,10 @@ Comparison = dict[str, Any]
 
 
 def render_comparison(comparison: Comparison) -> str:
-    """One self-contained HTML file, like that of a single run.
+    """Renders the comparison as one self-contained HTML file, like the page of a single run.
 
     Args:
-        comparison: See `compare`.
+        comparison: The comparison that `compare` returned.
     """
     names = [run["name"] for run in comparison["runs"]]
     tables = {
@@ -35,10 +35,10 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Draw]:
-    """What draws each figure of the page, by the figure's name.
+    """Makes the functions that draw the figures of the page, by the figure's name.
 
     Args:
-        comparison: See `compare`.
+        comparison: The comparison that `compare` returned.
     """
     names = [run["name"] for run in comparison["runs"]]
     members = {
@@ -101,7 +101,7 @@ def _ensembles(comparison: Comparison) -> Table:
 
 
 def _members(comparison: Comparison, what: str, text: Any) -> Table:
-    """A row a variant, a column a run."""
+    """Makes a table with one row for each variant and one column for each run."""
     columns = [
         (run["name"], True, lambda row, place=place: text(row["runs"][place]) if row["runs"][place] else "-")
         for place, run in enumerate(comparison["runs"])

@@ -15,7 +15,7 @@ from components.run_report.inputs import AVERAGING, COMPRESSION, TRAINING
 
 
 class RunReportSpec(ComponentSpec):
-    """All that is the same for any number of variants; every input may be missing."""
+    """The part of the specification that is the same for any number of variants; every input may be missing."""
 
     PARAMETERS: ClassVar = {
         "recipe": ExecutionParameter(type=str),
@@ -44,24 +44,32 @@ class RunReport(base_component.BaseComponent):
     """Puts the reports of a run together.
 
     Outputs: `report` (report.json, report.md, report.html), `page` (the HTML file alone, which Kubeflow Pipelines
-    shows) and `metrics` (GAP and sizes, which it lists).
+    shows) and `metrics` (GAP and sizes, which Kubeflow Pipelines lists).
+
+        run_report = RunReport(
+            recipe='{"name": "demo", "variants": ["K24-H1440"]}',
+            graph='{"YouTube8MExampleGen": [], "RunReport": ["YouTube8MExampleGen"]}',
+            run_id=RuntimeParameter("pipeline-run-id", str),
+            data=example_gen.outputs["report"],
+        )
 
     Args:
-        recipe: JSON of the recipe, with at least its `name` and `variants`.
-        graph: JSON of the pipeline's graph, node: [the nodes that it waits for], this one the last.
-        run_id: Of the run.
-        data: Report of the YouTube8MExampleGen.
-        statistics: The StatisticsGen's.
-        anomalies: The ExampleValidator's.
-        half_time: The HalfTime's verdicts; none where every variant is trained to the end.
-        training: The Trainers' runs, one a variant of the recipe, in that order.
-        averaging: Of the CheckpointAveragers, one a variant.
-        compression: Of the Fp16Compressors, one a variant.
-        ensemble: Of the EnsembleAssembler.
-        evaluation: The Evaluator's.
-        blessing: The Evaluator's.
-        infra_blessing: The ModelServerValidator's.
-        pushed_model: The Pusher's.
+        recipe: The recipe as JSON, with at least its `name` and `variants`.
+        graph: The pipeline's graph as JSON, from the id of each node to the ids of the nodes that it waits for. This
+            component is the last node.
+        run_id: Id of the run.
+        data: Output `report` of the YouTube8MExampleGen.
+        statistics: Output `statistics` of the StatisticsGen.
+        anomalies: Output `anomalies` of the ExampleValidator.
+        half_time: Output `report` of HalfTime; None where every variant is trained to the end.
+        training: Output `model_run` of each Trainer, in the order of the recipe's variants.
+        averaging: Output `report` of each CheckpointAverager.
+        compression: Output `report` of each Fp16Compressor.
+        ensemble: Output `report` of the EnsembleAssembler.
+        evaluation: Output `evaluation` of the Evaluator.
+        blessing: Output `blessing` of the Evaluator.
+        infra_blessing: Output `blessing` of the ModelServerValidator.
+        pushed_model: Output `pushed_model` of the Pusher.
     """
 
     SPEC_CLASS = RunReportSpec

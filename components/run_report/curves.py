@@ -13,17 +13,17 @@ from trainer.data.tfrecord import Record, read_records
 TAGS = ("loss", "learning_rate", "examples_per_second", "gap")
 """What the Trainer logs and a report shows."""
 POINTS = 300
-"""Most points of a curve; a picture has no more columns."""
+"""Most points of a curve: about as many as a picture has columns."""
 
 
 def read_curves(event_files: Iterable[str]) -> dict[str, Any]:
-    """The curves of one variant.
+    """Reads the curves of one variant.
 
     A run that was killed goes on in another file and repeats the steps since its last state: of two values of one
     step the later one counts. A file may end in the middle of a record.
 
     Args:
-        event_files: Of the run's directory `logs`.
+        event_files: TensorBoard's event files, from the directory `logs` of the run.
 
     Returns:
         {tag: {steps, values}} of the TAGS that were logged, steps ascending. Of more than 300 points, runs of

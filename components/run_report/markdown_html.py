@@ -1,4 +1,4 @@
-"""Markdown as a part of a page."""
+"""Turning Markdown into a part of a page."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _DEEPER = 2
 
 
 def markdown_html(text: str) -> str:
-    """HTML of Markdown with tables; what looks like HTML in it is shown as it stands."""
+    """Turns Markdown, which may have tables, into HTML. Text in it that looks like HTML is shown as it stands."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("table_open", _scrolling)
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")

@@ -6,7 +6,10 @@ Report = dict[str, Any]
 
 
 def scalar_metrics(report: Report) -> dict[str, float]:
-    """GAP and sizes of a run, as far as it measured them.
+    """Picks GAP and sizes of a run, as far as it measured them.
+
+    Args:
+        report: The report that `assemble_report` returned.
 
     Returns:
         gap, hit_at_one, perr and map of the candidate, on the holdout where there is one, and then selection_gap,

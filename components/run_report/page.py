@@ -37,10 +37,12 @@ _SLICES = {"num_labels": "number of labels", "num_frames": "number of frames", "
 
 
 def render_page(report: Report) -> str:
-    """One self-contained HTML file: no script, nothing from the network, light and dark, and for paper.
+    """Renders the report as one self-contained HTML file.
+
+    It has no script and loads nothing from the network; it has a light and a dark form, and one for paper.
 
     Args:
-        report: See `assemble_report`; whatever is missing in it is said to be.
+        report: The report that `assemble_report` returned. Where a part of it is missing, the page says so.
     """
     analysis = (report["ensemble"] or {}).get("analysis") or {}
     evaluation = _with_verticals(report)
@@ -82,7 +84,7 @@ def render_page(report: Report) -> str:
 
 
 def environment() -> Environment:
-    """Of the templates, with HTML escaped."""
+    """Makes the environment that renders the templates of the pages, in which HTML is escaped."""
     made = Environment(
         loader=PackageLoader("components.run_report"),
         undefined=StrictUndefined,
@@ -95,10 +97,10 @@ def environment() -> Environment:
 
 
 def page_figures(report: Report) -> dict[str, Draw]:
-    """What draws each figure of the page, by the figure's name.
+    """Makes the functions that draw the figures of the page, by the figure's name.
 
     Args:
-        report: See `assemble_report`.
+        report: The report that `assemble_report` returned.
     """
     evaluation = _with_verticals(report)
     drawn: dict[str, Draw] = {
@@ -117,7 +119,10 @@ def page_figures(report: Report) -> dict[str, Draw]:
 
 
 def _overall(evaluation: Report, feature: str) -> Report:
-    """What the slices of a feature are parts of: the assembler's verticals are of the eval split in any case."""
+    """The metrics of all videos that the slices of a feature are parts of.
+
+    Verticals are the assembler's, and so of the eval split, also where the evaluation is of the holdout.
+    """
     if feature == "vertical" and evaluation.get("split") == HOLDOUT:
         return {"candidate": {"gap": evaluation.get("selection_gap")}, "baseline": None}
     return evaluation
@@ -133,7 +138,7 @@ def _with_verticals(report: Report) -> Report:
 
 
 def vertical_slices(analysis: Report) -> list[Report]:
-    """The assembler's verticals in the form of the Evaluator's slices."""
+    """Puts the assembler's verticals into the form of the Evaluator's slices."""
     return [
         {"feature": "vertical", "bin": one["name"], "candidate": one["metrics"], "baseline": None}
         for one in analysis.get("verticals", ())

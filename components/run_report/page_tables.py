@@ -9,7 +9,7 @@ Report = dict[str, Any]
 
 
 def data_table(report: Report) -> Table:
-    """What was read, by split."""
+    """Makes the table of what was read, by split."""
     splits = (report["data"] or {}).get("splits", {})
     rows = [{"split": name, **split, **_per_video(report, name)} for name, split in splits.items()]
     return make_table(
@@ -36,7 +36,7 @@ def _per_video(report: Report, split: str) -> dict[str, str]:
 
 
 def classes_table(analysis: Report, which: str) -> Table:
-    """The `best` or the `worst` classes by average precision."""
+    """Makes the table of the `best` or the `worst` classes by average precision."""
     return make_table(
         f"{which.title()} classes",
         analysis["classes"][which] if analysis else (),
@@ -47,7 +47,7 @@ def classes_table(analysis: Report, which: str) -> Table:
 
 
 def nodes_table(run: Report | None) -> Table:
-    """The steps, in an order in which they can run."""
+    """Makes the table of the steps, in an order in which they can run."""
     return make_table(
         "Steps",
         run["nodes"] if run else (),
@@ -59,7 +59,7 @@ def nodes_table(run: Report | None) -> Table:
 
 
 def artifacts_table(run: Report | None) -> Table:
-    """Where everything is, with its id in the metadata store as far as it is known."""
+    """Makes the table of all artifacts: their addresses, and their ids in the metadata store where these are known."""
     return make_table(
         "Artifacts",
         run["artifacts"] if run else (),

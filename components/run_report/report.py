@@ -1,4 +1,4 @@
-"""All that the nodes of a run reported, put together."""
+"""The report of a run: what all its steps reported, put together."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -25,22 +25,24 @@ def assemble_report(
     infra_blessing: Report | None = None,
     push: Report | None = None,
 ) -> Report:
-    """One JSON object of the reports of a run, any of which may be missing.
+    """Puts the reports of a run, any of which may be missing, into one JSON object.
+
+    The arguments are the documents of the steps as plain JSON values; a class that a line names has their keys.
 
     Args:
         run: What is known of the run itself (see `components.run_report.run_facts`).
-        data: Of the YouTube8MExampleGen.
-        statistics: See `read_statistics`.
-        anomalies: See `read_anomalies`.
-        half_time: The HalfTime's verdicts.
+        data: What was read and lost of the data (`ExampleGenReport`).
+        statistics: Lengths and numbers of labels, by split (see `read_statistics`).
+        anomalies: What does not fit the schema, by split (see `read_anomalies`).
+        half_time: Which variants were stopped at half time (`HalfTimeReport`).
         training: Curves of the Trainers, by variant (see `read_curves`).
-        averaging: Of the CheckpointAveragers, one a variant.
-        compression: Of the Fp16Compressors, one a variant.
-        ensemble: Of the EnsembleAssembler.
-        evaluation: The Evaluator's results.
-        blessing: The Evaluator's verdict with its reasons.
-        infra_blessing: The ModelServerValidator's.
-        push: The Pusher's result.
+        averaging: What the CheckpointAveragers found, one report for each variant (`AveragingReport`).
+        compression: What the compressors measured, one report for each variant (`CompressionReport`).
+        ensemble: What the EnsembleAssembler found (`EnsembleReport`).
+        evaluation: What the Evaluator measured (`EvaluationResults`).
+        blessing: The verdict of the Evaluator (`Verdict`).
+        infra_blessing: The verdict of the ModelServerValidator (`Verdict`).
+        push: What became of the candidate (`PushResult`).
 
     Returns:
         The arguments by their names (averaging and compression as objects by variant), and the two tables:

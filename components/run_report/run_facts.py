@@ -21,21 +21,21 @@ def run_facts(
     state: str = "running",
     error: str | None = None,
 ) -> Facts:
-    """The arguments as one object, every key of which a report always has.
+    """Makes the `run` of a report, which always has all these keys.
 
     Args:
-        pipeline: Its name, which is the recipe's.
-        run_id: As the metadata store, or the cluster, has it.
-        recipe: Of the run, without what has its default value.
+        pipeline: Name of the pipeline, which is that of the recipe.
+        run_id: Id of the run in the metadata store or in the cluster.
+        recipe: The recipe of the run, without settings that have their default; None where it is not known.
         nodes: [{id, upstream, state, started, seconds}], in an order in which they can run. The state is done, cached,
             running, failed, not begun, or stopped (it never ended, and its run is over); `started` is ISO 8601; the
             last two are None where nobody knows.
         artifacts: [{id, node, key, type, uri}]; id and node are None where nobody knows.
-        code: See `code_version`; None for the code that runs now.
-        started: ISO 8601.
-        seconds: From the first node's start to the last one's end.
-        state: succeeded, failed, stopped, running, or no_report where only the report failed.
-        error: Of the failed node.
+        code: Version, commit and lock file of the code (see `code_version`); None for the code that runs now.
+        started: When the run began, in ISO 8601; None where nobody knows.
+        seconds: Time from the first node's start to the last one's end; None where nobody knows.
+        state: `succeeded`, `failed`, `stopped`, `running`, or `no_report` where only the report failed.
+        error: Message of the node that failed; None where none did.
     """
     return {
         "pipeline": pipeline,
@@ -59,17 +59,17 @@ def facts_from_inside(
     reporter: str,
     artifacts: Sequence[Facts],
 ) -> Facts:
-    """The facts as the node that writes the report has them, which asks no metadata store.
+    """Makes the `run` of a report inside the run, in the node that writes the report, without a metadata store.
 
-    It runs last, so all nodes before it are done; how long they took it is not told.
+    That node runs last, so all others are done; how long they took is not known there.
 
     Args:
-        pipeline: See `run_facts`.
-        run_id: Likewise.
-        recipe: Likewise.
-        graph: Node: the nodes that it waits for.
-        reporter: The node that is running.
-        artifacts: See `run_facts`.
+        pipeline: Name of the pipeline, which is that of the recipe.
+        run_id: Id of the run.
+        recipe: The recipe of the run, without settings that have their default.
+        graph: For each node the nodes that it waits for.
+        reporter: The node that writes the report, and is still running.
+        artifacts: The artifacts that the node was given, in the form of `run_facts`.
     """
     nodes = [
         {

@@ -5,14 +5,16 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.evaluator.files import REASONS_FILE, RESULTS_FILE
+from components.evaluator.files import RESULTS_FILE
 from components.pusher.files import RESULT_FILE
+from components.report_file import StepReport
 from components.run_report.curves import read_curves
 from components.run_report.files import read_json
 from components.run_report.statistics import read_anomalies, read_statistics
+from components.verdict import REASONS_FILE
 from trainer.base.files import is_local
 
-_REPORT = "report.json"
+_REPORT = StepReport.FILE
 _FILES = {
     "data": _REPORT,
     "half_time": _REPORT,
@@ -22,7 +24,7 @@ _FILES = {
     "infra_blessing": REASONS_FILE,
     "push": RESULT_FILE,
 }
-"""Artifacts of which there is one a run: name of the JSON file in it."""
+"""The JSON file in each artifact that a run has one of, by the artifact's key."""
 
 
 def read_sources(
@@ -31,14 +33,17 @@ def read_sources(
     averaging: Sequence[str],
     compression: Sequence[str],
 ) -> dict[str, Any]:
-    """What the steps of a run reported; an artifact that is missing, or not whole, reports nothing.
+    """Reads what the steps of a run reported. An artifact that is missing, or not whole, reports nothing.
 
     Args:
         single: Addresses of the artifacts data, statistics, anomalies, half_time, ensemble, evaluation, blessing,
-            infra_blessing and push, as far as there are.
-        training: Of the Trainers' runs, by variant.
-        averaging: Of the CheckpointAveragers' reports.
-        compression: Of the Fp16Compressors' reports.
+            infra_blessing and push, by these keys, as far as they exist.
+        training: Addresses of the Trainers' runs, by variant.
+        averaging: Addresses of the CheckpointAveragers' reports.
+        compression: Addresses of the compressors' reports.
+
+    Returns:
+        The arguments of `assemble_report`, but for `run`.
     """
     return {
         **{

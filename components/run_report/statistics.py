@@ -18,7 +18,10 @@ SPLITS = ("train", "eval", "holdout")
 
 
 def read_statistics(uri: str) -> dict[str, Any]:
-    """Lengths and numbers of labels of the videos of each split.
+    """Reads lengths and numbers of labels of the videos of each split.
+
+    Args:
+        uri: Address of the StatisticsGen's artifact.
 
     Returns:
         {split: {videos, frames: {min, mean, median, max, histogram}, labels: {min, mean, max}}} of the splits that
@@ -52,7 +55,14 @@ def read_statistics(uri: str) -> dict[str, Any]:
 
 
 def read_anomalies(uri: str) -> dict[str, list[str]]:
-    """A text for each anomaly of the splits that were validated; none in a run that went on."""
+    """Reads the anomalies of the splits that were validated.
+
+    Args:
+        uri: Address of the ExampleValidator's artifact.
+
+    Returns:
+        One line for each anomaly, by split; no line in a run that went on after the validation.
+    """
     found = {}
     for split in SPLITS:
         path = posixpath.join(uri, f"Split-{split}", "SchemaDiff.pb")

@@ -10,14 +10,25 @@ Report = dict[str, Any]
 
 
 class Headline(NamedTuple):
-    """One sentence, and whether it is good, bad or neutral news."""
+    """The first sentence of a report.
+
+    Attributes:
+        text: The sentence.
+        mood: Whether it is `good`, `bad` or `neutral` news.
+    """
 
     text: str
     mood: str
 
 
 class Tile(NamedTuple):
-    """A number with what it is, and what to hold it against."""
+    """One of the main numbers of a report.
+
+    Attributes:
+        label: What the number is.
+        value: The number as text.
+        note: What to compare it with.
+    """
 
     label: str
     value: str
@@ -25,7 +36,7 @@ class Tile(NamedTuple):
 
 
 def headline(report: Report) -> Headline:
-    """What became of the run."""
+    """Says in one sentence what became of the run."""
     run, push = report["run"], report["push"]
     failed = run and run["state"] in ("failed", "no_report")
     if failed and push and push["pushed"]:
@@ -50,7 +61,7 @@ def _sentence(text: str) -> str:
 
 
 def tiles(report: Report) -> list[Tile]:
-    """The main numbers that the run has come to."""
+    """Picks the main numbers, as far as the run has come to them."""
     made = []
     evaluation = report["evaluation"] or {}
     if candidate := evaluation.get("candidate"):

@@ -16,7 +16,14 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the columns after the first are numbers where `numeric` says so."""
+    """A table of text.
+
+    Attributes:
+        title: What the table shows.
+        columns: Names of the columns.
+        numeric: For each column whether it holds numbers, which are aligned at the right.
+        rows: The cells of each row.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -24,7 +31,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """As a Markdown table under a heading."""
+        """The table in Markdown, under a heading."""
         lines = [
             f"## {self.title}",
             "",
@@ -168,10 +175,10 @@ def _data_line(data: Report) -> str:
 
 
 def data_notes(data: Report) -> list[str]:
-    """What was left out without being bad, and which files are lost, cut or copies; a text each.
+    """Says what was left out without being bad, and which files are lost, cut or copies; one text for each.
 
     Args:
-        data: See `components.example_gen.summary.summarise`; earlier versions did not write all of it.
+        data: The document of an `ExampleGenReport`; earlier versions did not write all of its keys.
     """
     notes = []
     if unlabelled := data.get("unlabelled_videos"):
@@ -203,7 +210,13 @@ def _metric_columns() -> Sequence[tuple[str, bool, Callable[[Report], str]]]:
 def make_table(
     title: str, rows: Sequence[Report], *columns: tuple[str, bool, Callable[[Report], str]]
 ) -> Table:
-    """A table of rows; a column is its name, whether it holds numbers, and what makes its text of a row."""
+    """Makes a table.
+
+    Args:
+        title: What the table shows.
+        rows: The rows, of any kind that the columns understand.
+        columns: For each column its name, whether it holds numbers, and a function from a row to the text of its cell.
+    """
     names, numeric, texts = zip(*columns, strict=True)
     return Table(title, names, numeric, tuple(tuple(text(row) for text in texts) for row in rows))
 
@@ -213,5 +226,5 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def number(value: float | None, form: str) -> str:
-    """A number in a format, or a dash."""
+    """Writes a number in a format such as `.2f`; a dash for None."""
     return "-" if value is None else format(value, form)

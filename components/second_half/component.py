@@ -13,7 +13,7 @@ from components.second_half.executor import Executor
 
 
 class SecondHalfSpec(ComponentSpec):
-    """Examples, the first half's run and the verdicts in, the run of the whole training out."""
+    """The inputs are the examples, the first half's run and the verdicts, the output is the whole training's run."""
 
     PARAMETERS: ClassVar = {"config": ExecutionParameter(type=str)}
     INPUTS: ClassVar = {
@@ -27,10 +27,19 @@ class SecondHalfSpec(ComponentSpec):
 class SecondHalf(base_component.BaseComponent):
     """Trains the other half of a variant's steps, unless the variant was stopped at half time.
 
+    Output: `model_run`, the run of both halves, or for a stopped variant that of the first.
+
+        second_half = SecondHalf(
+            example_gen.outputs["examples"],
+            trainer.outputs["model_run"],
+            half_time.outputs["report"],
+            {"variant": "K24-H1440", "training": {"steps": 200_000}},
+        )
+
     Args:
-        examples: That the first half was trained on.
-        first_half: The Trainer's `model_run`.
-        verdicts: The HalfTime's `report`.
+        examples: The examples that the first half was trained on.
+        first_half: Output `model_run` of the Trainer of the first half.
+        verdicts: Output `report` of HalfTime.
         config: The Trainer's `custom_config` without `until` (see `components.trainer.run_fn.CustomConfig`).
     """
 

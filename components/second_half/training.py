@@ -1,14 +1,14 @@
-"""From the run of a first half to that of the whole training."""
+"""Training the other half of a variant's steps."""
 
 import logging
 import os
 import posixpath
 import shutil
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
+from components.half_time.report import HalfTimeReport
 from components.trainer.run_fn import CustomConfig, hand_over
 from trainer.base.files import is_local
 from trainer.base.memory import keep_freed_memory
@@ -23,33 +23,33 @@ def train_second_half(
     train_files: Sequence[str],
     eval_files: Sequence[str],
     first_half: str,
-    verdicts: dict[str, Any],
+    verdicts: HalfTimeReport,
     model_run: str,
 ) -> None:
-    """Trains what is left, from the state at half time; a variant that was stopped keeps what it has.
+    """Trains the steps that are left, from the state at half time; a variant that was stopped keeps what it has.
 
-    The weights are those of a training in one piece, bit for bit on CPUs. Killed at any moment, it goes on from its own
-    last state.
+    On CPUs the weights are those of a training in one piece, bit for bit. A training that was killed goes on
+    from its own last state.
 
     Args:
-        config: Of the whole training.
-        train_files: Of the train split, as the first half had them.
-        eval_files: Of the eval split.
+        config: Settings of the whole training.
+        train_files: TFRecord files of the train split, the same that the first half was trained on.
+        eval_files: TFRecord files of the eval split.
         first_half: Directory of the first half's run.
-        verdicts: The report of HalfTime.
+        verdicts: The verdicts of HalfTime, one of which is on this variant.
         model_run: Directory that receives the whole run: snapshots, state and logs of both halves.
 
     Raises:
-        UserError: If the first half is that of other settings or data.
+        UserError: If the first half was trained with other settings or on other data.
     """
     directory = config.directory(model_run, list(train_files))
     if not tf.io.gfile.glob(posixpath.join(directory, STATE, "*.index")):
         _take_over(first_half, directory)
-    (verdict,) = (one for one in verdicts["variants"] if one["variant"] == config.variant)
-    if verdict["stopped_for"]:
+    verdict = verdicts.verdict_on(config.variant)
+    if verdict.stopped_for:
         _logger.info(
             "%s: stopped at step %d with GAP %.4f: %s is smaller and was better there",
-            config.variant, verdict["step"], verdict["gap"], verdict["stopped_for"],
+            config.variant, verdict.step, verdict.gap, verdict.stopped_for,
         )  # fmt: skip
     else:
         keep_freed_memory()
@@ -66,7 +66,7 @@ def train_second_half(
 
 
 def _take_over(source: str, target: str) -> None:
-    """Copies a run; the index of its state, by which it counts as whole, comes last."""
+    """Copies a run. The index of its state comes last: a run that has it counts as whole."""
     for part in (SNAPSHOTS, LOGS, STATE):
         tf.io.gfile.makedirs(posixpath.join(target, part))
         if not tf.io.gfile.isdir(posixpath.join(source, part)):

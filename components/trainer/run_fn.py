@@ -58,7 +58,7 @@ class CustomConfig(BaseModel):
         return ModelSpec.parse(self.variant, self.num_classes)
 
     def directory(self, model_run: str, train_files: list[str]) -> str:
-        """Where the run is trained: in its artifact, or in `work_dir` until it is done."""
+        """The directory that the run is trained in: its artifact, or `work_dir` until it is done."""
         if not self.work_dir:
             return model_run
         # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
@@ -67,10 +67,13 @@ class CustomConfig(BaseModel):
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains a variant and exports its last weights.
+    """Trains a variant and exports its last weights; TFX's Trainer calls this.
 
-    Leaves in `model_run_dir`: `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/`. A
-    first half (`until`) leaves the GAP that it has reached there as well.
+    It leaves `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/` in `model_run_dir`. A
+    first half (`until`) leaves the GAP that it has reached there as well (see `HalfTimeResult`).
+
+    Args:
+        fn_args: The files, the directories and the `custom_config` of this Trainer (see `CustomConfig`).
 
     Raises:
         UserError: If `model_run_dir` holds the state of another run.
@@ -99,10 +102,15 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def hand_over(directory: str, target: str, work_dir: str) -> None:
-    """Puts a finished run where the artifact is.
+    """Moves a finished run from `work_dir` to its artifact.
 
-    Killed at any moment, or cut off from power, it leaves the run in `work_dir` whole, or nothing of it: half of the
-    snapshots beside a finished state would be taken for all of them by the next run.
+    If it is killed at any moment, or the power fails, `work_dir` holds the whole run or nothing of it. The next run
+    would take half of the snapshots beside a finished state for all of them.
+
+    Args:
+        directory: Directory of the run, below `work_dir`.
+        target: Directory of the artifact.
+        work_dir: Local directory that is removed in the end.
     """
     shutil.copytree(directory, target, dirs_exist_ok=True, copy_function=_link)
     for parent, _, _ in os.walk(target):
@@ -114,7 +122,7 @@ def hand_over(directory: str, target: str, work_dir: str) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    """A hard link where the file system can: snapshots are gigabytes, and the other name goes at once."""
+    """Makes a hard link where the file system can, since snapshots are gigabytes; otherwise a copy."""
     try:
         os.link(source, target)
     except OSError:

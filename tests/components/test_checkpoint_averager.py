@@ -132,13 +132,13 @@ def test_writes_the_best_candidate_of_a_real_model(tmp_path):
     model = str(tmp_path / "model")
     report = average_checkpoints(str(tmp_path / "snapshots"), files, model, AveragingConfig())
 
-    assert report["variant"] == "K3-H4"
-    assert report["videos"] == 30
-    assert report["best"] == max(report["candidates"], key=lambda one: (one["gap"], one["snapshots"]))
-    assert report["best"]["gap"] >= report["best_single"]["gap"]
+    assert report.variant == "K3-H4"
+    assert report.videos == 30
+    assert report.best == max(report.candidates, key=lambda one: (one.gap, one.snapshots))
+    assert report.best.gap >= report.best_single.gap
     (member,) = ModelCard.load(model).members
     assert (member.gap, member.first_step, member.last_step, member.snapshots) == tuple(
-        report["best"][key] for key in ("gap", "first_step", "last_step", "snapshots")
+        getattr(report.best, key) for key in ("gap", "first_step", "last_step", "snapshots")
     )
     inside = [
         read_snapshot(snapshot.prefix)
@@ -163,7 +163,7 @@ def test_a_damaged_snapshot_is_left_out_with_a_line(tmp_path, caplog):
         write_snapshot(str(directory), step, weights_of("K3-H4", step))
     config = AveragingConfig(automatic=False, fractions=[(0.0, 1.0)])
     expected = average_checkpoints(str(directory), files, str(tmp_path / "whole"), config)
-    assert expected["damaged"] == []
+    assert expected.damaged == ()
 
     os.truncate(directory / "snapshot-00000010.data-00000-of-00001", 5000)
     flipped = directory / "snapshot-00000040.data-00000-of-00001"
@@ -171,13 +171,13 @@ def test_a_damaged_snapshot_is_left_out_with_a_line(tmp_path, caplog):
     content[len(content) // 2] ^= 1
     flipped.write_bytes(content)
     report = average_checkpoints(str(directory), files, str(tmp_path / "model"), config)
-    assert report["damaged"] == [10, 40]
+    assert report.damaged == (10, 40)
     lines = [line for line in caplog.messages if "is left out, its snapshot is damaged" in line]
     assert len(lines) == 2
     assert str(flipped) in lines[1]
-    assert report["best_average"]["snapshots"] == 2
-    singles = {one["last_step"]: one for one in expected["candidates"] if one["kind"] == "single"}
-    assert [one for one in report["candidates"] if one["kind"] == "single"] == [singles[20], singles[30]]
+    assert report.best_average.snapshots == 2
+    singles = {one.last_step: one for one in expected.candidates if one.kind == "single"}
+    assert [one for one in report.candidates if one.kind == "single"] == [singles[20], singles[30]]
 
     for name in os.listdir(directory):
         if name.endswith(".index"):
@@ -217,5 +217,5 @@ def test_moving_statistics_of_an_average_are_measured_on_the_train_split(tmp_pat
     averaged = evaluate(scorer, files).gap
     scorer.load(mean | scorer.statistics(eval_batches(files, 128, CLASSES, limit=20)))
     measured = evaluate(scorer, files).gap
-    assert report["best_average"]["gap"] == pytest.approx(measured)
+    assert report.best_average.gap == pytest.approx(measured)
     assert measured != pytest.approx(averaged)

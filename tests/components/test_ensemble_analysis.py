@@ -48,41 +48,43 @@ def mixed(truth):
 
 def test_verticals_are_measured_on_their_videos(truth, data):
     labels = truth[1]
-    found = analyse(data, (0, 1), WEIGHTS, VOCABULARY)["verticals"]
+    found = analyse(data, (0, 1), WEIGHTS, VOCABULARY).verticals
     for name, classes in (("Games", [0, 1]), ("Sports", [1])):
         rows = labels[:, classes].any(axis=1)
         metrics = VideoMetrics(CLASSES)
         metrics.update(mixed(truth)[rows], labels[rows])
-        (one,) = [one for one in found if one["name"] == name]
-        assert one["metrics"] == pytest.approx(dataclasses.asdict(metrics.result()), abs=1e-9)
-    assert [one["name"] for one in found] == ["Games", "Sports"], "the largest first; Pets has no video"
-    assert analyse(data, (0, 1), WEIGHTS)["verticals"] == []
+        (one,) = [one for one in found if one.name == name]
+        assert dataclasses.asdict(one.metrics) == pytest.approx(
+            dataclasses.asdict(metrics.result()), abs=1e-9
+        )
+    assert [one.name for one in found] == ["Games", "Sports"], "the largest first; Pets has no video"
+    assert analyse(data, (0, 1), WEIGHTS).verticals == ()
 
 
 def test_classes_by_average_precision(truth, data):
     labels = truth[1]
-    classes = analyse(data, (0, 1), WEIGHTS, VOCABULARY)["classes"]
+    classes = analyse(data, (0, 1), WEIGHTS, VOCABULARY).classes
     metrics = VideoMetrics(CLASSES)
     metrics.update(mixed(truth), labels)
     precisions, counts = metrics.class_average_precisions()
-    least = classes["least_labels"]
+    least = classes.least_labels
     assert least == min(10, np.sort(counts)[::-1][2 * LISTED - 1])
-    assert classes["ranked"] == (counts >= least).sum()
-    assert classes["measured"] == (counts > 0).sum()
-    best, worst = ([row["average_precision"] for row in classes[which]] for which in ("best", "worst"))
+    assert classes.ranked == (counts >= least).sum()
+    assert classes.measured == (counts > 0).sum()
+    best, worst = ([row.average_precision for row in rows] for rows in (classes.best, classes.worst))
     assert best == sorted(best, reverse=True)
     assert worst == sorted(worst)
     assert min(best) >= max(worst)
     assert max(best) == precisions[counts >= least].max()
     assert min(worst) == precisions[counts >= least].min()
-    listed = [row["class"] for which in ("best", "worst") for row in classes[which]]
-    assert len(listed) == len(set(listed)) == min(2 * LISTED, classes["ranked"])
-    names = {row["class"]: row["name"] for which in ("best", "worst") for row in classes[which]}
+    listed = [row.index for row in (*classes.best, *classes.worst)]
+    assert len(listed) == len(set(listed)) == min(2 * LISTED, classes.ranked)
+    names = {row.index: row.name for row in (*classes.best, *classes.worst)}
     assert names[0] == "Game"
     assert names[1] == "class 1"
 
 
 def test_calibration_is_of_the_twenty_best_pairs(truth, data):
-    found = analyse(data, (0, 1), WEIGHTS)["calibration"]
-    assert found["pairs"] == 20 * VIDEOS == sum(one["pairs"] for one in found["bins"])
-    assert 0 < found["error"] < 1
+    found = analyse(data, (0, 1), WEIGHTS).calibration
+    assert found.pairs == 20 * VIDEOS == sum(one.pairs for one in found.bins)
+    assert 0 < found.error < 1

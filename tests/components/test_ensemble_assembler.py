@@ -229,17 +229,17 @@ class TestAssemble:
         assert (tmp_path / "ensemble" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
         assert Vocabulary.load(f"{target}/assets/vocabulary.csv").name(0) == "Game"
 
-        assert report["videos"] == 30
-        assert [member["variant"] for member in report["members"]] == ["K2-H3", "K3-H5", "K4-H7"]
-        staying = [member["variant"] for member in report["members"] if member["inferior_to"] is None]
-        assert report["combinations_fitting"] == 2 ** len(staying) - 1 == len(report["ensembles"])
-        best = report["ensembles"][0]
-        assert best["gap"] >= max(member["gap"] for member in report["members"])
+        assert report.videos == 30
+        assert [member.variant for member in report.members] == ["K2-H3", "K3-H5", "K4-H7"]
+        staying = [member.variant for member in report.members if member.inferior_to is None]
+        assert report.combinations_fitting == 2 ** len(staying) - 1 == len(report.ensembles)
+        best = report.ensembles[0]
+        assert best.gap >= max(member.gap for member in report.members)
         card = ModelCard.load(target)
-        assert [member.variant for member in card.members] == best["members"]
-        assert [member.weight for member in card.members] == best["weights"]
-        assert sum(best["weights"]) == pytest.approx(1)
-        assert (card.gap, card.bytes) == (best["gap"], best["bytes"])
+        assert tuple(member.variant for member in card.members) == best.members
+        assert tuple(member.weight for member in card.members) == best.weights
+        assert sum(best.weights) == pytest.approx(1)
+        assert (card.gap, card.bytes) == (best.gap, best.bytes)
         for index, member in enumerate(card.members):
             source = read_stored(paths[["K2-H3", "K3-H5", "K4-H7"].index(member.variant)])
             written = read_stored(target, index)
@@ -251,7 +251,7 @@ class TestAssemble:
     def test_one_model_is_an_ensemble_of_one(self, tmp_path):
         target = str(tmp_path / "ensemble")
         report = assemble(write_models(tmp_path, ["K2-H3"]), eval_shards(tmp_path), target, 10 * MIB)
-        assert report["ensembles"][0]["weights"] == [1.0]
+        assert report.ensembles[0].weights == (1.0,)
         assert ModelCard.load(target).members[0].weight == 1.0
 
     def test_the_directory_counts_too(self, tmp_path, monkeypatch):

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from components.evaluator.blessing import directory_bytes, gap_checks, label_checks, size_checks, verdict
+from components.evaluator.blessing import directory_bytes, gap_checks, label_checks, size_checks
+from components.evaluator.report import SliceMetrics
 from components.evaluator.slices import BINS, frames_bin, labels_bin
+from components.verdict import Verdict
+from trainer.metrics.video_metrics import Metrics
 
 
 def passed(checks):
@@ -15,7 +18,7 @@ def passed(checks):
 def test_floor(gap, enough):
     checks = gap_checks(gap, None, 0.7, 0.0)
     assert passed(checks) == {"gap_floor": enough, "served_gap": True}
-    assert verdict(checks)["blessed"] is enough
+    assert Verdict.from_checks(checks).blessed is enough
 
 
 @pytest.mark.parametrize(
@@ -27,22 +30,28 @@ def test_drop_below_the_served_model(gap, enough):
 
 
 def sliced(**videos):
+    counts = [("num_labels", name.removeprefix("labels_"), count) for name, count in videos.items()]
     return [
-        {"feature": "num_labels", "bin": name.removeprefix("labels_"), "candidate": {"videos": count}}
-        for name, count in videos.items()
-    ] + [{"feature": "num_frames", "bin": "1-60", "candidate": {"videos": 9}}]
+        SliceMetrics(
+            feature=feature,
+            bin=name,
+            candidate=Metrics(gap=0.0, hit_at_one=0.0, perr=0.0, map=0.0, videos=count),
+            baseline=None,
+        )
+        for feature, name, count in [*counts, ("num_frames", "1-60", 9)]
+    ]
 
 
 def test_nothing_is_blessed_without_positive_labels():
     assert passed(label_checks(sliced(labels_0=7, labels_3=2))) == {"labels": True}
     checks = [*label_checks(sliced(labels_0=9)), *gap_checks(0.0, None, 0.0, 1.0)]
-    assert verdict(checks)["blessed"] is False
-    assert verdict(checks)["reasons"] == ["no video of the eval split has labels"]
+    assert Verdict.from_checks(checks).blessed is False
+    assert Verdict.from_checks(checks).reasons == ("no video of the eval split has labels",)
     assert passed(label_checks([])) == {"labels": False}
 
 
 def test_no_gap_is_no_blessing():
-    assert not verdict(gap_checks(None, 0.5, 0.0, 1.0))["blessed"]
+    assert not Verdict.from_checks(gap_checks(None, 0.5, 0.0, 1.0)).blessed
 
 
 @pytest.mark.parametrize(
@@ -56,11 +65,11 @@ def test_size_limit(tensors, directory, failed):
 
 def test_reasons_are_what_failed_or_else_what_passed():
     sizes = size_checks(1001, 1001, 1000)
-    bad = verdict([*gap_checks(0.8, 0.7, 0.5, 0.0), *sizes])
-    assert (bad["blessed"], bad["reasons"]) == (False, [check.text for check in sizes])
-    good = verdict(gap_checks(0.8, 0.7, 0.5, 0.0))
-    assert (good["blessed"], len(good["reasons"])) == (True, 2)
-    assert "0.800000 against 0.700000 of the served model: +0.100000" in good["reasons"][1]
+    bad = Verdict.from_checks([*gap_checks(0.8, 0.7, 0.5, 0.0), *sizes])
+    assert (bad.blessed, bad.reasons) == (False, tuple(check.text for check in sizes))
+    good = Verdict.from_checks(gap_checks(0.8, 0.7, 0.5, 0.0))
+    assert (good.blessed, len(good.reasons)) == (True, 2)
+    assert "0.800000 against 0.700000 of the served model: +0.100000" in good.reasons[1]
 
 
 def test_directory_bytes(tmp_path):

@@ -132,7 +132,8 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
 
     from components.evaluator.component import Evaluator
     from components.evaluator.executor import Executor
-    from components.evaluator.files import REASONS_FILE, RESULTS_FILE
+    from components.evaluator.files import RESULTS_FILE
+    from components.verdict import REASONS_FILE
 
     def run(
         *,

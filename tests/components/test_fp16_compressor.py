@@ -41,16 +41,16 @@ def test_compresses_and_reports(tmp_path):
         np.testing.assert_array_equal(stored[name].parts["values"], value.parts["values"])
     (member,) = ModelCard.load(target).members
     assert (member.first_step, member.last_step, member.snapshots) == (10, 30, 3)
-    assert member.gap == report["gap_stored"]
-    assert member.bytes == report["stored_bytes"] == stored_bytes(SPEC, FLOAT16)
-    assert report["float32_bytes"] == SPEC.float32_bytes
-    assert report["rate"] == 1 - report["stored_bytes"] / report["float32_bytes"]
-    assert report["videos"] == 30
+    assert member.gap == report.gap_stored
+    assert member.bytes == report.stored_bytes == stored_bytes(SPEC, FLOAT16)
+    assert report.float32_bytes == SPEC.float32_bytes
+    assert report.rate == 1 - report.stored_bytes / report.float32_bytes
+    assert report.videos == 30
     scorer = Scorer(SPEC)
     for values, key in ((weights, "gap_float32"), (written, "gap_stored")):
         scorer.load(values)
-        assert evaluate(scorer, files).gap == report[key]
-    dtypes = {tensor["name"]: tensor["encoding"] for tensor in report["tensors"]}
+        assert evaluate(scorer, files).gap == getattr(report, key)
+    dtypes = {tensor.name: tensor.encoding for tensor in report.tensors}
     assert sorted(dtypes.values()) == ["float16"] * 4 + ["float32"] * 28
 
 

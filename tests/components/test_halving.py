@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.half_time.result import HalfTimeResult, measure_half_time
+from components.half_time.report import HalfTimeReport, HalfTimeResult, HalfTimeVerdict
+from components.half_time.result import measure_half_time
 from components.half_time.rule import half_time, stopped_for
 from components.second_half import training as second_half
 from components.trainer.run_fn import CustomConfig
@@ -100,8 +101,9 @@ def first(shards, tmp_path_factory) -> str:
 
 def finish(shards, first: str, target: str, stopped: str | None = None, work_dir: str | None = None) -> None:
     config = CustomConfig(variant=str(SPEC), training=CONFIG, num_classes=CLASSES, work_dir=work_dir)
-    verdict = {"variant": str(SPEC), "step": 6, "gap": 0.5, "stopped_for": stopped}
-    second_half.train_second_half(config, shards, shards, first, {"variants": [verdict]}, target)
+    verdict = HalfTimeVerdict(variant=str(SPEC), step=6, bytes=1, gap=0.5, videos=36, stopped_for=stopped)
+    verdicts = HalfTimeReport(lead=0.0, variants=(verdict,))
+    second_half.train_second_half(config, shards, shards, first, verdicts, target)
 
 
 def steps(run: str) -> list[int]:
@@ -191,7 +193,6 @@ def test_the_executors_on_artifacts(shards, first, whole, tmp_path) -> None:
 
     from components.artifacts import Report
     from components.half_time.executor import Executor as HalfTime
-    from components.report_file import read_report
     from components.second_half.executor import Executor as SecondHalf
 
     def artifact(kind, place):
@@ -220,9 +221,9 @@ def test_the_executors_on_artifacts(shards, first, whole, tmp_path) -> None:
     for lead, expected in ((0.0, first), (1.0, whole)):
         report = artifact(Report, tmp_path / f"report-{lead}")
         HalfTime().Do(runs, {"report": [report]}, {"lead": lead})
-        told = read_report(report.uri)
-        assert told["lead"] == lead
-        assert [row["stopped_for"] for row in told["variants"]] == ["K2-H4" if lead == 0 else None, None]
+        told = HalfTimeReport.read(report.uri)
+        assert told.lead == lead
+        assert [row.stopped_for for row in told.variants] == ["K2-H4" if lead == 0 else None, None]
         run = artifact(standard_artifacts.ModelRun, tmp_path / f"run-{lead}")
         inputs = {"examples": [examples], "first_half": runs["first_half_000"], "verdicts": [report]}
         SecondHalf().Do(inputs, {"model_run": [run]}, {"config": json.dumps(config)})

@@ -1,7 +1,7 @@
 """The model card of a version, and that it goes with it."""
 
-import json
-
+from components.evaluator.report import EvaluationResults
+from components.example_gen.report import ExampleGenReport
 from components.pusher.model_card import model_card
 from components.pusher.push import push
 from serving.export.card import MemberCard, ModelCard
@@ -26,7 +26,9 @@ EVALUATION = {
 }
 DATA = {
     "splits": {"train": {"files": 3, "videos": 1000, "frames": 230_000, "labels": 3000}},
+    "rejected": {},
     "rejected_videos": 7,
+    "share": 0.007,
 }
 
 
@@ -35,9 +37,13 @@ def card(members=MEMBERS):
     return ModelCard(num_classes=3862, bytes=size, gap=0.81, members=members)
 
 
-def written(**changes):
+def written(evaluation=None, data=None, **changes):
     return model_card(
-        changes.pop("card", card()), model_name="yt8m", data_licence="CC BY 4.0", **changes
+        changes.pop("card", card()),
+        model_name="yt8m",
+        data_licence="CC BY 4.0",
+        evaluation=evaluation and EvaluationResults.model_validate(evaluation),
+        data=data and ExampleGenReport.model_validate(data),
     ).splitlines()
 
 
@@ -102,5 +108,5 @@ def test_it_goes_with_the_version_and_is_in_its_manifest(tmp_path):
     pushed = tmp_path / "served" / "1"
     assert (pushed / "assets.extra" / "MODEL_CARD.md").read_text(encoding="utf-8") == text
     check_manifest(str(pushed))
-    assert json.loads(json.dumps(result))["model_card"] == text
+    assert result.model_card == text
     assert not (tmp_path / "model" / "assets.extra" / "MODEL_CARD.md").exists()

@@ -1,5 +1,8 @@
 """The averager's, compressor's and assembler's executors on TFX artifacts, one after the other."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -20,7 +23,6 @@ def test_from_snapshots_to_an_ensemble(tmp_path, tfx_types):
     from components.checkpoint_averager.executor import Executor as Averager
     from components.ensemble_assembler.executor import Executor as Assembler
     from components.fp16_compressor.executor import Executor as Compressor
-    from components.report_file import read_report
     from serving.export.card import ModelCard
     from tests.components.tiny_models import eval_shards, weights_of
     from trainer.checkpoints.snapshots import write_snapshot
@@ -60,7 +62,7 @@ def test_from_snapshots_to_an_ensemble(tmp_path, tfx_types):
     Assembler().Do({**models, "examples": [examples]}, ensemble, {"limit_bytes": 2**20})
 
     card = ModelCard.load(f"{ensemble['model'][0].uri}/Format-Serving")
-    found = [read_report(report.uri) for report in reports]
+    found = [json.loads(Path(report.uri, "report.json").read_text()) for report in reports]
     assert [report.get("variant") for report in found] == ["K2-H3", "K2-H3", "K3-H5", "K3-H5", None]
     assert {"best", "best_single", "best_average", "candidates"} <= found[0].keys()
     assert {"gap_float32", "gap_stored", "rate"} <= found[1].keys()

@@ -46,8 +46,8 @@ def test_no_video_is_the_users_error(tmp_path):
 
 def test_a_model_that_is_served_as_it_is_gets_blessed(model, files):
     verdict = validate_server(model, choose_probes(files))
-    assert verdict["blessed"], verdict
-    assert [check["name"] for check in verdict["checks"]] == [
+    assert verdict.blessed, verdict
+    assert [check.name for check in verdict.checks] == [
         "load",
         "one",
         "shortest",
@@ -55,7 +55,7 @@ def test_a_model_that_is_served_as_it_is_gets_blessed(model, files):
         "batch",
         "bad_record",
     ]
-    assert verdict["reasons"] == [check["text"] for check in verdict["checks"]]
+    assert verdict.reasons == tuple(check.text for check in verdict.checks)
 
 
 class ShiftedModel(TinyModel):
@@ -82,17 +82,15 @@ def save(model, directory):
 
 def test_other_answers_than_the_models_own_are_not_blessed(tmp_path, files):
     verdict = validate_server(save(ShiftedModel(1.0), tmp_path / "m"), choose_probes(files))
-    assert not verdict["blessed"]
-    failed = [check["name"] for check in verdict["checks"] if not check["passed"]]
+    assert not verdict.blessed
+    failed = [check.name for check in verdict.checks if not check.passed]
     assert failed == ["one", "shortest", "longest", "batch", "bad_record"]
-    assert (
-        "'batch' (16 videos, up to 6 frames) is answered with scores that differ by" in verdict["reasons"][3]
-    )
+    assert "'batch' (16 videos, up to 6 frames) is answered with scores that differ by" in verdict.reasons[3]
 
 
 def test_a_model_that_scores_anything_is_not_blessed(tmp_path, files):
     verdict = validate_server(save(CarelessModel(1.0), tmp_path / "m"), choose_probes(files))
-    assert verdict["reasons"] == ["a record without frames is scored"]
+    assert verdict.reasons == ("a record without frames is scored",)
 
 
 def test_a_model_that_the_server_does_not_load_is_not_blessed(model, files, monkeypatch):
@@ -101,8 +99,8 @@ def test_a_model_that_the_server_does_not_load_is_not_blessed(model, files, monk
 
     monkeypatch.setattr(tf.compat.v1.saved_model, "load", fail)
     verdict = validate_server(model, choose_probes(files))
-    assert not verdict["blessed"]
-    (reason,) = verdict["reasons"]
+    assert not verdict.blessed
+    (reason,) = verdict.reasons
     assert "the model server does not load it" in reason
     assert "cannot be read" in reason
 
@@ -115,7 +113,7 @@ def test_a_server_that_fails_is_not_blessed(model, files, monkeypatch):
 
     monkeypatch.setattr(PredictClient, "predict", fail)
     verdict = validate_server(model, choose_probes(files))
-    (reason,) = verdict["reasons"]
+    (reason,) = verdict.reasons
     assert "'batch' (16 videos, up to 6 frames) fails" in reason
     assert "INVALID_ARGUMENT" in reason
 

@@ -21,7 +21,7 @@ def model(tmp_path):
 )
 def test_every_judge_has_to_bless(tmp_path, model, blessings, reason):
     base = str(tmp_path / "served")
-    assert push(model, base, blessings, "card") == {
+    assert push(model, base, blessings, "card").document() == {
         "pushed": False,
         "version": None,
         "destination": None,
@@ -33,7 +33,7 @@ def test_every_judge_has_to_bless(tmp_path, model, blessings, reason):
 
 def test_a_blessed_model_is_pushed_once(tmp_path, model):
     base = str(tmp_path / "served")
-    first, second = (push(model, base, {"A": True, "B": True}, "card") for _ in range(2))
+    first, second = (push(model, base, {"A": True, "B": True}, "card").document() for _ in range(2))
     assert first == {
         "pushed": True,
         "version": 1,
@@ -47,7 +47,7 @@ def test_a_blessed_model_is_pushed_once(tmp_path, model):
 
 def test_a_bucket_is_pushed_to_like_a_directory(gcs, model):
     result = push(model, "gs://bucket/yt8m", {"A": True}, "card")
-    assert (result["version"], result["destination"]) == (1, "gs://bucket/yt8m/1")
+    assert (result.version, result.destination) == (1, "gs://bucket/yt8m/1")
     assert list_versions("gs://bucket/yt8m") == [1]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.verdict import Check, Verdict
 from serving.export.card import ModelCard
 from serving.store import model_store
 from tests.records import write_shards
@@ -73,13 +74,17 @@ def test_the_validator_takes_no_broken_model(artifacts, candidate, examples, tmp
 
     from components.model_server_validator import executor
 
-    refused = {"blessed": False, "reasons": ["it is broken"], "checks": []}
-    monkeypatch.setattr(executor, "validate_server", lambda *_: refused)
+    broken = Verdict.from_checks([Check(name="load", passed=False, text="it is broken")])
+    monkeypatch.setattr(executor, "validate_server", lambda *_: broken)
     given = make(artifacts.InfraBlessing, tmp_path / "blessing")
     executor.Executor().Do({"model": [candidate], "examples": [examples]}, {"blessing": [given]}, {})
     assert not is_infra_validated(given)
     assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
-    assert json.loads((tmp_path / "blessing" / "blessing_reasons.json").read_text()) == refused
+    assert json.loads((tmp_path / "blessing" / "blessing_reasons.json").read_text()) == {
+        "blessed": False,
+        "reasons": ["it is broken"],
+        "checks": [{"name": "load", "passed": False, "text": "it is broken"}],
+    }
 
 
 @pytest.mark.parametrize(("evaluated", "served"), [(1, 1), (0, 1), (1, 0)])
@@ -99,7 +104,9 @@ def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, eva
     measured = {"gap": 0.5, "hit_at_one": 0.5, "perr": 0.5, "map": 0.5, "videos": 6}
     results = {"candidate": measured, "baseline": None, "slices": []}
     (tmp_path / "evaluation" / "results.json").write_text(json.dumps(results))
-    (tmp_path / "data" / "report.json").write_text(json.dumps({"splits": {}, "rejected_videos": 3}))
+    (tmp_path / "data" / "report.json").write_text(
+        json.dumps({"splits": {}, "rejected": {}, "rejected_videos": 3, "share": 0.0})
+    )
     Executor().Do(inputs, {"pushed_model": [pushed]}, _PUSH | {"push_destination": base})
     result = json.loads((tmp_path / "pushed" / "pushed.json").read_text())
     good = bool(evaluated and served)

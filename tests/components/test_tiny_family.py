@@ -58,11 +58,11 @@ def test_the_whole_way(tmp_path):
 
     averaged, small, target = (str(tmp_path / name) for name in ("averaged", "small", "ensemble"))
     report = average_checkpoints(snapshots, files, averaged, AveragingConfig())
-    assert report["variant"] == "Stages-W6"
+    assert report.variant == "Stages-W6"
     report = compress_model(averaged, files, small, tolerance=0.05, codec=CODEC)
-    assert report["encoding"] == "Columns-L127"
-    assert report["stored_bytes"] == stored_bytes(SPEC, CODEC) < report["float32_bytes"] == SPEC.float32_bytes
-    encodings = {tensor["name"]: tensor["encoding"] for tensor in report["tensors"]}
+    assert report.encoding == "Columns-L127"
+    assert report.stored_bytes == stored_bytes(SPEC, CODEC) < report.float32_bytes == SPEC.float32_bytes
+    encodings = {tensor.name: tensor.encoding for tensor in report.tensors}
     assert encodings["stage/weights"] == encodings["frame/weights"] == "Columns-L127"
     assert encodings["stage/scale"] == "float32"
 
@@ -71,7 +71,7 @@ def test_the_whole_way(tmp_path):
     average_checkpoints(str(tmp_path / "other"), files, str(tmp_path / "other-model"), AveragingConfig())
     compress_model(str(tmp_path / "other-model"), files, str(tmp_path / "other-small"), tolerance=1.0)
     report = assemble([small, str(tmp_path / "other-small")], files, target, 10 * MIB)
-    assert {member["variant"] for member in report["members"]} == {"Stages-W6", "K2-H3"}
+    assert {member.variant for member in report.members} == {"Stages-W6", "K2-H3"}
 
     card, model = ModelCard.load(target), tf.saved_model.load(target)
     frames = np.random.default_rng(0).integers(0, 256, (3, 4, 1152), np.uint8)
@@ -86,7 +86,7 @@ def test_the_whole_way(tmp_path):
 
     # A model server of this project loads it and answers over gRPC.
     verdict = validate_server(small, choose_probes(files))
-    assert verdict["blessed"], verdict["reasons"]
+    assert verdict.blessed, verdict.reasons
 
 
 def test_a_recipe_takes_any_architecture_and_any_number_of_classes(tmp_path):

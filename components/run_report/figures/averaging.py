@@ -14,7 +14,10 @@ _COLUMNS, _PANEL = 3, 190
 
 
 def averaging(report: Report) -> str | None:
-    """A panel a variant: single snapshots as points, averages as bars over their range; the best one is named."""
+    """Draws a panel for each variant: single snapshots as points, averages as bars over their range of steps.
+
+    The GAP of the best one is written beside it.
+    """
     found = {name: _measured(report["averaging"].get(name)) for name in variant_names(report)}
     found = {name: one for name, one in found.items() if one}
     if not found:

@@ -1,4 +1,4 @@
-"""How often the ensemble is right when it says so and so much."""
+"""The calibration of the ensemble: how often it is right at each confidence."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Report = dict[str, Any]
 
 
 def calibration(report: Report) -> str | None:
-    """The share of hits over the confidence, against the diagonal of a model that knows itself; below, how many."""
+    """Draws the share of hits over the confidence beside the diagonal of a perfect model, and below it the pairs."""
     found = ((report["ensemble"] or {}).get("analysis") or {}).get("calibration")
     if not found or not found["pairs"]:
         return None

@@ -47,7 +47,7 @@ _SETTINGS = {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of so many CSS pixels, one point of matplotlib being one of them."""
+    """Makes a figure of a width and height in CSS pixels; one point of matplotlib is one pixel."""
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasSVG(figure)
@@ -56,7 +56,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def new_axes(figure: Figure, *position: int, **keywords: object) -> Axes:
-    """Axes in the page's style; arguments as of `Figure.add_subplot`."""
+    """Adds axes in the page's style; the arguments are those of `Figure.add_subplot`."""
     with mpl.rc_context(_SETTINGS):
         axes = figure.add_subplot(*position, **keywords)
     axes.patch.set_visible(False)
@@ -65,7 +65,7 @@ def new_axes(figure: Figure, *position: int, **keywords: object) -> Axes:
 
 
 def margins(figure: Figure, *, left: float, right: float, top: float, bottom: float, **spaces: float) -> None:
-    """Room around the axes in CSS pixels; `wspace` and `hspace` between them as matplotlib takes them."""
+    """Sets the room around the axes in CSS pixels; `wspace` and `hspace` between them are as matplotlib takes them."""
     width, height = figure.get_size_inches() * 72
     figure.subplots_adjust(
         left=left / width, right=1 - right / width, top=1 - top / height, bottom=bottom / height, **spaces
@@ -76,8 +76,8 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     """The picture as an `svg` element to be put into a page.
 
     Args:
-        figure: Of `new_figure`.
-        name: Of letters, digits and hyphens; other pictures of the page have others.
+        figure: A figure that `new_figure` made.
+        name: Name of the picture, of letters, digits and hyphens; no other picture of the page has the same.
         title: What it shows, for those who do not see it.
         description: What there is to see in it.
     """
@@ -90,7 +90,7 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
 
 
 def tidied(svg: str, name: str, title: str, description: str) -> str:
-    """An SVG document as an element of a page: ids of its own, the page's colours and font, and words."""
+    """Turns an SVG document into an element of a page: its own ids, the page's colours and font, and a title."""
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", _XLINK)
     root = ET.fromstring(svg)
@@ -114,7 +114,7 @@ def tidied(svg: str, name: str, title: str, description: str) -> str:
 
 
 def _rename_ids(root: ET.Element, name: str) -> None:
-    """Ids that something refers to get the picture's name in front, all others go."""
+    """Puts the picture's name before the ids that something refers to, and removes all other ids."""
     text = ET.tostring(root, encoding="unicode")
     used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
     for element in root.iter():

@@ -26,9 +26,9 @@ class SeriesStyle:
     """How one variant, or run, looks in every picture.
 
     Attributes:
-        colour: One of SERIES.
-        marker: Of points, as matplotlib names it.
-        dashes: Of lines, likewise.
+        colour: Colour of points and lines, one of SERIES.
+        marker: Shape of points, as matplotlib names it.
+        dashes: Dashes of lines, as matplotlib names them.
     """
 
     colour: str
@@ -37,7 +37,7 @@ class SeriesStyle:
 
 
 def series_styles(names: list[str]) -> dict[str, SeriesStyle]:
-    """A style each; the ninth has the first one's colour with another marker and dash, and so on."""
+    """Gives each name a style. The ninth has the colour of the first with another marker and dash, and so on."""
     styles = {}
     for index, name in enumerate(names):
         turn, colour = divmod(index, len(SERIES))

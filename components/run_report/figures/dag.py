@@ -1,4 +1,4 @@
-"""The graph of a run: what waited for what, what became of it, and how long it took."""
+"""The graph of a run: which step waited for which, what became of each, and how long it took."""
 
 import re
 from typing import Any, NamedTuple
@@ -9,12 +9,13 @@ from components.run_report.units import duration, is_number
 Facts = dict[str, Any]
 
 _WIDTH, _ACROSS, _DOWN, _EDGE, _HEAD = 100, 14, 8, 6, 22
-"""Of a node, between columns and rows, around all, and of a column's heading, in CSS pixels."""
+"""In CSS pixels: the width of a node, the room between columns, between rows and around all, and the height of a
+column's heading."""
 _HEIGHT, _VARIANT_HEIGHT = 48, 34
 
 
 def dag(run: Facts | None) -> str | None:
-    """Nodes in columns by how many stand before them, each coloured by its state, with lines to those that wait.
+    """Draws the nodes in columns by how many stand before them, coloured by state, with lines to those that wait.
 
     The lines are plain SVG; no library of ours lays out graphs.
     """

@@ -12,7 +12,7 @@ Report = dict[str, Any]
 SHOWN = 20
 _ROW, _GAP_COLUMN = 26, 70
 _FAR = 3
-"""A limit so many times as long as the longest bar is told in words."""
+"""A limit that is more than this many times as long as the longest bar is written in words."""
 
 
 def ensembles(report: Report) -> str | None:
@@ -82,5 +82,5 @@ def _is_drawable(one: Report, sizes: dict[str, float | None]) -> bool:
 
 
 def _fitting(width: float, texts: tuple[str, ...]) -> str:
-    """The longest of the texts that fits into so many pixels; none where none does."""
+    """The longest of the texts that fits into a width in pixels; empty where none does."""
     return next((text for text in texts if len(text) * SMALL * 0.6 <= width), "")

@@ -1,4 +1,4 @@
-"""Labels that stand where what they name is, and not on each other."""
+"""Labels beside the points and lines that they name, placed so that they do not cover each other."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,13 @@ _CHARACTER = 0.58
 
 
 def spread(wanted: Sequence[float], least_gap: float, low: float, high: float) -> list[float]:
-    """Positions near the wanted ones, in their order, at least a gap apart, within low..high if all fit in there.
+    """Moves positions apart: they stay in their order, near the wanted ones, and are at least a gap apart.
+
+    Args:
+        wanted: Where the labels would stand best.
+        least_gap: Least distance between two; where all do not fit with it, it becomes smaller.
+        low: Least position.
+        high: Largest position.
 
     >>> spread([5, 5, 9], 2, 0, 10)
     [4.0, 6.0, 9.0]
@@ -48,13 +54,13 @@ def label_line_ends(
     colours: Mapping[str, str],
     notes: Mapping[Any, str] | None = None,
 ) -> None:
-    """Names at the right of the axes, each at the height of its line's end, with a thread to it where it had to move.
+    """Writes the names of lines at the right of the axes, at the height of the lines' ends, with a thread to each.
 
     Args:
-        axes: With all that it shows, and its place in the figure.
-        ends: Name: the line's last point, in the axes' data.
-        colours: Name: colour of the thread.
-        notes: Name: what is written in its place.
+        axes: The axes, with all that they show and with their place in the figure.
+        ends: The last point of each line in the axes' data, by the line's name.
+        colours: The colour of each thread, by the line's name.
+        notes: Texts that are written in place of the names, by the line's name.
     """
     box, pixels = _in_pixels(axes, ends)
     places = spread([y for _, y in pixels.values()], SMALL + 2, box.y0, box.y1)
@@ -79,12 +85,12 @@ def label_line_ends(
 def label_points(
     axes: Axes, points: Mapping[Any, tuple[float, float]], notes: Mapping[Any, str] | None = None
 ) -> None:
-    """Names beside points, each on the first side where it covers no other name and no point.
+    """Writes names beside points, each on the first side where it covers no other name and no point.
 
     Args:
-        axes: With all that it shows, and its place in the figure.
-        points: Name: the point, in the axes' data.
-        notes: Name: what is written in its place.
+        axes: The axes, with all that they show and with their place in the figure.
+        points: The points in the axes' data, by name.
+        notes: Texts that are written in place of the names, by name.
     """
     box, pixels = _in_pixels(axes, points)
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in pixels.values()]

@@ -1,4 +1,4 @@
-"""Lengths of the videos of each split."""
+"""The lengths of the videos of each split."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _COLOURS = {"train": MUTED, "eval": ACCENT, "holdout": INK}
 
 
 def lengths(report: Report) -> str | None:
-    """Histograms of the number of frames, one split over the other, as shares of its videos."""
+    """Draws a histogram of the number of frames for each split, as shares of its videos."""
     found = {split: one for split, one in (report["statistics"] or {}).items() if _is_drawable(one)}
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Size against GAP, of several runs."""
+"""Size against GAP of several runs."""
 
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, series_styles
@@ -10,12 +10,15 @@ _MANY = 40
 
 
 def run_scatter(points: dict[str, list[tuple[str, float, float]]], name: str, title: str) -> str | None:
-    """A colour and a shape a run, which are told above.
+    """Draws points of size and GAP with a colour and a shape for each run, and a key above.
 
     Args:
-        points: Run: (name or "", MiB, GAP).
-        name: Of the picture.
-        title: Likewise.
+        points: For each run its points: name (or an empty text for none), size in MiB, and GAP.
+        name: Name of the picture, for its ids on the page.
+        title: Title of the picture.
+
+    Returns:
+        The picture as SVG; None where there is no point.
     """
     finite = {run: [one for one in found if is_number(*one[1:])] for run, found in points.items()}
     shown = {run: found for run, found in finite.items() if found}

@@ -1,4 +1,4 @@
-"""Size against GAP of the members: the paper's argument in one picture."""
+"""Size against GAP of the members, which is the paper's argument in one picture."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Report = dict[str, Any]
 
 
 def size_gap(report: Report) -> str | None:
-    """Points for members, inferior ones hollow, and the Pareto front: for its size nothing better was trained."""
+    """Draws the members as points, hollow where they are inferior, and the Pareto front: the best GAP for each size."""
     members = [row for row in report["members"] if is_number(row["stored_mib"], row["gap"])]
     if not members:
         return None
@@ -61,7 +61,7 @@ def size_gap(report: Report) -> str | None:
 
 
 def pareto_front(members: list[Report]) -> list[Report]:
-    """The members than which no smaller one, and none as small, has at least their GAP; by size."""
+    """Picks the members that are better than every smaller one, and orders them by size."""
     front: list[Report] = []
     for row in sorted(members, key=lambda row: (row["stored_mib"], -row["gap"])):
         if not front or row["gap"] > front[-1]["gap"]:

@@ -12,17 +12,20 @@ Row = dict[str, Any]
 
 _LINE = 26
 _GAP_COLUMN, _VIDEOS_COLUMN = 56, 110
-"""Right edges of the numbers, in pixels from the axes."""
+"""Distances of the right edges of two columns of numbers from the axes, in pixels."""
 
 
 def slices(rows: list[Row], overall: Row, feature: str, title: str) -> str | None:
-    """A line a slice: a dot for each model, between them how far they are apart.
+    """Draws a row for each slice, with a dot for the GAP of each model and a bar between them.
 
     Args:
-        rows: [{bin, candidate, baseline}] of the slices of one feature.
-        overall: {candidate, baseline} of all videos.
-        feature: That they are slices of, for the picture's id.
-        title: What the slices are.
+        rows: The slices of one feature, [{bin, candidate, baseline}].
+        overall: The metrics on all videos, {candidate, baseline}.
+        feature: Name of the feature, such as num_labels, for the picture's id.
+        title: What the slices are, for the picture's title.
+
+    Returns:
+        The picture as SVG; None where no slice has a GAP.
     """
     rows = [row for row in rows if row["candidate"] and is_number(row["candidate"]["gap"])]
     rows = [row if _has_gap(row.get("baseline")) else {**row, "baseline": None} for row in rows]
@@ -69,7 +72,7 @@ def _has_gap(metrics: Row | None) -> bool:
 
 
 def _beside(axes: Axes, place: float, distance: float, text: str, colour: str) -> None:
-    """A text at the right of the axes, in the row of a slice, that ends so far from them."""
+    """Writes a text at the right of the axes, in the row of a slice, that ends at a distance from them."""
     axes.annotate(
         text, (1, place), xycoords=("axes fraction", "data"), xytext=(distance, 0), textcoords="offset points",
         ha="right", va="center_baseline", fontsize=SMALL, color=colour, annotation_clip=False,

@@ -12,7 +12,7 @@ from components.run_report.units import is_number
 Report = dict[str, Any]
 
 _FEW = 6
-"""More lines are thinner."""
+"""With more lines than these all lines are thinner."""
 
 CURVES = {
     "loss": ("Loss", "cross-entropy of a batch", ".3f"),
@@ -20,11 +20,11 @@ CURVES = {
     "learning_rate": ("Learning rate", "learning rate", ".1e"),
     "examples_per_second": ("Training speed", "videos a second", ".0f"),
 }
-"""Tag: the picture's title, the unit of its axis, and the format of its values."""
+"""For each tag the picture's title, the unit of its axis, and the format of its values."""
 
 
 def training_curve(report: Report, tag: str) -> str | None:
-    """One line a variant, with its name at its end."""
+    """Draws the curve of each variant, with its name at the end of the line."""
     found = {variant: _finite(one[tag]) for variant, one in report["training"].items() if one.get(tag)}
     curves = {variant: curve for variant, curve in found.items() if curve["steps"]}
     if not curves:
@@ -74,7 +74,7 @@ def training_curve(report: Report, tag: str) -> str | None:
 
 
 def _finite(curve: Report) -> Report:
-    """The points whose value is a number; the loss of a training that diverged is none."""
+    """Keeps the points whose value is a number; the loss of a training that diverged is not."""
     pairs = zip(curve["steps"], curve["values"], strict=True)
     points = [(step, value) for step, value in pairs if is_number(value)]
     return {"steps": [step for step, _ in points], "values": [value for _, value in points]}
