@@ -18,7 +18,7 @@ from trainer.training_step import TrainingStep
 from trainer.weights import initial_weights
 
 CLASSES = 7
-NAMES = ["K2-H4", "K3-H5-M2", "Stages-W6"]
+NAMES = ["K2-H4", "K3-H5-M2", "Stages-W6", "MLP-H9", "MoE-M2-H9", "Chain-S3-H9-N4"]
 
 
 def weights_of(spec: ModelSpec) -> dict[str, np.ndarray]:

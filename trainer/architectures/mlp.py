@@ -1,0 +1,70 @@
+"""A multilayer perceptron on the mean frame, written MLP-Hy: the smallest family, for one-frame records and cheap members.
+
+Legend: B videos, T frames, D = 1152 features of a frame, H hidden size, V classes.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from trainer.architectures.architecture import Architecture
+from trainer.sized_name import size
+from trainer.tensor_spec import TensorSpec, hidden_layer_specs, logistic_specs
+from trainer.yt8m import FRAME_SIZE
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from trainer.frames import Frames
+    from trainer.layers import Weights
+    from trainer.training_pass import TrainingPass
+
+
+@dataclass(frozen=True)
+class Mlp(Architecture):
+    """p = sigmoid(dropout(relu(batch_norm(mean @ W1))) @ W2 + b2), with mean [B, D] over a video's real frames.
+
+    W1 is [D, H], W2 [H, V]. MLP-H2048 has 10.3 million parameters, 20 MiB in float16.
+
+    >>> Mlp.parse("MLP-H2048").hidden_size
+    2048
+
+    Attributes:
+        hidden_size: H.
+
+    Reference: the video-level models of the data set's paper, Abu-El-Haija et al. 2016,
+    https://arxiv.org/abs/1609.08675, with a hidden layer.
+    """
+
+    PREFIX: ClassVar[str] = "MLP"
+    EXAMPLE: ClassVar[str] = "MLP-H2048"
+
+    hidden_size: int = size("H")
+
+    def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
+        """The seven tensors, in the order of the network."""
+        return (
+            *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size),
+            *logistic_specs("classes", self.hidden_size, num_classes),
+        )
+
+    def forward(
+        self,
+        frames: "Frames",
+        counts: "tf.Tensor | None",
+        weights: "Weights",
+        *,
+        training: "TrainingPass | None" = None,
+        dtype: "tf.DType | None" = None,
+    ) -> "tf.Tensor":
+        """See `Architecture`."""
+        import tensorflow as tf
+
+        from trainer.layers.dense import dense, hidden_layer
+
+        dtype = dtype or tf.float32
+        hidden = hidden_layer(frames.mean(counts), weights, "hidden", training, dtype)  # [B, H]
+        return tf.sigmoid(dense(hidden, weights, "classes", dtype))
+
+    def activations(self, frames: int, num_classes: int) -> int:
+        """See `Architecture`."""
+        return 2 * FRAME_SIZE * frames + 6 * self.hidden_size + 6 * num_classes
