@@ -40,7 +40,11 @@ class Recipe(Section):
         description="Of the pipeline: lower-case letters, digits and hyphens.",
     )
     data: DataSection
-    variants: tuple[VariantName, ...] = Field(min_length=1, description="One model is trained of each.")
+    variants: tuple[VariantName, ...] = Field(
+        min_length=1,
+        description="Names of architectures; one model is trained of each. K24-H1440 has 24 clusters, "
+        "1440 hidden units and the paper's 5 mixtures; with two, K24-H1440-M2.",
+    )
     training: TrainingConfig = TrainingConfig()
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
         default_factory=dict, description="Keys of `training` that differ for a variant."

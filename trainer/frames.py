@@ -25,10 +25,18 @@ class Frames(NamedTuple):
     """[B, T, 128]."""
     scale: tf.Tensor
     """float32 [B, T]: what makes the L2 norm of a frame, rgb and audio together, 1."""
+    unit: tf.Tensor | float = 4.0 / 255.0
+    """float32 [B, T], or one number: what makes a frame the dequantised one, from -2 to 2, as YouTube-8M means it."""
 
     def values(self) -> tf.Tensor:
         """float32 [B, T, 1152]: the frames, each of L2 norm 1 (padding is not zero: it has to be counted out)."""
         return tf.concat([self.rgb.decoded(), self.audio.decoded()], axis=2) * self.scale[:, :, tf.newaxis]
+
+    def parts(self, normalised: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, T, 1024] and [B, T, 128]: rgb and audio of `values`, or of the dequantised frames."""
+        factor = self.scale if normalised else tf.broadcast_to(self.unit, tf.shape(self.scale))
+        rgb, audio = (part.decoded() * factor[:, :, tf.newaxis] for part in (self.rgb, self.audio))
+        return rgb, audio
 
     def mean(self, counts: tf.Tensor | None = None) -> tf.Tensor:
         """float32 [B, 1152]: the mean of a video's frames, each of L2 norm 1.

@@ -73,15 +73,21 @@ class SizedName:
 
     @classmethod
     def nearest(cls, name: str) -> str:
-        """The right name of this kind that is most like a wrong one: what it lacks is the example's."""
+        """The right name of this kind that is most like a wrong one: what it lacks is the example's.
+
+        Where its sizes do not fit each other, all are the example's.
+        """
         example = cls.parse(cls.EXAMPLE)
         values = {letters.lower(): int(number) for letters, number in re.findall(r"([A-Za-z]+)(\d+)", name)}
         found = {
             one.name: values[one.metadata["letters"].lower()]
             for one in cls._sizes()
-            if values.get(one.metadata["letters"].lower(), 0) >= one.metadata["minimum"]
+            if values.get(one.metadata["letters"].lower(), -1) >= one.metadata["minimum"]
         }
-        return dataclasses.replace(example, **found).name
+        try:
+            return dataclasses.replace(example, **found).name
+        except UserError:  # sizes that do not fit each other
+            return example.name
 
     @classmethod
     def _sizes(cls) -> list[dataclasses.Field]:

@@ -45,7 +45,7 @@ def batch_norm_specs(scope: str, width: int) -> tuple[TensorSpec, ...]:
 def dense_specs(
     scope: str, fan_in: int, fan_out: int, stddev: float, *, biases: bool = True, l2: bool = False
 ) -> tuple[TensorSpec, ...]:
-    """The kernel [fan_in, fan_out] of a dense layer, which a compressor may store small, and its biases if it has any."""
+    """The kernel [fan_in, fan_out] of a dense layer, which may be stored small, and its biases if it has any."""
     kernel = TensorSpec(
         name=f"{scope}/weights", shape=(fan_in, fan_out), compressible=True, stddev=stddev, l2=l2
     )

@@ -168,8 +168,8 @@ def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
     script = textwrap.dedent(f"""
         import sys
         from trainer.config import TrainingConfig
+        from trainer.model_spec import ModelSpec
         from trainer.train import train
-        from trainer.training_pass import TrainingPass
         config = TrainingConfig.model_validate_json({config.model_dump_json()!r})
         files = {shards!r}
         train(ModelSpec.parse("K2-H6", {CLASSES}), config, files, files, sys.argv[1])
@@ -205,8 +205,8 @@ def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         from trainer.config import TrainingConfig
+        from trainer.model_spec import ModelSpec
         from trainer.train import train
-        from trainer.training_pass import TrainingPass
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         assert strategy.num_replicas_in_sync == 2
         config = TrainingConfig.model_validate_json({config.model_dump_json()!r})

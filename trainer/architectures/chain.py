@@ -37,8 +37,8 @@ class Chain(Architecture):
         hidden_size: H.
         narrow_size: N; 256 does not show in the name.
 
-    Reference: Wang et al. 2017, "Truly multi-modal YouTube-8M video classification with video, audio, and text"
-    (multi-stage chaining), https://arxiv.org/abs/1706.05461.
+    Reference: Wang et al. 2017, "The Monkeytyping solution to the YouTube-8M video understanding challenge" (chaining),
+    https://arxiv.org/abs/1706.05150.
     """
 
     PREFIX: ClassVar[str] = "Chain"

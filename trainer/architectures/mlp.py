@@ -1,4 +1,4 @@
-"""A multilayer perceptron on the mean frame, written MLP-Hy: the smallest family, for one-frame records and cheap members.
+"""A multilayer perceptron on the mean frame, written MLP-Hy: for one-frame records, and as a cheap member.
 
 Legend: B videos, T frames, D = 1152 features of a frame, H hidden size, V classes.
 """

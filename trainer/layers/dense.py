@@ -45,5 +45,7 @@ def hidden_layer(
         float32 [B, Q].
     """
     moments = None if training is None else training.moments
-    hidden = tf.nn.relu(batch_norm(matmul(x, weights[f"{scope}/weights"], dtype), weights, f"{scope}/bn", moments))
+    hidden = tf.nn.relu(
+        batch_norm(matmul(x, weights[f"{scope}/weights"], dtype), weights, f"{scope}/bn", moments)
+    )
     return hidden if training is None else training.dropout(hidden)
