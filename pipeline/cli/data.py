@@ -37,6 +37,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same arguments write the same bytes.")] = 0,
     min_frames: Annotated[int, typer.Option(help="Frames of the shortest video.")] = 4,
     max_frames: Annotated[int, typer.Option(help="Frames of the longest video, at most 300.")] = 16,
+    order: Annotated[
+        bool,
+        typer.Option("--order", help="Classes 0 to 23 that only the order of a video's frames tells apart."),
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Write learnable, synthetic shards in the exact format of YouTube-8M's frame level.
@@ -51,6 +55,7 @@ def sample(
         seed=seed,
         min_frames=min_frames,
         max_frames=max_frames,
+        order=order,
     )
     if as_json:
         videos = {"train_videos": train_videos, "validate_videos": validate_videos}
