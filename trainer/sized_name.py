@@ -90,6 +90,29 @@ class SizedName:
             return example.name
 
     @classmethod
+    def grammar(cls) -> str:
+        """How names of this kind are made, each size as its field, those that may be left out in brackets.
+
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Block(SizedName):
+        ...     PREFIX: ClassVar[str] = "Block"
+        ...     width: int = size("W")
+        ...     layers: int = size("L", default=2)
+        >>> Block.grammar()
+        'Block-W<width>[-L<layers>]'
+        """
+        grammar = "".join(cls._heading())
+        for one in cls._sizes():
+            part = f"{'-' if grammar else ''}{one.metadata['letters']}<{one.name}>"
+            grammar += part if one.default is dataclasses.MISSING else f"[{part}]"
+        return grammar
+
+    @classmethod
+    def defaults(cls) -> dict[str, int]:
+        """What a size that is left out of the name means, by its field."""
+        return {one.name: one.default for one in cls._sizes() if one.default is not dataclasses.MISSING}
+
+    @classmethod
     def _sizes(cls) -> list[dataclasses.Field]:
         return [one for one in dataclasses.fields(cls) if "letters" in one.metadata]
 

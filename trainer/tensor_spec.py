@@ -63,10 +63,20 @@ def logistic_specs(scope: str, width: int, num_classes: int) -> tuple[TensorSpec
     return dense_specs(scope, width, num_classes, glorot(width, num_classes), l2=True)
 
 
-def gated_experts_specs(width: int, num_classes: int, num_mixtures: int) -> tuple[TensorSpec, ...]:
-    """The 13 tensors of `trainer.layers.gated_experts` on an input of `width` numbers a video."""
+def gated_experts_specs(
+    width: int, num_classes: int, num_mixtures: int, *, compressible_gate: bool = True
+) -> tuple[TensorSpec, ...]:
+    """The 13 tensors of `trainer.layers.gated_experts` on an input of `width` numbers a video.
+
+    The paper stores the gate of the hidden units, `gating/weights`, in float32.
+    """
     return (
-        TensorSpec(name="gating/weights", shape=(width, width), stddev=1 / math.sqrt(width)),
+        TensorSpec(
+            name="gating/weights",
+            shape=(width, width),
+            compressible=compressible_gate,
+            stddev=1 / math.sqrt(width),
+        ),
         *batch_norm_specs("gating/bn", width),
         *mixture_of_experts_specs(width, num_classes, num_mixtures),
         TensorSpec(

@@ -1,4 +1,4 @@
-"""``yt8m import-checkpoint``: from the paper's own TensorFlow 1 code to a SavedModel of ours."""
+"""``yt8m import-checkpoint``: from the TensorFlow 1 code of a paper to a SavedModel of ours."""
 
 import json
 import os
@@ -19,17 +19,31 @@ def import_checkpoint(
     member: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Of an ensemble's checkpoint: the i of its scope model<i>; 0 is without one."
+            min=0,
+            help="Of an ensemble's checkpoint: the i of its scope model<i>; 0 is without one. Of a mixture of "
+            "NeXtVLADs: the i of branch_<i>.",
+        ),
+    ] = None,
+    eigenvalues: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a NeXtVLAD with -N0: yt8m_pca/eigenvals.npy of its authors' code.", metavar="FILE"
         ),
     ] = None,
     num_classes: Annotated[int, typer.Option(min=1, help="Classes it was trained on.")] = NUM_CLASSES,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """Turns a TensorFlow 1 checkpoint of the authors' code into a SavedModel that can be served and evaluated.
+    """Turns a TensorFlow 1 checkpoint of public code into a SavedModel that can be served and evaluated.
 
-    Optimizer slots and the global step are left out. A tensor that is missing or of a wrong shape is named.
+    Gated NetVLAD is read from checkpoints of the paper's code, NeXtVLAD from those of linrongc/youtube-8m. That code
+    does not normalise frames, which -N0 at the end of the variant's name says, and scales their visual features by
+    eigenvalues that lie beside it. Optimizer slots and the global step are left out. A tensor that is missing or of
+    a wrong shape is named.
 
-    Example: yt8m import-checkpoint --variant K8-H256 train/model.ckpt-200000 --out imported/K8-H256
+    \b
+    Examples: yt8m import-checkpoint --variant K8-H256 train/model.ckpt-200000 --out imported/K8-H256
+              yt8m import-checkpoint --variant NeXtVLAD-G8-K128-H2048-R8-N0 --eigenvalues yt8m_pca/eigenvals.npy \\
+                  train/model.ckpt-700000 --out imported/NeXtVLAD
     """
     chosen = ModelSpec.parse(variant, num_classes)
     if os.path.exists(out):
@@ -37,9 +51,10 @@ def import_checkpoint(
 
     from serving.saved_model import Member, write_saved_model
     from serving.warmup import write_warmup
-    from trainer.tf1_checkpoint import read_tf1_checkpoint
+    from trainer.tf1_checkpoint import read_eigenvalues, read_tf1_checkpoint
 
-    weights = read_tf1_checkpoint(prefix, chosen, member)
+    scales = None if eigenvalues is None else read_eigenvalues(eigenvalues)
+    weights = read_tf1_checkpoint(prefix, chosen, member, scales)
     card = write_saved_model(out, [Member(spec=chosen, weights=weights)])
     write_warmup(out)
     result = {"model": out, "variant": str(chosen), "tensors": len(weights), "bytes": card.bytes}

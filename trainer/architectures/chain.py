@@ -43,6 +43,7 @@ class Chain(Architecture):
 
     PREFIX: ClassVar[str] = "Chain"
     EXAMPLE: ClassVar[str] = "Chain-S3-H1024"
+    TITLE: ClassVar[str] = "stages on the mean frame, each of which sees what those before it say"
 
     num_stages: int = size("S")
     hidden_size: int = size("H")

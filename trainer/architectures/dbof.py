@@ -48,6 +48,7 @@ class Dbof(Architecture):
 
     PREFIX: ClassVar[str] = "DBoF"
     EXAMPLE: ClassVar[str] = "DBoF-K4096-H1024"
+    TITLE: ClassVar[str] = "gated deep bag of frames: a soft bag of visual words"
 
     num_words: int = size("K", minimum=16)
     hidden_size: int = size("H")

@@ -39,6 +39,7 @@ class GatedNetVlad(Architecture):
 
     PREFIX: ClassVar[str] = "K"
     EXAMPLE: ClassVar[str] = "K24-H1440"
+    TITLE: ClassVar[str] = "Gated NetVLAD: frames assigned to clusters; the paper's model"
 
     cluster_size: int = size("K", minimum=2)
     hidden_size: int = size("H")
@@ -66,7 +67,7 @@ class GatedNetVlad(Architecture):
             *batch_norm_specs("hidden1/bn", h),
             TensorSpec(name="hidden2/weights", shape=(h, gated), stddev=1 / math.sqrt(h)),
             TensorSpec(name="hidden2/biases", shape=(gated,), stddev=0.01),
-            *gated_experts_specs(gated, num_classes, self.num_mixtures),
+            *gated_experts_specs(gated, num_classes, self.num_mixtures, compressible_gate=False),
         )
 
     def forward(

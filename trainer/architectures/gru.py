@@ -25,6 +25,7 @@ class Gru(Recurrent):
 
     PREFIX: ClassVar[str] = "GRU"
     EXAMPLE: ClassVar[str] = "GRU-L2-H1200"
+    TITLE: ClassVar[str] = "gated recurrent units over the frames in their order"
     STATE_VALUES: ClassVar[int] = 18
 
     def layer_specs(self, scope: str, width: int) -> Iterator[TensorSpec]:

@@ -25,6 +25,7 @@ class Lstm(Recurrent):
 
     PREFIX: ClassVar[str] = "LSTM"
     EXAMPLE: ClassVar[str] = "LSTM-L2-H1024"
+    TITLE: ClassVar[str] = "long short-term memory over the frames in their order"
     STATE_VALUES: ClassVar[int] = 24
 
     def layer_specs(self, scope: str, width: int) -> Iterator[TensorSpec]:

@@ -37,6 +37,7 @@ class Mlp(Architecture):
 
     PREFIX: ClassVar[str] = "MLP"
     EXAMPLE: ClassVar[str] = "MLP-H2048"
+    TITLE: ClassVar[str] = "one hidden layer on the mean frame"
 
     hidden_size: int = size("H")
 

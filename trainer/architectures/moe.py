@@ -38,6 +38,7 @@ class Moe(Architecture):
 
     PREFIX: ClassVar[str] = "MoE"
     EXAMPLE: ClassVar[str] = "MoE-M5-H512"
+    TITLE: ClassVar[str] = "a mixture of experts on the mean frame"
 
     num_mixtures: int = size("M")
     hidden_size: int = size("H")

@@ -42,6 +42,7 @@ class NetFv(Architecture):
 
     PREFIX: ClassVar[str] = "FV"
     EXAMPLE: ClassVar[str] = "FV-K96-H1540"
+    TITLE: ClassVar[str] = "NetFV: Fisher vectors, means and variances of clusters"
 
     cluster_size: int = size("K", minimum=2)
     hidden_size: int = size("H")

@@ -51,6 +51,7 @@ class NextVlad(Architecture):
 
     PREFIX: ClassVar[str] = "NeXtVLAD"
     EXAMPLE: ClassVar[str] = "NeXtVLAD-G8-K112-H2048"
+    TITLE: ClassVar[str] = "NeXtVLAD: NetVLAD on groups of widened frames, with attention"
 
     groups: int = size("G", minimum=2)
     cluster_size: int = size("K", minimum=2)

@@ -44,6 +44,7 @@ class Transformer(Architecture):
 
     PREFIX: ClassVar[str] = "Transformer"
     EXAMPLE: ClassVar[str] = "Transformer-L2-H1152"
+    TITLE: ClassVar[str] = "attention between frames, which know their places"
 
     num_layers: int = size("L")
     hidden_size: int = size("H", minimum=2)
