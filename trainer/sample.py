@@ -21,6 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
+from trainer.addresses import check_address
 from trainer.encoding import encode_frames, quantise, sequence_example
 from trainer.errors import UserError
 from trainer.files import make_dirs
@@ -69,6 +70,7 @@ def write_sample(
     if order:
         _check_order(min_frames, num_classes)
     world = _OrderedWorld.of(seed) if order else _MixedWorld.of(seed, num_classes)
+    check_address(directory, "directory")
     try:
         make_dirs(directory)
     except OSError as error:
