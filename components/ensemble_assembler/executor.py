@@ -10,7 +10,7 @@ from components.ensemble_assembler.assembler import assemble
 from components.ensemble_assembler.inputs import MODEL
 from components.report_file import write_report
 from components.splits import split_files
-from serving.vocabulary import Vocabulary
+from serving.export.vocabulary import Vocabulary
 
 
 class Executor(base_executor.BaseExecutor):

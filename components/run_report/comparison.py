@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

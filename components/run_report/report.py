@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.evaluator.files import HOLDOUT
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

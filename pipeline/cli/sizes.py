@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
-from trainer.architectures import ARCHITECTURES, Architecture
-from trainer.architectures.gated_net_vlad import TABLE1
-from trainer.errors import UserError
-from trainer.model_spec import ModelSpec
-from trainer.units import MIB
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.model.architectures import ARCHITECTURES, Architecture
+from trainer.model.architectures.gated_net_vlad import TABLE1
+from trainer.model.model_spec import ModelSpec
 
 
 def sizes(

@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 
 from components.ensemble_assembler.assembler import assemble
-from serving.card import ModelCard
-from serving.codecs import FLOAT16
-from serving.compression import compress, stored_bytes
-from serving.saved_model import Member, read_weights, write_saved_model
+from serving.export.card import ModelCard
+from serving.export.codecs import FLOAT16
+from serving.export.compression import compress, stored_bytes
+from serving.export.saved_model import Member, read_weights, write_saved_model
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
-from trainer.frames import dequantize
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.units import MIB
+from trainer.base.units import MIB
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.model.frames import dequantize
+from trainer.model.model_spec import ModelSpec
 
 NAMES = ["K2-H3", "MLP-H16", "GRU-L1-H4", "NeXtVLAD-G2-K4-H16", "Chain-S2-H16-N8"]
 

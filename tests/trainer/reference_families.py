@@ -5,17 +5,17 @@ Legend: B videos, T frames, D features of a frame, G groups, K clusters or words
 
 import numpy as np
 
-from trainer.architectures import Architecture
-from trainer.architectures.chain import Chain
-from trainer.architectures.dbof import Dbof
-from trainer.architectures.gated_net_vlad import GatedNetVlad
-from trainer.architectures.gru import Gru
-from trainer.architectures.lstm import Lstm
-from trainer.architectures.mlp import Mlp
-from trainer.architectures.moe import Moe
-from trainer.architectures.net_fv import NetFv
-from trainer.architectures.next_vlad import NextVlad
-from trainer.architectures.transformer import Transformer
+from trainer.model.architectures import Architecture
+from trainer.model.architectures.chain import Chain
+from trainer.model.architectures.dbof import Dbof
+from trainer.model.architectures.gated_net_vlad import GatedNetVlad
+from trainer.model.architectures.gru import Gru
+from trainer.model.architectures.lstm import Lstm
+from trainer.model.architectures.mlp import Mlp
+from trainer.model.architectures.moe import Moe
+from trainer.model.architectures.net_fv import NetFv
+from trainer.model.architectures.next_vlad import NextVlad
+from trainer.model.architectures.transformer import Transformer
 
 
 def predict(architecture: Architecture, frames: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
 from components.run_report.units import is_number
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

@@ -1,0 +1,12 @@
+"""Stored forms of tensors, by name: `CODECS.parse("float16")`."""
+
+from serving.export.codecs.codec import VALUES, Codec
+from serving.export.codecs.floats import Float16, Float32
+from trainer.base.sized_name import Registry
+
+__all__ = ["CODECS", "FLOAT16", "FLOAT32", "VALUES", "Codec"]
+
+CODECS: Registry[Codec] = Registry("a codec", Float32, Float16)
+"""All codecs. To add one: a module here, and its class in this list."""
+
+FLOAT32, FLOAT16 = Float32(), Float16()
