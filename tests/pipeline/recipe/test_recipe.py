@@ -28,7 +28,9 @@ def refusal(**changes: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["demo", "families", "grid28", "mean_frame", "table1", "video_level", "yhls"])
+@pytest.mark.parametrize(
+    "name", ["demo", "families", "grid28", "mean_frame", "table1", "video_level", "yhls"]
+)
 def test_recipe_of_the_project_loads(name: str) -> None:
     recipe = load_recipe(name)
     assert name in recipe_names()
