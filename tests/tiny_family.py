@@ -30,6 +30,7 @@ class Stages(Architecture):
 
     PREFIX: ClassVar[str] = "Stages"
     EXAMPLE: ClassVar[str] = "Stages-W8"
+    TITLE: ClassVar[str] = "two stages on projected frames"
 
     width: int = size("W")
     normalised: int = size("N", minimum=0, default=1)

@@ -48,6 +48,12 @@ def sample(
     ] = 0,
     min_frames: Annotated[int, typer.Option(help="Number of frames of the shortest video.")] = 4,
     max_frames: Annotated[int, typer.Option(help="Number of frames of the longest video, at most 300.")] = 16,
+    order: Annotated[
+        bool,
+        typer.Option(
+            "--order", help="Write videos of 24 classes that only the order of their frames tells apart."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Writes synthetic shards that a model can learn from, in the exact format of YouTube-8M's frame level.
@@ -62,6 +68,7 @@ def sample(
         seed=seed,
         min_frames=min_frames,
         max_frames=max_frames,
+        order=order,
     )
     if as_json:
         videos = {"train_videos": train_videos, "validate_videos": validate_videos}

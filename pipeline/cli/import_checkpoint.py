@@ -1,4 +1,4 @@
-"""The verb ``yt8m import-checkpoint``, which makes a SavedModel of a checkpoint of the paper's TensorFlow 1 code."""
+"""The verb ``yt8m import-checkpoint``, which makes a SavedModel of a checkpoint of public TensorFlow 1 code."""
 
 import json
 import logging
@@ -28,8 +28,9 @@ class ChosenMember:
     """A model in a checkpoint.
 
     Attributes:
-        number: The i of its scope model<i>, 0 for the one without; None if the checkpoint holds a single model.
-        spec: The model, a Gated NetVLAD.
+        number: The i of its scope model<i> or branch_<i>, 0 for the one without; None if the checkpoint holds a single
+            model.
+        spec: The model, a Gated NetVLAD or a NeXtVLAD.
         weight: The weight of its probabilities in those of the ensemble.
     """
 
@@ -55,10 +56,16 @@ def import_checkpoint(
     member: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="i[:Kx-Hy[:WEIGHT]]",
+            metavar="i[:VARIANT[:WEIGHT]]",
             help="Member of an ensemble's checkpoint: i is the number in its scope model<i>, or 0 without "
-            "a scope. Repeated with architectures, and with weights or else equal ones, it makes one "
-            "model of several members.",
+            "a scope; of a mixture of NeXtVLADs, the i of branch_<i>. Repeated with architectures, and with "
+            "weights or else equal ones, it makes one model of several members.",
+        ),
+    ] = None,
+    eigenvalues: Annotated[
+        str | None,
+        typer.Option(
+            help="File yt8m_pca/eigenvals.npy of the authors' code, for a NeXtVLAD with -N0.", metavar="FILE"
         ),
     ] = None,
     num_classes: Annotated[
@@ -66,14 +73,19 @@ def import_checkpoint(
     ] = NUM_CLASSES,
     as_json: AsJson = False,
 ) -> None:
-    """Turns a TensorFlow 1 checkpoint of the authors' code into a SavedModel that can be served and evaluated.
+    """Turns a TensorFlow 1 checkpoint of public code into a SavedModel that can be served and evaluated.
 
-    Optimizer slots and the global step are left out. A tensor that is missing or of a wrong shape is named, and so is
-    a damaged file. Weights of members whose sum is not 1 are scaled to it, and a line says so.
+    Gated NetVLAD is read from checkpoints of the paper's code, NeXtVLAD from those of linrongc/youtube-8m. That code
+    does not normalise frames, which -N0 at the end of the variant's name says, and scales their visual features by
+    eigenvalues that lie beside it. Optimizer slots and the global step are left out. A tensor that is missing or of
+    a wrong shape is named, and so is a damaged file. Weights of members whose sum is not 1 are scaled to it, and a
+    line says so.
 
     \b
     Examples: yt8m import-checkpoint --variant K8-H256 train/model.ckpt-200000 --out imported/K8-H256
               yt8m import-checkpoint --member 0:K24-H1440:0.6 --member 1:K32-H1024:0.4 model.ckpt --out imported/YH
+              yt8m import-checkpoint --variant NeXtVLAD-G8-K128-H2048-R8-N0 --eigenvalues yt8m_pca/eigenvals.npy \\
+                  train/model.ckpt-700000 --out imported/NeXtVLAD
     """
     chosen = choose_members(variant, member or [], num_classes)
     check_local(out, "--out")
@@ -82,10 +94,15 @@ def import_checkpoint(
 
     from serving.export.saved_model import Member, write_saved_model
     from serving.server.warmup import write_warmup
-    from trainer.checkpoints.tf1_checkpoint import read_tf1_checkpoint
+    from trainer.checkpoints.tf1_checkpoint import read_eigenvalues, read_tf1_checkpoint
 
+    scales = None if eigenvalues is None else read_eigenvalues(eigenvalues)
     members = [
-        Member(spec=one.spec, weights=read_tf1_checkpoint(prefix, one.spec, one.number), weight=one.weight)
+        Member(
+            spec=one.spec,
+            weights=read_tf1_checkpoint(prefix, one.spec, one.number, scales),
+            weight=one.weight,
+        )
         for one in chosen
     ]
     card = write_saved_model(out, members)

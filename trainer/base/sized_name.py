@@ -73,7 +73,10 @@ class SizedName:
 
     @classmethod
     def nearest(cls, name: str) -> str:
-        """Returns the valid name of this kind that is most like a wrong one; sizes that it lacks are the example's."""
+        """Returns the valid name of this kind that is most like a wrong one; sizes that it lacks are the example's.
+
+        Where its sizes do not fit each other, all are the example's.
+        """
         example = cls.parse(cls.EXAMPLE)
         values = {letters.lower(): int(number) for letters, number in re.findall(r"([A-Za-z]+)(\d+)", name)}
         found = {
@@ -81,7 +84,33 @@ class SizedName:
             for one in cls._sizes()
             if values.get(one.metadata["letters"].lower(), -1) >= one.metadata["minimum"]
         }
-        return dataclasses.replace(example, **found).name
+        try:
+            return dataclasses.replace(example, **found).name
+        except UserError:  # sizes that do not fit each other
+            return example.name
+
+    @classmethod
+    def grammar(cls) -> str:
+        """How names of this kind are made, each size as its field, those that may be left out in brackets.
+
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Block(SizedName):
+        ...     PREFIX: ClassVar[str] = "Block"
+        ...     width: int = size("W")
+        ...     layers: int = size("L", default=2)
+        >>> Block.grammar()
+        'Block-W<width>[-L<layers>]'
+        """
+        grammar = "".join(cls._heading())
+        for one in cls._sizes():
+            part = f"{'-' if grammar else ''}{one.metadata['letters']}<{one.name}>"
+            grammar += part if one.default is dataclasses.MISSING else f"[{part}]"
+        return grammar
+
+    @classmethod
+    def defaults(cls) -> dict[str, int]:
+        """What a size that is left out of the name means, by its field."""
+        return {one.name: one.default for one in cls._sizes() if one.default is not dataclasses.MISSING}
 
     @classmethod
     def _sizes(cls) -> list[dataclasses.Field]:

@@ -6,12 +6,17 @@ like those of YouTube-8M: a few common classes, a long tail of rare ones (Zipf-M
 find the signatures, cannot win by guessing the common classes, and cannot be perfect, because the tail is
 hardly ever seen.
 
+With `order`, the videos are of another kind: each shows the same four signatures one after the other, and its only
+label says in which order. So what looks at frames one by one, or at their mean, can do nothing but guess.
+
 Legend: T frames, D = 1152 features of a frame, V classes, L labels of a video.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -28,6 +33,8 @@ _ZIPF_SHIFT, _ZIPF_POWER = 30.0, 2.5
 """The commonest class is on about one video in eight, as in YouTube-8M."""
 _SIGNAL, _BACKGROUND, _NOISE = 0.5, 0.35, 0.5
 """Standard deviations, in units of the dequantized features, of signatures, background and noise."""
+_ORDERS = tuple(itertools.permutations(range(4)))
+"""The 24 orders of four signatures; the place in this list is the label."""
 
 
 def write_sample(
@@ -40,6 +47,7 @@ def write_sample(
     min_frames: int = 4,
     max_frames: int = 16,
     num_classes: int = NUM_CLASSES,
+    order: bool = False,
 ) -> list[str]:
     """Writes `train0000.tfrecord`, ... and `validate0000.tfrecord`, ... and returns their paths.
 
@@ -53,12 +61,15 @@ def write_sample(
         min_frames: Shortest video, in frames.
         max_frames: Longest video, at most 300.
         num_classes: V, at least 20.
+        order: Make videos of labels 0 to 23, which only the order of frames tells apart.
 
     Raises:
         UserError: The numbers do not fit each other, or the directory cannot be made.
     """
     _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
-    world = _World.of(seed, num_classes)
+    if order:
+        _check_order(min_frames, num_classes)
+    world = _OrderedWorld.of(seed) if order else _MixedWorld.of(seed, num_classes)
     check_address(directory, "directory")
     try:
         make_dirs(directory)
@@ -93,9 +104,32 @@ def _check(
         raise UserError(f"a sample has at least 20 classes. Received: {num_classes}; ask for more")
 
 
+def _check_order(min_frames: int, num_classes: int) -> None:
+    shown = len(_ORDERS[0])
+    if min_frames < shown:
+        raise UserError(
+            f"a video of a sample with an order has at least {shown} frames, one for each part. Received: "
+            f"{min_frames} as the fewest; choose more"
+        )
+    if num_classes < len(_ORDERS):
+        raise UserError(
+            f"a sample with an order has at least {len(_ORDERS)} classes. Received: {num_classes}; ask for more"
+        )
+
+
+class _World(Protocol):
+    """What all videos share."""
+
+    def labels(self, generator: np.random.Generator) -> np.ndarray:
+        """int64 [L] of a video, ascending and different."""
+
+    def signal(self, generator: np.random.Generator, labels: np.ndarray, num_frames: int) -> np.ndarray:
+        """float32 [T, D]: what the frames of a video of these labels show, of standard deviation 1."""
+
+
 @dataclass(frozen=True)
-class _World:
-    """The random numbers that all videos share."""
+class _MixedWorld:
+    """Frames that show all labels of their video, in random proportions."""
 
     signatures: np.ndarray = field(repr=False)
     """float32 [V, D], standard normal."""
@@ -103,20 +137,59 @@ class _World:
     """float64 [V], sum 1."""
 
     @classmethod
-    def of(cls, seed: int, num_classes: int) -> "_World":
-        generator = np.random.default_rng((seed, 2))
-        signatures = generator.standard_normal((num_classes, FRAME_SIZE), np.float32)
+    def of(cls, seed: int, num_classes: int) -> "_MixedWorld":
+        signatures = _signatures(seed, num_classes)
         weights = (np.arange(num_classes) + 1 + _ZIPF_SHIFT) ** -_ZIPF_POWER
         return cls(signatures, weights / weights.sum())
+
+    def labels(self, generator: np.random.Generator) -> np.ndarray:
+        """See `_World`."""
+        wanted = min(1 + generator.poisson(_MORE_LABELS), 12)
+        labels = generator.choice(len(self.frequencies), size=wanted, replace=False, p=self.frequencies)
+        return np.sort(labels)
+
+    def signal(self, generator: np.random.Generator, labels: np.ndarray, num_frames: int) -> np.ndarray:
+        """See `_World`."""
+        # Root of a Dirichlet: the signal of a frame has the same strength whatever the number of labels.
+        proportions = np.sqrt(generator.dirichlet(np.ones(len(labels)), size=num_frames)).astype(np.float32)
+        return proportions @ self.signatures[labels]
+
+
+@dataclass(frozen=True)
+class _OrderedWorld:
+    """Videos of as many parts as there are signatures, each of which shows another one; the label is their order."""
+
+    signatures: np.ndarray = field(repr=False)
+    """float32 [4, D], standard normal."""
+
+    @classmethod
+    def of(cls, seed: int) -> "_OrderedWorld":
+        return cls(_signatures(seed, len(_ORDERS[0])))
+
+    def labels(self, generator: np.random.Generator) -> np.ndarray:
+        """See `_World`."""
+        return generator.integers(len(_ORDERS), size=1)
+
+    def signal(self, generator: np.random.Generator, labels: np.ndarray, num_frames: int) -> np.ndarray:
+        """See `_World`."""
+        (label,) = labels
+        # Where a part ends says nothing of the label.
+        ends = np.sort(generator.choice(num_frames - 1, size=len(self.signatures) - 1, replace=False)) + 1
+        parts = np.searchsorted(ends, np.arange(num_frames), side="right")
+        return self.signatures[np.array(_ORDERS[label])[parts]]
+
+
+def _signatures(seed: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, 2)).standard_normal((count, FRAME_SIZE), np.float32)
 
 
 def _videos(
     world: _World, generator: np.random.Generator, count: int, prefix: str, min_frames: int, max_frames: int
 ) -> Iterator[bytes]:
     for index in range(count):
-        labels = _draw_labels(world, generator)
+        labels = world.labels(generator)
         num_frames = int(generator.integers(min_frames, max_frames, endpoint=True))
-        frames = quantize(_draw_frames(world, generator, labels, num_frames))
+        frames = quantize(_with_noise(world.signal(generator, labels, num_frames), generator))
         yield sequence_example(
             f"{prefix}{index:05d}".encode(),
             labels.tolist(),
@@ -125,19 +198,8 @@ def _videos(
         )
 
 
-def _draw_labels(world: _World, generator: np.random.Generator) -> np.ndarray:
-    """int64 [L], ascending and different."""
-    wanted = min(1 + generator.poisson(_MORE_LABELS), 12)
-    labels = generator.choice(len(world.frequencies), size=wanted, replace=False, p=world.frequencies)
-    return np.sort(labels)
-
-
-def _draw_frames(
-    world: _World, generator: np.random.Generator, labels: np.ndarray, num_frames: int
-) -> np.ndarray:
+def _with_noise(signal: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """float32 [T, D] in the units of the dequantized features."""
-    # Root of a Dirichlet: the signal of a frame has the same strength whatever the number of labels.
-    proportions = np.sqrt(generator.dirichlet(np.ones(len(labels)), size=num_frames)).astype(np.float32)
     background = generator.standard_normal((1, FRAME_SIZE), np.float32)
-    noise = generator.standard_normal((num_frames, FRAME_SIZE), np.float32)
-    return _SIGNAL * (proportions @ world.signatures[labels]) + _BACKGROUND * background + _NOISE * noise
+    noise = generator.standard_normal((len(signal), FRAME_SIZE), np.float32)
+    return _SIGNAL * signal + _BACKGROUND * background + _NOISE * noise

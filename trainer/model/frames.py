@@ -25,10 +25,18 @@ class Frames(NamedTuple):
     """The audio feature, [B, T, 128]."""
     scale: tf.Tensor
     """float32 [B, T]: the factor by which the L2 norm of a frame, rgb and audio together, becomes 1."""
+    unit: tf.Tensor | float = 4.0 / 255.0
+    """float32 [B, T], or one number: the factor that makes a frame the dequantized one, from -2 to 2."""
 
     def values(self) -> tf.Tensor:
         """Returns the frames, each of L2 norm 1: float32 [B, T, 1152]. Padding is not zero: leave it out by counts."""
         return tf.concat([self.rgb.decoded(), self.audio.decoded()], axis=2) * self.scale[:, :, tf.newaxis]
+
+    def parts(self, normalised: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, T, 1024] and [B, T, 128]: rgb and audio of `values`, or of the dequantised frames."""
+        factor = self.scale if normalised else tf.broadcast_to(self.unit, tf.shape(self.scale))
+        rgb, audio = (part.decoded() * factor[:, :, tf.newaxis] for part in (self.rgb, self.audio))
+        return rgb, audio
 
     def mean(self, counts: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the mean of each video's frames, each of L2 norm 1: float32 [B, 1152].

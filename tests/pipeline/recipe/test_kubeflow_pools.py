@@ -94,6 +94,21 @@ def test_every_variant_of_the_paper_fits_the_pool_of_its_time() -> None:
         assert training_bytes(spec, TrainingConfig()) + 1.5 * GIB < pool_profiles()["1080ti"].gpu_gib * GIB
 
 
+def test_every_family_fits_its_pool_and_asks_for_what_it_holds() -> None:
+    recipe = load_recipe("families")
+    found = step_resources(recipe)
+    for variant in recipe.variants:
+        assert found[f"Trainer-{variant}"].gpus == 1
+        training, spec = recipe.training_of(variant), recipe.spec_of(variant)
+        weights = 5 * spec.float32_bytes
+        one = spec.architecture.training_bytes(1, training.frames_per_video, spec.num_classes) - weights
+        assert training_bytes(spec, training) == weights + training.batch_size * one
+    # Attention is the square of the frames.
+    spec = ModelSpec.parse("Transformer-L2-H1152")
+    activations = spec.architecture.activations
+    assert activations(300, 3862) - 2 * activations(150, 3862) > 2 * 4 * 12 * (300**2 - 2 * 150**2) - 10**6
+
+
 def test_what_steps_ask_for() -> None:
     overrides = ["kubernetes.trainer_pool=t4", "kubernetes.variant_pools.K24-H1440=a100"]
     found = step_resources(load_recipe("yhls", overrides))

@@ -28,11 +28,13 @@ def refusal(**changes: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["demo", "grid28", "table1", "video_level", "yhls"])
+@pytest.mark.parametrize(
+    "name", ["demo", "families", "grid28", "mean_frame", "table1", "video_level", "yhls"]
+)
 def test_recipe_of_the_project_loads(name: str) -> None:
     recipe = load_recipe(name)
     assert name in recipe_names()
-    assert len(recipe.variants) >= 3
+    assert len(recipe.variants) >= 2
     assert all(recipe.training_of(variant).steps > 0 for variant in recipe.variants)
 
 
@@ -48,6 +50,17 @@ def test_yhls_fits_the_papers_limit_at_the_papers_size() -> None:
     size = sum(stored_bytes(recipe.spec_of(variant), FLOAT16) for variant in recipe.variants)
     assert size <= recipe.ensemble.limit_bytes == 1024 * MIB
     assert size / MIB == pytest.approx(1019.7, abs=0.05)
+
+
+def test_families_has_one_of_each_trained_in_its_own_way() -> None:
+    recipe = load_recipe("families")
+    assert {variant.PREFIX for variant in recipe.variants} == {
+        *("K", "NeXtVLAD", "FV", "DBoF", "GRU", "LSTM", "Transformer", "MLP", "MoE", "Chain")
+    }
+    training = {str(variant): recipe.training_of(variant) for variant in recipe.variants}
+    assert training["NeXtVLAD-G8-K112-H2048"].learning_rate == 2e-4
+    assert training["GRU-L2-H1200"].learning_rate_decay == 0.9
+    assert training["K24-H1440"] == load_recipe("table1").training
 
 
 def test_training_defaults_of_yhls_are_the_papers() -> None:

@@ -144,5 +144,5 @@ def test_refuses_what_is_no_checkpoint_or_another_model(tmp_path):
     with pytest.raises(UserError, match="not a TensorFlow checkpoint") as caught:
         read(str(tmp_path / "nothing"))
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match="none of the tensors of a Gated NetVLAD"):
+    with pytest.raises(UserError, match="none of the tensors of K8-H6"):
         read(save(str(tmp_path / "other"), {"dense/kernel": np.zeros(3, np.float32)}))

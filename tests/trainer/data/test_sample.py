@@ -48,6 +48,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path)
         {"min_frames": 0},
         {"num_classes": 10},
         {"shards": 0},
+        {"order": True, "min_frames": 3},
+        {"order": True, "num_classes": 23},
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, int]) -> None:
@@ -93,3 +95,21 @@ def test_a_directory_that_cannot_be_made_is_the_users_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write to"):
         write_sample(str(tmp_path / "file"))
+
+
+def test_an_order_is_all_that_tells_its_classes_apart(tmp_path: Path) -> None:
+    write_sample(str(tmp_path), train_videos=600, validate_videos=1, shards=1, min_frames=8, order=True)
+    videos = read(tmp_path, "train")
+    assert {len(video.labels) for video in videos} == {1}
+    assert {label for video in videos for label in video.labels} == set(range(24))
+    firsts: dict[int, list[np.ndarray]] = {}
+    for video in videos:
+        rgb = SequenceExample.FromString(video.sequence_example).feature_lists.feature_list["rgb"]
+        codes = np.frombuffer(rgb, np.uint8).reshape(video.num_frames, -1)[:, -RGB_SIZE:] - np.float32(127.5)
+        firsts.setdefault(video.labels[0], []).append(codes[0])
+    # Six orders begin with the same signature, so their first frames are alike; those of others are not.
+    means = np.array([np.mean(firsts[label], axis=0) for label in range(24)])
+    alike = np.corrcoef(means).reshape(4, 6, 4, 6).transpose(0, 2, 1, 3)
+    same = np.eye(4, dtype=bool)
+    assert alike[same].min() > 0.8
+    assert alike[~same].max() < 0.2

@@ -6,19 +6,39 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.export.codecs import FLOAT16
+from serving.export.compression import compress, stored_bytes
 from tests.tiny_family import Stages
+from tests.trainer import reference_families
 from trainer.base.errors import UserError
 from trainer.model.architectures import ARCHITECTURES
 from trainer.model.architectures.gated_net_vlad import GatedNetVlad
+from trainer.model.architectures.recurrent import Recurrent
+from trainer.model.architectures.transformer import Transformer
 from trainer.model.frames import as_stored, dequantize
 from trainer.model.model_spec import ModelSpec
 from trainer.model.training_pass import TrainingPass
 from trainer.model.weights import initial_weights
 from trainer.training.config import TrainingConfig
+from trainer.training.loss import cross_entropy
 from trainer.training.step import TrainingStep
 
 CLASSES = 7
-NAMES = ["K4-H4", "K5-H5-M2", "Stages-W6"]  # one cluster of audio would have nothing to learn
+# One cluster of audio would have nothing to learn.
+NAMES = [
+    *("K4-H4", "K5-H5-M2", "Stages-W6", "MLP-H9", "MoE-M2-H9", "Chain-S3-H9-N4", "NeXtVLAD-G4-K6-H8-R2"),
+    *("NeXtVLAD-G2-K4-H6-R3-N0", "FV-K4-H5-M2", "DBoF-K16-H6-M2", "GRU-L2-H5-M2", "LSTM-L2-H5-M2"),
+    "Transformer-L2-H8-A2-F6-M2",
+]
+
+
+ORDERED = (Recurrent, Transformer)
+"""Families that see in which order frames come."""
+BATCH = {
+    "frames": np.random.default_rng(2).integers(0, 256, (4, 6, 1152), np.uint8),
+    "counts": np.array(4 * [[2, 1, 1, 1, 0, 0]], np.float32),
+    "labels": np.eye(4, CLASSES, dtype=bool),
+}
 
 
 def weights_of(spec: ModelSpec) -> dict[str, np.ndarray]:
@@ -75,6 +95,77 @@ class TestContract:
         one, other = (predict(spec, weights, frames, [6] * 4, made) for made in (dequantize, as_stored))
         np.testing.assert_allclose(one, other, atol=1e-5)
 
+    def test_predictions_are_those_of_the_literal_equations(self, name):
+        spec, frames, counts = ModelSpec.parse(name, CLASSES), frames_of(), [1, 6, 3, 5]
+        if isinstance(spec.architecture, Stages):
+            pytest.skip("the tests' own family")
+        weights = weights_of(spec)
+        expected = [
+            reference_families.predict(spec.architecture, row[:count], weights)
+            for row, count in zip(frames, counts, strict=True)
+        ]
+        np.testing.assert_allclose(predict(spec, weights, frames, counts), expected, atol=1e-5)
+
+    def test_the_order_of_frames_matters_where_it_must_alone(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        weights = weights_of(spec)
+        one, other = (predict(spec, weights, each, [6] * 4) for each in (frames, frames[:, ::-1]))
+        if isinstance(spec.architecture, ORDERED):
+            assert np.abs(one - other).max(axis=1).min() > 1e-4
+        else:
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+    def test_a_frame_that_counts_twice_is_like_two_frames(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        if isinstance(spec.architecture, ORDERED):
+            pytest.skip("two frames are two places, or two steps")
+        weights, twice = weights_of(spec), np.repeat(frames, [2, 1, 1, 2, 1, 3], axis=1)
+        counts = tf.constant(4 * [[2.0, 1.0, 1.0, 2.0, 1.0, 3.0]])
+        result = spec.architecture.forward(dequantize(frames), counts, weights)
+        np.testing.assert_allclose(result, predict(spec, weights, twice, [10] * 4), atol=1e-6)
+
+    def test_what_is_compressible_makes_up_the_model_and_survives_float16(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        weights = weights_of(spec)
+        encoded = compress(spec, weights, FLOAT16)
+        assert sum(value.nbytes for value in encoded.values()) == stored_bytes(spec, FLOAT16)
+        decoded = {key: value.decode() for key, value in encoded.items()}
+        one, other = (predict(spec, each, frames, [6] * 4) for each in (weights, decoded))
+        np.testing.assert_allclose(one, other, atol=5e-3)
+
+    def test_gradients_are_the_plain_ones_a_state_goes_on_bit_for_bit_and_steps_lower_the_loss(self, name):
+        spec = ModelSpec.parse(name, CLASSES)
+        config = TrainingConfig(batch_size=4, learning_rate=0.01, gradient_clip_norm=1e9, l2_penalty=1e-3)
+        step = TrainingStep(spec, config)
+        initial = step.weights()
+        loss, gradients = _plain_gradients(spec, initial, config.l2_penalty)
+        result = step.run(BATCH, 0)
+        assert float(result.loss) == pytest.approx(float(_loss(spec, initial)), rel=1e-5)
+        for key, gradient in gradients.items():
+            found = step.optimizer.slots[f"{key}/m"].numpy() / 0.1  # after one step a tenth of the gradient
+            limit = 2e-4 * np.abs(gradient).max() + 1e-6
+            np.testing.assert_allclose(found, gradient, rtol=1e-3, atol=limit, err_msg=key)
+        # And the plain ones are the slope of the loss: along the gradient it is the gradient's length.
+        length = float(tf.linalg.global_norm(list(gradients.values())))
+        moved = [
+            {key: value + side * gradients.get(key, 0.0) for key, value in initial.items()}
+            for side in (1e-3 / length, -1e-3 / length)
+        ]
+        slope = (loss(moved[0]) - loss(moved[1])) / 2e-3
+        assert slope == pytest.approx(length, rel=0.02)
+
+        weights, slots = step.weights(), {key: value.numpy() for key, value in step.optimizer.slots.items()}
+        step.run(BATCH, 1)
+        expected = step.weights()
+        step.load(weights)
+        step.optimizer.load(slots)
+        step.run(BATCH, 1)
+        for key, value in step.weights().items():
+            np.testing.assert_array_equal(value, expected[key], err_msg=key)
+        for count in range(2, 25):
+            last = step.run(BATCH, count)
+        assert float(last.loss) < 0.9 * float(result.loss)
+
     def test_a_pass_that_measures_leaves_all_moving_statistics_and_is_not_random(self, name):
         spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
         passes = [TrainingPass(0.5), TrainingPass()]
@@ -85,17 +176,11 @@ class TestContract:
         np.testing.assert_array_equal(*results)
         assert passes[0].moments.keys() == {one.name for one in spec.tensors if not one.trainable}
 
-    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-    def test_a_step_trains_every_tensor_and_lowers_the_loss(self, name, precision):
-        config = TrainingConfig(batch_size=4, learning_rate=0.01, dropout=0.1, precision=precision)
+    def test_steps_of_mixed_precision_with_dropout_train_every_tensor_and_lower_the_loss(self, name):
+        config = TrainingConfig(batch_size=4, learning_rate=0.01, dropout=0.1, precision="bfloat16")
         step = TrainingStep(ModelSpec.parse(name, CLASSES), config)
         before = step.weights()
-        batch = {
-            "frames": frames_of(),
-            "counts": np.array(4 * [[2, 1, 1, 1, 0, 0]], np.float32),
-            "labels": np.eye(4, CLASSES, dtype=bool),
-        }
-        losses = [float(step.run(batch, count).loss) for count in range(25)]
+        losses = [float(step.run(BATCH, count).loss) for count in range(25)]
         assert losses[-1] < 0.9 * losses[0]
         after = step.weights()
         assert [key for key in before if np.array_equal(before[key], after[key])] == []
@@ -103,6 +188,28 @@ class TestContract:
     def test_training_takes_more_memory_with_more_videos_frames_and_classes(self, name):
         memory = ARCHITECTURES.parse(name).training_bytes
         assert 0 < memory(1, 1, 9) < memory(2, 1, 9) < memory(2, 5, 9) < memory(2, 5, 99)
+
+
+def _loss(spec, weights, total=False, l2=0.0):
+    """Of the batch by TensorFlow alone, with `total` of all outputs and with the penalty."""
+    training, labels = TrainingPass(), tf.constant(BATCH["labels"], tf.float32)
+    frames = dequantize(tf.constant(BATCH["frames"]))
+    result = spec.architecture.forward(frames, tf.constant(BATCH["counts"]), weights, training=training)
+    loss = cross_entropy(result, labels)
+    if not total:
+        return loss
+    penalty = [tf.nn.l2_loss(weights[tensor.name]) for tensor in spec.tensors if tensor.l2]
+    return training.total(lambda output: cross_entropy(output, labels), loss) + l2 * tf.add_n(penalty)
+
+
+def _plain_gradients(spec, weights, l2):
+    variables = {
+        tensor.name: tf.Variable(weights[tensor.name]) for tensor in spec.tensors if tensor.trainable
+    }
+    with tf.GradientTape() as tape:
+        loss = _loss(spec, weights | variables, True, l2)
+    gradients = {key: value.numpy() for key, value in tape.gradient(loss, variables).items()}
+    return lambda moved: float(_loss(spec, moved, True, l2)), gradients
 
 
 def test_all_losses_of_an_architecture_are_trained():
@@ -164,10 +271,56 @@ def test_names_of_gated_net_vlad_round_trip(clusters, hidden, mixtures):
         ("stages-w3", "Stages-W3"),
         ("Stage-W3", "Stages-W3"),
         ("", "K24-H1440"),
+        ("NextVLAD-G8-K112-H2048", "NeXtVLAD-G8-K112-H2048"),
+        ("nextvlad-k64-g4-h512-r8", "NeXtVLAD-G4-K64-H512-R8"),
+        ("MLP2048", "MLP-H2048"),
+        ("mlp-h512", "MLP-H512"),
+        ("GRU-H600", "GRU-L2-H600"),
+        ("LSTM-H600-L1", "LSTM-L1-H600"),
+        ("transformer-l4", "Transformer-L4-H1152"),
+        ("Chain-H512-S2", "Chain-S2-H512"),
+        ("DBOF-K512-H64", "DBoF-K512-H64"),
+        ("FV96-H12", "FV-K96-H12"),
+        ("moe-h12", "MoE-M5-H12"),
     ],
 )
 def test_another_name_is_refused_with_the_nearest_right_one(name, nearest):
     with pytest.raises(UserError, match=f"^an architecture is written like {nearest}. Received: '{name}'$"):
+        ARCHITECTURES.parse(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("NeXtVLAD-G8-K128-H2048-R8", 88_970_274), ("NeXtVLAD-G8-K112-H2048", 78_714_274)],
+)
+def test_next_vlad_has_the_parameters_of_its_authors(name, parameters):
+    assert sum(tensor.size for tensor in ModelSpec.parse(name).tensors) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("MLP-H2048", 1152 * 2048 + 4 * 2048 + 2048 * 3862 + 3862),
+        ("Chain-S3-H1024", 19_180_098),
+        ("MoE-M5-H512", 1152 * 512 + 4 * 512 + 512 * 3862 * 11 + 3862 * 5),
+    ],
+)
+def test_families_on_the_mean_frame_have_the_parameters_that_are_said_of_them(name, parameters):
+    assert sum(tensor.size for tensor in ModelSpec.parse(name).tensors) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("NeXtVLAD-G6-K8-H32", "groups must be a power of two"),
+        ("NeXtVLAD-G1024-K8-H32", "groups must be a power of two"),
+        ("NeXtVLAD-G8-K8-H8", r"at least the squeeze factor, 16 .*Received: hidden_size=8"),
+        ("Transformer-L2-H100", r"multiple of the heads, which are 12 .*Received: hidden_size=100"),
+        ("DBoF-K8-H8", "num_words must be at least 16"),
+    ],
+)
+def test_sizes_that_do_not_fit_each_other_are_refused(name, what):
+    with pytest.raises(UserError, match=what):
         ARCHITECTURES.parse(name)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from trainer.model.frames import normalized
+from trainer.model.frames import dequantize, normalized
 from trainer.training.mixup import mixup, repeated
 
 
@@ -22,6 +22,15 @@ def test_a_blend_lies_between_its_two_videos_and_nearer_to_its_own():
         expected[row], expected[3 - row] = own, other
         np.testing.assert_allclose(soft[row], expected, atol=1e-6)
         np.testing.assert_allclose(blended[row, 0], expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_frames_that_are_not_normalised_keep_the_blend_of_both_norms():
+    codes = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 2, 1152), np.uint8))
+    mixed, soft = mixup(dequantize(codes), tf.eye(4), 1.0, tf.constant([1, 2], tf.int64))
+    norms = np.linalg.norm(codes.numpy() * (4 / 255) + (4 / 512 - 2), axis=-1)
+    own = soft.numpy().max(axis=1, keepdims=True)
+    found = np.linalg.norm(np.concatenate(mixed.parts(normalised=False), axis=-1), axis=-1)
+    np.testing.assert_allclose(found, own * norms + (1 - own) * norms[::-1], rtol=1e-5)
 
 
 def test_blends_are_a_function_of_the_seed():

@@ -5,7 +5,7 @@ Legend: B videos, T frames, V classes.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from trainer.base.sized_name import SizedName
 from trainer.model.tensor_spec import TensorSpec
@@ -29,6 +29,9 @@ class Architecture(SizedName, ABC):
     name becomes the suffix of the ids of a pipeline's steps. Modules of families import TensorFlow in `forward` only:
     names and sizes are asked for where nothing is computed.
     """
+
+    TITLE: ClassVar[str]
+    """What the family is, in a few words, for lists of all of them."""
 
     @abstractmethod
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:

@@ -12,7 +12,7 @@ from trainer.base.errors import UserError
 from trainer.base.sized_name import size
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, NUM_MIXTURES, RGB_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, mixture_of_experts_specs
+from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, gated_experts_specs
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -39,6 +39,7 @@ class GatedNetVlad(Architecture):
 
     PREFIX: ClassVar[str] = "K"
     EXAMPLE: ClassVar[str] = "K24-H1440"
+    TITLE: ClassVar[str] = "Gated NetVLAD: frames assigned to clusters; the paper's model"
 
     cluster_size: int = size("K", minimum=2)
     hidden_size: int = size("H")
@@ -66,16 +67,7 @@ class GatedNetVlad(Architecture):
             *batch_norm_specs("hidden1/bn", h),
             TensorSpec(name="hidden2/weights", shape=(h, gated), stddev=1 / math.sqrt(h)),
             TensorSpec(name="hidden2/biases", shape=(gated,), stddev=0.01),
-            TensorSpec(name="gating/weights", shape=(gated, gated), stddev=1 / math.sqrt(gated)),
-            *batch_norm_specs("gating/bn", gated),
-            *mixture_of_experts_specs(gated, num_classes, self.num_mixtures),
-            TensorSpec(
-                name="gating_prob/weights",
-                shape=(num_classes, num_classes),
-                compressible=True,
-                stddev=1 / math.sqrt(num_classes),
-            ),
-            *batch_norm_specs("gating_prob/bn", num_classes),
+            *gated_experts_specs(gated, num_classes, self.num_mixtures, compressible_gate=False),
         )
 
     def forward(
@@ -92,8 +84,7 @@ class GatedNetVlad(Architecture):
 
         from trainer.model.layers import matmul
         from trainer.model.layers.batch_norm import batch_norm
-        from trainer.model.layers.context_gating import context_gating
-        from trainer.model.layers.mixture_of_experts import mixture_of_experts
+        from trainer.model.layers.gated_experts import gated_experts
         from trainer.model.layers.net_vlad import net_vlad
 
         dtype = dtype or tf.float32
@@ -105,11 +96,7 @@ class GatedNetVlad(Architecture):
         # The paper says ReLU; the released code, whose checkpoints we load, clips at 6.
         hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", moments))  # [B, H]
         hidden = matmul(hidden, weights["hidden2/weights"], dtype) + weights["hidden2/biases"]  # [B, 2H]
-        hidden = context_gating(hidden, weights, "gating", moments, dtype)
-        if training is not None:
-            hidden = training.dropout(hidden)
-        probabilities = mixture_of_experts(hidden, weights, dtype)  # [B, V]
-        return context_gating(probabilities, weights, "gating_prob", moments, dtype)
+        return gated_experts(hidden, weights, training, dtype)
 
     def activations(self, frames: int, num_classes: int) -> int:
         """See `Architecture`."""
