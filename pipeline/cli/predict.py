@@ -107,7 +107,7 @@ def predict(
 
 
 def _wanted(files: Iterable[str], video_id: str | None, rejects: RejectLines) -> "Iterator[Video]":
-    """Yields the valid videos of files, or those with one id, and logs each reject."""
+    """Yields the valid videos of files, or those with one id; the rejects go to `rejects`."""
     from trainer.data.records import Reject, read_videos
     from trainer.data.yt8m import ANY_CLASSES
 
