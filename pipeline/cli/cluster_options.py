@@ -1,10 +1,15 @@
 """The options that describe an installation of Kubeflow Pipelines, the same in every verb that talks to one."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.kubeflow.target import Target
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.package import Package
+    from pipeline.kubeflow.submission import RunSettings
 
 Host = Annotated[
     str | None,
@@ -88,3 +93,37 @@ def check_run_options(pipeline_root: str | None, service_account: str | None) ->
         check_bucket_address(pipeline_root, "--pipeline-root")
     if service_account is not None:
         check_name(object_name_fault(service_account), "--service-account", service_account)
+
+
+def package_of(
+    file: str,
+    experiment: str | None,
+    parameters: Sequence[str],
+    pipeline_root: str | None,
+    service_account: str | None,
+) -> "tuple[Package, RunSettings]":
+    """Returns the compiled pipeline of a file, and the settings that the options give its runs.
+
+    Args:
+        file: The path of the file that `yt8m compile` wrote.
+        experiment: The name of the experiment; None for the pipeline's name.
+        parameters: Texts of the form `name=value`.
+        pipeline_root: The gs:// directory of the artifacts; None for the one compiled in.
+        service_account: The Kubernetes service account of the pods; None for the installation's default.
+
+    Raises:
+        UserError: If the file is no pipeline that the backend takes, or a parameter is not one of it.
+    """
+    from pipeline.kubeflow.package import parse_parameters, read_package
+
+    package = read_package(file)
+    values = parse_parameters(package, parameters)
+    from pipeline.kubeflow.submission import RunSettings  # imports kfp, for which a refusal need not wait
+
+    settings = RunSettings(
+        experiment=experiment,
+        parameters=values,
+        pipeline_root=pipeline_root,
+        service_account=service_account,
+    )
+    return package, settings

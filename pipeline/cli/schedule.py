@@ -17,6 +17,7 @@ from pipeline.cli.cluster_options import (
     Timeout,
     TokenFile,
     check_run_options,
+    package_of,
     target_of,
 )
 from pipeline.cli.output import AsJson, show_list
@@ -95,21 +96,13 @@ def schedule(
     if cron is None:
         raise UserError("--cron: when? Such as --cron '0 3 * * 1' for Mondays at 3:00")
     from pipeline.kubeflow.cron import six_fields
-    from pipeline.kubeflow.package import parse_parameters, read_package
 
     fields = six_fields(cron)
-    package = read_package(file)
-    values = parse_parameters(package, parameters or [])
+    package, settings = package_of(file, experiment, parameters or (), pipeline_root, service_account)
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.schedules import Timing, set_schedule
-    from pipeline.kubeflow.submission import RunSettings, upload
+    from pipeline.kubeflow.submission import upload
 
-    settings = RunSettings(
-        experiment=experiment,
-        parameters=values,
-        pipeline_root=pipeline_root,
-        service_account=service_account,
-    )
     timing = Timing(cron=fields, max_concurrency=max_concurrency, no_catchup=no_catchup)
     with connected(target) as client:
         version = upload(client, package)

@@ -18,6 +18,7 @@ from pipeline.cli.cluster_options import (
     Timeout,
     TokenFile,
     check_run_options,
+    package_of,
     target_of,
 )
 from pipeline.cli.output import AsJson
@@ -50,19 +51,10 @@ def submit(
     """
     check_run_options(pipeline_root, service_account)
     target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
-    from pipeline.kubeflow.package import parse_parameters, read_package
-
-    package = read_package(file)
-    values = parse_parameters(package, parameters or [])
+    package, settings = package_of(file, experiment, parameters or (), pipeline_root, service_account)
     from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.submission import RunSettings, start_run, upload
+    from pipeline.kubeflow.submission import start_run, upload
 
-    settings = RunSettings(
-        experiment=experiment,
-        parameters=values,
-        pipeline_root=pipeline_root,
-        service_account=service_account,
-    )
     with connected(target) as client:
         version = upload(client, package)
         run = start_run(client, package, version, settings, run_name)

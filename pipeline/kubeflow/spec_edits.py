@@ -26,7 +26,7 @@ class RetryPolicy:
     Attributes:
         count: How often the task starts again.
         backoff: The seconds before it starts again for the first time.
-        factor: By what each further wait is longer than the one before.
+        factor: The factor by which each further wait is longer than the one before.
         window: The seconds after the task's first start in which it may start again. Argo takes `backoffMaxDuration`
             for that, and not for the longest wait; after it Argo starts nothing again and ends a running second
             attempt. So it is longer than any training.
