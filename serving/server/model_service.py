@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+)
 
 from serving.server.model_lookup import require_model_spec
 from serving.server.model_manager import ModelManager
@@ -25,7 +29,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     @answers_with_status
     def GetModelStatus(  # noqa: N802 (the API's name)
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+        self, request: get_model_status_pb2.GetModelStatusRequest, deadline: float
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """Answers with the state of one version, or of all, newest first."""
         spec = require_model_spec(request)
@@ -43,3 +47,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             status.status.error_code = grpc.StatusCode.UNKNOWN.value[0] if state.error else 0
             status.status.error_message = state.error
         return response
+
+    def HandleReloadConfigRequest(  # noqa: N802 (the API's name)
+        self, request: model_management_pb2.ReloadConfigRequest, deadline: float
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Says that the server does not do that, since anybody could call it."""
+        raise StatusError(grpc.StatusCode.UNIMPLEMENTED, "this server does not take another configuration")

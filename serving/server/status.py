@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import tensorflow as tf
@@ -45,19 +45,18 @@ def invalid_argument(message: str) -> StatusError:
 
 
 def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a servicer's method end a request with the status of whatever it raises, and be counted in the
-    servicer's `metrics`, if it has any.
+    """Makes a service's method raise nothing but StatusErrors, and be counted in the service's `metrics`.
 
     The text of an exception may name files and machines. It goes to the log, and the client gets the number that the
     log has it under.
     """
 
     @functools.wraps(method)
-    def wrapped(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+    def wrapped(self: Any, request: Any, deadline: float) -> Any:
         begin = time.perf_counter()
         response, code, message = None, grpc.StatusCode.OK, ""
         try:
-            response = method(self, request, context)
+            response = method(self, request, deadline)
         except StatusError as error:
             code, message = error.code, error.message
         except tf.errors.OpError as error:
@@ -71,10 +70,16 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
             seconds = time.perf_counter() - begin
             metrics.request(spec.name if spec else "", method.__name__, code, seconds)
         if code is not grpc.StatusCode.OK:
-            _abort(context, code, message)
+            raise StatusError(code, message)
         return response
 
     return wrapped
+
+
+def shortened(message: str) -> str:
+    """A message that fits into a status; a longer one is cut and says so."""
+    data = message.encode(errors="replace")
+    return message if len(data) <= _LIMIT else data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
 
 
 def _logged(method: str) -> str:
@@ -82,10 +87,3 @@ def _logged(method: str) -> str:
     reference = secrets.token_hex(4)
     _log.exception("%s failed, reference %s", method, reference)
     return f"the server failed; what happened is in its log, under the reference {reference}"
-
-
-def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:
-    data = message.encode(errors="replace")
-    if len(data) > _LIMIT:
-        message = data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
-    context.abort(code, message)
