@@ -65,7 +65,7 @@ def serve(
     max_mib_at_once: Annotated[
         int | None,
         typer.Option(
-            min=1, help="MiB of all requests worked on; more are UNAVAILABLE. Default: --max-request-mib."
+            min=1, help="MiB of all requests there at once; more are UNAVAILABLE. Default: --max-request-mib."
         ),
     ] = None,
     max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,

@@ -1,4 +1,4 @@
-"""tensorflow.serving.ModelService: the state of each version."""
+"""Implements tensorflow.serving.ModelService, which tells the state of each version."""
 
 from collections.abc import Mapping
 
@@ -16,11 +16,13 @@ from serving.server.status import StatusError, answers_with_status
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; HandleReloadConfigRequest, which anybody could call, stays UNIMPLEMENTED.
+    """Answers GetModelStatus. HandleReloadConfigRequest, which anybody could call, stays UNIMPLEMENTED.
+
+    The methods take the request and the time, by `time.monotonic()`, at which the client gives up.
 
     Args:
-        models: By name.
-        metrics: Where requests are counted.
+        models: The managers of the served models, by the models' names.
+        metrics: Counts the requests; None counts nothing.
     """
 
     def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:

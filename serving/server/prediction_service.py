@@ -1,6 +1,6 @@
-"""tensorflow.serving.PredictionService, as far as models of ours need it.
+"""Implements tensorflow.serving.PredictionService, as far as models of ours need it.
 
-Source of the texts of Classify, Regress and MultiInference: tensorflow/serving's classifier.cc, regressor.cc and
+The texts of Classify, Regress and MultiInference are those of tensorflow/serving's classifier.cc, regressor.cc and
 multi_inference.cc.
 """
 
@@ -38,12 +38,15 @@ _SIGNATURE_DEF = "signature_def"
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata. Models of ours have no signature for the other methods, which say so.
+    """Answers Predict and GetModelMetadata. Models of ours have no signature for the other methods, which say so.
+
+    Every method takes the request and the time, by `time.monotonic()`, at which the client gives up, and raises
+    StatusError where it refuses the request.
 
     Args:
-        models: By name.
-        metrics: Where requests are counted.
-        limits: Of what one Predict may ask for.
+        models: The managers of the served models, by the models' names.
+        metrics: Counts the requests; None counts nothing.
+        limits: Bounds what one Predict may ask for; None stands for the defaults.
     """
 
     def __init__(

@@ -35,12 +35,12 @@ class PredictionServer:
             client = PredictClient(f"localhost:{server.port}")
 
     Args:
-        models: Directory of one model's versions, of which the latest is served; or any models.
-        model_name: Of that one model.
+        models: Directory of one model's versions, of which the latest is served; or the configurations of any models.
+        model_name: Name of that one model, by which clients ask for it.
         host: Address to listen at; "0.0.0.0" for all.
-        port: To listen at; 0 takes a free one.
-        poll_seconds: Between two looks for new versions.
-        options: The rest.
+        port: Port to listen at; 0 takes a free one.
+        poll_seconds: Seconds between two looks for new versions.
+        options: Threads, limits, batching, TLS and the HTTP port; None stands for the defaults.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class PredictionServer:
         self._page: StatusPage | None = None
         self._ready = False
         self.port = port
-        """The one that is listened at, once the server has started."""
+        """The port that is listened at, once the server has started."""
 
     @property
     def http_port(self) -> int | None:
-        """The one of the status page, once the server has started."""
+        """The port of the status page, once the server has started; None if there is none."""
         return self._page and self._page.port
 
     def start(self) -> None:
@@ -114,7 +114,7 @@ class PredictionServer:
         self.stop()
 
     def _load(self, directory: str, name: str, version: int) -> Runner:
-        """A version that has run its warm-up requests."""
+        """Loads a version and runs its warm-up requests."""
         check_model(directory)
         servable = Servable(directory, name, version, self._options.tensorflow_threads)
         try:
@@ -148,11 +148,11 @@ class PredictionServer:
 
 @contextlib.contextmanager
 def termination() -> Iterator[Callable[[], None]]:
-    """While the block runs SIGTERM and SIGINT do not kill; the function given waits for one of them.
+    """Keeps SIGTERM and SIGINT from killing the process while the block runs; the function given waits for one of them.
 
-    Main thread only. The signal comes through a socket (`signal.set_wakeup_fd`): a handler in Python runs only once the
-    main thread does, and nothing wakes that from waiting for a lock where the signal came a moment before it began
-    to wait, or came to another thread.
+    Only the main thread can use it. The signal comes through a socket (`signal.set_wakeup_fd`). A handler in Python
+    runs only when the main thread runs, and a main thread that waits for a lock is not woken by a signal that came
+    just before, or to another thread.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
     receiver, sender = socket.socketpair()

@@ -1,4 +1,4 @@
-"""How a server runs."""
+"""The settings of a server."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,25 @@ REQUESTS_A_WORKER = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How a server runs; every default is a server of one process for one machine.
+    """The settings of a server. The defaults fit a server that has one machine for itself.
 
     Attributes:
-        workers: Requests that are worked on at once, or wait for a batch; more wait for one of these to end.
-        max_requests: Requests that are there at once; one more is answered RESOURCE_EXHAUSTED. None: 16 a worker.
-        max_bytes_at_once: Of all requests together that are worked on; one more is answered UNAVAILABLE. None: those of
-            one request that is as large as it may be.
-        max_request_bytes: Of one request, and of one tensor in it; a larger request is answered RESOURCE_EXHAUSTED.
-            (gRPC's default of 4 MiB is 12 videos of 300 frames.) Made of the shortest strings, a request takes
-            16 times its bytes.
-        max_videos: Of one request; more are INVALID_ARGUMENT. They bound the memory that a model takes.
-        batching: None: every request runs alone.
-        tls: None: plain text.
-        http_port: Of /metrics, /healthz and /readyz; 0 takes a free one, None has none.
-        tensorflow_threads: Of TensorFlow's pools, within and between operations; 0 lets it choose.
+        workers: Number of Predict requests that are worked on at once, or wait for a batch. More requests wait for one
+            of these to end.
+        max_requests: Most Predict requests that are worked on or wait; one more is answered RESOURCE_EXHAUSTED. None
+            stands for 16 a worker.
+        max_bytes_at_once: Most bytes of all requests that are worked on or wait; one more is answered UNAVAILABLE. None
+            stands for `max_request_bytes`.
+        max_request_bytes: Most bytes of one request, and of one tensor in it; a larger one is answered
+            RESOURCE_EXHAUSTED. (gRPC's default of 4 MiB is 12 videos of 300 frames.) A request that is made of the
+            shortest strings takes 16 times its bytes.
+        max_videos: Most videos of one request; more are answered INVALID_ARGUMENT. They bound the memory that a model
+            takes.
+        batching: The sizes and the waiting times of batches; None runs every request alone.
+        tls: The server's certificate; None listens for plain text.
+        http_port: Port of /metrics, /healthz and /readyz; 0 takes a free one, None opens none.
+        tensorflow_threads: Number of threads in each of TensorFlow's two pools, within and between operations; 0 lets
+            it choose.
     """
 
     workers: int = 8

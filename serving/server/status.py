@@ -1,5 +1,4 @@
-"""How a request is refused: with TensorFlow Serving's codes and texts, so that a client cannot tell the
-servers apart.
+"""Refuses requests with TensorFlow Serving's codes and texts, so that a client cannot tell the servers apart.
 
 Source of the codes and texts: tensorflow/serving 2.16 (predict_util.cc, server_core.cc, get_model_*_impl.cc).
 """
@@ -17,10 +16,10 @@ import tensorflow as tf
 _log = logging.getLogger("yt8m.serving")
 
 _LIMIT = 1024
-"""Bytes of a message: the original cuts there too, since a status travels in a header of limited size."""
+"""Most bytes of a message. The original cuts there too, since a status travels in a header of limited size."""
 
 _OF_THE_REQUEST = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE)
-"""Statuses of a graph that its request is to blame for, whose text is for the client."""
+"""Statuses of a graph that blame the request: their text is for the client."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -29,8 +28,8 @@ class StatusError(Exception):
     """Ends a request.
 
     Args:
-        code: What the client gets.
-        message: Its text.
+        code: The status code that the client gets.
+        message: The text that the client gets.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
@@ -40,7 +39,7 @@ class StatusError(Exception):
 
 
 def invalid_argument(message: str) -> StatusError:
-    """The error that most refused requests end with."""
+    """Returns the error that most refused requests end with."""
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
@@ -77,13 +76,13 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def shortened(message: str) -> str:
-    """A message that fits into a status; a longer one is cut and says so."""
+    """Returns the message, cut to the length of a status if it is longer, with a mark that it was cut."""
     data = message.encode(errors="replace")
     return message if len(data) <= _LIMIT else data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
 
 
 def _logged(method: str) -> str:
-    """Logs the exception that is handled; what the client is told of it."""
+    """Logs the exception that is being handled, and returns what the client is told of it."""
     reference = secrets.token_hex(4)
     _log.exception("%s failed, reference %s", method, reference)
     return f"the server failed; what happened is in its log, under the reference {reference}"

@@ -12,12 +12,16 @@ from serving.server.status import StatusError
 
 _T = TypeVar("_T")
 
+SMALL = 512
+"""Most bytes of a request that is taken however many bytes are there. Those of probes are as small, and must not fail
+because a server is busy; their number is bounded."""
+
 
 class ByteBudget:
     """Bounds the bytes of all requests that a server holds at once.
 
     Args:
-        most: Bytes of all requests together. A request that is alone is always taken, however large it is.
+        most: Bytes of all requests together. A request that is small or alone is always taken.
     """
 
     def __init__(self, most: int) -> None:
@@ -32,7 +36,7 @@ class ByteBudget:
             StatusError: UNAVAILABLE, which clients try again, if the requests that are there leave too few bytes.
         """
         with self._lock:
-            if self._taken and self._taken + size > self._most:
+            if self._taken and size > SMALL and self._taken + size > self._most:
                 raise StatusError(
                     grpc.StatusCode.UNAVAILABLE,
                     "the server has too many bytes of requests at once; try again",
