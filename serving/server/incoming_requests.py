@@ -5,6 +5,7 @@ however many there are. It takes some memory, and is ended soon.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -16,8 +17,8 @@ from serving.base.predict_messages import PREDICT
 from serving.server.status import StatusError, invalid_argument, shortened
 from serving.server.workers import Message, Workers
 
-PROMPT_SECONDS = 1.0
-"""Time in which nearly every message has come. Until then a call takes no place of anybody."""
+PROMPT_SECONDS = 3.0
+"""Time in which nearly every message has come, even where many clients send at once. Until then no place is taken."""
 
 SLOW_SECONDS = 60.0
 """Longest time that a message may take: 256 MiB at 36 Mbit/s."""
@@ -96,8 +97,9 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
             try:
                 workers.check()
                 request = await workers.run(work, await self._receive(context))
-                async for response in handler.unary_stream(request, context):
-                    await context.write(response)
+                async with contextlib.aclosing(handler.unary_stream(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
             except StatusError as error:
                 await context.abort(error.code, shortened(error.message))
 

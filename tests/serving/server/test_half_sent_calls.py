@@ -21,6 +21,11 @@ CHECK = "/grpc.health.v1.Health/Check"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 
+@pytest.fixture(autouse=True)
+def promptness(monkeypatch):
+    monkeypatch.setattr(incoming_requests, "PROMPT_SECONDS", 1.0)
+
+
 @contextlib.contextmanager
 def half_sent(port, *methods, calls=CALLS):
     """So many calls of each method that have sent their headers and nothing else."""
