@@ -78,7 +78,7 @@ def serve(
         int | None,
         typer.Option(
             min=1,
-            help="Most MiB of all requests that are worked on; more get UNAVAILABLE. Default: "
+            help="Most MiB of all requests that are there at once; more get UNAVAILABLE. Default: "
             "--max-request-mib.",
         ),
     ] = None,

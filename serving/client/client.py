@@ -41,9 +41,9 @@ class VersionStatus:
     """What a server says of a version.
 
     Attributes:
-        version: Number.
-        state: start, loading, available (it takes requests), unloading or end.
-        error: Why it did not load; empty otherwise.
+        version: The version's number.
+        state: One of start, loading, available (it takes requests), unloading and end.
+        error: The reason why the version did not load; empty if it did.
     """
 
     version: int
@@ -52,7 +52,9 @@ class VersionStatus:
 
 
 class PredictClient:
-    """Sends videos, gets their classes with scores. One channel, kept open; may be used by many threads.
+    """Sends videos and gets their classes with scores.
+
+    It keeps one channel open, and may be used by many threads.
 
     Example:
         with PredictClient("localhost:8500") as client:
@@ -60,13 +62,14 @@ class PredictClient:
 
     Args:
         target: HOST:PORT, or any target that gRPC knows.
-        model_name: As the server calls the model.
+        model_name: Name of the model, as the server has it.
         timeout: Seconds until a request fails, all its attempts together.
-        tls: How to trust the server, and be trusted; None for plain text.
-        attempts: Of a request while the server is UNAVAILABLE, and of no other failure: that one says that the
-            request was not worked on. Between two lies a random time that grows.
-        version: Number of the version to ask; None for the newest, or the one with the label.
-        version_label: What the server knows that version by; not with a number.
+        tls: Certificates that the server is trusted by, and the client's own; None for plain text.
+        attempts: Number of times that a request is sent while the server answers UNAVAILABLE, which says that the
+            request was not worked on. After any other failure it is not sent again. The random time between two
+            attempts grows.
+        version: Number of the version to ask; None for the newest, or for the one with the label.
+        version_label: Label of the version to ask; only without `version`.
 
     Raises:
         UserError: If the target cannot be an address, or a PEM file cannot be read.
@@ -112,7 +115,7 @@ class PredictClient:
         )
 
     def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """The best classes of each video.
+        """Returns the best classes of each video.
 
         Args:
             examples: B serialised SequenceExamples, as they stand in frame-level YT-8M files.
@@ -130,14 +133,25 @@ class PredictClient:
         return classes, scores
 
     def predict_named(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """As `predict`, and with the names of the classes, bytes objects [B, k]: None where the model has none."""
+        """Returns the best classes of each video with their names.
+
+        Args:
+            examples: B serialised SequenceExamples, as for `predict`.
+
+        Returns:
+            classes int64 [B, k], scores float32 [B, k], descending, and names bytes objects [B, k]. A model without
+            names gives None in their place.
+
+        Raises:
+            UserError, TryAgainError, ServingError: In the same cases as `predict`.
+        """
         return self._answer(examples, ())
 
     def versions(self) -> list[VersionStatus]:
-        """What the server says of each version of the model that it has seen, newest first.
+        """Returns what the server says of each version of the model that it has seen, newest first.
 
         Raises:
-            UserError, TryAgainError, ServingError: As `predict`.
+            UserError, TryAgainError, ServingError: In the same cases as `predict`.
         """
         try:
             return self._versions()
@@ -198,7 +212,7 @@ class PredictClient:
         return ServingError(f"{where}: {reason}")
 
     def _wrong_version(self, reason: str) -> str | None:
-        """What to say where the version asked for, by number or label, is why a request was refused."""
+        """Says which versions are loaded, where a request was refused for the version it asked for; else None."""
         asked = self._model.version if self._model.label is None else self._model.label
         if asked is None:
             return None

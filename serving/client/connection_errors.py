@@ -1,4 +1,4 @@
-"""Why a client and a server do not come together, in words that say what to do."""
+"""Says why a client and a server do not come together, and what to do about it."""
 
 import re
 import socket
@@ -9,7 +9,7 @@ from serving.base.tls import ClientTls
 from trainer.base.errors import UserError
 
 _UNREACHED = ("failed to connect to all addresses", "DNS resolution failed")
-"""How gRPC says that no request got as far as a server."""
+"""What gRPC says when no request got as far as a server."""
 
 _OTHER_TARGET = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds|google-c2p):.+")
 """gRPC's own kinds of targets: https://grpc.github.io/grpc/core/md_doc_naming.html."""
@@ -44,12 +44,15 @@ def check_target(target: str) -> None:
 
 
 def no_server(target: str, details: str, tls: ClientTls | None) -> NoServerError | None:
-    """The error for an attempt that did not get as far as a server; None where one did.
+    """Makes the error of an attempt that did not get as far as a server.
 
     Args:
-        target: That was called.
-        details: gRPC's, of the status UNAVAILABLE.
-        tls: That it was called with; None for plain text.
+        target: Address that was called.
+        details: gRPC's text of the status UNAVAILABLE.
+        tls: Certificates that it was called with; None for plain text.
+
+    Returns:
+        The error; None where a server was reached.
     """
     if not any(words in details for words in _UNREACHED):
         return None
@@ -87,7 +90,7 @@ def _with_tls(details: str) -> str:
 
 
 def _speaks_tls(target: str) -> bool:
-    """Whether what listens at HOST:PORT answers a TLS greeting."""
+    """Says whether what listens at HOST:PORT answers a TLS greeting."""
     address = _HOST_AND_PORT.fullmatch(target)
     if address is None:
         return False

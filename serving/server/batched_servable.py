@@ -1,4 +1,4 @@
-"""Requests that arrive at about the same time run as one batch.
+"""Runs requests that arrive at about the same time as one batch.
 
 A batch closes when it is full or its first request has waited long enough; a few threads run closed batches in
 turn. The rules and the texts are those of TensorFlow Serving's batching, with two differences: requests of unlike
@@ -27,10 +27,10 @@ class BatchingConfig:
     """How requests are batched.
 
     Attributes:
-        max_batch_size: Largest B; a request with more rows is refused.
-        timeout_seconds: That a request waits for others.
-        max_enqueued_batches: Batches that wait; more requests are refused.
-        threads: Batches that run at once.
+        max_batch_size: Largest number of rows B of a batch; a request with more rows is refused.
+        timeout_seconds: Longest time that a request waits for others.
+        max_enqueued_batches: Most batches that wait; a request that would begin another one is refused.
+        threads: Number of batches that run at once.
     """
 
     max_batch_size: int = 16
@@ -55,7 +55,7 @@ class _Task:
 class _Batch:
     key: _Key
     row_shapes: tuple[tuple[int, ...], ...]
-    """Of each fed tensor, without its first dimension."""
+    """The shape of each fed tensor, without its first dimension."""
     closes: float
     tasks: list[_Task] = field(default_factory=list)
     rows: int = 0
@@ -63,12 +63,13 @@ class _Batch:
 
 
 class BatchedServable:
-    """A Servable whose requests are batched where the signature allows it; of the same use.
+    """A Servable whose requests are batched where the signature allows it; it is used as one.
 
     Args:
-        servable: That runs the batches; closed with this.
-        config: How they are made.
-        on_batch: Told the rows of each batch that runs and the seconds that each of its requests waited.
+        servable: Runs the batches; it is closed when this one is.
+        config: The sizes and the waiting times of batches.
+        on_batch: Is called with the number of rows of each batch that runs, and with the seconds that each of its
+            requests waited.
     """
 
     def __init__(
@@ -102,9 +103,18 @@ class BatchedServable:
     def run(
         self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], timeout: float | None = None
     ) -> list[np.ndarray]:
-        """As `Servable.run`.
+        """Runs the graph on these rows, maybe together with those of other requests.
+
+        Args:
+            feeds: Arrays by tensor name, of exactly the tensors' types.
+            fetches: Names of tensors.
+            timeout: Seconds to wait for the answer; None waits for as long as it takes.
+
+        Returns:
+            The arrays of `fetches`, in that order.
 
         Raises:
+            tf.errors.OpError: As the graph does.
             StatusError: If the request is too large (INVALID_ARGUMENT), the queue is full (UNAVAILABLE) or
                 `timeout` seconds have passed (DEADLINE_EXCEEDED).
         """

@@ -1,4 +1,4 @@
-"""Where a server listens."""
+"""Checks the address that a server is to listen at."""
 
 import errno
 import socket
@@ -13,7 +13,7 @@ _PROBLEMS = {
 
 
 def host_and_port(host: str, port: int) -> str:
-    """HOST:PORT, with the brackets that an address of IPv6 needs."""
+    """Returns HOST:PORT, with the brackets that an address of IPv6 needs."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -22,7 +22,7 @@ def check_can_listen(host: str, port: int) -> None:
 
     Args:
         host: Address or name of this machine.
-        port: From 0, which any free one stands for, to 65535.
+        port: Number of the port, from 0 to 65535; 0 stands for any free one.
 
     Raises:
         UserError: If the host is no address of this machine, or the port cannot be taken.

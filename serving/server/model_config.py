@@ -1,4 +1,4 @@
-"""Which models a server serves, also from a file in TensorFlow Serving's own format."""
+"""Says which models a server serves, also from a file in TensorFlow Serving's own format."""
 
 import re
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ class ModelConfig:
     """One served model.
 
     Attributes:
-        name: By which clients ask for it.
-        base_path: Directory of its versions.
-        policy: Which of them are served.
-        labels: Versions by label; each must be served.
+        name: Name by which clients ask for the model.
+        base_path: Directory of the model's versions.
+        policy: Chooses the versions that are served.
+        labels: Numbers of versions, by their labels; each version must be served.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ModelConfig:
 
 
 def read_model_configs(path: str) -> list[ModelConfig]:
-    """The models of a TensorFlow Serving `--model_config_file` (ModelServerConfig as a text proto).
+    """Reads the models of a TensorFlow Serving `--model_config_file` (ModelServerConfig as a text proto).
 
     Raises:
         UserError: If it cannot be read, or its models do not fit each other.
@@ -63,13 +63,13 @@ def read_model_configs(path: str) -> list[ModelConfig]:
 
 
 def check_model(config: ModelConfig) -> list[int]:
-    """Looks whether there is what is to be served, before anything is loaded.
+    """Checks that what is to be served exists, before anything is loaded.
 
     Returns:
         The versions to be loaded, ascending: those that the policy chooses and those that have a label.
 
     Raises:
-        UserError: If the directory has no version, or not one that the policy or a label names.
+        UserError: If the directory has no version, or lacks one that the policy or a label names.
     """
     served_version(config.base_path)  # UserError when there is none
     for version in config.policy.specific:

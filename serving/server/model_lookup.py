@@ -1,4 +1,4 @@
-"""From the ModelSpec of a request to a loaded version."""
+"""Finds the loaded version that the ModelSpec of a request asks for."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from serving.server.status import StatusError, invalid_argument
 
 
 def require_model_spec(request: Message) -> ModelSpec:
-    """The request's ModelSpec; StatusError when it has none."""
+    """Returns the request's ModelSpec; raises StatusError when it has none."""
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
     return request.model_spec
@@ -20,11 +20,11 @@ def require_model_spec(request: Message) -> ModelSpec:
 
 @contextlib.contextmanager
 def lease(models: Mapping[str, ModelManager], spec: ModelSpec) -> Iterator[Runner]:
-    """The version that a request asks for, which stays loaded while the block runs.
+    """Gives the version that a request asks for, which stays loaded while the block runs.
 
     Args:
-        models: By name.
-        spec: The request's.
+        models: The managers of the served models, by the models' names.
+        spec: The ModelSpec of the request.
 
     Raises:
         StatusError: If there is no such model, version or label.

@@ -1,4 +1,4 @@
-"""Which version of a model is loaded, and how it is exchanged for another."""
+"""Loads and unloads the versions of a model while it is served."""
 
 import contextlib
 import logging
@@ -30,9 +30,9 @@ class VersionState:
     """What GetModelStatus tells of a version.
 
     Attributes:
-        version: Number.
-        state: Of ModelVersionStatus.
-        error: Why it did not load; empty otherwise.
+        version: The version's number.
+        state: A value of the enum ModelVersionStatus.State.
+        error: The reason why the version did not load; empty if it did.
     """
 
     version: int
@@ -41,19 +41,18 @@ class VersionState:
 
 
 class ModelManager:
-    """Serves the versions of a model that its policy chooses and those that have a label, and looks for others to
-    come and go.
+    """Keeps loaded the versions of a model that its policy chooses and those that have a label.
 
-    A new version is loaded whole before an old one goes; that is unloaded when its last request has finished.
-    What is loaded stays as long as nothing that the policy chooses is. Labels are the configuration's, which stay,
-    and those of the store (`yt8m models label`), which move when the version that they are to point to is loaded,
-    and not before. A version in a bucket is downloaded, checked and loaded; no copy is kept.
+    It looks for changes all the time. A new version is loaded whole before an old one goes, and the old one is unloaded
+    when its last request has finished. As long as none of the versions that the policy chooses is loaded, the old ones
+    stay. The labels of the configuration never move. Those of the store (`yt8m models label`) move when the version
+    that they are to point to is loaded. A version in a bucket is downloaded, checked and loaded; no copy is kept.
 
     Args:
-        config: Of the model.
-        poll_seconds: Between two looks.
-        retry_seconds: Between two attempts to load a version that failed to.
-        load: Makes a servable of (directory, name, version).
+        config: The model's name, its directory, and which of its versions are served.
+        poll_seconds: Seconds between two looks for changes.
+        retry_seconds: Seconds between two attempts to load a version that failed to load.
+        load: Makes a servable of a directory, the model's name and the version's number.
     """
 
     def __init__(
@@ -120,18 +119,24 @@ class ModelManager:
                 self._unload(version)
 
     def label(self, name: str) -> int | None:
-        """The version that a label points to; None when there is no such label."""
+        """Returns the version that a label points to; None when there is no such label."""
         return self._labels.get(name)
 
     def loaded_versions(self) -> list[int]:
-        """Those that take requests, ascending."""
+        """Returns the numbers of the versions that take requests, ascending."""
         with self._lock:
             return sorted(self._loaded)
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Runner | None]:
-        """The loaded version asked for, or the newest, which stays loaded while the block runs; None when it is
-        not loaded."""
+        """Gives a loaded version, which stays loaded while the block runs.
+
+        Args:
+            version: The version's number; None for the newest.
+
+        Returns:
+            A context manager of the version; of None when it is not loaded.
+        """
         with self._lock:
             wanted = max(self._loaded, default=None) if version is None else version
             servable = None if wanted is None else self._loaded.get(wanted)
@@ -144,7 +149,7 @@ class ModelManager:
                 self._release(servable)
 
     def states(self) -> list[VersionState]:
-        """Of every version seen so far, newest first."""
+        """Returns the state of every version seen so far, newest first."""
         with self._lock:
             return sorted(self._states.values(), key=lambda state: -state.version)
 

@@ -1,9 +1,13 @@
-"""tensorflow.serving.ModelService: the state of each version."""
+"""Implements tensorflow.serving.ModelService, which tells the state of each version."""
 
 from collections.abc import Mapping
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+)
 
 from serving.server.model_lookup import require_model_spec
 from serving.server.model_manager import ModelManager
@@ -12,11 +16,13 @@ from serving.server.status import StatusError, answers_with_status
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; HandleReloadConfigRequest, which anybody could call, stays UNIMPLEMENTED.
+    """Answers GetModelStatus. HandleReloadConfigRequest, which anybody could call, stays UNIMPLEMENTED.
+
+    The methods take the request and the time, by `time.monotonic()`, at which the client gives up.
 
     Args:
-        models: By name.
-        metrics: Where requests are counted.
+        models: The managers of the served models, by the models' names.
+        metrics: Counts the requests; None counts nothing.
     """
 
     def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
@@ -25,7 +31,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     @answers_with_status
     def GetModelStatus(  # noqa: N802 (the API's name)
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+        self, request: get_model_status_pb2.GetModelStatusRequest, deadline: float
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """Answers with the state of one version, or of all, newest first."""
         spec = require_model_spec(request)
@@ -43,3 +49,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             status.status.error_code = grpc.StatusCode.UNKNOWN.value[0] if state.error else 0
             status.status.error_message = state.error
         return response
+
+    def HandleReloadConfigRequest(  # noqa: N802 (the API's name)
+        self, request: model_management_pb2.ReloadConfigRequest, deadline: float
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Says that the server does not do that, since anybody could call it."""
+        raise StatusError(grpc.StatusCode.UNIMPLEMENTED, "this server does not take another configuration")

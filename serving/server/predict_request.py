@@ -17,12 +17,14 @@ DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-    """What a single request may ask for: a few bytes can declare tensors of any size, and a video of one frame takes as
-    much memory in a model as the longest.
+    """Bounds what a single request may ask for.
+
+    The bytes of a request do not bound it: a few bytes can declare tensors of any size, and a video of one frame takes
+    as much memory in a model as the longest.
 
     Attributes:
-        max_bytes: Of one tensor.
-        max_videos: Rows of tensors whose number of rows the signature leaves open.
+        max_bytes: Most bytes that one tensor may take.
+        max_videos: Most rows of a tensor whose number of rows the signature leaves open.
     """
 
     max_bytes: int = MAX_BYTES
@@ -33,7 +35,7 @@ _METHODS = [f"tensorflow/serving/{method}" for method in ("predict", "classify",
 
 
 def find_signature(signatures: dict[str, SignatureDef], name: str) -> SignatureDef:
-    """The signature of that name, if one can predict with it.
+    """Returns the signature of that name, if one can predict with it.
 
     Raises:
         StatusError: If there is no such one, or it is for TensorFlow's own use.
@@ -52,7 +54,10 @@ def find_signature(signatures: dict[str, SignatureDef], name: str) -> SignatureD
 def read_inputs(
     signature: SignatureDef, request: PredictRequest, limits: RequestLimits | None = None
 ) -> dict[str, np.ndarray]:
-    """The request's arrays by tensor name.
+    """Reads the inputs of a request.
+
+    Returns:
+        The arrays, by the names of the tensors in the graph.
 
     Raises:
         StatusError: If there are too many or too few, or one is malformed, too large or of the wrong type.
@@ -81,7 +86,7 @@ def read_inputs(
 
 
 def wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[str]:
-    """Aliases of the outputs to be answered with, sorted: the request's filter, or all.
+    """Returns the aliases of the outputs to be answered with, sorted: those of the request's filter, or all.
 
     Raises:
         StatusError: If the filter has an unknown or a repeated one.

@@ -1,9 +1,10 @@
-"""tensorflow.serving.PredictionService, as far as models of ours need it.
+"""Implements tensorflow.serving.PredictionService, as far as models of ours need it.
 
-Source of the texts of Classify, Regress and MultiInference: tensorflow/serving's classifier.cc, regressor.cc and
+The texts of Classify, Regress and MultiInference are those of tensorflow/serving's classifier.cc, regressor.cc and
 multi_inference.cc.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
@@ -35,17 +36,17 @@ from serving.server.tensors import to_proto
 
 _SIGNATURE_DEF = "signature_def"
 
-_LONGEST = 86_400.0
-"""Seconds that a request may wait."""
-
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata. Models of ours have no signature for the other methods, which say so.
+    """Answers Predict and GetModelMetadata. Models of ours have no signature for the other methods, which say so.
+
+    Every method takes the request and the time, by `time.monotonic()`, at which the client gives up, and raises
+    StatusError where it refuses the request.
 
     Args:
-        models: By name.
-        metrics: Where requests are counted.
-        limits: Of what one Predict may ask for.
+        models: The managers of the served models, by the models' names.
+        metrics: Counts the requests; None counts nothing.
+        limits: Bounds what one Predict may ask for; None stands for the defaults.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @answers_with_status
     def Predict(  # noqa: N802 (the API's name)
-        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+        self, request: predict_pb2.PredictRequest, deadline: float
     ) -> predict_pb2.PredictResponse:
         """Runs one signature on the request's tensors."""
         with lease(self._models, require_model_spec(request)) as servable:
@@ -68,7 +69,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             signature = find_signature(servable.signatures, name)
             feeds = read_inputs(signature, request, self._limits)
             outputs = wanted_outputs(signature, request)
-            arrays = _run(servable, feeds, [signature.outputs[alias].name for alias in outputs], context)
+            arrays = _run(servable, feeds, [signature.outputs[alias].name for alias in outputs], deadline)
             response = predict_pb2.PredictResponse()
             response.model_spec.name = servable.name
             response.model_spec.version.value = servable.version
@@ -79,7 +80,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @answers_with_status
     def GetModelMetadata(  # noqa: N802 (the API's name)
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, deadline: float
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Answers with the signatures of a version."""
         spec = require_model_spec(request)
@@ -100,21 +101,21 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @answers_with_status
     def Classify(  # noqa: N802 (the API's name)
-        self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
+        self, request: classification_pb2.ClassificationRequest, deadline: float
     ) -> classification_pb2.ClassificationResponse:
         """Says that the signature is not one for it."""
         self._refuse("classification", "classify", require_model_spec(request))
 
     @answers_with_status
     def Regress(  # noqa: N802 (the API's name)
-        self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
+        self, request: regression_pb2.RegressionRequest, deadline: float
     ) -> regression_pb2.RegressionResponse:
         """Says that the signature is not one for it."""
         self._refuse("regression", "regress", require_model_spec(request))
 
     @answers_with_status
     def MultiInference(  # noqa: N802 (the API's name)
-        self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
+        self, request: inference_pb2.MultiInferenceRequest, deadline: float
     ) -> inference_pb2.MultiInferenceResponse:
         """Says of the first task why it cannot be run."""
         if not request.tasks:
@@ -148,14 +149,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 def _run(
-    servable: Runner,
-    feeds: Mapping[str, np.ndarray],
-    fetches: Sequence[str],
-    context: grpc.ServicerContext,
+    servable: Runner, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], deadline: float
 ) -> list[np.ndarray]:
-    remaining = context.time_remaining()  # without a deadline None, or more than any clock can hold
-    remaining = _LONGEST if remaining is None else min(remaining, _LONGEST)
-    if not context.is_active() or remaining <= 0:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
         raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request's turn")
     if isinstance(servable, BatchedServable):
         return servable.run(feeds, fetches, remaining)

@@ -16,13 +16,13 @@ class Servable:
     context stay for as long as the process lives, and a server loads versions for months.
 
     Args:
-        directory: That holds saved_model.pb.
-        name: Of the model.
-        version: Of it.
-        threads: Of TensorFlow's pools, within and between operations; 0 lets it choose.
+        directory: Directory that holds saved_model.pb.
+        name: Name of the model.
+        version: Number of the version.
+        threads: Number of threads in each of TensorFlow's two pools, within and between operations; 0 lets it choose.
 
     Raises:
-        OSError, tf.errors.OpError: If it does not load.
+        OSError, tf.errors.OpError: If the SavedModel does not load.
     """
 
     def __init__(self, directory: str, name: str, version: int, threads: int = 0) -> None:
@@ -61,7 +61,7 @@ class Servable:
         return self._callable(names, tuple(fetches))(*(feeds[name] for name in names))
 
     def close(self) -> None:
-        """Frees its memory; no request may be running."""
+        """Frees the memory of the version; no request may be running."""
         self._callables.clear()  # each holds on to the session
         self._session.close()
         # A graph and its operations refer to each other: 18 MB a version stayed until Python looked for cycles, which

@@ -1,4 +1,4 @@
-"""What a server tells Prometheus of itself."""
+"""Counts what a server does, for Prometheus."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,8 +14,8 @@ class ServerMetrics:
     """The counters of one server, in a registry of their own.
 
     Args:
-        models: Names of the models; what a client calls another one is not recorded, or anybody could fill
-            the memory with names.
+        models: Names of the served models. Another name that a client asks for is not recorded, since anybody could
+            fill the memory with names.
     """
 
     def __init__(self, models: Sequence[str]) -> None:
@@ -52,18 +52,18 @@ class ServerMetrics:
         self._latency.labels(model, method).observe(seconds)
 
     def batch(self, model: str, rows: int, waited: Sequence[float]) -> None:
-        """Records a batch: its videos, and the seconds that each of its requests waited."""
+        """Records a batch: the number of its videos, and the seconds that each of its requests waited."""
         self._batch_rows.labels(model).observe(rows)
         for seconds in waited:
             self._queue.labels(model).observe(seconds)
 
     def watch_versions(self, model: str, count: Callable[[], int]) -> None:
-        """Has `count` asked at each scrape."""
+        """Has `count` called at each scrape, for the number of a model's versions that take requests."""
         self._versions.labels(model).set_function(count)
 
 
 def samples(registry: CollectorRegistry, name: str) -> Iterator[tuple[dict[str, str], float]]:
-    """Labels and value of each sample of that name."""
+    """Yields the labels and the value of each sample of that name."""
     for metric in registry.collect():
         for sample in metric.samples:
             if sample.name == name:

@@ -1,5 +1,4 @@
-"""How a request is refused: with TensorFlow Serving's codes and texts, so that a client cannot tell the
-servers apart.
+"""Refuses requests with TensorFlow Serving's codes and texts, so that a client cannot tell the servers apart.
 
 Source of the codes and texts: tensorflow/serving 2.16 (predict_util.cc, server_core.cc, get_model_*_impl.cc).
 """
@@ -9,7 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import tensorflow as tf
@@ -17,10 +16,10 @@ import tensorflow as tf
 _log = logging.getLogger("yt8m.serving")
 
 _LIMIT = 1024
-"""Bytes of a message: the original cuts there too, since a status travels in a header of limited size."""
+"""Most bytes of a message. The original cuts there too, since a status travels in a header of limited size."""
 
 _OF_THE_REQUEST = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE)
-"""Statuses of a graph that its request is to blame for, whose text is for the client."""
+"""Statuses of a graph that blame the request: their text is for the client."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -29,8 +28,8 @@ class StatusError(Exception):
     """Ends a request.
 
     Args:
-        code: What the client gets.
-        message: Its text.
+        code: The status code that the client gets.
+        message: The text that the client gets.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
@@ -40,24 +39,23 @@ class StatusError(Exception):
 
 
 def invalid_argument(message: str) -> StatusError:
-    """The error that most refused requests end with."""
+    """Returns the error that most refused requests end with."""
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a servicer's method end a request with the status of whatever it raises, and be counted in the
-    servicer's `metrics`, if it has any.
+    """Makes a service's method raise nothing but StatusErrors, and be counted in the service's `metrics`.
 
     The text of an exception may name files and machines. It goes to the log, and the client gets the number that the
     log has it under.
     """
 
     @functools.wraps(method)
-    def wrapped(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+    def wrapped(self: Any, request: Any, deadline: float) -> Any:
         begin = time.perf_counter()
         response, code, message = None, grpc.StatusCode.OK, ""
         try:
-            response = method(self, request, context)
+            response = method(self, request, deadline)
         except StatusError as error:
             code, message = error.code, error.message
         except tf.errors.OpError as error:
@@ -71,21 +69,20 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
             seconds = time.perf_counter() - begin
             metrics.request(spec.name if spec else "", method.__name__, code, seconds)
         if code is not grpc.StatusCode.OK:
-            _abort(context, code, message)
+            raise StatusError(code, message)
         return response
 
     return wrapped
 
 
+def shortened(message: str) -> str:
+    """Returns the message, cut to the length of a status if it is longer, with a mark that it was cut."""
+    data = message.encode(errors="replace")
+    return message if len(data) <= _LIMIT else data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
+
+
 def _logged(method: str) -> str:
-    """Logs the exception that is handled; what the client is told of it."""
+    """Logs the exception that is being handled, and returns what the client is told of it."""
     reference = secrets.token_hex(4)
     _log.exception("%s failed, reference %s", method, reference)
     return f"the server failed; what happened is in its log, under the reference {reference}"
-
-
-def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:
-    data = message.encode(errors="replace")
-    if len(data) > _LIMIT:
-        message = data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
-    context.abort(code, message)

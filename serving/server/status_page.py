@@ -1,4 +1,4 @@
-"""The HTTP port: metrics for Prometheus, liveness and readiness for who keeps the server running."""
+"""The HTTP port, with metrics for Prometheus, and liveness and readiness for what keeps the server running."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -23,10 +23,10 @@ class StatusPage:
     """Serves /metrics, /healthz (200 while the process lives) and /readyz (200 while requests are taken).
 
     Args:
-        registry: Of the metrics.
-        ready: Whether requests are taken.
+        registry: Holds the metrics.
+        ready: Says whether requests are taken.
         host: Address to listen at.
-        port: To listen at; 0 takes a free one.
+        port: Port to listen at; 0 takes a free one.
 
     Raises:
         UserError: If the port is taken.
@@ -42,7 +42,7 @@ class StatusPage:
                 f"cannot listen for HTTP at {host}:{port} ({error.strerror}): is the port taken?"
             ) from None
         self.port: int = self._server.server_port
-        """The one that is listened at."""
+        """The port that is listened at."""
         self._thread = threading.Thread(target=self._server.serve_forever, name="status-page", daemon=True)
         self._thread.start()
 

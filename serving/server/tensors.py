@@ -9,22 +9,23 @@ from tensorflow.core.framework import tensor_pb2
 _CPP_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 
 MAX_BYTES = 256 * 2**20
-"""Of one tensor: about 700 videos of 300 frames."""
+"""Bytes that one tensor may take: about 700 videos of 300 frames."""
 
 MAX_RANK = 32
 """Most dimensions of a tensor. NumPy 2 knows 64, but with it TensorFlow's conversion of an array of strings that has
 more than 32 ends the process."""
 
 _STRING_BYTES = 32
-"""Of a string tensor's element, besides its characters: a pointer here and a tstring in TensorFlow."""
+"""Bytes that an element of a string tensor takes besides its characters: a pointer here and a tstring in TensorFlow."""
 
 
 def to_array(proto: tensor_pb2.TensorProto, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """The array that a TensorProto holds (strings as bytes objects).
+    """Returns the array that a TensorProto holds; strings become bytes objects.
 
     Args:
-        proto: From anybody.
-        max_bytes: Of the array; a few bytes can declare one of any size, since a single value fills a tensor.
+        proto: The tensor as a client sent it; nothing in it is trusted.
+        max_bytes: Most bytes that the array may take. A tensor of a few bytes can declare an array of any size, since a
+            single value fills it.
 
     Raises:
         ValueError: If its type, shape and content do not fit together, or it is too large.
@@ -51,11 +52,11 @@ def to_array(proto: tensor_pb2.TensorProto, max_bytes: int = MAX_BYTES) -> np.nd
 
 
 def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
-    """The TensorProto of an array."""
+    """Returns the TensorProto that holds an array."""
     return tf.make_tensor_proto(array)
 
 
 def dtype_name(enum: int) -> str:
-    """TensorFlow's C++ name of a type, which is the one in error texts: float, double, int64, string ..."""
+    """Returns the name of a type in C++, as TensorFlow's error texts have it: float, double, int64, string ..."""
     name = tf.dtypes.as_dtype(enum).name
     return _CPP_NAMES.get(name, name)

@@ -1,4 +1,4 @@
-"""Which of a model's versions are served."""
+"""Chooses which of a model's versions are served."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ class VersionPolicy:
     """The latest versions, specific ones, or all: TensorFlow Serving's three policies.
 
     Attributes:
-        latest: How many of the newest.
-        specific: Exactly these, where any is given.
-        everything: All there are.
+        latest: Number of the newest versions that are served.
+        specific: Numbers of the versions that are served, instead of the newest; empty for none.
+        everything: Whether all versions are served.
     """
 
     latest: int = 1
@@ -22,7 +22,7 @@ class VersionPolicy:
 
     @classmethod
     def parse(cls, text: str) -> "VersionPolicy":
-        """`latest`, `latest:2`, `all`, or numbers such as `3,5`; UserError for anything else."""
+        """Reads `latest`, `latest:2`, `all`, or numbers such as `3,5`; raises UserError for anything else."""
         kind, _, count = text.partition(":")
         if text == "all":
             return cls(everything=True)
@@ -34,7 +34,7 @@ class VersionPolicy:
         raise UserError(f"versions are latest, latest:2, all, or numbers such as 3,5. Received: {text}")
 
     def choose(self, versions: Sequence[int]) -> list[int]:
-        """Those to be served of the ones that there are; newest first."""
+        """Returns the versions to be served, newest first, of those that there are."""
         newest_first = sorted(versions, reverse=True)
         if self.everything:
             return newest_first

@@ -25,8 +25,8 @@ _PATH = ("assets.extra", "tf_serving_warmup_requests")
 MAX_RECORDS = 1000
 
 LARGEST_BATCH = 16
-"""Of the requests written: what servers of these models are configured for. A TensorFlow Serving with a smaller
-max_batch_size would refuse it, and the version with it."""
+"""Videos of the largest request that is written: what servers of these models are configured for. A TensorFlow Serving
+with a smaller max_batch_size would refuse it, and the version with it."""
 
 
 class WarmupError(Exception):
@@ -37,7 +37,7 @@ def write_warmup(directory: str) -> None:
     """Adds two requests to a SavedModel: one video of one frame, and the largest batch with the longest video.
 
     Args:
-        directory: Of the SavedModel, local or on a file system that TensorFlow knows.
+        directory: Directory of the SavedModel, local or on a file system that TensorFlow knows.
     """
     path = posixpath.join(directory, *_PATH)
     tf.io.gfile.makedirs(posixpath.dirname(path))
@@ -54,7 +54,14 @@ def write_warmup(directory: str) -> None:
 
 
 def run_warmup(servable: Servable, directory: str) -> int:
-    """Runs the requests of a version, if it has any; returns how many.
+    """Runs the warm-up requests of a version, if it has any.
+
+    Args:
+        servable: The loaded version.
+        directory: Directory of the version's SavedModel.
+
+    Returns:
+        The number of requests that were run.
 
     Raises:
         WarmupError: If one is damaged, of another kind than Predict, refused or failed; it says which.
@@ -88,6 +95,6 @@ def _run(servable: Servable, log: PredictionLog) -> None:
 
 
 def _video(frames: int) -> bytes:
-    """A valid record of grey frames."""
+    """Returns a valid record of grey frames."""
     rgb, audio = (np.full((frames, size), 128, np.uint8) for size in (RGB_SIZE, AUDIO_SIZE))
     return sequence_example(b"warm", (), encode_frames(rgb), encode_frames(audio))

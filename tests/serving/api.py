@@ -43,7 +43,7 @@ def pair(**changed):
     return {"a": np.float32([1, 2]), "b": np.float32([3, 4]), **changed}
 
 
-def states(stubs, **spec):
+def states(stubs, timeout=WAIT, **spec):
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = spec.pop("name", "m")
     if spec:
@@ -51,7 +51,7 @@ def states(stubs, **spec):
     state_name = get_model_status_pb2.ModelVersionStatus.State.Name
     return [
         (status.version, state_name(status.state))
-        for status in stubs.model.GetModelStatus(request, timeout=WAIT).model_version_status
+        for status in stubs.model.GetModelStatus(request, timeout=timeout).model_version_status
     ]
 
 

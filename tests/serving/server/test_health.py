@@ -1,5 +1,6 @@
 """grpc.health.v1: nobody who watches can stop the server."""
 
+import contextlib
 import threading
 import time
 
@@ -7,6 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.server import health as health_module
 from serving.server.server import PredictionServer
 from tests.serving.api import WAIT, Stubs, predict_request
 
@@ -63,3 +65,20 @@ def test_a_watcher_of_an_unknown_service_is_told_so_and_its_stream_ends_with_the
     assert time.monotonic() - begin < WAIT / 2
     assert [[answer.status for answer in watch] for watch in watches] == [[Response.NOT_SERVING], []]
     stubs.channel.close()
+
+
+@pytest.mark.timeout(60)
+def test_watchers_are_bounded_and_those_who_leave_make_room(stubs, monkeypatch):
+    monkeypatch.setattr(health_module, "MAX_WATCHERS", 1)
+    watch = health_pb2_grpc.HealthStub(stubs.channel).Watch
+    for _ in range(3):
+        first = None
+        while first is None:  # the one before is leaving
+            call = watch(health_pb2.HealthCheckRequest(), timeout=WAIT)
+            with contextlib.suppress(grpc.RpcError):
+                assert next(call).status == Response.SERVING
+                first = call
+        with pytest.raises(grpc.RpcError) as raised:
+            next(watch(health_pb2.HealthCheckRequest(), timeout=WAIT))
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        first.cancel()

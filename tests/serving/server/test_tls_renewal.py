@@ -1,27 +1,24 @@
 """Certificates are renewed under a running server."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import pytest
 
 from serving.base.tls import ClientTls, ServerTls
+from serving.server.server import PredictionServer, ServerOptions
 from tests.serving.certificates import Authority
 
 
 @pytest.fixture
-def server(tmp_path: Path):
-    """A server that answers nothing, with a certificate of `first`; the authority that may renew it is `second`."""
+def server(base, tmp_path: Path):
+    """A server with a certificate of `first`; the authority that may renew it is `second`."""
     first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
     certificate, key = first.issue("server")
-    running = grpc.server(ThreadPoolExecutor(1))
     tls = ServerTls(certificate=certificate, key=key)
-    port = running.add_secure_port("127.0.0.1:0", tls.credentials())
-    running.start()
-    yield port, tls, first, second
-    running.stop(None)
+    with PredictionServer(base, "m", port=0, options=ServerOptions(tls=tls)) as running:
+        yield running.port, tls, first, second
 
 
 def connects(port: int, ca: str) -> bool:
