@@ -19,10 +19,10 @@ from pipeline.recipe_sections import (
     ServingSection,
 )
 from pipeline.variant_name import VariantName
-from serving.codecs import FLOAT16
 from serving.compression import stored_bytes
 from trainer.architectures import Architecture
 from trainer.config import TrainingConfig
+from trainer.errors import UserError
 from trainer.model_spec import ModelSpec
 from trainer.units import MIB
 
@@ -107,10 +107,18 @@ class Recipe(Section):
                 raise ValueError(
                     f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
                 )
-        smallest = min(stored_bytes(self.spec_of(variant), FLOAT16) for variant in self.variants)
+        specs = [self.spec_of(variant) for variant in self.variants]
+        for form in self.compression.ladder:
+            try:
+                form.check(*specs)
+            except UserError as error:
+                raise ValueError(f"compression.ladder: {error}") from None
+        smallest, form = min(
+            (stored_bytes(spec, form), form.name) for spec in specs for form in self.compression.forms
+        )
         if smallest > self.ensemble.limit_bytes:
             raise ValueError(
                 f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, "
-                f"the smallest takes {smallest / MIB:.2f} in float16"
+                f"the smallest takes {smallest / MIB:.2f} in {form}"
             )
         return self

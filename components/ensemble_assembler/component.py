@@ -34,7 +34,7 @@ class EnsembleAssembler(base_component.BaseComponent):
     """Finds the best weighted combination of models that fits into the size limit, on the eval split.
 
     Args:
-        models: One channel a model.
+        models: One channel a model, in one stored form or in several.
         examples: With a split `eval`.
         limit_bytes: Largest size; the paper's is 1 GB = 1024 MiB.
         vocabulary: Path of YT-8M's vocabulary.csv, whose names the ensemble shall answer with.

@@ -8,6 +8,7 @@ from tfx.utils import path_utils
 
 from components.ensemble_assembler.assembler import assemble
 from components.ensemble_assembler.inputs import MODEL
+from components.ladder import form_directories
 from components.report_file import write_report
 from components.splits import split_files
 from serving.vocabulary import Vocabulary
@@ -25,7 +26,7 @@ class Executor(base_executor.BaseExecutor):
         """Assembles the models."""
         keys = sorted(key for key in input_dict if key.startswith(MODEL))
         report = assemble(
-            [path_utils.serving_model_path(model.uri) for key in keys for model in input_dict[key]],
+            [form_directories(model.uri) for key in keys for model in input_dict[key]],
             split_files(input_dict["examples"], "eval"),
             path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
             exec_properties["limit_bytes"],

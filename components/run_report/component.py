@@ -54,7 +54,7 @@ class RunReport(base_component.BaseComponent):
         anomalies: The ExampleValidator's.
         training: The Trainers' runs, one a variant of the recipe, in that order.
         averaging: Of the CheckpointAveragers, one a variant.
-        compression: Of the Fp16Compressors, one a variant.
+        compression: Of the Fp16Compressors or the Compressors, one a variant.
         ensemble: Of the EnsembleAssembler.
         evaluation: The Evaluator's.
         blessing: The Evaluator's.

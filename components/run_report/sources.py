@@ -37,7 +37,7 @@ def read_sources(
             infra_blessing and push, as far as there are.
         training: Of the Trainers' runs, by variant.
         averaging: Of the CheckpointAveragers' reports.
-        compression: Of the Fp16Compressors' reports.
+        compression: Of the compressors' reports.
     """
     return {
         **{

@@ -22,6 +22,9 @@ _GPU_CONTEXT = 1.5 * GIB
 _HOST_COPIES = 4
 """Of the weights in main memory while a snapshot, a state and a model are written, or an average is formed."""
 
+_ROUNDING = 2 * GB
+"""What a Compressor rounds by: second moments of up to 4,096 inputs, their inverse and their eigenvectors."""
+
 _PREFETCHED_BATCHES = 8
 
 SHM_GB = 1
@@ -114,7 +117,12 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         holding = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * spec.float32_bytes))
         resources[f"Trainer-{variant}"] = trainer_resources(spec, training, pool)
         resources[f"CheckpointAverager-{variant}"] = holding
-        resources[f"Fp16Compressor-{variant}"] = holding
+        if recipe.compression.ladder:
+            resources[f"Compressor-{variant}"] = Resources(
+                cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * spec.float32_bytes + _ROUNDING)
+            )
+        else:
+            resources[f"Fp16Compressor-{variant}"] = holding
     return resources
 
 

@@ -78,6 +78,7 @@ def test_members_by_decreasing_size(report):
     assert [row["variant"] for row in report["members"]] == ["K24-H1440", "K16-H512", "K32-H256"]
     assert report["members"][0] == {
         "variant": "K24-H1440",
+        "form": "float16",
         "float32_mib": 714.9375,
         "stored_mib": 381.375,
         "rate": pytest.approx(0.46656, abs=1e-5),

@@ -4,6 +4,7 @@ from typing import Any
 
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
+from components.run_report.naming import ensemble_names, row_name
 from trainer.units import MIB
 
 Report = dict[str, Any]
@@ -19,7 +20,7 @@ def ensembles(report: Report) -> str | None:
     shown = report["ensembles"][:SHOWN]
     if not shown:
         return None
-    sizes = {row["variant"]: row["stored_mib"] for row in report["members"]}
+    sizes = {row_name(row): row["stored_mib"] for row in report["members"]}
     limit = report["ensemble"]["limit_bytes"] / MIB
     styles = variant_styles(report)
     height = 64 + _ROW * len(shown)
@@ -35,14 +36,18 @@ def ensembles(report: Report) -> str | None:
     pixels = (FULL - 36 - _GAP_COLUMN - 22) / (longest * 1.005)
     for place, one in enumerate(shown):
         start = 0.0
-        for variant, weight in sorted(
-            zip(one["members"], one["weights"], strict=True), key=lambda pair: -pair[1]
-        ):
-            size, style = sizes[variant], styles[variant]
+        parts = zip(one["members"], ensemble_names(one), one["weights"], strict=True)
+        for variant, name, weight in sorted(parts, key=lambda part: -part[2]):
+            size, style = sizes[name], styles[variant]
             axes.barh(place, size, left=start, height=0.76, color=style.colour, ec=SURFACE, lw=1.5)
             text = _fitting(
                 size * pixels - 8,
-                (f"{variant} \N{MULTIPLICATION SIGN} {weight:.2f}", variant, variant.split("-")[0]),
+                (
+                    f"{name} \N{MULTIPLICATION SIGN} {weight:.2f}",
+                    f"{variant} \N{MULTIPLICATION SIGN} {weight:.2f}",
+                    variant,
+                    variant.split("-")[0],
+                ),
             )
             axes.text(
                 start + size / 2, place, text, ha="center", va="center_baseline", fontsize=SMALL, color=SURFACE,
@@ -69,7 +74,7 @@ def ensembles(report: Report) -> str | None:
         figure,
         "ensembles",
         "Size, members and GAP of the best ensembles",
-        f"The best of {len(shown)} is {' + '.join(best['members'])}: {best['mib']:.1f} of {limit:g} MiB, "
+        f"The best of {len(shown)} is {' + '.join(ensemble_names(best))}: {best['mib']:.1f} of {limit:g} MiB, "
         f"GAP {best['gap']:.4f}.",
     )
 
