@@ -12,11 +12,11 @@ import tensorflow as tf
 from components.ensemble_assembler.analysis import analyse
 from components.ensemble_assembler.ensemble import Combination, Ensemble, ModelEntry
 from components.ensemble_assembler.exact import exact_gaps
-from components.ensemble_assembler.form_search import combinations_of_forms
 from components.ensemble_assembler.prediction import predict_all
+from components.ensemble_assembler.promising import promising_combinations
 from components.ensemble_assembler.score_file import EvalScores
 from components.ensemble_assembler.search import best_ensembles
-from components.ensemble_assembler.selection import fitting_combinations, inferior_to, needless_forms
+from components.ensemble_assembler.selection import inferior_to, needless_forms
 from components.evaluator.blessing import directory_bytes
 from serving.card import ModelCard
 from serving.codecs import CODECS
@@ -49,8 +49,8 @@ def assemble(
     Returns:
         The report: {videos, limit_bytes, members: [{variant, form, bytes, gap, inferior_to, inferior_to_form}],
         combinations_fitting, ensembles: [{members, forms, weights, bytes, gap}], analysis}, the written ensemble
-        first, and of it the analysis (see `analyse`). There is a member for each form of each model. Where not all
-        combinations of forms are searched, combinations_fitting is the number of those that are.
+        first, and of it the analysis (see `analyse`). There is a member for each form of each model;
+        combinations_fitting is the number of combinations that were searched, all that fit unless they are very many.
 
     Raises:
         UserError: If the models do not belong together, nothing fits the limit, or there is no video.
@@ -130,19 +130,16 @@ def _combinations(
 ) -> list[Combination]:
     """The combinations to be searched, of the models that no other makes superfluous."""
     kept = [index for index, reason in enumerate(reasons) if reason is None]
-    sizes, owners = [models[index].bytes for index in kept], [models[index].model for index in kept]
-    if len(set(owners)) == len(owners):
-        local = fitting_combinations(sizes, limit_bytes)
-        combinations = [tuple(kept[index] for index in members) for members in local]
-    else:
-        combinations = combinations_of_forms(data, models, kept, limit_bytes)
+    combinations = promising_combinations(data, models, kept, limit_bytes)
     if not combinations:
         smallest = min(models, key=lambda model: model.bytes)
         raise UserError(
             f"no model fits into {limit_bytes} bytes, the smallest is {smallest.variant} with "
             f"{smallest.bytes}: raise ensemble.limit_mib or add a smaller variant"
         )
-    _logger.info("%d of %d models stay, %d combinations fit", len(kept), len(models), len(combinations))
+    _logger.info(
+        "%d of %d models stay, %d combinations are searched", len(kept), len(models), len(combinations)
+    )
     return combinations
 
 

@@ -1,18 +1,12 @@
 """Which models may become members, and which combinations of them fit (paper, "ensemble")."""
 
-import logging
 from collections.abc import Iterator, Sequence
 
 from components.ensemble_assembler.ensemble import Combination, ModelEntry
 
-_logger = logging.getLogger("yt8m.assembler")
-
 FORM_TOLERANCE = 5e-5
 """GAP that a larger form of a model must have more than a smaller one, or it is left out: less than what one
 eval split tells from another."""
-
-MAX_COMBINATIONS = 300_000
-"""More are not searched: 2 ** 18 and the paper's 14,224 are below."""
 
 
 def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
@@ -61,41 +55,21 @@ def needless_forms(models: Sequence[ModelEntry]) -> list[int | None]:
 
 
 def fitting_combinations(
-    sizes: Sequence[int],
-    limit: int,
-    at_most: int = MAX_COMBINATIONS,
-    models: Sequence[int] | None = None,
-) -> list[Combination]:
+    sizes: Sequence[int], limit: int, models: Sequence[int] | None = None, at_most: int | None = None
+) -> list[Combination] | None:
     """All sets of members whose sizes add up to no more than the limit, fewest members first.
 
     Args:
         sizes: Bytes of each model, or of each form of a model.
         limit: Bytes of all together.
-        at_most: With more combinations than these, the ones of most members are left out (the log says so): the
-            paper found three to four members to be best.
         models: Ascending; entries of the same number are forms of one model, which a set has once at most. None:
             each is a model of its own.
+        at_most: None is returned where there are more combinations than these.
     """
     found: list[Combination] = []
     for level in _levels(sizes, limit, models or range(len(sizes))):
-        if len(found) + len(level) > at_most:
-            _logger.warning(
-                "more than %d combinations fit: those of %d and more members are not searched",
-                *(at_most, len(level[0])),
-            )
-            break
         found += level
-    return found
-
-
-def all_combinations(
-    sizes: Sequence[int], limit: int, models: Sequence[int], at_most: int
-) -> list[Combination] | None:
-    """As `fitting_combinations`, but None where there are more than `at_most`."""
-    found: list[Combination] = []
-    for level in _levels(sizes, limit, models):
-        found += level
-        if len(found) > at_most:
+        if at_most is not None and len(found) > at_most:
             return None
     return found
 

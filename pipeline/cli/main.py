@@ -27,6 +27,7 @@ VERBS = {
     "predict": ("pipeline.cli.predict", "predict"),
     "infer": ("pipeline.cli.infer", "infer"),
     "models": ("pipeline.cli.models", "app"),
+    "compress": ("pipeline.cli.compress", "compress"),
     "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
 }
 """Verb: module and name of its function, or of its typer app where it has verbs of its own."""

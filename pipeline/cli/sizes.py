@@ -1,16 +1,28 @@
 """``yt8m sizes``: what a variant weighs, without training it."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from serving.codecs import FLOAT16
 from serving.compression import stored_bytes
+from serving.stored_form import StoredForm
 from trainer.architectures import ARCHITECTURES, Architecture
 from trainer.architectures.gated_net_vlad import TABLE1
 from trainer.model_spec import ModelSpec
 from trainer.units import MIB
+
+USUAL_FORMS = (
+    "float16",
+    "int8",
+    "int4-b32",
+    "int4-b128",
+    "int8+gating_prob/weights=lowrank-r256-int8",
+    "int4-b128+gating_prob/weights=lowrank-r256-int8",
+)
+"""What `--forms` shows."""
 
 
 def sizes(
@@ -18,15 +30,30 @@ def sizes(
         str | None,
         typer.Option(help="Names, separated by commas. Default: the 18 of the paper's Table 1."),
     ] = None,
+    forms: Annotated[
+        list[str],
+        typer.Option(
+            "--form",
+            help="A stored form to be shown, such as int8 or int4-b128+gating_prob/weights=lowrank-r256-int8; may be "
+            "repeated.",
+        ),
+    ] = [],  # noqa: B006 - typer makes a list of its own
+    all_forms: Annotated[
+        bool, typer.Option("--forms", help="Show the usual stored forms, from float16 to the compact ones.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON list on standard output instead of a table.")
     ] = False,
 ) -> None:
-    """Sizes of model variants in MiB: the tensors in float32, and with the big ones in float16.
+    """Sizes of model variants in MiB: the tensors in float32, and with the big ones in float16 or other stored forms.
 
-    Example: yt8m sizes --variants K24-H1440,K32-H1024 --json
+    Example: yt8m sizes --variants K24-H1440,K32-H1024 --forms
     """
     chosen = TABLE1 if variants is None else [ARCHITECTURES.parse(name) for name in variants.split(",")]
+    shown = [StoredForm.parse(name) for name in [*(USUAL_FORMS if all_forms else ()), *forms]]
+    if shown:
+        _show_forms(chosen, shown, as_json)
+        return
     rows = [size_row(variant) for variant in chosen]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -37,6 +64,39 @@ def sizes(
             f"{row['variant']:<12} {row['float32_mib']:>12.2f} {row['float16_mib']:>12.2f} "
             f"{row['rate']:>7.1%} {row['tensors']:>8}"
         )
+
+
+def _show_forms(variants: Sequence[Architecture], forms: Sequence[StoredForm], as_json: bool) -> None:
+    specs = [ModelSpec(variant) for variant in variants]
+    for form in forms:
+        form.check(*specs)
+    rows = [
+        {
+            "variant": spec.name,
+            "float32_mib": round(spec.float32_bytes / MIB, 4),
+            "forms": {form.name: round(stored_bytes(spec, form) / MIB, 4) for form in forms},
+        }
+        for spec in specs
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    # Names of forms are long: numbered columns, and what the numbers stand for.
+    for number, form in enumerate(forms, 1):
+        typer.echo(f"[{number}] {form}")
+    heads = "".join(f"{f'[{number}] MiB':>10}" for number in range(1, len(forms) + 1))
+    typer.echo(f"\n{'variant':<12} {'float32 MiB':>12}{heads}")
+    for row in [*rows, _total(rows, forms)]:
+        sizes = "".join(f"{row['forms'][form.name]:>10.2f}" for form in forms)
+        typer.echo(f"{row['variant']:<12} {row['float32_mib']:>12.2f}{sizes}")
+
+
+def _total(rows: Sequence[dict[str, Any]], forms: Sequence[StoredForm]) -> dict[str, Any]:
+    return {
+        "variant": "together",
+        "float32_mib": sum(row["float32_mib"] for row in rows),
+        "forms": {form.name: sum(row["forms"][form.name] for row in rows) for form in forms},
+    }
 
 
 def size_row(variant: Architecture) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from serving.codecs.codec import PartSpec, Shape, check_range, matrix_shape
 from serving.codecs.composed import Composed, inner_name, inner_parts
@@ -81,6 +80,8 @@ def _directions(matrix: np.ndarray, statistics: np.ndarray | None, rank: int) ->
     They are the first eigenvectors of W^T (X^T X) W. Where that is the larger of the two products, they come from
     those of its mirror image S W W^T S, with S the root of X^T X.
     """
+    from scipy import linalg  # here: sizes are asked for where nothing is computed
+
     rows, columns = matrix.shape
     if columns <= rows:
         weighted = matrix if statistics is None else statistics @ matrix
@@ -94,6 +95,8 @@ def _directions(matrix: np.ndarray, statistics: np.ndarray | None, rank: int) ->
 
 def _eigenvectors(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The eigenvectors [n, count] of the largest eigenvalues, largest first, and these."""
+    from scipy import linalg
+
     size = len(symmetric)
     values, vectors = linalg.eigh(
         symmetric.astype(np.float64), subset_by_index=[size - count, size - 1], check_finite=False
@@ -103,5 +106,7 @@ def _eigenvectors(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.nda
 
 def _root(statistics: np.ndarray) -> np.ndarray:
     """float32 [P, P] S with S S = X^T X."""
+    from scipy import linalg
+
     values, vectors = linalg.eigh(statistics.astype(np.float64), check_finite=False)
     return ((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T).astype(np.float32)

@@ -4,7 +4,6 @@ Legend: P rows, Q columns, b rows of a block.
 """
 
 import numpy as np
-from scipy import linalg
 
 _SHRINKS = np.linspace(1.0, 0.7, 7, dtype=np.float32)
 """Shares of the scale that reaches the largest value of a block, of which the one of the least error is taken: a
@@ -112,6 +111,8 @@ def _round_columns(
 
 def _inverse_factor(statistics: np.ndarray) -> np.ndarray:
     """float32 [P, P] upper triangular U with U^T U the inverse of the damped second moments."""
+    from scipy import linalg  # here: sizes are asked for where nothing is computed
+
     moments = np.array(statistics, np.float64)
     mean = float(np.trace(moments)) / len(moments)
     moments[np.diag_indices_from(moments)] += _DAMPING * mean if mean > 0 else 1.0

@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ensemble_assembler import form_search
+from components.ensemble_assembler import promising
 from components.ensemble_assembler import search as search_module
 from components.ensemble_assembler.assembler import assemble
 from components.ensemble_assembler.ensemble import ModelEntry, rounded_weights
 from components.ensemble_assembler.exact import exact_gaps
-from components.ensemble_assembler.form_search import combinations_of_forms
+from components.ensemble_assembler.promising import promising_combinations
 from components.ensemble_assembler.reduced_scores import ReducedScores
 from components.ensemble_assembler.score_file import EvalScores, ScoreFile
 from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import (
     FORM_TOLERANCE,
-    all_combinations,
     fitting_combinations,
     inferior_to,
     needless_forms,
@@ -124,11 +123,6 @@ class TestCombinations:
         expected = [one for one in everything if sum(sizes[index] for index in one) <= limit]
         assert sorted(fitting_combinations(sizes, limit)) == sorted(expected)
 
-    def test_too_many_are_cut_by_their_number_of_members(self, caplog):
-        found = fitting_combinations([1] * 10, 10, at_most=100)
-        assert len(found) == 10 + 45
-        assert "3 and more members" in caplog.text
-
 
 def forms(*triples):
     """Of (model, bytes, GAP)."""
@@ -163,22 +157,22 @@ class TestForms:
             and len({owners[index] for index in one}) == len(one)
         ]
         assert sorted(found) == sorted(expected)
-        assert all_combinations(sizes, limit, owners, len(expected)) == found
+        assert fitting_combinations(sizes, limit, owners, len(expected)) == found
         if expected:
-            assert all_combinations(sizes, limit, owners, len(expected) - 1) is None
+            assert fitting_combinations(sizes, limit, owners, len(expected) - 1) is None
 
     @pytest.mark.parametrize("limit", [5, 9, 17, 40])
     def test_the_guided_search_loses_nothing_that_counts(self, tmp_path, monkeypatch, limit):
         """Against all combinations of five models of three forms each; those of few bytes are worse."""
         data, models = scores_of_forms(tmp_path, 5)
         kept = range(len(models))
-        everything = combinations_of_forms(data, models, kept, limit)
+        everything = promising_combinations(data, models, kept, limit)
         assert sorted(everything) == sorted(
             fitting_combinations([m.bytes for m in models], limit, models=[m.model for m in models])
         )
-        monkeypatch.setattr(form_search, "EXHAUSTIVE", 0)
-        monkeypatch.setattr(form_search, "_RETURNED", 50)
-        guided = combinations_of_forms(data, models, kept, limit)
+        monkeypatch.setattr(promising, "EXHAUSTIVE", 0)
+        monkeypatch.setattr(promising, "_RETURNED", 50)
+        guided = promising_combinations(data, models, kept, limit)
         assert set(guided) <= set(everything)
         assert len(guided) <= 50
         best = [best_ensembles(data, found)[0].gap for found in (everything, guided)]
@@ -187,9 +181,9 @@ class TestForms:
     def test_the_guided_search_looks_at_few_where_there_are_very_many(self, tmp_path, caplog):
         caplog.set_level("INFO", "yt8m.assembler")
         data, models = scores_of_forms(tmp_path, 12, videos=60)
-        found = combinations_of_forms(data, models, range(len(models)), 60)
+        found = promising_combinations(data, models, range(len(models)), 60)
         looked_at = int(re.search(r"looked at (\d+) combinations of 36 forms", caplog.text)[1])
-        assert len(found) <= looked_at <= form_search.EXHAUSTIVE
+        assert len(found) <= looked_at <= promising.EXHAUSTIVE
         for members in found:
             assert sum(models[index].bytes for index in members) <= 60
             assert len({models[index].model for index in members}) == len(members)

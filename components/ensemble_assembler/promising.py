@@ -1,4 +1,6 @@
-"""Which combinations of models and of their stored forms are worth a closer look, where there are too many for all.
+"""Which combinations of models and of their stored forms are worth a closer look.
+
+All of them, up to the number that the paper looked at; of more the most promising ones, so that the time is bounded.
 
 A form changes a model's scores by little and its bytes by much, so the forms of a set of models can be chosen after
 the models: sets grow with all models in forms of one rank (all in their smallest, all in the next, and so on), and the
@@ -15,7 +17,7 @@ import numpy as np
 from components.ensemble_assembler.ensemble import Combination, ModelEntry
 from components.ensemble_assembler.reduced_scores import ReducedScores
 from components.ensemble_assembler.score_file import EvalScores
-from components.ensemble_assembler.selection import all_combinations
+from components.ensemble_assembler.selection import fitting_combinations
 from components.ensemble_assembler.weighting import MeritWeights
 
 _logger = logging.getLogger("yt8m.assembler")
@@ -32,7 +34,7 @@ _RETURNED = 1_000
 _SAMPLE = 30
 
 
-def combinations_of_forms(
+def promising_combinations(
     data: EvalScores, models: Sequence[ModelEntry], kept: Sequence[int], limit: int, seed: int = 0
 ) -> list[Combination]:
     """Combinations that fit, each model in one form: all of them, or the most promising where those are too many.
@@ -45,7 +47,7 @@ def combinations_of_forms(
         seed: Of the videos that are looked at.
     """
     sizes, owners = [models[index].bytes for index in kept], [models[index].model for index in kept]
-    local = all_combinations(sizes, limit, owners, EXHAUSTIVE)
+    local = fitting_combinations(sizes, limit, owners, EXHAUSTIVE)
     if local is None:
         local = _Search(ReducedScores.of(data, kept, seed), sizes, owners, limit, seed).run()
     return [tuple(kept[index] for index in members) for members in local]
