@@ -152,8 +152,9 @@ class Registry(Generic[Kind]):
         raise UserError(f"{self._what} is written like {self._nearest(name)}. Received: {name!r}")
 
     def _nearest(self, name: str) -> str:
-        def likeness(kind: type[Kind]) -> float:
-            return max(
+        def likeness(kind: type[Kind]) -> tuple[bool, float]:
+            # Whoever writes int4 means int4-b128, though int8 has more letters in common with it.
+            return name.lower().startswith(kind.PREFIX.lower()), max(
                 difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
                 for other in (kind.nearest(name), kind.EXAMPLE)
             )
