@@ -9,13 +9,13 @@ export GRPC_VERBOSITY ?= ERROR
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/installed ## Install everything into .venv from requirements.lock (once; 3 GB)
+setup: .venv/installed ## Install everything into .venv from the lock file that this machine can run (once; 3 GB)
 	@:
 
-.venv/installed: requirements.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
+.venv/installed: requirements.lock requirements-tfx121.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
 		$(if $(wildcard trainer/native/liboperations.so),,not-compiled)
 	@scripts/setup.sh
 
@@ -34,6 +34,10 @@ test: setup ## The whole test suite, an end-to-end pipeline run included (under 
 .PHONY: test-fast
 test-fast: setup ## The tests that take seconds and import no TFX
 	$(PYTHON) -m pytest -m 'not slow'
+
+.PHONY: test-tfx121
+test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that root makes by debootstrap (15 minutes on 2 cores)
+	@scripts/test_tfx121.sh
 
 .PHONY: bench
 bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minutes on 2 cores)

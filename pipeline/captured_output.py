@@ -41,15 +41,19 @@ def captured_output(log_file: str, verbose: bool = False) -> Iterator[None]:
         with nullcontext() if verbose else _live(progress, terminal):
             yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(
+            OSError
+        ):  # the disk of the file may be full, and who reads the terminal must get to know it
+            sys.stdout.flush()
+            sys.stderr.flush()
         for number, copy in enumerate(saved, start=1):
             os.dup2(copy, number)
             os.close(copy)
         _wait_for(tee)
         for logger in (root, progress):
             logger.removeHandler(to_file)
-        to_file.close()
+        with suppress(OSError):
+            to_file.close()
         for handler, stream in zip(plain, streams, strict=True):
             handler.setStream(stream or sys.stderr)
         terminal.close()

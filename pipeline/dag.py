@@ -5,7 +5,6 @@ same DAG compiles for Kubeflow Pipelines.
 """
 
 import json
-import posixpath
 from typing import Any, NamedTuple
 
 from tfx.components import Trainer
@@ -13,7 +12,6 @@ from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import trainer_pb2
 from tfx.types.channel import BaseChannel
 
 from components.baseline.component import Baseline
@@ -23,7 +21,6 @@ from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
 from components.example_validator.component import (
-    ExampleValidator,
     ValidationSteps,
     validation_steps,
 )
@@ -31,12 +28,11 @@ from components.fp16_compressor.component import Fp16Compressor
 from components.model_server_validator.component import ModelServerValidator
 from components.pusher.component import Pusher
 from components.run_report.component import RunReport
+from components.second_half.component import SecondHalf
 from pipeline.graph import last_nodes, node_graph
 from pipeline.recipe import Recipe
+from pipeline.trainings import Trainings, in_order, trainings_of
 from trainer.architectures import Architecture
-from trainer.yt8m import NUM_CLASSES
-
-RUN_FN = "components.trainer.run_fn.run_fn"
 
 
 def build_pipeline(
@@ -77,15 +73,19 @@ def build_components(
         data.validate_,
         eval_files=data.eval_files,
         eval_share=data.eval_share,
+        holdout_files=data.holdout_files,
         seed=data.seed,
         max_reject_share=data.max_reject_share,
+        max_lost_files=data.max_lost_files,
+        min_eval_videos=data.min_eval_videos,
         num_classes=data.num_classes,
     )
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
+    trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
     lines = [
-        _variant_line(recipe, variant, examples, validation.example_validator, work_root)
-        for variant in recipe.variants
+        _variant_line(recipe, variant, trainer, examples)
+        for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
     ]
     assembler = EnsembleAssembler(
         models=[line.compressor.outputs["model"] for line in lines],
@@ -97,45 +97,26 @@ def build_components(
     nodes = [
         example_gen,
         *validation,
-        *(component for line in lines for component in line),
+        *trainings.before,
+        *(component for line in in_order(recipe, lines) for component in line),
         assembler,
         *delivery,
     ]
-    return [*nodes, _report(recipe, nodes, example_gen, validation, lines, assembler, delivery)]
+    report = _report(recipe, nodes, example_gen, validation, trainings, lines, assembler, delivery)
+    return [*nodes, report]
 
 
 class _VariantLine(NamedTuple):
     """What is done for each variant by itself."""
 
-    trainer: Trainer
+    trainer: Trainer | SecondHalf
     averager: CheckpointAverager
     compressor: Compressor | Fp16Compressor
 
 
 def _variant_line(
-    recipe: Recipe,
-    variant: Architecture,
-    examples: BaseChannel,
-    validator: ExampleValidator,
-    work_root: str | None,
+    recipe: Recipe, variant: Architecture, trainer: Trainer | SecondHalf, examples: BaseChannel
 ) -> _VariantLine:
-    training = recipe.training_of(variant)
-    trainer_id = f"Trainer-{variant}"
-    config = {"variant": str(variant), "training": training.model_dump()}
-    if recipe.data.num_classes != NUM_CLASSES:  # the default goes without saying: TFX's cache goes by this
-        config["num_classes"] = recipe.data.num_classes
-    if work_root:
-        config["work_dir"] = posixpath.join(work_root, trainer_id)
-    trainer = Trainer(
-        run_fn=RUN_FN,
-        examples=examples,
-        # The steps that count are in custom_config; TFX wants to be told as well.
-        train_args=trainer_pb2.TrainArgs(splits=["train"], num_steps=training.steps),
-        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config=config,
-    ).with_id(trainer_id)
-    # Nothing is trained on data that does not pass, though no data flow between the two.
-    trainer.add_upstream_node(validator)
     averager = CheckpointAverager(
         model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
     ).with_id(f"CheckpointAverager-{variant}")
@@ -183,6 +164,7 @@ def _delivery(
         gap_floor=recipe.blessing.gap_floor,
         max_gap_drop=recipe.blessing.max_gap_drop,
         limit_bytes=recipe.ensemble.limit_bytes,
+        split=recipe.data.judging_split,
     )
     server_validator = ModelServerValidator(model=model, examples=examples)
     pusher = Pusher(
@@ -204,6 +186,7 @@ def _report(
     nodes: list[BaseComponent],
     example_gen: YouTube8MExampleGen,
     validation: ValidationSteps,
+    trainings: Trainings,
     lines: list[_VariantLine],
     assembler: EnsembleAssembler,
     delivery: _Delivery,
@@ -218,6 +201,7 @@ def _report(
         data=example_gen.outputs["report"],
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
+        half_time=trainings.half_time and trainings.half_time.outputs["report"],
         training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],
         compression=[line.compressor.outputs["report"] for line in lines],

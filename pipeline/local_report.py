@@ -1,7 +1,6 @@
 """The report of a run of this machine, from its metadata store and its record. TFX is not imported."""
 
 import datetime
-import fcntl
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.run_report.report import assemble_report
 from components.run_report.run_facts import run_facts
 from components.run_report.sources import read_sources
+from pipeline.run_lock import is_in_use
 from pipeline.run_outputs import NodeOutput, context_outputs
 from pipeline.run_record import Record, read_record
 from trainer.errors import UserError
@@ -21,6 +21,7 @@ _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
     "statistics": ("StatisticsGen", "statistics"),
     "anomalies": ("ExampleValidator", "anomalies"),
+    "half_time": ("HalfTime", "report"),
     "ensemble": ("EnsembleAssembler", "report"),
     "evaluation": ("Evaluator", "evaluation"),
     "blessing": ("Evaluator", "blessing"),
@@ -73,7 +74,7 @@ def local_report(place: RunPlace) -> dict[str, Any]:
     context = chosen[-1]
     outputs = context_outputs(store, context)
     # Runs of one directory follow each other: only the newest can be on.
-    running = context is runs[-1] and _is_locked(place.base)
+    running = context is runs[-1] and is_in_use(place.base)
     record = read_record(place.base, context.name)
     graph = record.get("graph") or {node: [] for node in outputs}
     return assemble_report(
@@ -146,11 +147,14 @@ def _times(output: NodeOutput | None, running: bool) -> dict[str, Any]:
 
 
 def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None) -> dict[str, str]:
-    """The run of each Trainer: the one it handed out or, of the newest run, the one it was at."""
+    """The run of each Trainer: the one it handed out or, of the newest run, the one it was at.
+
+    With the stop rule that of the first half counts until there is one of the whole training.
+    """
     found = {}
     for node in graph:
         kind, _, variant = node.partition("-")
-        if kind != "Trainer":
+        if kind not in ("FirstHalf", "Trainer"):
             continue
         if node in outputs and outputs[node].uris.get("model_run"):
             found[variant] = outputs[node].uris["model_run"][0]
@@ -168,15 +172,3 @@ def _iso(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-
-
-def _is_locked(base: Path) -> bool:
-    """Whether a run holds the directory's lock; the one of a run that was killed is free."""
-    try:
-        with open(base / "lock", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

@@ -1,13 +1,12 @@
 """Runs the pipeline of a recipe on this machine: LocalDagRunner, SQLite metadata, local files."""
 
 import datetime
-import fcntl
 import json
 import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,15 @@ from tfx.orchestration.portable import runtime_parameter_utils
 from pipeline.captured_output import captured_output
 from pipeline.dag import build_pipeline
 from pipeline.graph import node_graph
+from pipeline.local_runs import pushed_version
 from pipeline.node_progress import NodeProgress, NodeTime
 from pipeline.recipe import Recipe
 from pipeline.remedies import remedy
+from pipeline.run_lock import only_run_in
 from pipeline.run_outputs import NodeOutput, run_outputs
 from pipeline.run_record import record_error, write_record
 from pipeline.tensorboard_links import DIRECTORY, TensorBoardLinks
-from pipeline.user_errors import find_user_error
+from pipeline.user_errors import error_text, find_user_error
 from trainer.errors import UserError
 
 _logger = logging.getLogger("yt8m.run")
@@ -114,7 +115,7 @@ def run_pipeline(
     )
     progress = NodeProgress(len(ir.nodes), _logger)
     with (
-        _only_run_in(base),
+        only_run_in(base),
         _no_arguments(),
         captured_output(log_file, verbose),
         _observed_by(progress),
@@ -133,11 +134,15 @@ def run_pipeline(
         except Exception as error:
             logging.getLogger().error("%s", traceback.format_exc())
             reason = find_user_error(error)
-            text = f"{progress.current}: {reason or f'{type(error).__name__}: {error}'}"
-            record_error(base, run_id, text)
+            text = f"{progress.current}: {reason or error_text(error)}"
+            if version := _pushed_version(pipeline, run_id):
+                text = f"version {version} was pushed, then {text}"
+            with suppress(OSError):  # on a full disk there is no room for this either
+                record_error(base, run_id, text)
             if reason:
                 raise UserError(f"{text} (log: {log_file})") from error
-            raise RunFailedError(f"{text}; try this: {remedy(error)}", log_file) from error
+            places = {"--root": str(base), "push.directory": recipe.push.directory if recipe else ""}
+            raise RunFailedError(f"{text}; try this: {remedy(error, places)}", log_file) from error
         outputs = run_outputs(pipeline.metadata_connection_config, run_id)
         links.link_outputs(outputs)
     for time in progress.times:
@@ -149,16 +154,13 @@ def run_pipeline(
     return LocalRun(progress.times, outputs, str(base / "artifacts"), log_file, str(base / DIRECTORY))
 
 
-@contextmanager
-def _only_run_in(base: Path) -> Iterator[None]:
-    with open(base / "lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{base}: another run is using this directory; wait for it, or give this one its own --root"
-            ) from None
-        yield
+def _pushed_version(pipeline: Pipeline, run_id: str) -> int | None:
+    """What a run that failed had pushed; None also where the metadata store cannot be read any more."""
+    try:
+        return pushed_version(run_outputs(pipeline.metadata_connection_config, run_id))
+    except Exception as error:  # what the run failed of is the news, and not this
+        _logger.debug("the metadata store cannot be read: %s", error)
+        return None
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The runs of this machine, as ML Metadata has them. TFX is not imported."""
 
 import datetime
-import fcntl
 import json
 import logging
 import os
@@ -13,6 +12,8 @@ from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from components.evaluator.files import HOLDOUT, RESULTS_FILE
+from pipeline.run_lock import is_in_use
 from pipeline.run_outputs import NodeOutput, context_outputs
 from trainer.errors import UserError
 
@@ -34,9 +35,10 @@ def list_runs(root: str) -> list[Run]:
 
     Returns:
         One JSON object a run: run_id, recipe (name of the directory), started (ISO 8601, local time), state
-        (`succeeded`, `failed`, `running`, or `stopped` for one that was killed or never began a step), seconds from
-        its start to its last sign of life, nodes (that are done), gap of the ensemble and pushed_version (null where
-        it did not come so far), and directory. A database that cannot be read is named in a warning and left out.
+        (`succeeded`, `failed`, `running`, `stopped` for one that was killed or never began a step, or `no_report` for
+        one of which every step but the report is done), seconds from its start to its last sign of life, nodes (that
+        are done), gap of the ensemble on the eval split, holdout_gap and pushed_version (null where it did not come so
+        far, or has no holdout), and directory. A database that cannot be read is named in a warning and left out.
 
     Raises:
         UserError: If there is no such directory.
@@ -74,34 +76,24 @@ def _runs_of(database: Path) -> Iterator[Run]:
             "run_id": context.name,
             "recipe": database.parent.name,
             "started": context.name,
-            "state": _state(nodes, context is contexts[-1], database.parent / "lock"),
+            "state": _state(nodes, context is contexts[-1], database.parent),
             "seconds": max(0.0, last - started.timestamp()),
             "nodes": sum(node.succeeded for node in nodes.values()),
             "gap": _gap(nodes),
-            "pushed_version": _pushed_version(nodes),
+            "holdout_gap": _holdout_gap(nodes),
+            "pushed_version": pushed_version(nodes),
             "directory": str(database.parent),
         }
 
 
-def _state(nodes: dict[str, NodeOutput], newest: bool, lock: Path) -> str:
-    if any(node.ended and not node.succeeded for node in nodes.values()):
-        return "failed"
+def _state(nodes: dict[str, NodeOutput], newest: bool, base: Path) -> str:
+    if failed := [name for name, node in nodes.items() if node.ended and not node.succeeded]:
+        # The report is the last step: a run that misses nothing else has pushed, or has said why it did not.
+        return "no_report" if failed == [_LAST_NODE] else "failed"
     if _LAST_NODE in nodes and nodes[_LAST_NODE].succeeded:
         return "succeeded"
     # Runs of one directory follow each other: only the newest can be on.
-    return "running" if newest and _is_locked(lock) else "stopped"
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a run holds the directory's lock; the one of a run that was killed is free."""
-    try:
-        with open(path, encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return "running" if newest and is_in_use(base) else "stopped"
 
 
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:
@@ -110,7 +102,14 @@ def _gap(nodes: dict[str, NodeOutput]) -> float | None:
     return ensembles[0]["gap"] if ensembles else None
 
 
-def _pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
+def _holdout_gap(nodes: dict[str, NodeOutput]) -> float | None:
+    """Of the ensemble on the holdout, as the Evaluator measured it."""
+    results = _read(nodes, "Evaluator", "evaluation", RESULTS_FILE)
+    return (results.get("candidate") or {}).get("gap") if results.get("split") == HOLDOUT else None
+
+
+def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
+    """The version that a run pushed; None where it pushed none, or has not come so far."""
     return _read(nodes, "Pusher", "pushed_model", "pushed.json").get("version")
 
 

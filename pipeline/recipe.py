@@ -14,6 +14,7 @@ from pipeline.recipe_sections import (
     CompressionSection,
     DataSection,
     EnsembleSection,
+    HalvingSection,
     PushSection,
     Section,
     ServingSection,
@@ -49,6 +50,7 @@ class Recipe(Section):
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
         default_factory=dict, description="Keys of `training` that differ for a variant."
     )
+    halving: HalvingSection = HalvingSection()
     averaging: AveragingConfig = AveragingConfig()
     compression: CompressionSection = CompressionSection()
     ensemble: EnsembleSection = EnsembleSection()
@@ -73,6 +75,7 @@ class Recipe(Section):
             update={
                 "train": tuple(map(_absolute, self.data.train)),
                 "validate_": tuple(map(_absolute, self.data.validate_)),
+                "holdout_files": tuple(map(_absolute, self.data.holdout_patterns)) or self.data.holdout_files,
                 "vocabulary": self.data.vocabulary and _absolute(self.data.vocabulary),
             }
         )
@@ -82,7 +85,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _workers_see_the_data(self) -> "Recipe":
         if self.beam.runner == "DataflowRunner":
-            for pattern in (*self.data.train, *self.data.validate_):
+            for pattern in self.data.patterns:
                 if not pattern.startswith("gs://"):
                     raise ValueError(
                         f"data: Dataflow's workers read gs:// only, not {pattern}; copy the files to a bucket"

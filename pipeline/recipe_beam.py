@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.recipe_types import BucketDirectory
 from trainer.errors import UserError
 
 _KEYS_OF = {
@@ -28,8 +29,8 @@ class BeamSection(BaseModel):
     workers: int = Field(0, ge=0, description="DirectRunner: processes; 0 for one a core.")
     project: str | None = Field(None, description="Dataflow: the project that pays.")
     region: str | None = Field(None, description="Dataflow: where the workers are, such as europe-west4.")
-    temp_location: str | None = Field(
-        None, pattern=r"^gs://[^/]+/.+", description="Dataflow: gs:// directory for temporary files."
+    temp_location: BucketDirectory | None = Field(
+        None, description="Dataflow: gs:// directory for temporary files."
     )
     worker_image: str | None = Field(
         None,

@@ -3,15 +3,17 @@
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.kubeflow.pools import Pool, PoolSection, make_pool
+from pipeline.recipe_types import ObjectName
 from pipeline.variant_name import VariantName
+from trainer.addresses import address_fault
 from trainer.architectures import Architecture
 
-WHEELS_COMPUTE_CAPABILITY = 5.0
-"""The lowest for which TensorFlow 2.16's wheels have kernels."""
+WHEELS_COMPUTE_CAPABILITY = 6.0
+"""The lowest with kernels in the default image: TensorFlow 2.21's wheels (2.16's, LANE=tfx116, begin at 5.0)."""
 
 
 class KubernetesSection(BaseModel):
-    """Node pools, volumes and retries; only `yt8m compile` reads it."""
+    """Node pools, volumes, retries, and how many Trainers run at once; `yt8m run` takes the order of the last alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,9 +31,14 @@ class KubernetesSection(BaseModel):
         gt=0,
         description="Lowest compute capability for which the image's TensorFlow has GPU kernels.",
     )
-    volumes: dict[str, str] = Field(
+    volumes: dict[ObjectName, str] = Field(
         default_factory=dict,
         description="Claims (ReadWriteMany) that every step mounts: claim's name to absolute path.",
+    )
+    max_parallel_trainers: int | None = Field(
+        None,
+        ge=1,
+        description="Trainers that run at the same time, those with the least work first; none for all at once.",
     )
     trainer_retries: int = Field(5, ge=0, description="How often a failed Trainer starts again.")
     beam_retries: int = Field(2, ge=0, description="How often a failed Beam step starts again.")
@@ -59,4 +66,6 @@ class KubernetesSection(BaseModel):
         for claim, path in self.volumes.items():
             if not path.startswith("/") or path.rstrip("/") == "":
                 raise ValueError(f"volumes.{claim}: {path!r} is no absolute path below the root")
+            if fault := ("a mounted path has no colon" if ":" in path else address_fault(path)):
+                raise ValueError(f"volumes.{claim}: {path!r}: {fault}")
         return self

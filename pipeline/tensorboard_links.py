@@ -12,7 +12,8 @@ from trainer.progress import TrainingProgress
 DIRECTORY = "tensorboard"
 """Of a run's directory: what TensorBoard's --logdir takes."""
 
-_TRAINER = "Trainer-"
+_TRAINERS = ("FirstHalf-", "Trainer-")
+"""What ids of nodes that train begin with; with the stop rule a variant has both, and the second one has all."""
 _LOGS = "logs"
 
 _logger = logging.getLogger("yt8m.run")
@@ -42,18 +43,19 @@ class TensorBoardLinks(logging.Handler):
         progress = getattr(record, "progress", None)
         if isinstance(progress, TrainingProgress):
             self._link(progress.variant, Path(progress.logs))
-        elif isinstance(progress, NodeTime) and progress.node.startswith(_TRAINER) and not progress.cached:
+        elif isinstance(progress, NodeTime) and progress.node.startswith(_TRAINERS) and not progress.cached:
             # What was trained has been moved to where the artifact is.
             runs = (self._base / "artifacts" / progress.node / "model_run").glob("[0-9]*")
             if newest := max(runs, key=lambda run: int(run.name), default=None):
-                self._link(progress.node.removeprefix(_TRAINER), newest / _LOGS)
+                self._link(progress.node.partition("-")[2], newest / _LOGS)
 
     def link_outputs(self, outputs: Mapping[str, NodeOutput]) -> None:
         """Links what the Trainers of a run left behind, those from the cache included."""
-        for node, output in outputs.items():
-            if node.startswith(_TRAINER) and output.succeeded:
-                (run,) = output.uris["model_run"]
-                self._link(node.removeprefix(_TRAINER), Path(run, _LOGS))
+        for prefix in _TRAINERS:
+            for node, output in outputs.items():
+                if node.startswith(prefix) and output.succeeded:
+                    (run,) = output.uris["model_run"]
+                    self._link(node.removeprefix(prefix), Path(run, _LOGS))
 
     def _link(self, variant: str, logs: Path) -> None:
         if self._linked.get(variant) == logs or not logs.is_dir():

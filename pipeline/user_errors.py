@@ -1,6 +1,7 @@
-"""Finding the UserError behind what a library made of it."""
+"""What is behind an exception that a library raised: the UserError, or else the text that says most."""
 
 import re
+from collections.abc import Iterator
 
 from trainer.errors import UserError
 
@@ -19,3 +20,24 @@ def find_user_error(error: BaseException) -> str | None:
     if found := re.findall(r"^trainer\.errors\.UserError: (.*)$", str(error), flags=re.MULTILINE):
         return re.sub(r" \[while running .*$", "", found[-1])
     return None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those behind it: what each was raised from, or while what was handled."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def error_text(error: BaseException) -> str:
+    """Type and text of an exception; where it has no text, those of the one that it was raised from, too.
+
+    TFX's file systems raise a NotFoundError without a text from TensorFlow's, which names the file.
+    """
+    names = []
+    for one in causes(error):
+        names.append(type(one).__name__)
+        if text := " ".join(str(one).split()):
+            return f"{' from '.join(names)}: {text}"
+    return " from ".join(names)

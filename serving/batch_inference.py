@@ -1,10 +1,12 @@
 """Predictions for whole data sets, file by file; who is interrupted goes on with the first file that is not done."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from serving.inference_join import join
 from serving.inference_parts import InferenceParts, Predictor, predict_part
+from trainer.losses import Loss
 from trainer.records import Reject, Video
 
 
@@ -34,8 +36,12 @@ class Inference:
         videos: In it.
         files: That were read.
         resumed_files: Of these, what an earlier run had done.
-        rejected: Records that are no valid video.
-        rejects_file: One JSON object a line for each of them; None when there is none.
+        rejected: Videos that have no prediction: their records are invalid, or have the id of an earlier record, or
+            are lost with the rest of a file (an estimate).
+        rejected_by_reason: The same by reason (see `trainer.records.Reject`).
+        rejects_file: One JSON object a line for each record that was left out; None when there is none.
+        losses: Files that are lost or cut, and how many videos they held by estimate.
+        copies: Files all of whose videos stand in earlier files, each with such a file.
         seconds: That this run took.
     """
 
@@ -44,7 +50,10 @@ class Inference:
     files: int
     resumed_files: int
     rejected: int
+    rejected_by_reason: Mapping[str, int]
     rejects_file: str | None
+    losses: Sequence[Loss]
+    copies: Mapping[str, str]
     seconds: float
 
 
@@ -58,7 +67,7 @@ def infer(
     on_reject: Callable[[Reject], None] = lambda reject: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Inference:
-    """Predicts all videos of the files, and writes them in that order to a .csv or .parquet file.
+    """Predicts all videos of the files, each once, and writes them in that order to a .csv or .parquet file.
 
     Args:
         predictor: Of the model; may be asked from many threads.
@@ -95,15 +104,17 @@ def infer(
 
 def finished(parts: InferenceParts, begin: float) -> Inference:
     """Joins the parts, all of which are made, and says what was done since `begin`, of time.monotonic()."""
-    videos = parts.videos()
-    rejects_file, rejected = parts.join()
+    joined = join(parts)
     return Inference(
         out=parts.out,
-        videos=videos,
+        videos=joined.videos,
         files=len(parts.files),
         resumed_files=sum(parts.resumed),
-        rejected=rejected,
-        rejects_file=rejects_file,
+        rejected=sum(joined.rejected.values()),
+        rejected_by_reason=joined.rejected,
+        rejects_file=joined.rejects_file,
+        losses=joined.losses,
+        copies=joined.copies,
         seconds=time.monotonic() - begin,
     )
 

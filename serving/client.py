@@ -6,12 +6,14 @@ less).
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import grpc
 import numpy as np
 import tenacity
 
 from serving import wire
+from serving.connection_errors import check_target, no_server
 from serving.errors import ServingError, TryAgainError
 from serving.tls import ClientTls
 from trainer.errors import UserError
@@ -27,11 +29,26 @@ _INPUT_IS_WRONG = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: "too much at once: send fewer videos a request",
 }
 _TRY_AGAIN = {
-    grpc.StatusCode.UNAVAILABLE: "no server answers there, or it is too busy; is the address right?",
+    grpc.StatusCode.UNAVAILABLE: "the server is too busy, or it is stopping",
     grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: send fewer videos a request, or wait longer",
     grpc.StatusCode.ABORTED: "the server gave up on the request",
     grpc.StatusCode.CANCELLED: "the request was cancelled (the server may be stopping)",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionStatus:
+    """What a server says of a version.
+
+    Attributes:
+        version: Number.
+        state: start, loading, available (it takes requests), unloading or end.
+        error: Why it did not load; empty otherwise.
+    """
+
+    version: int
+    state: str
+    error: str = ""
 
 
 class PredictClient:
@@ -50,6 +67,9 @@ class PredictClient:
             request was not worked on. Between two lies a random time that grows.
         version: Number of the version to ask; None for the newest, or the one with the label.
         version_label: What the server knows that version by; not with a number.
+
+    Raises:
+        UserError: If the target cannot be an address, or a PEM file cannot be read.
     """
 
     def __init__(
@@ -62,7 +82,9 @@ class PredictClient:
         version: int | None = None,
         version_label: str | None = None,
     ) -> None:
+        check_target(target)
         self._target = target
+        self._tls = tls
         self._model = wire.ModelChoice(name=model_name, version=version, label=version_label)
         self._timeout = timeout
         # 4 MiB, gRPC's default for answers, is little; and the server has its own opinion of requests.
@@ -83,6 +105,11 @@ class PredictClient:
             wire.PREDICT,
             response_deserializer=wire.PredictResponse.FromString,
         )
+        self._status = self._channel.unary_unary(
+            wire.MODEL_STATUS,
+            request_serializer=wire.GetModelStatusRequest.SerializeToString,
+            response_deserializer=wire.GetModelStatusResponse.FromString,
+        )
 
     def predict(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """The best classes of each video.
@@ -94,7 +121,8 @@ class PredictClient:
             classes int64 [B, k] and scores float32 [B, k], descending.
 
         Raises:
-            UserError: If the request is wrong: the videos, the model's name, the size.
+            UserError: If the request is wrong: the videos, the model's name, the version, the size.
+            NoServerError: If no server answers; it is a UserError and a TryAgainError.
             TryAgainError: If the server cannot be reached or is too slow.
             ServingError: If the server failed.
         """
@@ -104,6 +132,17 @@ class PredictClient:
     def predict_named(self, examples: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """As `predict`, and with the names of the classes, bytes objects [B, k]: None where the model has none."""
         return self._answer(examples, ())
+
+    def versions(self) -> list[VersionStatus]:
+        """What the server says of each version of the model that it has seen, newest first.
+
+        Raises:
+            UserError, TryAgainError, ServingError: As `predict`.
+        """
+        try:
+            return self._versions()
+        except grpc.RpcError as error:
+            raise self._explained(error.code(), error.details()) from None
 
     def close(self) -> None:
         """Closes the channel."""
@@ -131,17 +170,46 @@ class PredictClient:
         except ValueError as error:
             raise ServingError(f"the answer of {self._target} is not one of a YT-8M model: {error}") from None
 
+    def _versions(self) -> list[VersionStatus]:
+        request = wire.GetModelStatusRequest()
+        request.model_spec.name = self._model.name
+        response = self._status(request, timeout=self._timeout)
+        return [
+            VersionStatus(
+                version=each.version,
+                state=wire.STATES.get(each.state, "unknown"),
+                error=each.status.error_message,
+            )
+            for each in response.model_version_status
+        ]
+
     def _attempt(self, request: bytes, deadline: float) -> wire.PredictResponse:
         return self._predict(request, timeout=max(deadline - time.monotonic(), 0.001))
 
     def _explained(self, code: grpc.StatusCode, details: str | None) -> Exception:
         reason = " ".join((details or "").split())
+        if code == grpc.StatusCode.UNAVAILABLE and (error := no_server(self._target, reason, self._tls)):
+            return error
         where = f"{self._target}, model {self._model.name}: {code.name}"
         if code in _INPUT_IS_WRONG:
-            return UserError(f"{where}: {_INPUT_IS_WRONG[code]} ({reason})")
+            return UserError(f"{where}: {self._wrong_version(reason) or _INPUT_IS_WRONG[code]} ({reason})")
         if code in _TRY_AGAIN:
             return TryAgainError(f"{where}: {_TRY_AGAIN[code]} ({reason})")
         return ServingError(f"{where}: {reason}")
+
+    def _wrong_version(self, reason: str) -> str | None:
+        """What to say where the version asked for, by number or label, is why a request was refused."""
+        asked = self._model.version if self._model.label is None else self._model.label
+        if asked is None:
+            return None
+        try:
+            versions = self._versions()
+        except grpc.RpcError:
+            return None
+        loaded = sorted(each.version for each in versions if each.state == "available")
+        if asked in loaded or (self._model.label is not None and "label" not in reason):
+            return None
+        return f"the version {asked} is not loaded; loaded: {', '.join(map(str, loaded)) or 'none'}"
 
 
 def _is_unavailable(error: BaseException) -> bool:

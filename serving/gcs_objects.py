@@ -7,12 +7,13 @@ https://cloud.google.com/storage/docs/retry-strategy. Names are relative to the 
 import contextlib
 import functools
 import os
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from trainer.addresses import parse_bucket_address
 from trainer.errors import UserError
+from trainer.full_disk import naming
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # of what Google means to do with old Pythons
@@ -22,9 +23,11 @@ with warnings.catch_warnings():
     from google.cloud.storage.retry import DEFAULT_RETRY
     from requests.exceptions import RequestException
 
-Blob = storage.Blob
+# From 3.17 on the library looks up the bucket itself in the background, for traces that nobody writes here; the role
+# storage.objectUser does not allow that.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
-_ADDRESS = re.compile(r"gs://([a-z0-9][-._a-z0-9]*[a-z0-9])((?:/[^/]+)*/?)")
+Blob = storage.Blob
 
 _KIND = "application/octet-stream"
 _FIELDS = "items(name,generation,updated,metadata,size,crc32c),nextPageToken"
@@ -67,13 +70,15 @@ class GcsObjects:
     """
 
     def __init__(self, base: str) -> None:
-        parts = _ADDRESS.fullmatch(base)
-        if parts is None:
-            raise UserError(f"{base} is no directory in a bucket: give gs://BUCKET/DIRECTORY")
+        self.bucket_name, below = parse_bucket_address(base, "model directory")
         self.base = base.rstrip("/")
-        self.bucket_name, below = parts[1], parts[2].strip("/")
         self._prefix = f"{below}/" if below else ""
         self._client: storage.Client | None = None
+
+    @_explained
+    def check(self) -> None:
+        """Raises UserError when the bucket is missing or may not be read."""
+        next(iter(self._bucket.client.list_blobs(self._bucket, prefix=self._prefix, max_results=1)), None)
 
     @_explained
     def list(self, below: str = "") -> dict[str, Blob]:
@@ -100,7 +105,8 @@ class GcsObjects:
         """Writes an object to a file; FileNotFoundError when it is gone."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
-            blob.download_to_filename(path, checksum="crc32c")
+            with naming(path):
+                blob.download_to_filename(path, checksum="crc32c")
         except exceptions.NotFound:
             raise FileNotFoundError(blob.name) from None
 

@@ -8,6 +8,7 @@ directory without saved_model.pb is no version.
 import contextlib
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Collection, Mapping
 
 from serving.checksums import Checksums, checksums, digests
@@ -20,10 +21,11 @@ from serving.manifest import (
     check_manifest,
     decode_manifest,
     encode_manifest,
+    file_digest,
     files_below,
     same_content,
 )
-from serving.store import GRAPH, LABELS, Publication, version_numbers
+from serving.store import GRAPH, LABELS, Publication, version_directories, version_numbers
 
 _SHA256 = "sha256"
 """Custom metadata of every object of a version."""
@@ -40,6 +42,8 @@ class GcsStore:
     def __init__(self, base: str, lease_seconds: float = LEASE_SECONDS) -> None:
         self._objects = GcsObjects(base)
         self._lease_seconds = lease_seconds
+        self._directories: dict[int, str] | None = None
+        """As of the last look."""
         self.base = self._objects.base
 
     def exists(self) -> bool:
@@ -47,26 +51,42 @@ class GcsStore:
         self._objects.list(PREFIX)
         return True
 
+    def check_writable(self) -> None:
+        """UserError when nothing can be written there; leaves nothing behind."""
+        blob = self._objects.put(f".writable-{uuid.uuid4().hex}", b"")
+        if blob is not None:
+            self._objects.remove(blob)
+
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending."""
-        return _versions(self._objects.list())
+        self._directories = _versions(self._objects.list(), self.base)
+        return sorted(self._directories)
 
     def path(self, version: int) -> str:
         """Address of a version."""
-        return f"{self.base}/{version}"
+        return f"{self.base}/{self._directory(version)}"
 
     def read(self, version: int, name: str) -> bytes | None:
         """A small file of a version; None when there is none."""
-        return self._objects.read(f"{version}/{name}")
+        return self._objects.read(f"{self._directory(version)}/{name}")
 
     def copy(self, version: int, target: str) -> None:
         """Downloads a version and holds it against its manifest, which is left out in the end."""
-        for name, blob in self._objects.list(f"{version}/").items():
+        directory = self._directory(version)
+        for name, blob in self._objects.list(f"{directory}/").items():
             self._objects.download(blob, os.path.join(target, name.partition("/")[2]))
-        if self._objects.find(f"{version}/{GRAPH}") is None:
+        if self._objects.find(f"{directory}/{GRAPH}") is None:
             raise FileNotFoundError(self.path(version))
         check_manifest(target, self.path(version))
         os.unlink(os.path.join(target, MANIFEST))
+
+    def verify(self, version: int) -> None:
+        """See `serving.store.Store`. An object that this class wrote has its sha256 as metadata, and the service keeps
+        its content; another one is downloaded."""
+        there = {}
+        for name, blob in self._files(version).items():
+            there[name] = (blob.metadata or {}).get(_SHA256) or self._digest(blob)
+        check_digests(self._manifest(version), there, self.path(version))
 
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
         """See `serving.model_store.publish`."""
@@ -101,7 +121,7 @@ class GcsStore:
         names = self._objects.list()
         if version == max(_numbers(names)):
             retire(self._objects, version)
-        self._clear(version, with_graph=True)
+        self._clear(self._directory(version), with_graph=True)
 
     def labels(self) -> dict[str, int]:
         """Version by label."""
@@ -124,6 +144,7 @@ class GcsStore:
         write: Callable[[str, str], None],
     ) -> Publication:
         """Publishes files, each of which `write` (its name, the object's name) puts into the bucket."""
+        self.versions()  # UserError where a version is there twice, before a number is claimed
         while True:
             claim, objects = self._claim(graph)
             try:
@@ -141,13 +162,13 @@ class GcsStore:
             except BaseException:
                 with contextlib.suppress(Exception):  # a later publish does it
                     retire(self._objects, claim.version)
-                    self._clear(claim.version)
+                    self._clear(str(claim.version))
                 raise
             if committed:
                 claim.release()
                 self._forget(claim.version)
                 return Publication(version=claim.version, path=self.path(claim.version), created=True)
-            self._clear(claim.version)  # taken for dead: this machine slept, or was cut off; once more
+            self._clear(str(claim.version))  # taken for dead: this machine slept, or was cut off; once more
 
     def _write(
         self, claim: Claim, sums: Mapping[str, Checksums], write: Callable[[str, str], None]
@@ -177,7 +198,7 @@ class GcsStore:
                 continue
             objects = self._objects.list()
             used = [
-                *_versions(objects),
+                *_versions(objects, self.base),
                 *(number for number, blob in _claims(objects).items() if not blob.size),
             ]
             written = any(name.startswith(f"{version}/") for name in objects)
@@ -187,12 +208,12 @@ class GcsStore:
 
     def _tidy(self, own: Claim, objects: Mapping[str, Blob]) -> int | None:
         """Removes what dead publishers left, all but tombstones; returns the newest version."""
-        versions, claims = _versions(objects), _claims(objects)
+        versions, claims = _versions(objects, self.base), _claims(objects)
         for version, blob in claims.items():
             silent = (own.taken - blob.updated).total_seconds()
             if version != own.version and (not blob.size or silent > self._lease_seconds):
                 retire(self._objects, version)
-                self._clear(version)
+                self._clear(str(version))
         for version in set(_numbers(objects)) - claims.keys() - set(versions):
             self._tidy_unclaimed(version, own)
         return max(versions, default=None)
@@ -217,14 +238,26 @@ class GcsStore:
             if version < newest and not blob.size:
                 self._objects.remove(blob)
 
-    def _clear(self, version: int, with_graph: bool = False) -> None:
+    def _clear(self, directory: str, with_graph: bool = False) -> None:
         """Removes the files of a number that can no longer be committed, unless it has been."""
-        graph = self._objects.find(f"{version}/{GRAPH}")
+        graph = self._objects.find(f"{directory}/{GRAPH}")
         if graph is not None and with_graph:
             self._objects.remove(graph)
         if graph is None or with_graph:
-            for blob in self._objects.list(f"{version}/").values():
+            for blob in self._objects.list(f"{directory}/").values():
                 self._objects.remove(blob)
+
+    def _directory(self, version: int) -> str:
+        """Name of a version's directory; of a version that is not there, the one that it is to have."""
+        if self._directories is None:
+            self.versions()
+        return self._directories.get(version, str(version))
+
+    def _digest(self, blob: Blob) -> str:
+        with tempfile.TemporaryDirectory(prefix="yt8m-model-") as scratch:
+            path = os.path.join(scratch, "object")
+            self._objects.download(blob, path)
+            return file_digest(path)
 
     def _manifest(self, version: int) -> dict[str, str] | None:
         content = self.read(version, MANIFEST)
@@ -232,7 +265,7 @@ class GcsStore:
 
     def _files(self, version: int) -> dict[str, Blob]:
         """By name within the version, the manifest left out."""
-        objects = self._objects.list(f"{version}/")
+        objects = self._objects.list(f"{self._directory(version)}/")
         return {
             name.partition("/")[2]: blob
             for name, blob in objects.items()
@@ -243,7 +276,7 @@ class GcsStore:
 def _claims(objects: Mapping[str, Blob]) -> dict[int, Blob]:
     """Claims and tombstones by their number."""
     tails = {name.removeprefix(PREFIX): blob for name, blob in objects.items() if name.startswith(PREFIX)}
-    return {number: tails[str(number)] for number in version_numbers(tails)}
+    return {number: tails[str(number)] for number in version_numbers(tails) if str(number) in tails}
 
 
 def _numbers(names: Collection[str]) -> list[int]:
@@ -251,5 +284,7 @@ def _numbers(names: Collection[str]) -> list[int]:
     return version_numbers({name.removeprefix(PREFIX).partition("/")[0] for name in names})
 
 
-def _versions(names: Collection[str]) -> list[int]:
-    return [number for number in _numbers(names) if f"{number}/{GRAPH}" in names]
+def _versions(names: Collection[str], base: str) -> dict[int, str]:
+    """Name by version, of the directories that hold a SavedModel."""
+    directories = {name.partition("/")[0] for name in names}
+    return version_directories((name for name in directories if f"{name}/{GRAPH}" in names), base)

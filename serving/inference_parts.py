@@ -14,13 +14,15 @@ from typing import Protocol
 import numpy as np
 
 from serving.ordered_map import ordered_map
-from serving.predictions_file import PartWriter, check_ending, count_videos, join_parts
+from serving.predictions_file import PartWriter, check_ending, count_videos
 from trainer.errors import UserError
-from trainer.files import exists, file_size, make_dirs, open_file, remove_file, remove_tree
+from trainer.files import exists, file_size, make_dirs, open_file, remove_tree
 from trainer.records import Reject, Video, read_videos
 from trainer.yt8m import ANY_CLASSES
 
 _PLAN = "plan.json"
+_FORMAT = 2
+"""Of the parts: since 2 they have the offsets of the records. Parts of another format are made anew."""
 
 
 class Predictor(Protocol):
@@ -48,32 +50,15 @@ class InferenceParts:
         self.sizes = [file_size(path) for path in files]
         self.directory = f"{out}.parts"
         self.paths = [posixpath.join(self.directory, f"{index:06d}.parquet") for index in range(len(files))]
-        self._prepare({"model": model_identity, "files": list(zip(files, self.sizes, strict=True))})
+        self._prepare(
+            {"format": _FORMAT, "model": model_identity, "files": list(zip(files, self.sizes, strict=True))}
+        )
         self.resumed = [exists(path) for path in self.paths]
         """Which of them an earlier run has made."""
 
     def videos(self) -> int:
         """In all parts that there are."""
         return sum(count_videos(path) for path in self.paths if exists(path))
-
-    def join(self) -> tuple[str | None, int]:
-        """Writes the output, and the rejects to `OUT.rejects.jsonl`; removes the parts.
-
-        Returns:
-            The rejects file, None when there is none, and the number of rejected records.
-
-        Raises:
-            UserError: If there is no valid video.
-        """
-        if not self.videos():
-            remove_tree(self.directory)
-            raise UserError(
-                f"there is no valid video in {len(self.files)} files, {self.files[0]} ...: see yt8m data check"
-            )
-        join_parts(self.paths, self.out)
-        rejects = self._join_rejects(f"{self.out}.rejects.jsonl")
-        remove_tree(self.directory)
-        return rejects
 
     def _prepare(self, plan: dict[str, object]) -> None:
         text = json.dumps(plan).encode()
@@ -90,18 +75,10 @@ class InferenceParts:
         except OSError as error:
             raise UserError(f"cannot write {self.directory}: {error.strerror}; give another --out") from None
 
-    def _join_rejects(self, target: str) -> tuple[str | None, int]:
-        lines: list[bytes] = []
-        for path in self.paths:
-            with open_file(_rejects_of(path), "rb") as file:
-                lines += file.read().splitlines()
-        # One of an earlier output must not be taken for this one's.
-        remove_file(target)
-        if not lines:
-            return None, 0
-        with open_file(target, "wb") as file:
-            file.write(b"".join(line + b"\n" for line in lines))
-        return target, sum(json.loads(line)["lost_records"] for line in lines)
+    def rejects(self, index: int) -> list[Reject]:
+        """The records of an input file whose part is made that are no valid video."""
+        with open_file(_rejects_of(self.paths[index]), "rb") as file:
+            return [Reject(**json.loads(line)) for line in file.read().splitlines()]
 
 
 def predict_part(
@@ -132,7 +109,8 @@ def predict_part(
             _batches(path, batch_size, rejects),
             concurrency,
         ):
-            writer.add([video.id for video in videos], classes, scores)
+            offsets = [video.offset for video in videos]
+            writer.add([video.id for video in videos], classes, scores, offsets)
             on_batch(videos)
         # Before the part gets its name: a part that is done has told of its rejects.
         with open_file(_rejects_of(part), "wb") as file:

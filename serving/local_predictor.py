@@ -1,16 +1,15 @@
 """Predictions of a SavedModel in this process, without a server."""
 
-import posixpath
 import weakref
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from serving.model_store import saved_model_path, version_path
+from serving.model_store import whole_model_path
 from serving.predict_request import DEFAULT_SIGNATURE
 from serving.servable import Servable
-from serving.store import GRAPH
+from serving.whole_model import check_model, explained
 from trainer.errors import UserError
 
 
@@ -27,11 +26,9 @@ class LocalPredictor:
 
     def __init__(self, directory: str, version: int | None = None) -> None:
         path = whole_model_path(directory, version)
-        try:
+        check_model(path)
+        with explained(path):
             self._servable = Servable(path, "local", 1)
-        except (OSError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path} does not load ({reason}): export or push the model again") from None
         self._close = weakref.finalize(self, self._servable.close)
         signature = self._servable.signatures.get(DEFAULT_SIGNATURE)
         if signature is None or set(signature.inputs) != {"examples"} or "classes" not in signature.outputs:
@@ -66,17 +63,3 @@ class LocalPredictor:
             return self._servable.run({self._feed: np.array(examples, object)}, fetches)
         except tf.errors.InvalidArgumentError as error:
             raise UserError(f"the model refuses the request ({' '.join(error.message.split())})") from None
-
-
-def whole_model_path(directory: str, version: int | None = None) -> str:
-    """The SavedModel in a directory: the directory itself, or one of the versions in it, the newest unless said.
-
-    Raises:
-        UserError: If there is none.
-    """
-    path = saved_model_path(directory) if version is None else version_path(directory, version)
-    if not tf.io.gfile.exists(posixpath.join(path, GRAPH)):
-        raise UserError(
-            f"{directory} has no model: give a directory with saved_model.pb, or with versions of one"
-        )
-    return path

@@ -6,7 +6,14 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from serving.labels import decode_labels, encode_labels
-from serving.manifest import MANIFEST, check_manifest, encode_manifest, read_manifest, same_content
+from serving.manifest import (
+    MANIFEST,
+    check_digests,
+    check_manifest,
+    encode_manifest,
+    read_manifest,
+    same_content,
+)
 from serving.staging import (
     copy_tree,
     locked_directory,
@@ -15,7 +22,9 @@ from serving.staging import (
     sync_directory,
     write_file,
 )
-from serving.store import GRAPH, LABELS, Publication, version_numbers
+from serving.store import GRAPH, LABELS, Publication, version_directories, version_number, version_numbers
+from trainer.directories import write_problem
+from trainer.errors import UserError
 
 _RETIRED = ".retired-"
 """`.retired-<n>` marks the number of a deleted newest version, which must not come back with other
@@ -36,24 +45,39 @@ class LocalStore:
         """Whether there is such a directory."""
         return os.path.isdir(self.base)
 
+    def check_writable(self) -> None:
+        """UserError when nothing can be written there; leaves nothing behind."""
+        if problem := write_problem(self.base):
+            raise UserError(f"{problem}; give another directory")
+
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending; none when the directory does not exist."""
-        return [
-            number for number in self._numbers() if os.path.isfile(os.path.join(self.path(number), GRAPH))
-        ]
+        return sorted(self._directories())
 
     def path(self, version: int) -> str:
         """Directory of a version."""
-        return os.path.join(self.base, str(version))
+        return os.path.join(self.base, self._directories().get(version, str(version)))
 
     def read(self, version: int, name: str) -> bytes | None:
         """A file of a version; None when there is none."""
         return _content(os.path.join(self.path(version), name))
 
     def copy(self, version: int, target: str) -> None:
-        """Fills a directory with a version's files, as hard links where possible: they never change."""
-        copy_tree(self.path(version), target, link=True)
+        """Fills a directory with a version's files, as hard links where possible: they never change.
+
+        They are held against the manifest where there is one.
+        """
+        digests = copy_tree(self.path(version), target, link=True)
+        manifest = read_manifest(self.path(version))
         os.stat(os.path.join(self.path(version), GRAPH))  # FileNotFoundError: it was deleted meanwhile
+        if manifest is not None:
+            # What somebody added to a version changes nothing of what was published.
+            listed = {name: digest for name, digest in digests.items() if name in manifest}
+            check_digests(manifest, listed, self.path(version))
+
+    def verify(self, version: int) -> None:
+        """See `serving.store.Store`."""
+        check_manifest(self.path(version))
 
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
         """See `serving.model_store.publish`."""
@@ -62,7 +86,7 @@ class LocalStore:
     def add_again(self, version: int) -> Publication:
         """See `serving.model_store.rollback`."""
         if read_manifest(self.path(version)) is not None:
-            check_manifest(self.path(version))
+            self.verify(version)
         return self._add(self.path(version), {}, link=True)
 
     def remove(self, version: int) -> None:
@@ -112,18 +136,26 @@ class LocalStore:
                 self._forget_retired(version)
                 return Publication(version=version, path=self.path(version), created=True)
 
+    def _directories(self) -> dict[int, str]:
+        """Name by version, of the directories that hold a SavedModel."""
+        with_graph = (name for name in self._names() if os.path.isfile(os.path.join(self.base, name, GRAPH)))
+        return version_directories(with_graph, self.base)
+
     def _numbers(self, prefix: str = "") -> list[int]:
         """The integers n, ascending, for which `<base>/<prefix><n>` exists."""
+        return version_numbers(name.removeprefix(prefix) for name in self._names(prefix))
+
+    def _names(self, prefix: str = "") -> list[str]:
         if not os.path.isdir(self.base):
             return []
-        names = os.listdir(self.base)
-        return version_numbers(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+        return [name for name in os.listdir(self.base) if name.startswith(prefix)]
 
     def _forget_retired(self, newest: int) -> None:
         """Marks below an existing version say nothing any more."""
-        for number in self._numbers(_RETIRED):
-            if number < newest:
-                path = os.path.join(self.base, f"{_RETIRED}{number}")
+        for name in self._names(_RETIRED):
+            number = version_number(name.removeprefix(_RETIRED))
+            if number is not None and number < newest:
+                path = os.path.join(self.base, name)
                 shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 

@@ -6,6 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from trainer.errors import UserError
 
+
+class DamagedVersionError(UserError):
+    """A version is not, or cannot be shown to be, what was published."""
+
+
 MANIFEST = "manifest.sha256"
 """In the format of sha256sum, so that an init container verifies a version with `sha256sum -c` and nothing
 else."""
@@ -69,10 +74,11 @@ def check_digests(manifest: Mapping[str, str] | None, digests: Mapping[str, str]
         where: The version's address, for the message.
 
     Raises:
-        UserError: If there is no manifest, or a file is missing, changed or not listed (the first one is named).
+        DamagedVersionError: If there is no manifest, or a file is missing, changed or not listed (the first one is
+            named).
     """
     if manifest is None:
-        raise UserError(
+        raise DamagedVersionError(
             f"{where} has no {MANIFEST}, so that nobody can tell whether it is whole: publish it again"
         )
     for name in sorted(manifest.keys() | digests.keys()):
@@ -84,7 +90,9 @@ def check_digests(manifest: Mapping[str, str] | None, digests: Mapping[str, str]
         elif digests[name] != manifest[name]:
             problem = "is not what was published"
         if problem:
-            raise UserError(f"{name} in {where} {problem}: delete this version and publish the model again")
+            raise DamagedVersionError(
+                f"{name} in {where} {problem}: delete this version and publish the model again"
+            )
 
 
 def check_manifest(directory: str, where: str | None = None) -> None:

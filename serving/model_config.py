@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.file_system_storage_path_source_pb2 import FileSystemStoragePathSourceConfig
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from serving.model_store import open_store, served_version, version_path
 from serving.version_policy import VersionPolicy
 from trainer.errors import UserError
 
@@ -59,6 +60,30 @@ def read_model_configs(path: str) -> list[ModelConfig]:
     if not models:
         raise UserError(f"{path} has no model: it needs a model_config_list with a config")
     return models
+
+
+def check_model(config: ModelConfig) -> list[int]:
+    """Looks whether there is what is to be served, before anything is loaded.
+
+    Returns:
+        The versions to be loaded, ascending: those that the policy chooses and those that have a label.
+
+    Raises:
+        UserError: If the directory has no version, or not one that the policy or a label names.
+    """
+    served_version(config.base_path)  # UserError when there is none
+    for version in config.policy.specific:
+        version_path(config.base_path, version)
+    store = open_store(config.base_path)
+    versions = store.versions()
+    chosen = sorted({*config.policy.choose(versions), *(set(store.labels().values()) & set(versions))})
+    for label, version in config.labels.items():
+        if version not in chosen:
+            raise UserError(
+                f"the label {label} of model {config.name} points to version {version}, which is not served; served: "
+                f"{', '.join(map(str, chosen))}"
+            )
+    return chosen
 
 
 def _policy(path: str, policy: FileSystemStoragePathSourceConfig.ServableVersionPolicy) -> VersionPolicy:

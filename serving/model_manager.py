@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from serving.batched_servable import BatchedServable
-from serving.model_config import ModelConfig
-from serving.model_store import local_version, open_store, served_version, version_path
+from serving.model_config import ModelConfig, check_model
+from serving.model_store import local_version, open_store
 from serving.servable import Servable
 from trainer.errors import UserError
+from trainer.full_disk import full_disk
 
 _log = logging.getLogger("yt8m.serving")
 
@@ -63,6 +64,7 @@ class ModelManager:
         load: Callable[[str, str, int], Runner] = Servable,
     ) -> None:
         self.name = config.name
+        self._config = config
         self._base = config.base_path
         self._store = open_store(config.base_path)
         self._policy = config.policy
@@ -85,12 +87,10 @@ class ModelManager:
         Raises:
             UserError: If there is nothing, none of it loads, or a label points to what is not served.
         """
-        newest = served_version(self._base)
-        for version in self._policy.specific:
-            version_path(self._base, version)
+        chosen = check_model(self._config)
         self.refresh()
         if not self._loaded:
-            version = (self._policy.choose(self._store.versions()) or [newest])[0]
+            version = (self._policy.choose(self._store.versions()) or chosen[-1:])[0]
             error = self._states[version].error if version in self._states else "it went away"
             raise UserError(
                 f"version {version} in {self._base} does not load ({error}): delete it or push another"
@@ -157,9 +157,15 @@ class ModelManager:
             self._unload(version)
 
     def _poll(self) -> None:
+        said = ""
         while not self._stopped.wait(self._poll_seconds):
             try:
                 self.refresh()
+                said = ""
+            except UserError as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.error("what is loaded of %s is served on: %s", self.name, said)
             except Exception:  # the directory may be out of reach for a while; what is loaded is served on
                 _log.exception("cannot look for versions of %s in %s", self.name, self._base)
 
@@ -187,6 +193,8 @@ class ModelManager:
             failures, _ = self._failures.get(version, (0, 0.0))
             self._failures[version] = (failures + 1, time.monotonic())
             reason = " ".join(str(error).split()) or type(error).__name__
+            if full := full_disk(error):
+                reason = f"{reason}; {full}"
             self._set_state(version, ModelVersionStatus.END, reason)
             _log.error("%s version %d does not load: %s", self.name, version, reason)
             return

@@ -8,26 +8,27 @@ in a bucket (`GcsStore`).
 
 import contextlib
 import os
+import posixpath
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from serving.local_store import LocalStore
-from serving.manifest import MANIFEST
+from serving.manifest import MANIFEST, DamagedVersionError
 from serving.store import GRAPH, NEEDED, Publication, Store
+from trainer.addresses import check_address
 from trainer.errors import UserError
+from trainer.files import exists, is_local
+
+WHOLE, DAMAGED, NO_MANIFEST = "whole", "damaged", "no manifest"
+"""Of a version: its files are those of its manifest; they are not; nobody can tell."""
 
 
 def open_store(base: str) -> Store:
-    """The store of a model's versions; UserError for an address that is neither local nor gs://."""
-    scheme, found, _ = base.partition("://")
-    if not found:
+    """The store of a model's versions; UserError for an address that cannot be."""
+    check_address(base, "model directory")
+    if is_local(base):
         return LocalStore(base)
-    if scheme != "gs":
-        raise UserError(
-            f"{base}: model directories with {scheme}:// are not supported. Give a local directory (one that is "
-            "mounted will do), or gs://BUCKET/DIRECTORY"
-        )
     from serving.gcs_store import GcsStore  # a second, which local directories need not wait for
 
     return GcsStore(base)
@@ -63,12 +64,27 @@ def version_path(base: str, version: int) -> str:
 
 def saved_model_path(directory: str) -> str:
     """The directory itself where it holds a SavedModel or no versions; otherwise the newest version's."""
-    scheme, found, _ = directory.partition("://")
-    if (found and scheme != "gs") or os.path.isfile(os.path.join(directory, GRAPH)):
+    known = is_local(directory) or directory.startswith("gs:")
+    if not known or os.path.isfile(os.path.join(directory, GRAPH)):
         return directory
     store = open_store(directory)
     version = max(store.versions(), default=None)
     return directory if version is None else store.path(version)
+
+
+def whole_model_path(directory: str, version: int | None = None) -> str:
+    """The SavedModel in a directory: the directory itself, or one of the versions in it, the newest unless said.
+
+    Raises:
+        UserError: If there is none.
+    """
+    path = saved_model_path(directory) if version is None else version_path(directory, version)
+    if not exists(posixpath.join(path, GRAPH)):
+        problem = "has no model" if exists(directory) else "does not exist"
+        raise UserError(
+            f"{directory} {problem}: give a directory with saved_model.pb, or with versions of one"
+        )
+    return path
 
 
 def read_file(base: str, version: int, name: str) -> bytes | None:
@@ -116,6 +132,26 @@ def publish(source: str, base: str, extra_files: Mapping[str, bytes] = MappingPr
     return store.add(source, extra_files)
 
 
+def verify(store: Store, version: int) -> tuple[str, str]:
+    """Reads all files of a version and holds them against its manifest.
+
+    Returns:
+        The state (WHOLE, DAMAGED or NO_MANIFEST) and what is wrong, which is empty for a whole version.
+    """
+    try:
+        if store.read(version, MANIFEST) is None:
+            return (
+                NO_MANIFEST,
+                f"{store.path(version)} has no {MANIFEST}: it was put there by other means than ours",
+            )
+        store.verify(version)
+    except DamagedVersionError as error:
+        return DAMAGED, str(error)
+    except OSError as error:
+        return DAMAGED, f"{store.path(version)} cannot be read ({error.strerror or error})"
+    return WHOLE, ""
+
+
 def rollback(base: str, to: int) -> Publication:
     """Serves an earlier version again, by publishing its content as a new, newest version.
 
@@ -156,7 +192,7 @@ def delete(base: str, version: int, force: bool = False) -> None:
         )
     if version == max(versions) and not force:
         raise UserError(
-            f"version {version} of {base} is the one being served: roll back to another first, or force it"
+            f"version {version} of {base} is the newest, which servers serve: roll back to another first, or force it"
         )
     store.remove(version)
 

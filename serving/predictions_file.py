@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trainer.addresses import check_address
 from trainer.errors import UserError
 from trainer.files import is_local, open_file, whole_file
 
@@ -24,11 +25,15 @@ _SCHEMA = pa.schema(
     ]
 )
 
+_PART_SCHEMA = _SCHEMA.append(pa.field("offset", pa.int64()))
+"""A part also says where in its input file the record of a video stands."""
+
 _ENDINGS = (".csv", ".parquet")
 
 
 def check_ending(path: str) -> None:
     """UserError for a file of a kind that cannot be written."""
+    check_address(path, "--out", any_scheme=True)
     if os.path.splitext(path)[1] not in _ENDINGS:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
 
@@ -38,7 +43,7 @@ class PartWriter:
 
     Example:
         with PartWriter("part-0") as part:
-            part.add([b"id"], classes, scores)
+            part.add([b"id"], classes, scores, [0])
 
     Args:
         path: Of the file, local or in a bucket.
@@ -48,18 +53,21 @@ class PartWriter:
         self._path = path
         self._open = ExitStack()
 
-    def add(self, ids: Sequence[bytes], classes: np.ndarray, scores: np.ndarray) -> None:
-        """Adds B videos: their ids, classes int64 [B, k] and scores float32 [B, k]."""
+    def add(
+        self, ids: Sequence[bytes], classes: np.ndarray, scores: np.ndarray, offsets: Sequence[int]
+    ) -> None:
+        """Adds B videos: their ids, classes int64 [B, k], scores float32 [B, k], and offsets of their records."""
         columns = [
             pa.array([video.decode(errors="backslashreplace") for video in ids], pa.string()),
             pa.array(classes.tolist(), _SCHEMA.field("classes").type),
             pa.array(scores.tolist(), _SCHEMA.field("scores").type),
+            pa.array(offsets, _PART_SCHEMA.field("offset").type),
         ]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=_PART_SCHEMA))
 
     def __enter__(self) -> "PartWriter":
         unfinished = self._open.enter_context(whole_file(self._path))
-        self._writer = self._open.enter_context(pq.ParquetWriter(unfinished, _SCHEMA))
+        self._writer = self._open.enter_context(pq.ParquetWriter(unfinished, _PART_SCHEMA))
         return self
 
     def __exit__(self, *raised: Any) -> None:
@@ -71,11 +79,27 @@ def count_videos(part: str) -> int:
     return pq.read_metadata(_source(part)).num_rows
 
 
-def join_parts(parts: Iterable[str], path: str) -> None:
-    """Writes the videos of all parts, in order, to a .csv or .parquet file, which appears when it is whole."""
+def read_ids(part: str) -> tuple[list[bytes], list[int]]:
+    """The ids of the videos in a part, as they are written, and the offsets of their records."""
+    table = pq.read_table(_source(part), columns=["VideoId", "offset"])
+    return [text.encode() for text in table["VideoId"].to_pylist()], table["offset"].to_pylist()
+
+
+def join_parts(parts: Sequence[str], kept: Sequence[np.ndarray], path: str) -> None:
+    """Writes videos of all parts, in order, to a .csv or .parquet file, which appears when it is whole.
+
+    Args:
+        parts: As `PartWriter` made them.
+        kept: For each of them bool[N]: which of its videos are written.
+        path: Of the file.
+    """
+    tables = (
+        pq.read_table(_source(part), columns=_SCHEMA.names).filter(pa.array(mask))
+        for part, mask in zip(parts, kept, strict=True)
+    )
     write = _write_csv if path.endswith(".csv") else _write_parquet
     with whole_file(path) as unfinished:
-        write(parts, unfinished)
+        write(tables, unfinished)
 
 
 def _source(part: str) -> Any:
@@ -86,18 +110,18 @@ def _source(part: str) -> Any:
         return pa.BufferReader(file.read())
 
 
-def _write_csv(parts: Iterable[str], path: str) -> None:
+def _write_csv(tables: Iterable[pa.Table], path: str) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("VideoId", "LabelConfidencePairs"))
-        for part in parts:
-            for video in pq.read_table(_source(part)).to_pylist():
+        for table in tables:
+            for video in table.to_pylist():
                 pairs = zip(video["classes"], video["scores"], strict=True)
                 text = " ".join(f"{index} {score:.6g}" for index, score in pairs)
                 writer.writerow((video["VideoId"], text))
 
 
-def _write_parquet(parts: Iterable[str], path: str) -> None:
+def _write_parquet(tables: Iterable[pa.Table], path: str) -> None:
     with pq.ParquetWriter(path, _SCHEMA) as writer:
-        for part in parts:
-            writer.write_table(pq.read_table(_source(part)))
+        for table in tables:
+            writer.write_table(table)

@@ -6,7 +6,6 @@ Legend: B videos, T frames, V classes, k = 20 (or V, if that is less).
 import contextlib
 import hashlib
 import os
-import posixpath
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from serving.compression import EncodedTensor, part_name
 from serving.decoded_tensor import DecodedTensor
 from serving.request_checks import check_examples, check_frames, parse_request
 from serving.vocabulary import Vocabulary
+from serving.whole_model import open_weights, write_export_manifest
 from trainer.frames import dequantize
 from trainer.model_spec import ModelSpec
 from trainer.parsing import decode_frames
@@ -86,7 +86,7 @@ def write_saved_model(
     gap: float | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> ModelCard:
-    """Writes members as one SavedModel and its card.
+    """Writes members as one SavedModel, its card and the manifest of its files.
 
     Signatures:
         serving_default: examples string [B] (serialised SequenceExamples as they stand in YT-8M files) ->
@@ -142,6 +142,7 @@ def write_saved_model(
         members=cards,
     )
     card.save(directory)
+    write_export_manifest(directory)
     return card
 
 
@@ -149,15 +150,15 @@ def read_stored(directory: str, member: int = 0) -> dict[str, EncodedTensor]:
     """The tensors of one member of a SavedModel of ours, as they are stored.
 
     Raises:
-        UserError: If one is stored by a codec that this version does not know.
+        UserError: If one is stored by a codec that this version does not know, or a file is damaged.
     """
     tensors = ModelCard.load(directory).members[member].tensors
-    reader = tf.train.load_checkpoint(posixpath.join(directory, "variables", "variables"))
+    reader = open_weights(directory)
     stored = {}
     for tensor in tensors:
         codec = CODECS.parse(tensor.encoding)
         parts = {
-            part: reader.get_tensor(_checkpoint_key(member, part_name(tensor.name, part)))
+            part: reader.read(_checkpoint_key(member, part_name(tensor.name, part)))
             for part in codec.layout(tensor.shape)
         }
         stored[tensor.name] = EncodedTensor(codec, tensor.shape, parts)
@@ -165,7 +166,7 @@ def read_stored(directory: str, member: int = 0) -> dict[str, EncodedTensor]:
 
 
 def read_weights(directory: str, member: int = 0) -> Arrays:
-    """The tensors of one member of a SavedModel of ours, decoded to float32."""
+    """The tensors of one member of a SavedModel of ours, decoded to float32; UserError where a file is damaged."""
     return {name: value.decode() for name, value in read_stored(directory, member).items()}
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from serving.card import ModelCard
 from serving.ordered_map import ordered_map
 from serving.saved_model import FRAME_PREDICTIONS
+from serving.whole_model import load_model
 from trainer.encoding import frame_dtype
 from trainer.prefetch import prefetch
 from trainer.records import Reject, Video, parse_parts, read_videos
@@ -30,12 +31,12 @@ class SavedModelScorer:
         directory: That holds saved_model.pb.
 
     Raises:
-        UserError: If it is not a model of ours.
+        UserError: If it is not a model of ours, or damaged.
     """
 
     def __init__(self, directory: str) -> None:
         self.card = ModelCard.load(directory)
-        self._model = tf.saved_model.load(directory)
+        self._model = load_model(directory)
         self._of_frames = self._model.signatures.get(FRAME_PREDICTIONS)
         self._of_examples = self._model.signatures["predictions"]
 

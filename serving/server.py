@@ -15,6 +15,8 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving.batched_servable import BatchedServable, BatchingConfig
 from serving.health import Health
+from serving.incoming_requests import IncomingRequests
+from serving.listening import host_and_port
 from serving.metrics import ServerMetrics
 from serving.model_config import ModelConfig
 from serving.model_manager import ModelManager, Runner
@@ -25,9 +27,12 @@ from serving.servable import Servable
 from serving.status_page import StatusPage
 from serving.tensors import MAX_BYTES
 from serving.tls import ServerTls
-from serving.unparsable import UnparsableRequests
 from serving.warmup import run_warmup
+from serving.whole_model import check_model
 from trainer.errors import UserError
+
+REQUESTS_A_WORKER = 16
+"""Requests that a server takes at once by default, for each of its workers."""
 
 _SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -38,7 +43,9 @@ class ServerOptions:
 
     Attributes:
         workers: Requests that are worked on at once, or wait for a batch; more wait for one of these to end.
-        max_requests: Requests that are there at once; one more is answered RESOURCE_EXHAUSTED. None: no limit.
+        max_requests: Requests that are there at once; one more is answered RESOURCE_EXHAUSTED. None: 16 a worker.
+        max_bytes_at_once: Of all requests together that are worked on; one more is answered UNAVAILABLE. None: those of
+            one request that is as large as it may be.
         max_request_bytes: Of one request, and of one tensor in it; a larger request is answered RESOURCE_EXHAUSTED.
             (gRPC's default of 4 MiB is 12 videos of 300 frames.) Made of the shortest strings, a request takes
             16 times its bytes.
@@ -51,6 +58,7 @@ class ServerOptions:
 
     workers: int = 8
     max_requests: int | None = None
+    max_bytes_at_once: int | None = None
     max_request_bytes: int = MAX_BYTES
     max_videos: int = 1024
     batching: BatchingConfig | None = None
@@ -87,7 +95,7 @@ class PredictionServer:
         options: ServerOptions | None = None,
     ) -> None:
         configs = [ModelConfig(name=model_name, base_path=models)] if isinstance(models, str) else models
-        self._host, self._address = host, f"{host}:{port}"
+        self._host, self._address = host, host_and_port(host, port)
         self._options = options or ServerOptions()
         self.metrics = ServerMetrics([config.name for config in configs])
         self._models = {
@@ -152,6 +160,7 @@ class PredictionServer:
 
     def _load(self, directory: str, name: str, version: int) -> Runner:
         """A version that has run its warm-up requests."""
+        check_model(directory)
         servable = Servable(directory, name, version, self._options.tensorflow_threads)
         try:
             run_warmup(servable, directory)
@@ -165,8 +174,10 @@ class PredictionServer:
     def _listen(self, credentials: grpc.ServerCredentials | None) -> grpc.Server:
         server = grpc.server(
             futures.ThreadPoolExecutor(self._options.workers, thread_name_prefix="request"),
-            interceptors=[UnparsableRequests()],
-            maximum_concurrent_rpcs=self._options.max_requests,
+            interceptors=[
+                IncomingRequests(self._options.max_bytes_at_once or self._options.max_request_bytes)
+            ],
+            maximum_concurrent_rpcs=self._options.max_requests or self._options.workers * REQUESTS_A_WORKER,
             options=[
                 ("grpc.max_receive_message_length", self._options.max_request_bytes),
                 ("grpc.max_send_message_length", -1),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from serving.manifest import CHUNK, file_digest, files_below
+from trainer.full_disk import naming
 
 PREFIX = ".tmp-"
 """TensorFlow Serving looks at children with integer names only, so that it never sees these."""
@@ -90,7 +91,7 @@ def copy_tree(
 
 def write_file(path: str, content: bytes) -> None:
     """Writes a file durably."""
-    with open(path, "wb") as file:
+    with naming(path), open(path, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -125,7 +126,7 @@ def _lock(path: str) -> int | None:
 
 def _copy(origin: str, copy: str) -> str:
     digest = hashlib.sha256()
-    with open(origin, "rb") as reader, open(copy, "wb") as writer:
+    with naming(copy), open(origin, "rb") as reader, open(copy, "wb") as writer:
         while chunk := reader.read(CHUNK):
             digest.update(chunk)
             writer.write(chunk)

@@ -6,6 +6,7 @@ Source of the codes and texts: tensorflow/serving 2.16 (predict_util.cc, server_
 
 import functools
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -17,6 +18,9 @@ _log = logging.getLogger("yt8m.serving")
 
 _LIMIT = 1024
 """Bytes of a message: the original cuts there too, since a status travels in a header of limited size."""
+
+_OF_THE_REQUEST = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE)
+"""Statuses of a graph that its request is to blame for, whose text is for the client."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -42,7 +46,11 @@ def invalid_argument(message: str) -> StatusError:
 
 def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a servicer's method end a request with the status of whatever it raises, and be counted in the
-    servicer's `metrics`, if it has any."""
+    servicer's `metrics`, if it has any.
+
+    The text of an exception may name files and machines. It goes to the log, and the client gets the number that the
+    log has it under.
+    """
 
     @functools.wraps(method)
     def wrapped(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
@@ -54,9 +62,10 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
             code, message = error.code, error.message
         except tf.errors.OpError as error:
             code, message = _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message
-        except Exception as error:
-            _log.exception("%s failed", method.__name__)
-            code, message = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
+            if code not in _OF_THE_REQUEST:
+                message = _logged(method.__name__)
+        except Exception:
+            code, message = grpc.StatusCode.INTERNAL, _logged(method.__name__)
         if (metrics := getattr(self, "metrics", None)) is not None:
             spec = getattr(request, "model_spec", None)
             seconds = time.perf_counter() - begin
@@ -66,6 +75,13 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
         return response
 
     return wrapped
+
+
+def _logged(method: str) -> str:
+    """Logs the exception that is handled; what the client is told of it."""
+    reference = secrets.token_hex(4)
+    _log.exception("%s failed, reference %s", method, reference)
+    return f"the server failed; what happened is in its log, under the reference {reference}"
 
 
 def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:

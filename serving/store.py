@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from trainer.errors import UserError
+
 GRAPH = "saved_model.pb"
 """The file that makes a directory a version."""
 
@@ -44,6 +46,9 @@ class Store(Protocol):
     def versions(self) -> list[int]:
         """Those that hold a SavedModel, ascending; none when the directory does not exist."""
 
+    def check_writable(self) -> None:
+        """UserError when nothing can be written there; leaves nothing behind."""
+
     def path(self, version: int) -> str:
         """Address of a version."""
 
@@ -56,6 +61,13 @@ class Store(Protocol):
         Raises:
             FileNotFoundError: If the version is deleted meanwhile.
             UserError: If it is not what was published (where that can be anything else).
+        """
+
+    def verify(self, version: int) -> None:
+        """Compares every file of a version with its manifest.
+
+        Raises:
+            DamagedVersionError: If there is no manifest, or a file is missing, changed or not listed.
         """
 
     def add(self, source: str, extra_files: Mapping[str, bytes]) -> Publication:
@@ -74,6 +86,37 @@ class Store(Protocol):
         """Replaces the labels by what `change` makes of them, and returns that; nobody's change is lost."""
 
 
+_LARGEST = 2**63 - 1
+
+
+def version_number(name: str) -> int | None:
+    """The version that a directory of this name holds, as TensorFlow Serving reads it: decimal digits, with any zeros
+    before them (`00000002` is version 2), up to 2^63 - 1. None for other names, which hold no version."""
+    number = int(name) if name.isascii() and name.isdigit() and len(name) < 100 else _LARGEST + 1
+    return number if number <= _LARGEST else None
+
+
 def version_numbers(names: Iterable[str]) -> list[int]:
-    """The integers among the names, ascending, as TensorFlow Serving reads them: no sign, no leading zero."""
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and str(int(name)) == name)
+    """The versions among the names, ascending."""
+    return sorted({number for name in names if (number := version_number(name)) is not None})
+
+
+def version_directories(names: Iterable[str], base: str) -> dict[int, str]:
+    """Name by version, of the directories that hold a version.
+
+    Raises:
+        UserError: If two of them are the same version, such as `2` and `00000002`. TensorFlow Serving would serve
+            either, whichever the file system happens to name last.
+    """
+    directories: dict[int, str] = {}
+    for name in sorted(names):
+        number = version_number(name)
+        if number is None:
+            continue
+        if number in directories:
+            raise UserError(
+                f"{base} has version {number} twice, in {directories[number]} and in {name}, and nobody can tell which "
+                "one a server takes: remove or rename one of the two directories"
+            )
+        directories[number] = name
+    return directories

@@ -11,6 +11,10 @@ _CPP_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 MAX_BYTES = 256 * 2**20
 """Of one tensor: about 700 videos of 300 frames."""
 
+MAX_RANK = 32
+"""Most dimensions of a tensor. NumPy 2 knows 64, but with it TensorFlow's conversion of an array of strings that has
+more than 32 ends the process."""
+
 _STRING_BYTES = 32
 """Of a string tensor's element, besides its characters: a pointer here and a tstring in TensorFlow."""
 
@@ -25,6 +29,8 @@ def to_array(proto: tensor_pb2.TensorProto, max_bytes: int = MAX_BYTES) -> np.nd
     Raises:
         ValueError: If its type, shape and content do not fit together, or it is too large.
     """
+    if len(proto.tensor_shape.dim) > MAX_RANK:
+        raise ValueError(f"the tensor has {len(proto.tensor_shape.dim)} dimensions, more than {MAX_RANK}")
     if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
         raise ValueError("the shape is not known")
     shape = [dim.size for dim in proto.tensor_shape.dim]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TextIO
 
+from trainer.addresses import check_address
 from trainer.errors import UserError
 from trainer.files import is_local
 
@@ -78,6 +79,7 @@ class Vocabulary:
 def _open(path: str) -> TextIO:
     if is_local(path):
         return open(path, encoding="utf-8-sig", newline="")
+    check_address(path, "vocabulary", any_scheme=True)
     import tensorflow as tf
 
     try:

@@ -1,9 +1,10 @@
-"""The messages of PredictionService.Predict as a client needs them, without importing TensorFlow.
+"""The messages of Predict and GetModelStatus as a client needs them, without importing TensorFlow.
 
 The protos of tensorflow-serving-api import TensorFlow whole (seconds, and hundreds of MB), only to describe a
 few fields. These describe the same fields (tensorflow/core/framework/tensor.proto,
-tensorflow_serving/apis/predict.proto, model.proto), with the same numbers, in a descriptor pool of their own,
-so that both may live in one process. Fields that are not described are kept and ignored, as protobuf does.
+tensorflow_serving/apis/predict.proto, model.proto, get_model_status.proto), with the same numbers, in a descriptor
+pool of their own, so that both may live in one process. Fields that are not described are kept and ignored, as protobuf
+does.
 
 Reference: https://protobuf.dev/programming-guides/encoding/.
 """
@@ -25,6 +26,8 @@ DT_FLOAT, DT_STRING, DT_INT64 = 1, 7, 9
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 """The method's name on the wire."""
+MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+"""The same."""
 
 # message: {field: (number, type or message, repeated)}; TensorProto.dtype is an enum there, the same on the
 # wire.
@@ -53,6 +56,14 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "output_filter": (3, _STRING, True),
     },
     "PredictResponse": {"outputs": (1, "NamedTensor", True), "model_spec": (2, "ModelSpec", False)},
+    "GetModelStatusRequest": {"model_spec": (1, "ModelSpec", False)},
+    "StatusProto": {"error_code": (1, _INT32, False), "error_message": (2, _STRING, False)},
+    "ModelVersionStatus": {
+        "version": (1, _INT64, False),
+        "state": (2, _INT32, False),  # an enum there, as TensorProto.dtype is
+        "status": (3, "StatusProto", False),
+    },
+    "GetModelStatusResponse": {"model_version_status": (1, "ModelVersionStatus", True)},
 }
 
 
@@ -79,6 +90,11 @@ def _build() -> dict[str, type]:
 _CLASSES = _build()
 PredictRequest = _CLASSES["PredictRequest"]
 PredictResponse = _CLASSES["PredictResponse"]
+GetModelStatusRequest = _CLASSES["GetModelStatusRequest"]
+GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]
+
+STATES = {10: "start", 20: "loading", 30: "available", 40: "unloading", 50: "end"}
+"""Names of ModelVersionStatus.State; a version takes requests while it is available."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def sequence_example(
         feature_lists=tf.train.FeatureLists(
             feature_list={"rgb": feature_list(rgb), "audio": feature_list(audio)}
         ),
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)
 
 
 def random_frames(generator: np.random.Generator, count: int) -> tuple[list[bytes], list[bytes]]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.errors import UserError
+from trainer.full_disk import naming
 from trainer.piece_reader import PieceReader
 from trainer.snapshots import Snapshot
 from trainer.tensor_bundle import StoredTensor, stored_tensors
@@ -59,7 +60,8 @@ def average_snapshots(
 
     Raises:
         ValueError: If a range does not lie in the list, or a snapshot has other tensors than the first one.
-        UserError: If a snapshot is damaged, or the averages do not fit on the disk.
+        DamagedCheckpointError: If a snapshot is damaged.
+        UserError: If the averages do not fit on the disk.
     """
     for wanted in ranges:
         if not 0 <= wanted.first <= wanted.last < len(snapshots):
@@ -74,7 +76,7 @@ def average_snapshots(
     places = dict(zip(shapes, np.cumsum([0, *(4 * size for size in sizes[:-1])]).tolist(), strict=True))
     _check_room(scratch, 4 * sum(sizes) * len(distinct))
     paths = {wanted: os.path.join(scratch, f"average-{wanted.first}-{wanted.last}") for wanted in distinct}
-    with ExitStack() as stack:
+    with naming(scratch), ExitStack() as stack:
         files = {wanted: stack.enter_context(open(path, "wb")).fileno() for wanted, path in paths.items()}
 
         def average(name: str) -> None:

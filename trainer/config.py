@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrainingConfig(BaseModel):
     """Settings of one training run; the defaults are the paper's and its released code's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(200_000, ge=1, description="Training steps.")
-    batch_size: int = Field(80, ge=2, description="Videos a step, over all devices.")
+    batch_size: int = Field(80, ge=2, le=1_000_000, description="Videos a step, over all devices.")
     frames_per_video: int = Field(
         300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
     )
-    learning_rate: float = Field(1e-4, gt=0, description="Adam's base learning rate.")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's base learning rate.")
     learning_rate_decay: float = Field(
         0.8, gt=0, le=1, description="Factor of the staircase decay of the learning rate."
     )

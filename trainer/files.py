@@ -6,15 +6,18 @@ Everything else goes through tf.io.gfile.
 
 import glob
 import os
+import posixpath
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainer.addresses import check_address
 from trainer.errors import UserError
+from trainer.full_disk import naming
 
 _BUFFER_BYTES = 1 << 16
 
@@ -28,7 +31,7 @@ def open_file(path: str, mode: str) -> Any:
     """Opens `path` in a binary mode, "rb" or "wb", and returns a context manager with read or write.
 
     Raises:
-        UserError: The file to read does not exist or may not be read.
+        UserError: The file to read does not exist or may not be read, or the address cannot be.
     """
     if is_local(path):
         try:
@@ -37,6 +40,7 @@ def open_file(path: str, mode: str) -> Any:
             if mode != "rb":
                 raise
             raise UserError(f"cannot read {path}: {error.strerror}; name a TFRecord file there") from error
+    check_address(path, "file", any_scheme=True)
     import tensorflow as tf
 
     if mode == "rb" and not tf.io.gfile.exists(path):
@@ -82,6 +86,15 @@ def make_dirs(path: str) -> None:
     tf.io.gfile.makedirs(path)
 
 
+def sync_path(path: str) -> None:
+    """Makes the content of a local file, or the names in a local directory, survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove_file(path: str) -> None:
     """Removes a file, if there is one."""
     if is_local(path):
@@ -113,8 +126,9 @@ def whole_file(path: str) -> Iterator[str]:
     if is_local(path):
         unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
         try:
-            yield unfinished
-            os.replace(unfinished, path)
+            with naming(path):
+                yield unfinished
+                os.replace(unfinished, path)
         finally:
             if os.path.exists(unfinished):
                 os.unlink(unfinished)
@@ -131,15 +145,59 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """Files that match any of the patterns (globs or plain paths), sorted, each once; no directories.
 
     Raises:
-        UserError: A pattern matches no file.
+        UserError: A pattern matches no file, or no file can have such an address.
     """
     found: set[str] = set()
     for pattern in patterns:
+        check_address(pattern, "file pattern", pattern=True, any_scheme=True)
         matches = _glob(pattern)
         if not matches:
             raise UserError(f"no file matches {pattern}; check the path, and quote the pattern in a shell")
         found.update(matches)
     return sorted(found)
+
+
+def expand_labelled(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Files for training or evaluation that match any of the patterns, and those that are left out of them.
+
+    A pattern that matches files named train* or validate*, and also files named test*, stands for a directory into
+    which the whole data set was downloaded: its test files, which have no labels, are left out. A pattern that
+    matches test files alone says what it wants.
+
+    Returns:
+        The files and the ones left out, each list sorted.
+
+    Raises:
+        UserError: A pattern matches no file.
+    """
+    found: set[str] = set()
+    left_out: set[str] = set()
+    for pattern in patterns:
+        matches = expand([pattern])
+        tests = {path for path in matches if file_kind(path) == "test"}
+        if not any(file_kind(path) in ("train", "validate") for path in matches):
+            tests = set()
+        found.update(set(matches) - tests)
+        left_out |= tests
+    return sorted(found), sorted(left_out - found)
+
+
+def left_out_line(left_out: Sequence[str]) -> str:
+    """One line on the files that `expand_labelled` left out."""
+    return (
+        f"{len(left_out)} file(s) named test* are left out, {left_out[0]} the first: their pattern also matches train "
+        "or validate files, and the test files of the data set have no labels"
+    )
+
+
+def file_kind(path: str) -> str:
+    """`train`, `validate`, `test`, or nothing: how the name of a file of the data set begins.
+
+    >>> file_kind("gs://bucket/frame/validate01.tfrecord"), file_kind("/data/part-0")
+    ('validate', '')
+    """
+    name = posixpath.basename(path)
+    return next((kind for kind in ("train", "validate", "test") if name.startswith(kind)), "")
 
 
 def _glob(pattern: str) -> list[str]:

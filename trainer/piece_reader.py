@@ -5,8 +5,7 @@ import os
 import google_crc32c
 import numpy as np
 
-from trainer.errors import UserError
-from trainer.tensor_bundle import StoredTensor
+from trainer.tensor_bundle import SNAPSHOT_REMEDY, DamagedCheckpointError, StoredTensor, damaged
 from trainer.tfrecord import mask_crc
 
 
@@ -39,7 +38,7 @@ class PieceReader:
         """Fills float32 [n] with the next n elements.
 
         Raises:
-            UserError: The file ends early, or this was the last piece and the checksum of all is wrong.
+            DamagedCheckpointError: The file ends early, or this was the last piece and the checksum of all is wrong.
         """
         view = memoryview(piece).cast("B")
         while view:
@@ -52,5 +51,5 @@ class PieceReader:
         if whole and mask_crc(self._crc) != self.tensor.masked_crc:
             raise self._damaged(f"wrong checksum of the tensor at byte {self.tensor.offset}")
 
-    def _damaged(self, reason: str) -> UserError:
-        return UserError(f"cannot read {self.tensor.path}: {reason}; remove this snapshot, or train it again")
+    def _damaged(self, reason: str) -> DamagedCheckpointError:
+        return damaged(self.tensor.path, reason, SNAPSHOT_REMEDY)

@@ -198,9 +198,14 @@ class Factors(NamedTuple):
 
     def gathered(self, context: tf.distribute.ReplicaContext) -> "Factors":
         """The sum of all replicas' gradients: the videos of all of them, one replica's after the other's."""
+        # Of batches of different sizes nothing is known about the shape of what is gathered, but the columns are.
+        left, right = (
+            tf.ensure_shape(context.all_gather(side, axis=0), [None, side.shape[-1]])
+            for side in (self.left, self.right)
+        )
         return Factors(
-            context.all_gather(self.left, axis=0),
-            context.all_gather(self.right, axis=0),
+            left,
+            right,
             context.all_reduce(tf.distribute.ReduceOp.SUM, self.along),
         )
 

@@ -3,13 +3,14 @@
 Frame-level records (SequenceExample: id, labels; rgb and audio, one byte string a frame) and video-level
 records (Example: id, labels, mean_rgb, mean_audio) are told apart one by one. A video-level record becomes a
 one-frame video in the same 8-bit code. Whatever the encoding of the input, the bytes of a `Video` are a
-function of its content.
+function of its content. All editions of the data set are read: see `Edition`.
 
 Legend: T frames.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from trainer.tfrecord import Damage, read_records
 from trainer.wire import byte_fields
 from trainer.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 
-__all__ = ["Reject", "Video", "expand", "parse_video", "read_videos"]
+__all__ = ["Edition", "Reject", "Video", "expand", "parse_video", "read_videos"]
 
 _CONTEXT, _FEATURE_LISTS = 1, 2
 """Fields of a SequenceExample (tensorflow/core/example/example.proto)."""
@@ -38,6 +39,17 @@ _KEY, _VALUE = 1, 2
 
 MEAN_LIMIT = 2.1
 """Largest magnitude of a video-level feature. The data set's lie in [-1.992, 2.008], the ends of the code."""
+
+
+class Edition(StrEnum):
+    """An edition of the YouTube-8M data set, which a record shows by the names of its features."""
+
+    OF_2016 = "2016/17"
+    """The id of a video stands in `video_id`; 4,800 classes in 2016, 4,716 in 2017."""
+    OF_2018 = "2018"
+    """The id stands in `id`; 3,862 classes. Nothing tells a video of 2019 that has no segment labels from these."""
+    OF_2019 = "2019"
+    """Frame level, with labels of 5-second segments, which are not used: only those of the whole video are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,9 @@ class Video:
     """T, 1 to 300."""
     sequence_example: bytes
     """Serialised SequenceExample of exactly id, labels, rgb and audio."""
+    edition: Edition = field(default=Edition.OF_2018, compare=False)
+    offset: int = field(default=0, compare=False)
+    """Bytes of the uncompressed file before the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class Parts:
     record."""
     audio: bytes | memoryview
     """Likewise."""
+    edition: Edition
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +95,11 @@ class Reject:
     reason: str
     """Of the container: see `trainer.tfrecord.Damage`. Of the record: `not_an_example`, `missing_feature`,
     `wrong_type`, `wrong_frame_length`, `unequal_lengths`, `no_frames`, `label_out_of_range`, `not_finite`,
-    `value_out_of_range`."""
+    `value_out_of_range`. Of a video that is left out, though its record is valid: `duplicate_id`, `no_labels`."""
     detail: str
     lost_records: int = 1
+    at_least: bool = False
+    """`lost_records` is a lower bound: see `trainer.tfrecord.Damage`."""
 
 
 class InvalidRecordError(Exception):
@@ -96,6 +114,11 @@ class InvalidRecordError(Exception):
 def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | Reject]:
     """Everything that stands in the TFRecord file `path`, plain or gzip, in order.
 
+    Args:
+        path: Local or in a bucket.
+        num_classes: A record with a label that is not in 0..num_classes - 1 is rejected. ANY_CLASSES is for those
+            who do not use labels.
+
     Raises:
         UserError: There is no such file.
     """
@@ -104,20 +127,25 @@ def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | R
             yield Reject(path, *record)
             continue
         try:
-            yield parse_video(record.data, num_classes)
+            yield parse_video(record.data, num_classes, record.offset)
         except InvalidRecordError as error:
             yield Reject(path, record.offset, error.reason, error.detail)
 
 
-def parse_video(data: bytes, num_classes: int = NUM_CLASSES) -> Video:
+def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) -> Video:
     """One serialised frame-level or video-level record.
+
+    Args:
+        data: The record.
+        num_classes: See `read_videos`.
+        offset: See `Video.offset`.
 
     Raises:
         InvalidRecordError: It is no valid video.
     """
     parts = parse_parts(data, num_classes)
     example = sequence_example(parts.id, parts.labels, bytes(parts.rgb), bytes(parts.audio))
-    return Video(parts.id, parts.labels, parts.num_frames, example)
+    return Video(parts.id, parts.labels, parts.num_frames, example, parts.edition, offset)
 
 
 def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
@@ -132,7 +160,8 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
         raise InvalidRecordError("not_an_example", "the bytes are no Example or SequenceExample") from error
     if not context and not lists:
         raise InvalidRecordError("not_an_example", "there is no feature in it")
-    video_id = _id(context)
+    edition = _edition(context)
+    video_id = _id(context, _ID_NAMES[edition])
     labels = _labels(context, num_classes)
     if not lists and ("mean_rgb" in context or "mean_audio" in context):
         rgb = encode_frames(_mean(context, "mean_rgb", RGB_SIZE))
@@ -151,7 +180,7 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
         if rgb_frames > MAX_FRAMES:
             rgb = rgb[: len(rgb) // rgb_frames * MAX_FRAMES]
             audio = audio[: len(audio) // audio_frames * MAX_FRAMES]
-    return Parts(video_id, labels, num_frames, rgb, audio)
+    return Parts(video_id, labels, num_frames, rgb, audio, edition)
 
 
 def _parts(data: bytes) -> tuple[Any, dict[str, memoryview]]:
@@ -178,14 +207,23 @@ def _values(context: Any, name: str, kind: str) -> Sequence[Any]:
     return getattr(feature, kind).value
 
 
-def _id(context: Any) -> bytes:
-    if "id" not in context:
-        raise InvalidRecordError("missing_feature", "id")
-    values = _values(context, "id", "bytes_list")
+def _edition(context: Any) -> Edition:
+    if "id" in context:
+        return Edition.OF_2019 if "segment_labels" in context else Edition.OF_2018
+    return Edition.OF_2016 if "video_id" in context else Edition.OF_2018
+
+
+_ID_NAMES = {Edition.OF_2016: "video_id", Edition.OF_2018: "id", Edition.OF_2019: "id"}
+
+
+def _id(context: Any, name: str) -> bytes:
+    if name not in context:
+        raise InvalidRecordError("missing_feature", name)
+    values = _values(context, name, "bytes_list")
     if not values or not values[0]:
-        raise InvalidRecordError("missing_feature", "id is empty")
+        raise InvalidRecordError("missing_feature", f"{name} is empty")
     if len(values) > 1:
-        raise InvalidRecordError("wrong_type", f"id has {len(values)} values, not 1")
+        raise InvalidRecordError("wrong_type", f"{name} has {len(values)} values, not 1")
     return values[0]
 
 
@@ -195,7 +233,10 @@ def _labels(context: Any, num_classes: int) -> tuple[int, ...]:
     labels = sorted(set(_values(context, "labels", "int64_list")))
     if labels and (labels[0] < 0 or labels[-1] >= num_classes):
         wrong = labels[0] if labels[0] < 0 else labels[-1]
-        raise InvalidRecordError("label_out_of_range", f"label {wrong} is not in 0..{num_classes - 1}")
+        detail = f"label {wrong} is not in 0..{num_classes - 1}"
+        if "video_id" in context:
+            detail += "; the editions of 2016 and 2017 have 4800 and 4716 classes (data.num_classes)"
+        raise InvalidRecordError("label_out_of_range", detail)
     return tuple(labels)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainer.addresses import check_address
 from trainer.encoding import encode_frames, quantise, sequence_example
 from trainer.errors import UserError
 from trainer.files import make_dirs
@@ -58,6 +59,7 @@ def write_sample(
     """
     _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
     world = _World.of(seed, num_classes)
+    check_address(directory, "directory")
     try:
         make_dirs(directory)
     except OSError as error:

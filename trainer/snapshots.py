@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from trainer.checkpoint_reader import CheckpointReader
+from trainer.files import is_local, sync_path
+from trainer.tensor_bundle import SNAPSHOT_REMEDY
 from trainer.weights import Arrays
 
 _INDEX = re.compile(r"snapshot-(\d{8,})\.index")
@@ -29,7 +32,8 @@ class Snapshot:
 def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf.Variable]) -> None:
     """Writes tensors under their names as one TensorFlow checkpoint.
 
-    The index, without which the checkpoint does not exist for a reader, is put in place last.
+    The index, without which the checkpoint does not exist for a reader, is put in place last. When this returns, a
+    checkpoint on a local disk survives a loss of power; elsewhere that is the file system's promise.
     """
     names, values = zip(*sorted(tensors.items()), strict=True)
     tf.raw_ops.SaveV2(
@@ -38,6 +42,9 @@ def write_tensors(prefix: str, tensors: Mapping[str, np.ndarray | tf.Tensor | tf
         shape_and_slices=len(names) * [""],
         tensors=[tf.convert_to_tensor(value) for value in values],
     )
+    if is_local(prefix):
+        for path in (f"{prefix}.data-00000-of-00001", f"{prefix}.index", posixpath.dirname(prefix) or "."):
+            sync_path(path)
 
 
 def write_snapshot(
@@ -62,12 +69,15 @@ def list_snapshots(directory: str) -> list[Snapshot]:
     )
 
 
-def open_snapshot(prefix: str) -> "tf.compat.v1.train.CheckpointReader":
-    """A reader that loads one tensor at a time: `reader.get_tensor(name)`."""
-    return tf.train.load_checkpoint(prefix)
+def open_snapshot(prefix: str) -> CheckpointReader:
+    """A reader that loads one tensor at a time.
+
+    Raises:
+        DamagedCheckpointError: If a file of the snapshot is missing or damaged.
+    """
+    return CheckpointReader(prefix, SNAPSHOT_REMEDY)
 
 
 def read_snapshot(prefix: str) -> Arrays:
-    """All tensors of a snapshot."""
-    reader = open_snapshot(prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    """All tensors of a snapshot, their checksums verified; DamagedCheckpointError where one is wrong."""
+    return open_snapshot(prefix).read_all()

@@ -7,12 +7,15 @@ A bundle is files of raw tensors and an index: a table, in LevelDB's format and 
 tensor to its BundleEntryProto (google/leveldb doc/table_format.md; tensorflow/core/util/tensor_bundle).
 """
 
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import google_crc32c
 import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
@@ -23,6 +26,50 @@ _FOOTER_BYTES = 48
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 _TRAILER = struct.Struct("<BI")
 """Behind a block: its compression, 0 for none, and the masked CRC-32C of the block and this byte."""
+
+SNAPSHOT_REMEDY = "remove this snapshot, or train it again"
+
+
+class DamagedCheckpointError(UserError):
+    """A file of a checkpoint is missing, was cut, or does not match its checksums.
+
+    Args:
+        message: One line: which file, what is wrong with it, and what to do.
+        path: The file.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+    @property
+    def prefix(self) -> str:
+        """Path of the checkpoint without `.index` or `.data-...`."""
+        return re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", self.path)
+
+
+def damaged(path: str, reason: str, remedy: str) -> DamagedCheckpointError:
+    """The error that says that the file at `path` is damaged."""
+    return DamagedCheckpointError(f"cannot read {path}: {' '.join(reason.split())}; {remedy}", path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """What the index of a checkpoint says, its checksums verified.
+
+    Attributes:
+        prefix: Path of the checkpoint without `.index`.
+        entries: Type, shape, place and checksum of each tensor by its name, ascending.
+        shards: Number of data files.
+    """
+
+    prefix: str
+    entries: Mapping[str, BundleEntryProto]
+    shards: int
+
+    def data_file(self, shard: int) -> str:
+        """Path of a data file."""
+        return f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,28 +94,62 @@ class StoredTensor:
         return int(np.prod(self.shape))
 
 
+def read_index(prefix: str, remedy: str = SNAPSHOT_REMEDY) -> Index:
+    """Reads a checkpoint's index, and sees that its data files are there and long enough.
+
+    TensorFlow's own reader believes the places in a damaged index and may end the process over them, so that every
+    reader of ours asks this first. The tensors' own checksums are not verified here: who reads them does that.
+
+    Args:
+        prefix: Path without `.index`, on any file system that TensorFlow knows.
+        remedy: What the error's message tells the user to do.
+
+    Raises:
+        DamagedCheckpointError: If the index or a data file is missing or damaged.
+    """
+    path = f"{prefix}.index"
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            table = dict(_table(file.read()))
+        shards = BundleHeaderProto.FromString(table.pop(b"")).num_shards
+        entries = {
+            name.decode(errors="surrogateescape"): BundleEntryProto.FromString(value)
+            for name, value in table.items()
+        }
+    except tf.errors.OpError as error:
+        raise damaged(path, error.message, remedy) from error
+    except (ValueError, KeyError, IndexError, struct.error, DecodeError) as error:
+        raise damaged(path, f"it is damaged ({error})", remedy) from error
+    index = Index(prefix=prefix, entries=entries, shards=shards)
+    ends: dict[int, int] = {}
+    for entry in entries.values():
+        ends[entry.shard_id] = max(ends.get(entry.shard_id, 0), entry.offset + entry.size)
+    for shard, end in sorted(ends.items()):
+        path = index.data_file(shard)
+        try:
+            size = tf.io.gfile.stat(path).length
+        except tf.errors.OpError as error:
+            raise damaged(path, error.message, remedy) from error
+        if size < end:
+            raise damaged(path, f"it ends early, {size} bytes where {end} should stand", remedy)
+    return index
+
+
 def stored_tensors(prefix: str) -> dict[str, StoredTensor]:
     """The tensors of a local checkpoint by name, ascending.
 
     Raises:
-        UserError: The index cannot be read.
+        DamagedCheckpointError: A file is missing, was cut, or the index is damaged.
         ValueError: A tensor is not float32.
     """
-    path = f"{prefix}.index"
-    try:
-        with open(path, "rb") as file:
-            table = dict(_table(file.read()))
-        shards = BundleHeaderProto.FromString(table.pop(b"")).num_shards
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise UserError(f"cannot read {path}: {error}; remove this snapshot, or train it again") from error
+    index = read_index(prefix)
     tensors = {}
-    for name, value in table.items():
-        entry = BundleEntryProto.FromString(value)
+    for name, entry in index.entries.items():
         if entry.dtype != types_pb2.DT_FLOAT:
             kind = types_pb2.DataType.Name(entry.dtype)
-            raise ValueError(f"{path}: {name.decode()} must be float32. Received: {kind}")
-        tensors[name.decode()] = StoredTensor(
-            path=f"{prefix}.data-{entry.shard_id:05d}-of-{shards:05d}",
+            raise ValueError(f"{prefix}.index: {name} must be float32. Received: {kind}")
+        tensors[name] = StoredTensor(
+            path=index.data_file(entry.shard_id),
             offset=entry.offset,
             shape=tuple(dimension.size for dimension in entry.shape.dim),
             masked_crc=entry.crc32c,

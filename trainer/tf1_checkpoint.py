@@ -1,15 +1,19 @@
 """Reads checkpoints of the paper's own TensorFlow 1 code."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.architectures.gated_net_vlad import GatedNetVlad
+from trainer.checkpoint_reader import CheckpointReader
 from trainer.errors import UserError
 from trainer.model_spec import ModelSpec
 from trainer.weights import Arrays
+
+_REMEDY = "copy the checkpoint anew, or import another one"
 
 
 def _scopes() -> dict[str, str]:
@@ -43,7 +47,7 @@ def read_tf1_checkpoint(prefix: str, spec: ModelSpec, member: int | None = None)
     """The 32 tensors of a Gated NetVLAD; optimizer slots, the global step and other members are passed over.
 
     Args:
-        prefix: Of the checkpoint, without `.index` or `.data-...`; or the directory of the newest one.
+        prefix: Of the checkpoint, with or without `.index`, `.meta` or `.data-...`; or the directory of the newest one.
         spec: What it is a checkpoint of, a Gated NetVLAD.
         member: Of an ensemble's checkpoint: 0 for the first, directly below `tower/`, or the i of a scope `model<i>/`;
             None for a single model.
@@ -52,14 +56,14 @@ def read_tf1_checkpoint(prefix: str, spec: ModelSpec, member: int | None = None)
         float32 weights; tensors that the checkpoint stores in float16 stay so.
 
     Raises:
-        UserError: If the model is of another family, there is no such checkpoint or member, or a tensor is missing or
-            has a wrong shape or type.
+        UserError: If the model is of another family, there is no such checkpoint or member, a file of it is missing or
+            damaged (it is named), or a tensor is missing or has a wrong shape or type.
     """
     if not isinstance(spec.architecture, GatedNetVlad):
         raise UserError(f"the paper's code trains Gated NetVLAD alone, such as K24-H1440. Received: {spec}")
+    prefix = _prefix_of(prefix)
     reader = _open(prefix)
-    shapes = reader.get_variable_to_shape_map()
-    dtypes = reader.get_variable_to_dtype_map()
+    shapes, dtypes = reader.shapes, reader.dtypes
     scope = _scope(prefix, shapes, member)
     names = {ours: scope + theirs for ours, theirs in TF1_NAMES.items()}
     tensors = {tensor.name: tensor for tensor in spec.tensors}
@@ -74,19 +78,62 @@ def read_tf1_checkpoint(prefix: str, spec: ModelSpec, member: int | None = None)
             )
         if not dtypes[theirs].is_floating:
             raise UserError(f"{prefix}: tensor {theirs} must hold floats. Received: {dtypes[theirs].name}")
-    return {
-        ours: _stored(reader.get_tensor(theirs), tensors[ours].compressible) for ours, theirs in names.items()
-    }
+    return {ours: _stored(reader.read(theirs), tensors[ours].compressible) for ours, theirs in names.items()}
 
 
-def _open(prefix: str) -> "tf.compat.v1.train.CheckpointReader":
+class _OldReader:
+    """A checkpoint in the one-file format of before TensorFlow 0.12, with what `CheckpointReader` has."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        with self._explained():
+            self._reader = tf.train.load_checkpoint(path)
+            self.shapes = self._reader.get_variable_to_shape_map()
+            self.dtypes = self._reader.get_variable_to_dtype_map()
+
+    def read(self, name: str) -> np.ndarray:
+        with self._explained():
+            return self._reader.get_tensor(name)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{self._path} is not a TensorFlow checkpoint ({_line(error)}); {_REMEDY}"
+            ) from error
+
+
+def _open(prefix: str) -> "CheckpointReader | _OldReader":
+    if tf.io.gfile.exists(f"{prefix}.index"):
+        return CheckpointReader(prefix, _REMEDY)
+    if data := tf.io.gfile.glob(f"{prefix}.data-*"):
+        raise UserError(f"{prefix}.index is missing, which {data[0]} cannot be read without: copy it as well")
+    if tf.io.gfile.exists(prefix):
+        return _OldReader(prefix)
+    raise UserError(
+        f"{prefix} is not a TensorFlow checkpoint, there is no {prefix}.index: give the path of such a file"
+    )
+
+
+def _prefix_of(path: str) -> str:
+    """Of the checkpoint that a path means: its prefix, one of its files, or the directory of the newest one."""
+    if not tf.io.gfile.isdir(path):
+        return re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
     try:
-        return tf.train.load_checkpoint(prefix)
-    except (ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
+        newest = tf.train.latest_checkpoint(path)
+    except ValueError:  # no text
+        newest = None
+    if newest is None:
         raise UserError(
-            f"{prefix} is not a TensorFlow checkpoint ({reason}): give the path without .index, .meta or .data-..."
-        ) from None
+            f"{path} has no file `checkpoint` that names the newest one: give the path of an .index file"
+        )
+    return newest
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _scope(prefix: str, shapes: Mapping[str, object], member: int | None) -> str:

@@ -23,8 +23,8 @@ _CHECKSUM = struct.Struct("<I")
 _CHUNK_BYTES = 1 << 20
 _MASK_DELTA = 0xA282EAD8
 _GZIP_MAGIC = b"\x1f\x8b"
-_ID_ENTRY = b"\n\x02id\x12"
-"""The feature "id" as it stands in a serialised Example or SequenceExample: once a video."""
+_ID_ENTRIES = (b"\n\x02id\x12", b"\n\x08video_id\x12")
+"""The feature "id", or "video_id" in the edition of 2016/17, as it stands in a serialised record: once a video."""
 _NOMINAL_GZIP_BYTES = 300_000
 """About one 230-frame video, for a gzip file of which nothing can be read."""
 
@@ -47,6 +47,9 @@ class Damage(NamedTuple):
     detail: str
     lost_records: int
     """Records that are lost, estimated where they cannot be counted; at least 1."""
+    at_least: bool = False
+    """`lost_records` is a lower bound: the end of the file is missing, or nothing of it could be read, so the file
+    itself does not tell how many records it held."""
 
 
 class _BrokenStreamError(Exception):
@@ -77,7 +80,7 @@ def read_records(path: str) -> Iterator[Record | Damage]:
     with open_file(path, "rb") as raw:
         head = raw.read(_HEADER.size)
         if not head:
-            yield Damage(0, "empty_file", "the file has no bytes", 1)
+            yield Damage(0, "empty_file", "the file has no bytes", 1, at_least=True)
             return
         raw.seek(0)
         if _is_header(head) or not head.startswith(_GZIP_MAGIC):
@@ -118,21 +121,31 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
         while header := read(_HEADER.size):
             if len(header) < _HEADER.size:
                 detail = f"{len(header)} bytes where a header of {_HEADER.size} should stand"
-                yield Damage(offset, "truncated_file", detail, 1)
+                yield Damage(offset, "truncated_file", detail, 1, at_least=True)
                 return
             length, checksum = _HEADER.unpack(header)
             if checksum != masked_crc(header[:8]) or length > MAX_RECORD_BYTES:
                 detail = f"the length {length} fails its checksum, or is more than {MAX_RECORD_BYTES}"
+                if not offset:
+                    detail += f"; the file begins with {header!r}"
                 estimate = estimate_lost(seen)
-                counted, to_the_end = _count_ids(read)
-                yield Damage(offset, "bad_length", detail, max(1, counted, 0 if to_the_end else estimate))
+                rest = _count_ids(read)
+                if not rest.to_the_end:
+                    lost = max(rest.ids, estimate)
+                elif rest.ids or not seen:
+                    lost = rest.ids
+                else:
+                    # Bytes without any id, such as a hole of zeros: as many records as so many bytes held before.
+                    lost = round(rest.bytes * seen / offset)
+                nothing_known = not rest.ids and not seen
+                yield Damage(offset, "bad_length", detail, max(1, lost), at_least=nothing_known)
                 return
             # Apart, so that the data need not be copied out of what was read.
             data, footer = read(length), read(_CHECKSUM.size)
             given = len(data) + len(footer)
             if given < length + _CHECKSUM.size:
                 detail = f"{given} bytes where {length + _CHECKSUM.size} should stand"
-                yield Damage(offset, "truncated_file", detail, 1)
+                yield Damage(offset, "truncated_file", detail, 1, at_least=True)
                 return
             if _CHECKSUM.unpack(footer) == (masked_crc(data),):
                 yield Record(offset, data)
@@ -141,23 +154,36 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
             offset += _HEADER.size + given
             seen += 1
     except _BrokenStreamError as error:
-        yield Damage(offset, error.reason, str(error), estimate_lost(seen))
+        nothing_known = error.reason == "truncated_file" or not seen
+        yield Damage(offset, error.reason, str(error), estimate_lost(seen), at_least=nothing_known)
+        return
+    if not offset:
+        yield Damage(0, "empty_file", "there is no record in it", 1, at_least=True)
 
 
-def _count_ids(read: Callable[[int], bytes]) -> tuple[int, bool]:
-    """How many videos the rest of a file held, and whether it could be read to its end.
+class _Rest(NamedTuple):
+    """What the rest of a file held, from which no records can be read."""
 
-    Without lengths to go by, they are counted by the name of a feature.
-    """
-    count, tail = 0, b""
+    ids: int
+    """Videos. Without lengths to go by, they are counted by the name of a feature."""
+    bytes: int
+    to_the_end: bool
+    """Whether it could be read to its end."""
+
+
+def _count_ids(read: Callable[[int], bytes]) -> _Rest:
+    count = size = 0
+    tails = dict.fromkeys(_ID_ENTRIES, b"")
     try:
         while chunk := read(_CHUNK_BYTES):
-            window = tail + chunk
-            count += window.count(_ID_ENTRY)
-            tail = window[-(len(_ID_ENTRY) - 1) :]
+            size += len(chunk)
+            for entry, tail in tails.items():
+                window = tail + chunk
+                count += window.count(entry)
+                tails[entry] = window[-(len(entry) - 1) :]
     except _BrokenStreamError:
-        return count, False
-    return count, True
+        return _Rest(count, size, to_the_end=False)
+    return _Rest(count, size, to_the_end=True)
 
 
 def write_tfrecords(path: str, records: Iterable[bytes]) -> int:

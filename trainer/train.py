@@ -41,11 +41,12 @@ def train(
     directory: str,
     *,
     strategy: tf.distribute.Strategy | None = None,
+    until: int | None = None,
 ) -> TrainingStep:
     """Trains one model in a directory, or goes on with the run that was stopped there.
 
     On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
-    was not.
+    was not; so does one that lost its newest state to a bad disk.
 
     Args:
         spec: The model to train.
@@ -54,6 +55,8 @@ def train(
         eval_files: Likewise; their first `config.eval_slice` videos are scored at each snapshot, for the log alone.
         directory: Receives `snapshots/`, `state/` and TensorBoard's `logs/`.
         strategy: Of tf.distribute; None for all GPUs of this machine, or its CPU.
+        until: Step after which it stops, with a snapshot and a state from which the rest can be trained; None for
+            the last step.
 
     Returns:
         The trained model, its variables in place.
@@ -83,11 +86,12 @@ def train(
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
-    while done < config.steps:
+    end = config.steps if until is None else min(until, config.steps)
+    while done < end:
         batch = next(batches)
         result = step_function.run(batch, done)
         done += 1
-        last = done == config.steps
+        last = done == end
         if done % config.log_every == 0 or last:
             log.step(done, result)
         if done % config.snapshot_every == 0 or last:

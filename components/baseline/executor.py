@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
-from components.baseline.served import copy_served_model
+from components.baseline.served import check_comparable, copy_served_model
 from components.remote_tree import copy_remote_tree
 from trainer.files import is_local
 
@@ -30,8 +30,13 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Hands out the served model, or no artifact at all.
 
+        The model is loaded before it is handed out, since the Evaluator, which needs it, runs after all training.
+
         TFX publishes the artifacts that it finds in `output_dict` after this; an emptied list is published as
         none, and the optional input of the Evaluator resolves to none.
+
+        Raises:
+            UserError: If no candidate can be compared with the served model.
         """
         base = exec_properties["push_destination"]
         model = artifact_utils.get_single_instance(output_dict["model"])
@@ -47,10 +52,17 @@ class Executor(base_executor.BaseExecutor):
 
 def _copy(base: str, target: str) -> int | None:
     if is_local(target):
-        return copy_served_model(base, target)
+        return _checked_copy(base, target)
     with tempfile.TemporaryDirectory() as directory:
         local = os.path.join(directory, "model")
-        version = copy_served_model(base, local)
+        version = _checked_copy(base, local)
         if version is not None:
             copy_remote_tree(local, target)
+    return version
+
+
+def _checked_copy(base: str, target: str) -> int | None:
+    version = copy_served_model(base, target)
+    if version is not None:
+        check_comparable(target, base, version)
     return version

@@ -14,6 +14,7 @@ from trainer.input_pipeline import eval_batches
 from trainer.model_spec import ModelSpec
 from trainer.scorer import Scorer, evaluate
 from trainer.snapshots import Snapshot, list_snapshots, open_snapshot
+from trainer.tensor_bundle import DamagedCheckpointError
 
 _logger = logging.getLogger("yt8m.averager")
 
@@ -36,10 +37,11 @@ def average_checkpoints(
 
     Returns:
         The report: {variant, videos, candidates: [{kind, first_step, last_step, snapshots, gap}], best,
-        best_single, best_average}; the last two are None where no such candidate was tried.
+        best_single, best_average, damaged: [step]}; best_single and best_average are None where no such candidate
+        was tried. A damaged snapshot is left out, and a warning says so.
 
     Raises:
-        UserError: If there is no (finite) snapshot or no video.
+        UserError: If there is no whole (and finite) snapshot or no video.
     """
     snapshots = list_snapshots(snapshot_dir)
     if not snapshots:
@@ -47,10 +49,21 @@ def average_checkpoints(
             f"there is no snapshot in {snapshot_dir}: training.snapshot_every must not be larger than "
             "training.steps"
         )
-    shapes = open_snapshot(snapshots[0].prefix).get_variable_to_shape_map()
-    spec = ModelSpec.load(snapshot_dir, shapes)
+    damaged: list[int] = []
     with tempfile.TemporaryDirectory(prefix="yt8m-averages-") as scratch:
-        found, videos = _search(spec, snapshots, eval_files, train_files, config, scratch)
+        while True:
+            try:
+                spec = ModelSpec.load(snapshot_dir, open_snapshot(snapshots[0].prefix).shapes)
+                found, videos = _search(spec, snapshots, eval_files, train_files, config, scratch)
+                break
+            except DamagedCheckpointError as error:
+                # Found when it is read: to read all of them once more beforehand would cost every run.
+                (bad,) = (one for one in snapshots if one.prefix == error.prefix)
+                _logger.warning("step %d is left out, its snapshot is damaged: %s", bad.step, error)
+                damaged.append(bad.step)
+                snapshots = [one for one in snapshots if one is not bad]
+                if not snapshots:
+                    raise UserError(f"no snapshot in {snapshot_dir} is whole: {error}") from error
         best = found.best
         _logger.info("%s: best is the %s, GAP %.4f on %d videos", spec, best, best.gap, videos)
         member = Member(
@@ -70,6 +83,7 @@ def average_checkpoints(
         "best": dataclasses.asdict(best),
         "best_single": single and dataclasses.asdict(single),
         "best_average": average and dataclasses.asdict(average),
+        "damaged": sorted(damaged),
     }
 
 

@@ -27,7 +27,7 @@ class AveragingConfig(BaseModel):
     Single snapshots, and averages of all snapshots of each range, are evaluated; the best of all is kept.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     single_every: int = Field(
         1,
@@ -48,4 +48,4 @@ class AveragingConfig(BaseModel):
         description="Videos of the train split on which an average's moving statistics are measured anew; 0 averages "
         "them like all other tensors, as the paper does.",
     )
-    batch_size: int = Field(128, ge=1, description="Videos scored at once.")
+    batch_size: int = Field(128, ge=1, le=1_000_000, description="Videos scored at once.")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.full_disk import naming
+
 
 @dataclass(frozen=True)
 class ScoreFile:
@@ -24,7 +26,7 @@ class ScoreFile:
     def write(cls, path: str, batches: Iterable[np.ndarray], columns: int, dtype: type) -> "ScoreFile":
         """Writes batches [B, columns] one after the other."""
         videos = 0
-        with open(path, "wb") as file:
+        with naming(path), open(path, "wb") as file:
             for batch in batches:
                 np.ascontiguousarray(batch, dtype).tofile(file)
                 videos += len(batch)

@@ -1,5 +1,7 @@
 """The Evaluator component: TFX's, with this project's metrics, slices, thresholds and size limit."""
 
+import json
+
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, standard_artifacts
 from tfx.types import standard_component_specs as keys
@@ -19,7 +21,7 @@ class EvaluatorSpec(keys.EvaluatorSpec):
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):
-    """Measures a candidate on the eval split, overall and by slice, and blesses it or says why not.
+    """Measures a candidate on one split, overall and by slice, and blesses it or says why not.
 
     Outputs: `evaluation` (TFMA's files and results.json) and `blessing` (TFX's and blessing_reasons.json).
     """
@@ -36,16 +38,19 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         gap_floor: float,
         max_gap_drop: float,
         limit_bytes: int,
+        split: str = "eval",
     ) -> None:
         """Builds the node.
 
         Args:
-            examples: SequenceExamples with a split `eval`.
+            examples: SequenceExamples with the split.
             model: The candidate.
             baseline_model: What is served now; none, or a channel without an artifact, on the first run.
             gap_floor: Least GAP of a blessed model.
             max_gap_drop: How far its GAP may lie below that of the baseline.
             limit_bytes: Largest size, of the tensors and of the directory.
+            split: The split that candidate and baseline are measured on: `holdout` where there is one, since averages,
+                members and weights were chosen on `eval`.
         """
         super().__init__(
             spec=EvaluatorSpec(
@@ -53,7 +58,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 model=model,
                 baseline_model=baseline_model,
                 eval_config=make_eval_config(gap_floor, max_gap_drop),
-                example_splits='["eval"]',
+                example_splits=json.dumps([split]),
                 module_path="components.evaluator.extractors",
                 limit_bytes=limit_bytes,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as tfx_evaluator
 from tfx.types import artifact, artifact_utils, standard_artifacts
@@ -14,7 +15,7 @@ from tfx.types import standard_component_specs as keys
 from tfx.utils import path_utils, proto_utils
 
 from components.evaluator import blessing
-from components.evaluator.files import REASONS_FILE, RESULTS_FILE
+from components.evaluator.files import HOLDOUT, REASONS_FILE, RESULTS_FILE
 from components.evaluator.results import read_results
 from serving.card import ModelCard
 
@@ -41,12 +42,21 @@ class Executor(tfx_evaluator.Executor):
             super().Do({**input_dict, keys.SCHEMA_KEY: [schema]}, output_dict, exec_properties)
 
         evaluation_uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
-        results = read_results(evaluation_uri)
-        _write_json(os.path.join(evaluation_uri, RESULTS_FILE), results)
         model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
+        directory = path_utils.serving_model_path(model.uri)
+        card = ModelCard.load(directory)
+        (split,) = json.loads(exec_properties[keys.EXAMPLE_SPLITS_KEY])
+        results = read_results(evaluation_uri)
+        if split == HOLDOUT:
+            # The card's GAP is of the eval split, on which the assembler chose.
+            results = {"split": split, "selection_gap": card.gap, **results}
+        _write_json(os.path.join(evaluation_uri, RESULTS_FILE), results)
         checks = [
             *_gap_checks(results, evaluation_uri, exec_properties),
-            *_size_checks(model, exec_properties[LIMIT_BYTES_KEY]),
+            *blessing.label_checks(results["slices"]),
+            *blessing.size_checks(
+                card.bytes, blessing.directory_bytes(directory), exec_properties[LIMIT_BYTES_KEY]
+            ),
         ]
         verdict = blessing.verdict(checks)
         blessed = artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY])
@@ -58,7 +68,7 @@ class Executor(tfx_evaluator.Executor):
 def _gap_checks(
     results: dict[str, Any], evaluation_uri: str, exec_properties: dict[str, Any]
 ) -> list[blessing.Check]:
-    config = tfma.EvalConfig()
+    config = config_pb2.EvalConfig()
     proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
     threshold = config.metrics_specs[0].metrics[0].per_slice_thresholds[0].threshold
     checks = blessing.gap_checks(
@@ -66,6 +76,8 @@ def _gap_checks(
         (results["baseline"] or {}).get("gap"),
         threshold.value_threshold.lower_bound.value,
         -threshold.change_threshold.absolute.value,
+        holdout=results.get("split") == HOLDOUT,
+        selection_gap=results.get("selection_gap"),
     )
     validation = tfma.load_validation_result(evaluation_uri)
     if not validation.validation_ok and all(check.passed for check in checks):
@@ -73,13 +85,6 @@ def _gap_checks(
         text = " ".join(f"TFMA did not validate the model: {validation}".split())
         checks.append(blessing.Check(name="evaluation", passed=False, text=text))
     return checks
-
-
-def _size_checks(model: artifact.Artifact, limit_bytes: int) -> list[blessing.Check]:
-    directory = path_utils.serving_model_path(model.uri)
-    return blessing.size_checks(
-        ModelCard.load(directory).bytes, blessing.directory_bytes(directory), limit_bytes
-    )
 
 
 def _take_away(blessed: artifact.Artifact) -> None:

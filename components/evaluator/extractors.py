@@ -14,8 +14,10 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator import slices
+from serving.whole_model import load_model
 from trainer.records import parse_video
 from trainer.yt8m import ANY_CLASSES
 
@@ -25,7 +27,7 @@ BATCH_SIZE = 64
 
 
 def custom_extractors(
-    eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any = None
+    eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any = None
 ) -> list[tfma.extractors.Extractor]:
     """Records to labels, slices and predictions (tfx.components.Evaluator, module_path)."""
     del tensor_adapter_config  # of Arrow columns, which are not used
@@ -42,7 +44,7 @@ def custom_extractors(
 
 
 def custom_eval_shared_model(
-    eval_saved_model_path: str, model_name: str, eval_config: tfma.EvalConfig, **kwargs: Any
+    eval_saved_model_path: str, model_name: str, eval_config: config_pb2.EvalConfig, **kwargs: Any
 ) -> Any:
     """A model whose signatures take their input by position, as TFMA gives it.
 
@@ -80,7 +82,7 @@ class _Positional:
 
 
 def _load(directory: str) -> _LoadedModel:
-    return _LoadedModel(tf.saved_model.load(directory))
+    return _LoadedModel(load_model(directory))
 
 
 def videos_from_arrow(extracts: tfma.Extracts) -> Iterator[tfma.Extracts]:

@@ -12,9 +12,10 @@ def read_results(evaluation_uri: str) -> dict[str, Any]:
     """What an Evaluator measured.
 
     Returns:
-        {candidate: metrics, baseline: metrics or None, slices: [{feature, bin, candidate, baseline}]}, where
-        metrics are {gap, hit_at_one, perr, map, videos}; candidate is None where there was no video. The
-        slices stand in the order of their bins.
+        {candidate: metrics, baseline: metrics or None, slices: [{feature, bin, candidate, baseline}]}, to which the
+        executor adds two keys where there is a holdout (see `components.evaluator.files.HOLDOUT`). Metrics are
+        {gap, hit_at_one, perr, map, videos}; candidate is None where there was no video. The slices stand in the
+        order of their bins.
     """
     overall: dict[str, Any] = {"candidate": None, "baseline": None}
     sliced: dict[tuple[str, str], dict[str, Any]] = {}

@@ -15,7 +15,7 @@ from components.artifacts import Report
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from components.example_gen.patterns import relative_patterns
-from trainer.yt8m import NUM_CLASSES
+from trainer.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES
 
 
 class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
@@ -25,8 +25,12 @@ class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
         **FileBasedExampleGenSpec.PARAMETERS,
         "eval_files": ExecutionParameter(type=int),
         "eval_share": ExecutionParameter(type=float),
+        # Left out without a holdout, so that what was made before there was one still comes from the cache.
+        "holdout_files": ExecutionParameter(type=int, optional=True),
         "seed": ExecutionParameter(type=int),
         "max_reject_share": ExecutionParameter(type=float),
+        "max_lost_files": ExecutionParameter(type=int),
+        "min_eval_videos": ExecutionParameter(type=int),
         "num_classes": ExecutionParameter(type=int),
     }
     OUTPUTS: ClassVar = {
@@ -38,7 +42,7 @@ class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
 
 class YouTube8MExampleGen(FileBasedExampleGen):
     """YouTube-8M files, frame level or video level, to validated SequenceExamples in the splits `train` and
-    `eval`.
+    `eval` and, where it is asked for, `holdout`.
 
     Outputs: `examples` (SequenceExamples, plain TFRecord files, one an input file), `summaries` (the same
     videos as light tf.Examples id, labels, num_frames), `report` (report.json as `summary.summarise` makes
@@ -50,8 +54,11 @@ class YouTube8MExampleGen(FileBasedExampleGen):
             a `{SPAN}` (or `{YYYY}`, `{MM}`, `{DD}`) or none; the newest span is read.
         eval_files: Most files of the eval split; the paper's is 60.
         eval_share: Largest share of the validate files for it.
+        holdout_files: Most validate files of the holdout, or patterns of files that are the holdout; 0 for none.
         seed: Of the choice.
-        max_reject_share: Share of bad records above which the step fails.
+        max_reject_share: Share of lost videos above which the step fails.
+        max_lost_files: Number of files that cannot be read at all above which it fails.
+        min_eval_videos: Number of videos of the eval split below which it fails.
         num_classes: Labels run from 0 to one less.
         span: Read this span instead of the newest.
     """
@@ -67,15 +74,19 @@ class YouTube8MExampleGen(FileBasedExampleGen):
         *,
         eval_files: int = 60,
         eval_share: float = 0.1,
+        holdout_files: int | Sequence[str] = 0,
         seed: int = 0,
         max_reject_share: float = 0.01,
+        max_lost_files: int = 0,
+        min_eval_videos: int = MIN_EVAL_VIDEOS,
         num_classes: int = NUM_CLASSES,
         span: int | None = None,
     ) -> None:
-        patterns = relative_patterns(train, validate)
+        holdout = () if isinstance(holdout_files, int) else holdout_files
+        patterns = relative_patterns(train, validate, holdout)
         splits = [
             example_gen_pb2.Input.Split(name=f"{kind}-{index}", pattern=pattern)
-            for kind, kind_patterns in (("train", patterns.train), ("validate", patterns.validate))
+            for kind, kind_patterns in patterns.by_kind()
             for index, pattern in enumerate(kind_patterns)
         ]
         spec = YouTube8MExampleGenSpec(
@@ -87,8 +98,11 @@ class YouTube8MExampleGen(FileBasedExampleGen):
             range_config=None if span is None else _only(span),
             eval_files=eval_files,
             eval_share=float(eval_share),
+            holdout_files=(holdout_files or None) if isinstance(holdout_files, int) else None,
             seed=seed,
             max_reject_share=float(max_reject_share),
+            max_lost_files=max_lost_files,
+            min_eval_videos=min_eval_videos,
             num_classes=num_classes,
             examples=Channel(type=standard_artifacts.Examples),
             summaries=Channel(type=standard_artifacts.Examples),

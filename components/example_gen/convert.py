@@ -3,16 +3,20 @@
 import json
 import posixpath
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from trainer.duplicates import copied_file, duplicate_rejects
 from trainer.encoding import summary_example
+from trainer.file_check import FileCheck, FileCounter
 from trainer.files import make_dirs, open_file, rename
-from trainer.records import Reject, Video, read_videos
+from trainer.records import Reject, read_videos
 from trainer.tfrecord import write_record
+
+NO_LABELS = "no_labels"
+"""Reason of videos that can neither train nor evaluate. They are no bad records, so no share of rejects has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +43,49 @@ class ShardResult:
     split: str
     index: int
     videos: int = 0
+    """Written: valid, with labels, and with an id that no earlier record has."""
     frames: int = 0
     labels: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    """Lost videos by reason."""
+    check: FileCheck | None = None
+    """What the input file holds, whatever was written of it."""
+    duplicates: int = 0
+    """Videos that were left out, because an earlier record has their id."""
+    copy_of: str | None = None
+    """The file that this one is a copy of."""
     rejects_path: str | None = None
     """JSON lines, one a reject; None without any."""
     error: str | None = None
     """The message of a UserError; nothing else counts then."""
 
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values, without the rows of the check."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"check": self.check and self.check.document()}
 
-def convert_shard(task: ShardTask) -> ShardResult:
-    """Writes the shards of one input file, in the order of its records.
+    @classmethod
+    def of_document(cls, values: dict[str, Any]) -> "ShardResult":
+        """The inverse of `document`."""
+        check = values["check"]
+        return cls(**(values | {"check": check and FileCheck.of_document(check)}))
+
+
+def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -> ShardResult:
+    """Writes the shards of one input file, in the order of its records. Videos without labels are left out.
 
     A shard is written under another name and renamed when it is whole. Done again, or twice at once, as Beam
     runners may, it gives the same bytes under the same names.
 
+    Args:
+        task: What to make of what.
+        originals: Videos to leave out, because they stood in an earlier record: their place among the valid videos of
+            the file, and the file where they stood first.
+
     Raises:
         UserError: The input file is gone or may not be read.
     """
-    result = ShardResult(split=task.split, index=task.index)
-    rejected: Counter[str] = Counter()
+    originals = originals or {}
+    result = ShardResult(split=task.split, index=task.index, duplicates=len(originals))
+    counter = FileCounter(task.path)
     rejects_path = posixpath.join(task.staging_uri, f"rejects-{task.split}-{task.index:05d}.jsonl")
     make_dirs(task.staging_uri)
     with (
@@ -67,18 +93,31 @@ def convert_shard(task: ShardTask) -> ShardResult:
         _staged(task, task.summaries_uri) as summaries,
         _Rejects(rejects_path) as rejects,
     ):
+        place = 0
         for item in read_videos(task.path, task.num_classes):
-            if isinstance(item, Video):
+            counter.add(item)
+            if isinstance(item, Reject):
+                rejects.write(item)
+                continue
+            if item.labels and place not in originals:
                 write_record(examples, item.sequence_example)
                 write_record(summaries, summary_example(item.id, item.labels, item.num_frames))
                 result.videos += 1
                 result.frames += item.num_frames
                 result.labels += len(item.labels)
-            else:
-                rejects.write(item)
-                rejected[item.reason] += item.lost_records
-    result.rejected = dict(sorted(rejected.items()))
-    result.rejects_path = rejects_path if rejected else None
+            place += 1
+        result.check = check = counter.finish()
+        offsets = check.rows["offset"][sorted(originals)]
+        files = [originals[place] for place in sorted(originals)]
+        labelled = check.videos - check.unlabelled
+        result.copy_of = copied_file(task.path, labelled, files)
+        for reject in duplicate_rejects(task.path, labelled, offsets, files):
+            rejects.write(reject)
+        if check.unlabelled:
+            first = check.rows[check.rows["labels"] == 0]["offset"][0]
+            detail = f"{check.unlabelled} videos have no labels, this is the first"
+            rejects.write(Reject(task.path, int(first), NO_LABELS, detail, check.unlabelled))
+    result.rejects_path = rejects_path if rejects.written else None
     return result
 
 
@@ -100,6 +139,11 @@ class _Rejects:
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: Any = None
+
+    @property
+    def written(self) -> bool:
+        """Whether there is a line in it."""
+        return self._file is not None
 
     def __enter__(self) -> "_Rejects":
         return self

@@ -1,6 +1,8 @@
 """The executor of YouTube8MExampleGen: unpacks artifacts, runs the Beam pipeline, fills artifacts."""
 
+import logging
 import posixpath
+from dataclasses import fields
 from typing import Any
 
 from tfx import types
@@ -14,12 +16,13 @@ from tfx.utils import proto_utils
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardResult, ShardTask
 from components.example_gen.split import Split, split_files
-from components.example_gen.summary import check_report, summarise
+from components.example_gen.summary import SplitLimits, check_report, summarise
 from components.report_file import write_report
 from trainer.errors import UserError
-from trainer.files import expand, open_file
+from trainer.files import expand_labelled, left_out_line, open_file
 
-SPLITS = ["train", "eval"]
+_logger = logging.getLogger("yt8m.example_gen")
+
 _REJECTS = "rejects.jsonl"
 
 
@@ -35,14 +38,17 @@ class Executor(BaseBeamExecutor):
         """Runs the step.
 
         Raises:
-            UserError: Patterns match nothing, a split would be empty, or more records are bad than allowed.
+            UserError: Patterns match nothing, a split would have too few videos, or more is lost than allowed.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         (examples,), (summaries,), (report,) = (
             output_dict[key] for key in ("examples", "summaries", "report")
         )
         staging = {artifact.uri: posixpath.join(artifact.uri, ".staging") for artifact in (examples, report)}
-        tasks = _tasks(_choose_files(exec_properties), examples.uri, summaries.uri, exec_properties)
+        split, left_out = _choose_files(exec_properties)
+        if left_out:
+            _logger.warning("%s", left_out_line(left_out))
+        tasks = _tasks(split, examples.uri, summaries.uri, exec_properties)
         results_path = posixpath.join(report.uri, ".staging", "results.json")
         fileio.makedirs(posixpath.dirname(results_path))
         with self._make_beam_pipeline() as pipeline:
@@ -50,12 +56,12 @@ class Executor(BaseBeamExecutor):
 
         results = read_results(results_path)
         span = int(exec_properties.get("span") or 0)
-        content = summarise(results, span)
+        content = summarise(results, span, left_out)
         _write(report.uri, content, results)
         # TFX deletes the outputs of a failed step, so what a person must look at is kept beside them.
         failed_uri = f"{report.uri.rstrip('/')}-failed"
         try:
-            check_report(content, exec_properties["max_reject_share"], posixpath.join(failed_uri, _REJECTS))
+            check_report(content, _limits(exec_properties), posixpath.join(failed_uri, _REJECTS))
         except UserError:
             fileio.makedirs(failed_uri)
             _write(failed_uri, content, results)
@@ -69,29 +75,44 @@ class Executor(BaseBeamExecutor):
             (summaries, example_gen_pb2.FORMAT_TF_EXAMPLE),
         ):
             # No file_format: TFX knows no name for plain TFRecord files, and tells gzip by the ending .gz.
-            artifact.split_names = artifact_utils.encode_split_names(SPLITS)
+            artifact.split_names = artifact_utils.encode_split_names(list(split.by_name()))
             artifact.span = span
             examples_utils.set_payload_format(artifact, payload)
 
 
-def _choose_files(exec_properties: dict[str, Any]) -> Split:
-    """Expands the patterns, in which the driver has put the span, and divides the files."""
+def _limits(exec_properties: dict[str, Any]) -> SplitLimits:
+    """A pipeline that was compiled before a limit was there has that limit's default."""
+    names = [field.name for field in fields(SplitLimits)]
+    return SplitLimits(**{name: exec_properties[name] for name in names if name in exec_properties})
+
+
+def _choose_files(exec_properties: dict[str, Any]) -> tuple[Split, list[str]]:
+    """Expands the patterns, in which the driver has put the span, and divides the files.
+
+    Returns:
+        The split, and the test files that are left out.
+    """
     config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties["input_config"], config)
     base = exec_properties["input_base"]
 
-    def files(kind: str) -> list[str]:
-        return expand(
+    def files(kind: str) -> tuple[list[str], list[str]]:
+        return expand_labelled(
             posixpath.join(base, split.pattern) for split in config.splits if split.name.startswith(kind)
         )
 
-    return split_files(
-        files("train"),
-        files("validate"),
+    kinds = ("train", "validate", "holdout")
+    (train, left_out), (validate, more), (holdout, most) = (files(kind) for kind in kinds)
+    split = split_files(
+        train,
+        validate,
+        holdout,
         eval_files=exec_properties["eval_files"],
         eval_share=exec_properties["eval_share"],
+        holdout_files=exec_properties.get("holdout_files") or 0,
         seed=exec_properties["seed"],
     )
+    return split, sorted({*left_out, *more, *most} - {*train, *validate, *holdout})
 
 
 def _tasks(
@@ -108,7 +129,7 @@ def _tasks(
             staging_uri=posixpath.join(examples_uri, ".staging"),
             num_classes=exec_properties["num_classes"],
         )
-        for name, paths in zip(SPLITS, (split.train, split.eval), strict=True)
+        for name, paths in split.by_name().items()
         for index, path in enumerate(paths)
     ]
 

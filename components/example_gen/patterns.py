@@ -3,6 +3,7 @@
 import os
 import posixpath
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from trainer.errors import UserError
@@ -15,9 +16,16 @@ class InputPatterns(NamedTuple):
     base: str
     train: tuple[str, ...]
     validate: tuple[str, ...]
+    holdout: tuple[str, ...] = ()
+
+    def by_kind(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The patterns by what their files are for: train, validate, holdout."""
+        return ("train", self.train), ("validate", self.validate), ("holdout", self.holdout)
 
 
-def relative_patterns(train: Sequence[str], validate: Sequence[str]) -> InputPatterns:
+def relative_patterns(
+    train: Sequence[str], validate: Sequence[str], holdout: Sequence[str] = ()
+) -> InputPatterns:
     """Splits patterns into the longest directory that all share, free of wildcards, and what follows it.
 
     Local patterns become absolute, so that the same files have the same fingerprint from wherever the run is
@@ -28,7 +36,7 @@ def relative_patterns(train: Sequence[str], validate: Sequence[str]) -> InputPat
     """
     if not validate:
         raise UserError("data needs at least one validate pattern: the eval split is drawn from those files")
-    absolute = [_absolute(pattern) for pattern in (*train, *validate)]
+    absolute = [_absolute(pattern) for pattern in (*train, *validate, *holdout)]
     roots = {_root(pattern) for pattern in absolute}
     if len(roots) > 1:
         raise UserError(
@@ -40,8 +48,9 @@ def relative_patterns(train: Sequence[str], validate: Sequence[str]) -> InputPat
         directory == base or directory.startswith(base.rstrip("/") + "/") for directory in directories
     ):
         base = posixpath.dirname(base)
-    relative = [pattern[len(base) :].lstrip("/") for pattern in absolute]
-    return InputPatterns(base, tuple(relative[: len(train)]), tuple(relative[len(train) :]))
+    relative = iter([pattern[len(base) :].lstrip("/") for pattern in absolute])
+    parts = (tuple(islice(relative, len(patterns))) for patterns in (train, validate, holdout))
+    return InputPatterns(base, *parts)
 
 
 def _absolute(pattern: str) -> str:

@@ -16,6 +16,7 @@ from serving.client import PredictClient
 from serving.errors import ServingError
 from serving.model_store import publish
 from serving.server import PredictionServer
+from serving.whole_model import load_model
 from trainer.errors import UserError
 from trainer.yt8m import TOP_K
 
@@ -91,7 +92,7 @@ def mismatch(classes: np.ndarray, scores: np.ndarray, dense: np.ndarray) -> str 
 def _direct_answers(model_dir: str, probes: Sequence[Probe]) -> list[np.ndarray]:
     """Dense predictions, float32 [B, V], of each probe."""
     # Held here: the tensors that are decoded at load go with the model, and a signature does not keep it.
-    model = tf.saved_model.load(model_dir)
+    model = load_model(model_dir)
     predictions = model.signatures["predictions"]
     return [
         predictions(examples=tf.constant([video.sequence_example for video in probe.videos]))[

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from components.evaluator.files import HOLDOUT
 from serving.card import ModelCard
 from trainer.units import MIB
 from trainer.yt8m import MAX_FRAMES, TOP_K
@@ -50,6 +51,8 @@ def model_card(
         model_name=model_name,
         licence=data_licence,
         metrics=(evaluation or {}).get("candidate"),
+        holdout=(evaluation or {}).get("split") == HOLDOUT,
+        selection_gap=(evaluation or {}).get("selection_gap"),
         slices=slices,
         data=data,
         encodings=sorted({one.encoding for member in card.members for one in member.tensors} - {"float32"}),

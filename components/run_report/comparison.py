@@ -1,6 +1,6 @@
 """Several runs side by side: a pure function of their reports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.run_report.naming import ensemble_names, row_name
@@ -18,11 +18,12 @@ def compare(reports: Mapping[str, Report]) -> Report:
         reports: By the name of the run.
 
     Returns:
-        {runs: [{name, run_id, state, seconds, eval_videos, gap, hit_at_one, perr, map, mib, limit_mib, members,
-        weights, pushed_version, version, commit}], members: [{variant, runs: [{stored_mib, gap, average_gap,
-        single_gap, training_seconds}]}], ensembles: [[{members, mib, gap}]]}. What stands in a list of runs is in
-        their order; None for what a run has not. The variants, each with its stored form where that is not float16,
-        are by decreasing size, the ensembles the 20 best.
+        {runs: [{name, run_id, state, seconds, eval_videos, split, gap, selection_gap, hit_at_one, perr, map, mib,
+        limit_mib, members, weights, pushed_version, version, commit}], members: [{variant, runs: [{stored_mib, gap,
+        average_gap, single_gap, training_seconds}]}], ensembles: [[{members, mib, gap}]]}. What stands in a list of
+        runs is in their order; None for what a run has not. The variants, each with its stored form where that is not
+        float16, are by decreasing size, the ensembles the 20 best. The GAP of a run is of its holdout where it has
+        one, and `split` says so.
     """
     members = {
         name: {row_name(row): _member(report, row) for row in report["members"]}
@@ -58,7 +59,9 @@ def _run(name: str, report: Report) -> Report:
         "state": run.get("state"),
         "seconds": run.get("seconds"),
         "eval_videos": candidate.get("videos"),
+        "split": (report["evaluation"] or {}).get("split", "eval") if candidate else None,
         "gap": candidate.get("gap", best.get("gap")),
+        "selection_gap": (report["evaluation"] or {}).get("selection_gap"),
         **{key: candidate.get(key) for key in ("hit_at_one", "perr", "map")},
         "mib": best.get("mib"),
         "limit_mib": limit and limit / MIB,
@@ -78,5 +81,11 @@ def _member(report: Report, row: Report) -> Report:
     }
     return {
         **{key: row[key] for key in ("stored_mib", "gap", "average_gap", "single_gap")},
-        "training_seconds": took.get(f"Trainer-{row['variant']}"),
+        "training_seconds": _sum(took.get(f"{half}-{row['variant']}") for half in ("FirstHalf", "Trainer")),
     }
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """Of those that are known; None where none is."""
+    known = [one for one in seconds if one is not None]
+    return sum(known) if known else None

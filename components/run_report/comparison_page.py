@@ -1,9 +1,9 @@
 """The page of several runs side by side: a pure function of their comparison."""
 
+from functools import partial
 from typing import Any
 
-from markupsafe import Markup
-
+from components.run_report.figures.drawing import Draw, draw_all
 from components.run_report.figures.run_scatter import run_scatter
 from components.run_report.page import environment
 from components.run_report.tables import Table, make_table, number
@@ -14,6 +14,28 @@ Comparison = dict[str, Any]
 
 def render_comparison(comparison: Comparison) -> str:
     """One self-contained HTML file, like that of a single run.
+
+    Args:
+        comparison: See `compare`.
+    """
+    names = [run["name"] for run in comparison["runs"]]
+    tables = {
+        "runs": _runs(comparison),
+        "ensembles": _ensembles(comparison),
+        "gap": _members(comparison, "GAP", lambda row: number(row["gap"], ".4f")),
+        "size": _members(comparison, "MiB", lambda row: number(row["stored_mib"], ".2f")),
+        "time": _members(comparison, "training", _training_time),
+    }
+    return environment().get_template("comparison.html.j2").render(
+        title=f"{len(names)} runs compared",
+        names=names,
+        figures=draw_all(comparison_figures(comparison)),
+        tables={name: table if table.rows else None for name, table in tables.items()},
+    )  # fmt: skip
+
+
+def comparison_figures(comparison: Comparison) -> dict[str, Draw]:
+    """What draws each figure of the page, by the figure's name.
 
     Args:
         comparison: See `compare`.
@@ -33,25 +55,14 @@ def render_comparison(comparison: Comparison) -> str:
         name: [("", one["mib"], one["gap"]) for one in found]
         for name, found in zip(names, comparison["ensembles"], strict=True)
     }
-    figures = {
-        "members": run_scatter(members, "compared-members", "Size against GAP of the members of each run"),
-        "ensembles": run_scatter(
-            ensembles, "compared-ensembles", "Size against GAP of each run's best ensembles"
+    return {
+        "members": partial(
+            run_scatter, members, "compared-members", "Size against GAP of the members of each run"
+        ),
+        "ensembles": partial(
+            run_scatter, ensembles, "compared-ensembles", "Size against GAP of each run's best ensembles"
         ),
     }
-    tables = {
-        "runs": _runs(comparison),
-        "ensembles": _ensembles(comparison),
-        "gap": _members(comparison, "GAP", lambda row: number(row["gap"], ".4f")),
-        "size": _members(comparison, "MiB", lambda row: number(row["stored_mib"], ".2f")),
-        "time": _members(comparison, "training", _training_time),
-    }
-    return environment().get_template("comparison.html.j2").render(
-        title=f"{len(names)} runs compared",
-        names=names,
-        figures={name: svg and Markup(svg) for name, svg in figures.items()},
-        tables={name: table if table.rows else None for name, table in tables.items()},
-    )  # fmt: skip
 
 
 def _runs(comparison: Comparison) -> Table:
@@ -63,6 +74,8 @@ def _runs(comparison: Comparison) -> Table:
         ("state", False, lambda run: run["state"] or "-"),
         ("GAP", True, lambda run: number(run["gap"], ".4f")),
         ("to the best", True, lambda run: "-" if run["gap"] is None else f"{run['gap'] - best:+.4f}"),
+        ("on", False, lambda run: run["split"] or "-"),
+        ("selection GAP", True, lambda run: number(run["selection_gap"], ".4f")),
         ("Hit@1", True, lambda run: number(run["hit_at_one"], ".4f")),
         ("PERR", True, lambda run: number(run["perr"], ".4f")),
         ("MAP", True, lambda run: number(run["map"], ".4f")),

@@ -26,6 +26,7 @@ class RunReportSpec(ComponentSpec):
         "data": ChannelParameter(type=Report, optional=True),
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
+        "half_time": ChannelParameter(type=Report, optional=True),
         "ensemble": ChannelParameter(type=Report, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
@@ -52,6 +53,7 @@ class RunReport(base_component.BaseComponent):
         data: Report of the YouTube8MExampleGen.
         statistics: The StatisticsGen's.
         anomalies: The ExampleValidator's.
+        half_time: The HalfTime's verdicts; none where every variant is trained to the end.
         training: The Trainers' runs, one a variant of the recipe, in that order.
         averaging: Of the CheckpointAveragers, one a variant.
         compression: Of the Fp16Compressors or the Compressors, one a variant.
@@ -74,6 +76,7 @@ class RunReport(base_component.BaseComponent):
         data: BaseChannel | None = None,
         statistics: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        half_time: BaseChannel | None = None,
         training: Sequence[BaseChannel] = (),
         averaging: Sequence[BaseChannel] = (),
         compression: Sequence[BaseChannel] = (),
@@ -102,6 +105,7 @@ class RunReport(base_component.BaseComponent):
                 data=data,
                 statistics=statistics,
                 anomalies=anomalies,
+                half_time=half_time,
                 ensemble=ensemble,
                 evaluation=evaluation,
                 blessing=blessing,

@@ -9,14 +9,15 @@ def scalar_metrics(report: Report) -> dict[str, float]:
     """GAP and sizes of a run, as far as it measured them.
 
     Returns:
-        gap, hit_at_one, perr and map of the candidate, served_gap of the model before it, ensemble_mib,
-        pushed_version, and gap_<variant> and mib_<variant> of each member; of a model in several stored forms, of
-        the largest one.
+        gap, hit_at_one, perr and map of the candidate, on the holdout where there is one, and then selection_gap,
+        which is its GAP on the eval split; served_gap of the model before it, ensemble_mib, pushed_version, and
+        gap_<variant> and mib_<variant> of each member; of a model in several stored forms, of the largest one.
     """
     evaluation = report.get("evaluation") or {}
     found: dict[str, float | None] = {
         name: (evaluation.get("candidate") or {}).get(name) for name in ("gap", "hit_at_one", "perr", "map")
     }
+    found["selection_gap"] = evaluation.get("selection_gap")
     found["served_gap"] = (evaluation.get("baseline") or {}).get("gap")
     if report["ensembles"]:
         found["ensemble_mib"] = report["ensembles"][0]["mib"]

@@ -1,15 +1,17 @@
 """The page of a run: a pure function of its report."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from components.evaluator.files import HOLDOUT
 from components.run_report.figures.averaging import averaging
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
+from components.run_report.figures.drawing import Draw, draw_all
 from components.run_report.figures.ensembles import ensembles
 from components.run_report.figures.lengths import lengths
 from components.run_report.figures.size_gap import size_gap
@@ -18,7 +20,15 @@ from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
-from components.run_report.tables import ensembles_table, members_table, models_table, slices_table
+from components.run_report.tables import (
+    data_notes,
+    ensembles_table,
+    half_time_table,
+    holdout_line,
+    members_table,
+    models_table,
+    slices_table,
+)
 from components.run_report.units import duration
 
 Report = dict[str, Any]
@@ -33,12 +43,13 @@ def render_page(report: Report) -> str:
         report: See `assemble_report`; whatever is missing in it is said to be.
     """
     analysis = (report["ensemble"] or {}).get("analysis") or {}
-    evaluation = report["evaluation"] or {}
-    evaluation = {**evaluation, "slices": [*evaluation.get("slices", ()), *vertical_slices(analysis)]}
+    evaluation = _with_verticals(report)
     run = report["run"]
+    figures = draw_all(page_figures(report))
     tables = {
         "members": members_table(report),
         "ensembles": ensembles_table(report),
+        "half_time": half_time_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
         "slices": slices_table(evaluation),
@@ -53,11 +64,17 @@ def render_page(report: Report) -> str:
         title=f"{run['pipeline']}, run {run['run_id']}" if run else "A run",
         headline=headline(report),
         tiles=tiles(report),
-        figures=_figures(report),
-        slice_figures=_slice_figures(evaluation),
+        figures=figures,
+        slice_figures={
+            title: figures[f"slices-{feature}"]
+            for feature, title in _SLICES.items()
+            if figures[f"slices-{feature}"]
+        },
         tables={name: table if table.rows else None for name, table in tables.items()},
+        data_notes=data_notes(report["data"]) if report["data"] else [],
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
+        holdout=holdout_line(report["evaluation"]),
         curves=CURVES,
         card=_card(report),
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False) if run else "",
@@ -77,31 +94,42 @@ def environment() -> Environment:
     return made
 
 
-def _figures(report: Report) -> dict[str, Markup | None]:
-    drawn: dict[str, Callable[[Report], str | None]] = {
-        "size_gap": size_gap,
-        "ensembles": ensembles,
-        "averaging": averaging,
-        "calibration": calibration,
-        "lengths": lengths,
-        "dag": lambda report: dag(report["run"]),
+def page_figures(report: Report) -> dict[str, Draw]:
+    """What draws each figure of the page, by the figure's name.
+
+    Args:
+        report: See `assemble_report`.
+    """
+    evaluation = _with_verticals(report)
+    drawn: dict[str, Draw] = {
+        "size_gap": partial(size_gap, report),
+        "ensembles": partial(ensembles, report),
+        "averaging": partial(averaging, report),
+        "calibration": partial(calibration, report),
+        "lengths": partial(lengths, report),
+        "dag": partial(dag, report["run"]),
+        **{tag: partial(training_curve, report, tag) for tag in CURVES},
     }
-    figures = {name: draw(report) for name, draw in drawn.items()}
-    figures.update({tag: training_curve(report, tag) for tag in CURVES})
-    return {name: None if svg is None else Markup(svg) for name, svg in figures.items()}
+    for feature, title in _SLICES.items():
+        rows = [row for row in evaluation["slices"] if row["feature"] == feature]
+        drawn[f"slices-{feature}"] = partial(slices, rows, _overall(evaluation, feature), feature, title)
+    return drawn
 
 
-def _slice_figures(evaluation: Report) -> dict[str, Markup]:
-    """A picture for each kind of slice that was measured, by its title."""
+def _overall(evaluation: Report, feature: str) -> Report:
+    """What the slices of a feature are parts of: the assembler's verticals are of the eval split in any case."""
+    if feature == "vertical" and evaluation.get("split") == HOLDOUT:
+        return {"candidate": {"gap": evaluation.get("selection_gap")}, "baseline": None}
+    return evaluation
+
+
+def _with_verticals(report: Report) -> Report:
+    """The evaluation with the assembler's verticals among its slices; no slices where nothing was evaluated."""
+    evaluation = report["evaluation"] or {}
     if not evaluation.get("candidate"):
-        return {}
-    drawn = {
-        title: slices(
-            [row for row in evaluation["slices"] if row["feature"] == feature], evaluation, feature, title
-        )
-        for feature, title in _SLICES.items()
-    }
-    return {title: Markup(svg) for title, svg in drawn.items() if svg}
+        return {**evaluation, "candidate": None, "slices": []}
+    analysis = (report["ensemble"] or {}).get("analysis") or {}
+    return {**evaluation, "slices": [*evaluation.get("slices", ()), *vertical_slices(analysis)]}
 
 
 def vertical_slices(analysis: Report) -> list[Report]:

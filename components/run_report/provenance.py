@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-_LOCK = "requirements.lock"
+_LOCK = "requirements.lock" if sys.version_info < (3, 12) else "requirements-tfx121.lock"
+"""The lock file of this Python, as scripts/setup.sh chooses it."""
 
 
 def code_version() -> dict[str, str | None]:

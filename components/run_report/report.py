@@ -16,6 +16,7 @@ def assemble_report(
     data: Report | None = None,
     statistics: Report | None = None,
     anomalies: Report | None = None,
+    half_time: Report | None = None,
     training: Mapping[str, Report] = MappingProxyType({}),
     averaging: Sequence[Report] = (),
     compression: Sequence[Report] = (),
@@ -32,6 +33,7 @@ def assemble_report(
         data: Of the YouTube8MExampleGen.
         statistics: See `read_statistics`.
         anomalies: See `read_anomalies`.
+        half_time: The HalfTime's verdicts.
         training: Curves of the Trainers, by variant (see `read_curves`).
         averaging: Of the CheckpointAveragers, one a variant.
         compression: Of the Fp16Compressors or the Compressors, one a variant.
@@ -65,6 +67,7 @@ def assemble_report(
         "data": data,
         "statistics": statistics,
         "anomalies": anomalies,
+        "half_time": half_time,
         "training": dict(training),
         "averaging": averages,
         "compression": compressions,

@@ -15,6 +15,7 @@ from trainer.files import is_local
 _REPORT = "report.json"
 _FILES = {
     "data": _REPORT,
+    "half_time": _REPORT,
     "ensemble": _REPORT,
     "evaluation": RESULTS_FILE,
     "blessing": REASONS_FILE,
@@ -33,7 +34,7 @@ def read_sources(
     """What the steps of a run reported; an artifact that is missing, or not whole, reports nothing.
 
     Args:
-        single: Addresses of the artifacts data, statistics, anomalies, ensemble, evaluation, blessing,
+        single: Addresses of the artifacts data, statistics, anomalies, half_time, ensemble, evaluation, blessing,
             infra_blessing and push, as far as there are.
         training: Of the Trainers' runs, by variant.
         averaging: Of the CheckpointAveragers' reports.

@@ -4,12 +4,16 @@ import posixpath
 from typing import Any
 
 from tensorflow_metadata.proto.v0.anomalies_pb2 import Anomalies
-from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, Histogram
+from tensorflow_metadata.proto.v0.statistics_pb2 import (
+    DatasetFeatureStatisticsList,
+    FeatureNameStatistics,
+    Histogram,
+)
 
 from components.example_validator.describe import describe
 from components.run_report.files import exists, read_bytes
 
-SPLITS = ("train", "eval")
+SPLITS = ("train", "eval", "holdout")
 
 
 def read_statistics(uri: str) -> dict[str, Any]:
@@ -25,7 +29,9 @@ def read_statistics(uri: str) -> dict[str, Any]:
         if exists(path):
             (dataset,) = DatasetFeatureStatisticsList.FromString(read_bytes(path)).datasets
             features = {feature.path.step[0]: feature for feature in dataset.features}
-            frames, labels = features["num_frames"].num_stats, features["labels"].num_stats.common_stats
+            frames = features["num_frames"].num_stats
+            # Without any label TFDV knows no such feature; all its numbers are 0 then.
+            labels = features.get("labels", FeatureNameStatistics()).num_stats.common_stats
             found[split] = {
                 "videos": dataset.num_examples,
                 "frames": {

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from components.evaluator.files import HOLDOUT
 from components.run_report.units import duration
 from trainer.units import MIB
 
@@ -26,18 +27,25 @@ class Tile(NamedTuple):
 def headline(report: Report) -> Headline:
     """What became of the run."""
     run, push = report["run"], report["push"]
+    if run and run["state"] == "failed" and push and push["pushed"]:
+        # A version that is served is the more important news.
+        error = run["error"] or "the log says why"
+        return Headline(f"{_sentence(push['reason'])}; what came after it failed: {error}", "bad")
     if run and run["state"] == "failed":
         return Headline(f"Failed: {run['error'] or 'the log says why'}", "bad")
     if run and run["state"] == "stopped":
         return Headline("Stopped before its end; started again, it goes on from there", "bad")
     if push and push["pushed"]:
-        text = push["reason"][0].upper() + push["reason"][1:]
-        return Headline(text, "good")
+        return Headline(_sentence(push["reason"]), "good")
     if push:
         return Headline(f"Not pushed: {push['reason']}", "bad")
     if run and run["state"] == "running":
         return Headline("Still running", "neutral")
     return Headline("Nothing was pushed", "neutral")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def tiles(report: Report) -> list[Tile]:
@@ -49,7 +57,10 @@ def tiles(report: Report) -> list[Tile]:
         note = (
             f"{candidate['gap'] - served['gap']:+.4f} against the served model" if served else "first version"
         )
-        made.append(Tile("GAP", f"{candidate['gap']:.4f}", note))
+        if evaluation.get("selection_gap") is not None:
+            note = f"{evaluation['selection_gap']:.4f} on the eval split, by which it was chosen; {note}"
+        name = "Holdout GAP" if evaluation.get("split") == HOLDOUT else "GAP"
+        made.append(Tile(name, f"{candidate['gap']:.4f}", note))
         made.append(Tile("Hit@1", f"{candidate['hit_at_one']:.4f}", f"PERR {candidate['perr']:.4f}"))
     if report["ensembles"]:
         best = report["ensembles"][0]

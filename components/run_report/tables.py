@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.evaluator.files import HOLDOUT
 from components.run_report.naming import ensemble_names, row_name
+from trainer.units import MIB
 
 Report = dict[str, Any]
 
@@ -35,8 +37,8 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Members, ensembles and, as far as the run measured them, models and slices (see `assemble_report`)."""
-    found = [members_table(report), ensembles_table(report)]
+    """Members, ensembles and, as far as the run measured them, half time, models and slices (see `assemble_report`)."""
+    found = [members_table(report), ensembles_table(report), half_time_table(report)]
     evaluation = report.get("evaluation")
     if evaluation and evaluation.get("candidate"):
         found += [models_table(evaluation), slices_table(evaluation)]
@@ -70,11 +72,26 @@ def ensembles_table(report: Report) -> Table:
     )
 
 
+def half_time_table(report: Report) -> Table:
+    """What each variant had reached at half time, by decreasing size, and which were stopped there."""
+    rows = (report.get("half_time") or {}).get("variants", ())
+    return make_table(
+        "Half time",
+        sorted(rows, key=lambda row: (-row["bytes"], row["variant"])),
+        ("variant", False, lambda row: row["variant"]),
+        ("step", True, lambda row: f"{row['step']:,}"),
+        ("stored MiB", True, lambda row: number(row["bytes"] / MIB, ".2f")),
+        ("GAP", True, lambda row: number(row["gap"], ".4f")),
+        ("stopped for", False, lambda row: row["stopped_for"] or ""),
+    )
+
+
 def models_table(evaluation: Report) -> Table:
     """The four metrics of the candidate and of the model that was served."""
     names = {"candidate": "candidate", "baseline": "served before"}
     rows = [{"name": names[key], **evaluation[key]} for key in names if evaluation.get(key)]
-    return make_table("Evaluation", rows, ("model", False, lambda row: row["name"]), *_metric_columns())
+    title = "Evaluation on the holdout" if evaluation.get("split") == HOLDOUT else "Evaluation"
+    return make_table(title, rows, ("model", False, lambda row: row["name"]), *_metric_columns())
 
 
 def slices_table(evaluation: Report) -> Table:
@@ -116,10 +133,14 @@ def render(report: Report, width: int = 120) -> str:
 
 
 def conclusions(report: Report) -> list[str]:
-    """One sentence each on the data, the verdicts with their reasons, and the push."""
+    """One sentence each on the data, the variants that were stopped, the verdicts with their reasons, and the push."""
     lines = []
     if data := report.get("data"):
         lines.append(_data_line(data))
+    if line := holdout_line(report.get("evaluation")):
+        lines.append(f"Evaluation: {line}")
+    if half_time := report.get("half_time"):
+        lines.append(_half_time_line(half_time["variants"]))
     for key, judge in (("blessing", "Evaluator"), ("infra_blessing", "ModelServerValidator")):
         if verdict := report.get(key):
             word = "blessed" if verdict["blessed"] else "NOT blessed"
@@ -130,10 +151,44 @@ def conclusions(report: Report) -> list[str]:
     return lines
 
 
+def holdout_line(evaluation: Report | None) -> str | None:
+    """The candidate's GAP on the holdout beside the one by which it was chosen; None where there is no holdout."""
+    if not evaluation or evaluation.get("split") != HOLDOUT or not evaluation["candidate"]:
+        return None
+    gap, selection = evaluation["candidate"]["gap"], evaluation.get("selection_gap")
+    text = f"GAP {gap:.4f} on the holdout, on which nothing was trained or chosen"
+    if selection is None:
+        return text
+    return f"{text}; {selection:.4f} on the eval split, on which averages, members and weights were chosen"
+
+
 def _data_line(data: Report) -> str:
     splits = ", ".join(f"{split['videos']} videos to {name}" for name, split in data["splits"].items())
     rejected = ", ".join(f"{count} {reason}" for reason, count in data["rejected"].items()) or "none"
-    return f"Data: {splits}; rejected: {rejected}"
+    return f"Data: {splits}; rejected: {rejected}{''.join(f'; {note}' for note in data_notes(data))}"
+
+
+def data_notes(data: Report) -> list[str]:
+    """What was left out without being bad, and which files are lost, cut or copies; a text each.
+
+    Args:
+        data: See `components.example_gen.summary.summarise`; earlier versions did not write all of it.
+    """
+    notes = []
+    if unlabelled := data.get("unlabelled_videos"):
+        notes.append(f"{unlabelled:,} videos without labels left out (no_labels)")
+    if files := data.get("left_out_files"):
+        notes.append(f"{len(files):,} files named test* left out")
+    for loss in data.get("losses", ()):
+        word = "lost" if loss["whole"] else "cut"
+        notes.append(f"{loss['file']} is {word} ({loss['reason']}), with about {loss['videos']:,} videos")
+    notes.extend(f"{file} is a copy of {original}" for file, original in data.get("copies", {}).items())
+    return notes
+
+
+def _half_time_line(variants: Sequence[Report]) -> str:
+    stopped = [f"{row['variant']} (for {row['stopped_for']})" for row in variants if row["stopped_for"]]
+    return f"Half time: stopped {', '.join(stopped) or 'none'} of {len(variants)} variants"
 
 
 def _metric_columns() -> Sequence[tuple[str, bool, Callable[[Report], str]]]:

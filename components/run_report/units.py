@@ -1,5 +1,8 @@
 """Numbers as people read them."""
 
+import math
+from typing import Any
+
 
 def duration(seconds: float) -> str:
     """A length of time with the two units that matter.
@@ -16,3 +19,12 @@ def duration(seconds: float) -> str:
     if minutes < 24 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes // 1440} d {minutes % 1440 // 60:02d} h"
+
+
+def is_number(*values: Any) -> bool:
+    """Whether all the values are finite numbers: not None, not NaN, and not infinite.
+
+    >>> is_number(1, 0.5), is_number(0.5, None), is_number(float("nan"))
+    (True, False, False)
+    """
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import tensorflow as tf
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.half_time.result import measure_half_time
 from serving.saved_model import Member, write_saved_model
 from trainer.config import TrainingConfig
+from trainer.files import sync_path
 from trainer.model_spec import ModelSpec
 from trainer.train import run_fingerprint, train
 from trainer.yt8m import NUM_CLASSES
@@ -42,39 +44,58 @@ class CustomConfig(BaseModel):
         description="Local directory that outlives a killed run: the next one goes on from what it finds there. "
         "None where a retry is given the same model_run (Kubeflow Pipelines).",
     )
+    until: int | None = Field(
+        None,
+        ge=1,
+        description="Step of the first half's end, at which it is measured; None for a whole training.",
+    )
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model that is trained."""
+        return ModelSpec.parse(self.variant, self.num_classes)
+
+    def directory(self, model_run: str, train_files: list[str]) -> str:
+        """Where the run is trained: in its artifact, or in `work_dir` until it is done."""
+        if not self.work_dir:
+            return model_run
+        # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
+        fingerprint = run_fingerprint(self.spec, self.training, train_files)
+        return posixpath.join(self.work_dir, fingerprint[:16])
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains a variant and exports its last weights.
 
-    Leaves in `model_run_dir`: `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/`.
+    Leaves in `model_run_dir`: `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/`. A
+    first half (`until`) leaves the GAP that it has reached there as well.
 
     Raises:
         UserError: If `model_run_dir` holds the state of another run.
     """
     config = CustomConfig.model_validate(fn_args.custom_config)
-    spec = ModelSpec.parse(config.variant, config.num_classes)
+    spec = config.spec
     train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
-    directory = fn_args.model_run_dir
-    if config.work_dir:
-        # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
-        fingerprint = run_fingerprint(spec, config.training, train_files)
-        directory = posixpath.join(config.work_dir, fingerprint[:16])
-    trained = train(spec, config.training, train_files, eval_files, directory)
-    steps = config.training.steps
+    directory = config.directory(fn_args.model_run_dir, train_files)
+    trained = train(spec, config.training, train_files, eval_files, directory, until=config.until)
+    steps = config.until or config.training.steps
+    if config.until:
+        measure_half_time(trained, config.until, eval_files, directory)
     member = Member(spec=spec, weights=trained.weights(), first_step=steps, last_step=steps, snapshots=1)
     write_saved_model(fn_args.serving_model_dir, [member])
     if config.work_dir:
-        _hand_over(directory, fn_args.model_run_dir, config.work_dir)
+        hand_over(directory, fn_args.model_run_dir, config.work_dir)
 
 
-def _hand_over(directory: str, target: str, work_dir: str) -> None:
+def hand_over(directory: str, target: str, work_dir: str) -> None:
     """Puts a finished run where the artifact is.
 
-    Killed at any moment it leaves the run in `work_dir` whole, or nothing of it: half of the snapshots beside a
-    finished state would be taken for all of them by the next run.
+    Killed at any moment, or cut off from power, it leaves the run in `work_dir` whole, or nothing of it: half of the
+    snapshots beside a finished state would be taken for all of them by the next run.
     """
     shutil.copytree(directory, target, dirs_exist_ok=True, copy_function=_link)
+    for parent, _, _ in os.walk(target):
+        sync_path(parent)  # before the other names go: a loss of power takes either, not both
     done = f"{work_dir.rstrip('/')}.done"
     shutil.rmtree(done, ignore_errors=True)
     os.rename(work_dir, done)

@@ -69,11 +69,12 @@ def target_of(
     )
 
 
-def check_root(pipeline_root: str | None) -> None:
-    """UserError where a root is no place in a bucket."""
-    from trainer.errors import UserError
+def check_run_options(pipeline_root: str | None, service_account: str | None) -> None:
+    """UserError where a root is no place in a bucket, or an account's name cannot be."""
+    from pipeline.kubernetes_names import check_name, object_name_fault
+    from trainer.addresses import check_bucket_address
 
-    if pipeline_root is not None and not pipeline_root.startswith("gs://"):
-        raise UserError(
-            f"--pipeline-root is a gs:// directory: pods share no other. Received: {pipeline_root!r}"
-        )
+    if pipeline_root is not None:
+        check_bucket_address(pipeline_root, "--pipeline-root")
+    if service_account is not None:
+        check_name(object_name_fault(service_account), "--service-account", service_account)

@@ -87,9 +87,9 @@ def _compress(
 ) -> dict[str, Any]:
     from serving.card import ModelCard
     from serving.compression import stored_bytes
-    from serving.model_store import saved_model_path
+    from serving.model_store import whole_model_path
 
-    source = saved_model_path(model)
+    source = whole_model_path(model)
     card = ModelCard.load(source)
     specs = [card.spec(index) for index in range(len(card.members))]
     form.check(*specs)

@@ -56,6 +56,9 @@ def predictor_of(
         )
     keep_freed_memory()
     if model:
+        from serving.model_store import whole_model_path
+
+        whole_model_path(model, version)  # before the seconds that TensorFlow takes
         from serving.local_predictor import LocalPredictor
 
         return LocalPredictor(model, version)

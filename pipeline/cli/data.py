@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from trainer.check import Check, check_files
+from trainer.data_check import DataCheck, check_files, together
 from trainer.errors import UserError
-from trainer.records import expand
+from trainer.files import expand, expand_labelled
+from trainer.losses import DataLimits, complaint
+from trainer.records import Edition
 from trainer.sample import write_sample
-from trainer.yt8m import NUM_CLASSES
+from trainer.yt8m import NUM_CLASSES, TOP_K
 
 _ONE_JOB_BYTES = 64 << 20
 """Data that is read before other processes would have started."""
@@ -68,30 +70,41 @@ def check(
     max_reject_share: Annotated[
         float, typer.Option(min=0, max=1, help="Exit with 2 when more of the videos than this are bad.")
     ] = 0.01,
-    num_classes: Annotated[int, typer.Option(min=1, help="Labels run from 0 to one less.")] = NUM_CLASSES,
+    max_lost_files: Annotated[
+        int, typer.Option(min=0, help="Exit with 2 when more files than this cannot be read at all.")
+    ] = 0,
+    num_classes: Annotated[
+        int, typer.Option(min=TOP_K, help="Labels run from 0 to one less; a recipe's data.num_classes.")
+    ] = NUM_CLASSES,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     as_json: _Json = False,
 ) -> None:
     """Read every record of some files, frame level or video level, and say what is wrong with them.
 
+    Videos without labels, files that are lost or cut, videos that stand there twice and copied files are counted and
+    named. The exit code is 2 where a run on these files would stop for what was found.
+
     Example: yt8m data check 'data/train*.tfrecord' 'data/validate*.tfrecord' --json
     """
     files = expand(patterns)
-    found = Check()
     checks = check_files(files, num_classes, jobs or _default_jobs(files))
     progress = Console(stderr=True)
-    for one in track(
-        checks, "checking", total=len(files), console=progress, disable=not progress.is_terminal
-    ):
-        found += one
-    typer.echo(json.dumps(_document(found), indent=2) if as_json else _text(found))
-    if found.share > max_reject_share:
-        lost = found.rejected.total()
-        raise UserError(
-            f"{lost:,} of {lost + found.videos:,} videos ({found.share:.2%}) cannot be used, more than the "
-            f"{max_reject_share:.2%} allowed; mend or remove the files named above, or raise "
-            "--max-reject-share"
-        )
+    found = together(
+        track(checks, "checking", total=len(files), console=progress, disable=not progress.is_terminal)
+    )
+    left_out = len(expand_labelled(patterns)[1])
+    typer.echo(json.dumps(_document(found, left_out), indent=2) if as_json else _text(found, left_out))
+    wrong = complaint(
+        found.videos,
+        found.rejected,
+        found.losses,
+        found.copies,
+        DataLimits(max_reject_share=max_reject_share, max_lost_files=max_lost_files),
+        lambda name: f"--{name.replace('_', '-')}",
+        "the first rejects of each reason are named above",
+    )
+    if wrong:
+        raise UserError(wrong)
 
 
 def _default_jobs(files: list[str]) -> int:
@@ -99,32 +112,69 @@ def _default_jobs(files: list[str]) -> int:
     return 1 if small else os.cpu_count() or 1
 
 
-def _document(found: Check) -> dict[str, Any]:
+def _document(found: DataCheck, left_out: int) -> dict[str, Any]:
     return {
         "files": found.files,
         "videos": found.videos,
         "unlabelled_videos": found.unlabelled,
         "frames": found.frames,
         "labels": found.labels,
-        "rejected_videos": found.rejected.total(),
+        "editions": dict(found.editions),
+        "rejected_videos": sum(found.rejected.values()),
+        "rejected_is_estimated": bool(found.losses),
         "share": found.share,
-        "rejected": dict(sorted(found.rejected.items())),
+        "rejected": dict(found.rejected),
         "first_rejects": [asdict(reject) for rejects in found.first_rejects.values() for reject in rejects],
+        "lost_or_cut_files": [asdict(loss) for loss in found.losses],
+        "copied_files": dict(found.copies),
+        "test_files_left_out_of_runs": left_out,
     }
 
 
-def _text(found: Check) -> str:
+def _text(found: DataCheck, left_out: int) -> str:
+    lost, about = sum(found.rejected.values()), "about " if found.losses else ""
     lines = [
-        f"files    {found.files:>13,}",
-        f"videos   {found.videos:>13,}",
-        f"frames   {found.frames:>13,}",
-        f"labels   {found.labels:>13,}",
-        f"rejected {found.rejected.total():>13,} ({found.share:.2%} of all videos)",
+        f"files      {found.files:>13,}",
+        f"videos     {found.videos:>13,}",
+        f"unlabelled {found.unlabelled:>13,}{_unlabelled_text(found)}",
+        f"frames     {found.frames:>13,}",
+        f"labels     {found.labels:>13,}",
+        f"edition    {_editions_text(found)}",
+        f"rejected   {lost:>13,} ({about}{found.share:.2%} of {about}{lost + found.videos:,} videos)",
     ]
-    for reason, lost in found.rejected.most_common():
-        lines.append(f"  {reason}: {lost:,}")
+    if left_out:
+        lines.append(
+            f"  {left_out:,} of the files are named test*: a run with the same pattern leaves them out"
+        )
+    for reason, count in sorted(found.rejected.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"  {reason}: {count:,}")
         lines.extend(
             f"    {reject.file} at byte {reject.offset}: {reject.detail}"
-            for reject in found.first_rejects[reason]
+            for reject in found.first_rejects.get(reason, ())
         )
+    lines.extend(
+        f"  {'lost' if loss.whole else 'cut'}: {loss.file} ({loss.reason}), with about {loss.videos:,} videos"
+        for loss in found.losses
+    )
+    lines.extend(f"  copy: {file} of {original}" for file, original in found.copies.items())
     return "\n".join(lines)
+
+
+def _unlabelled_text(found: DataCheck) -> str:
+    if not found.unlabelled:
+        return ""
+    if found.unlabelled == found.videos:
+        return " (all: nothing here can be trained or evaluated on; yt8m infer predicts them)"
+    return " (without labels, as in test files: they neither train nor evaluate)"
+
+
+def _editions_text(found: DataCheck) -> str:
+    notes = {
+        Edition.OF_2016: "data.num_classes is 4800 in 2016, 4716 in 2017",
+        Edition.OF_2019: "its segment labels are not used",
+    }
+    parts = []
+    for edition, videos in found.editions.items():
+        note = notes.get(Edition(edition))
+        parts.append(f"{edition} ({videos:,} videos{'; ' + note if note else ''})")
+    return ", ".join(parts) or "none"

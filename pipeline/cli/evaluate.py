@@ -10,8 +10,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from trainer.errors import UserError
+
 if TYPE_CHECKING:
-    from trainer.records import Reject
+    from collections.abc import Sequence
+
+    from trainer.records import Reject, Video
 
 _logger = logging.getLogger("yt8m.evaluate")
 
@@ -32,7 +36,8 @@ def evaluate(
 ) -> None:
     """Measures GAP@20, Hit@1, PERR and MAP of a model of ours on YT-8M files.
 
-    Records that are no valid video are named on standard error, counted, and left out.
+    Records that are no valid video, and second records of a video, are named on standard error, counted, and left
+    out. So are videos without labels, as in test files: nothing can be measured on them.
 
     Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
     """
@@ -42,34 +47,81 @@ def evaluate(
 
 def measure(model: str, patterns: list[str], batch_size: int = 64) -> dict[str, Any]:
     """The four metrics of a SavedModel on the valid videos of files, and the number of other records."""
-    from trainer.files import expand
+    from serving.model_store import whole_model_path
+    from trainer.files import expand_labelled, left_out_line
 
-    files = expand(patterns)  # before the seconds that TensorFlow takes
+    # Before the seconds that TensorFlow takes.
+    (files, left_out), directory = expand_labelled(patterns), whole_model_path(model)
+    if left_out:
+        _logger.warning("%s", left_out_line(left_out))
 
-    from serving.model_store import saved_model_path
     from serving.scoring import SavedModelScorer, label_rows, score_videos
-    from trainer.errors import UserError
     from trainer.memory import keep_freed_memory
     from trainer.metrics import VideoMetrics
     from trainer.prefetch import prefetch
 
     keep_freed_memory()
-    scorer = SavedModelScorer(saved_model_path(model))
+    scorer = SavedModelScorer(directory)
     metrics = VideoMetrics(scorer.card.num_classes)
-    rejects = _Rejects()
+    rejects, choice = _Rejects(), _Choice()
     lines, terminal = _Lines(), Console(stderr=True)
     watched = track(files, "evaluating", console=terminal, disable=not terminal.is_terminal)
     # Each batch is measured while the next one is scored.
     for videos, scores in prefetch(score_videos(scorer, watched, batch_size, rejects.add)):
-        metrics.update(scores, label_rows(videos, scorer.card.num_classes))
+        chosen = choice.of(videos)
+        if len(chosen):
+            metrics.update(
+                scores[chosen], label_rows([videos[row] for row in chosen], scorer.card.num_classes)
+            )
         lines.say(metrics.videos)
     if not metrics.videos:
         raise UserError(
-            f"there is no valid video in {' '.join(patterns)} ({rejects.count} invalid records): "
-            "see yt8m data check"
+            f"there is no valid video with labels in {' '.join(patterns)} ({choice.unlabelled:,} videos without "
+            f"labels, {rejects.count:,} invalid records): "
+            + (
+                "metrics need labels; yt8m infer predicts such videos"
+                if choice.unlabelled
+                else "see yt8m data check"
+            )
         )
     lines.say(metrics.videos, last=True)
-    return {**dataclasses.asdict(metrics.result()), "rejected": rejects.count}
+    choice.say()
+    return {
+        **dataclasses.asdict(metrics.result()),
+        "unlabelled": choice.unlabelled,
+        "duplicates": choice.duplicates,
+        "rejected": rejects.count,
+    }
+
+
+class _Choice:
+    """Which videos are measured: those with labels, each id once."""
+
+    def __init__(self) -> None:
+        from trainer.video_ids import SeenIds
+
+        self.unlabelled = self.duplicates = 0
+        self._seen = SeenIds()
+
+    def of(self, videos: "Sequence[Video]") -> list[int]:
+        """The places of a batch's videos that are measured."""
+        from trainer.video_ids import UNSEEN, digests
+
+        labelled = [place for place, video in enumerate(videos) if video.labels]
+        earlier = self._seen.add(0, digests(videos[place].id for place in labelled))
+        chosen = [place for place, file in zip(labelled, earlier, strict=True) if file == UNSEEN]
+        self.unlabelled += len(videos) - len(labelled)
+        self.duplicates += len(labelled) - len(chosen)
+        return chosen
+
+    def say(self) -> None:
+        """A line on each kind of those that were not measured."""
+        if self.unlabelled:
+            _logger.warning("left out: %d videos without labels", self.unlabelled)
+        if self.duplicates:
+            _logger.warning(
+                "left out: %d records of videos that stood before (duplicate_id)", self.duplicates
+            )
 
 
 class _Rejects:
@@ -110,6 +162,8 @@ def _text(result: dict[str, Any]) -> str:
         ("PERR", f"{result['perr']:.4f}"),
         ("MAP", f"{result['map']:.4f}"),
         ("videos", f"{result['videos']:,}"),
+        ("unlabelled", f"{result['unlabelled']:,}"),
+        ("duplicates", f"{result['duplicates']:,}"),
         ("rejected", f"{result['rejected']:,}"),
     )
-    return "\n".join(f"{name:<9} {value:>9}" for name, value in rows)
+    return "\n".join(f"{name:<10} {value:>9}" for name, value in rows)

@@ -12,7 +12,10 @@ from typing import NoReturn
 
 import typer
 
+from pipeline.cli.quiet_import import QuietImport
+from pipeline.user_errors import error_text
 from trainer.errors import OutsideError, UserError
+from trainer.full_disk import full_disk
 from trainer.garbage import collect_less
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
@@ -46,11 +49,14 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
             traceback.print_exc()
         if log_file := getattr(error, "log_file", None):  # the text says what to try
             _leave(1, f"{error} (full trace in {log_file})")
-        trace = _write_trace(error)
-        _leave(
-            1,
-            f"{type(error).__name__}: {error} (full trace in {trace}; if it happens again, report it with that file)",
-        )
+        what = error_text(error)
+        if full := full_disk(error):
+            _leave(1, f"{what}; {full}")
+        try:
+            trace = _write_trace(error)
+        except OSError as unwritten:
+            _leave(1, f"{what} (yt8m -v shows the trace, which could not be written: {unwritten})")
+        _leave(1, f"{what} (full trace in {trace}; if it happens again, report it with that file)")
     sys.exit(code or 0)
 
 
@@ -58,6 +64,7 @@ def prepare_logging() -> None:
     """Our own progress goes to standard error, the libraries' chatter nowhere."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    QuietImport("tensorflow", is_verbose).install()
     warnings.simplefilter("ignore")
     # A handler on the root keeps absl and TensorFlow from adding handlers of their own.
     logging.getLogger().addHandler(logging.NullHandler())

@@ -50,7 +50,8 @@ def infer(
     """Predicts all videos of many files: the 20 best classes of each, in the order of the input.
 
     An interrupted one goes on, when it is called again, with the first file that was not done. Records that are no
-    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out. With --beam many processes or
+    valid video are named on standard error, listed in OUT.rejects.jsonl, and left out; so are second records of a
+    video, because a submission may name it only once. With --beam many processes or
     machines share the files; the output is the same.
 
     \b
@@ -98,7 +99,7 @@ def _infer_with_beam(
 
     files = expand(data)  # before the seconds that TensorFlow and Beam take
     from components.batch_inference.run import infer_with_beam
-    from serving.local_predictor import whole_model_path
+    from serving.model_store import whole_model_path
 
     path = whole_model_path(model, version)
     _logger.info("infer: %d files, by Beam's %s", len(files), section.runner)
@@ -148,5 +149,12 @@ def _text(result: "Inference") -> str:
     if result.resumed_files:
         lines.append(f"{result.resumed_files} of the files were done by an earlier run")
     if result.rejected:
-        lines.append(f"{result.rejected} records are no valid video: see {result.rejects_file}")
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in result.rejected_by_reason.items())
+        lines.append(f"{result.rejected:,} records left out ({reasons}): see {result.rejects_file}")
+    lines.extend(
+        f"{loss.file} is {'lost' if loss.whole else 'cut'} ({loss.reason}): about {loss.videos:,} videos have no "
+        "prediction"
+        for loss in result.losses
+    )
+    lines.extend(f"{file} is a copy of {original}" for file, original in result.copies.items())
     return "\n".join(lines)

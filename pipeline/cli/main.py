@@ -18,6 +18,7 @@ VERBS = {
     "run": ("pipeline.cli.run", "run"),
     "compile": ("pipeline.cli.compile", "compile_"),
     "rehearse": ("pipeline.cli.rehearse", "rehearse"),
+    "doctor": ("pipeline.cli.doctor", "doctor"),
     "submit": ("pipeline.cli.submit", "submit"),
     "schedule": ("pipeline.cli.schedule", "schedule"),
     "runs": ("pipeline.cli.runs", "runs"),

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile
 from serving import model_store
+from trainer.errors import UserError
 
 if TYPE_CHECKING:
+    from serving.client import VersionStatus
     from serving.store import Store
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -19,34 +22,95 @@ _Json = Annotated[bool, typer.Option("--json", help="One JSON document on standa
 
 @app.callback()
 def _models() -> None:
-    """The versions in a served directory: list them, serve an earlier one again, delete one, name them.
+    """The versions in a served directory: list and verify them, serve an earlier one again, delete one, name them.
 
     Example: yt8m models list models/demo
     """
 
 
 @app.command("list")
-def list_(base: _Base, as_json: _Json = False) -> None:
-    """Lists the versions, oldest first; the newest is the one that servers serve.
+def list_(
+    base: _Base,
+    server: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a server, which is asked what it really serves.")
+    ] = None,
+    model_name: Annotated[str, typer.Option(help="What that server calls the model.")] = "yt8m",
+    tls_ca: CaFile = None,
+    tls_certificate: CertificateFile = None,
+    tls_key: KeyFile = None,
+    verify_files: Annotated[
+        bool,
+        typer.Option(
+            "--verify/--no-verify", help="Read all files, to say of each version whether it is whole."
+        ),
+    ] = True,
+    as_json: _Json = False,
+) -> None:
+    """Lists the versions, oldest first, with their state: whole, damaged, or no manifest (nobody can tell).
 
-    Example: yt8m models list models/demo --json
+    Servers that follow the directory load the newest; what a server really serves it says itself, with --server.
+
+    \b
+    Examples: yt8m models list models/demo --json
+              yt8m models list models/demo --server localhost:8500
     """
+    served = None
+    if server is not None:
+        served = _ask(server, model_name, (tls_ca, tls_certificate, tls_key))
     store = _existing(base)
     there, labels = store.versions(), store.labels()
-    versions = [_describe(store, version, version == there[-1], labels) for version in there]
+    versions = [_describe(store, version, there[-1], labels, served, verify_files) for version in there]
+    elsewhere = sorted(version for version, status in (served or {}).items() if status.state == "available")
+    elsewhere = [version for version in elsewhere if version not in there]
     if as_json:
-        typer.echo(json.dumps({"versions": versions}, indent=2))
+        typer.echo(json.dumps({"versions": versions, "served_elsewhere": elsewhere}, indent=2))
         return
     if not versions:
         typer.echo(f"{base} has no version yet")
-        return
-    typer.echo(f"{'version':>7}  {'GAP':>7}  {'MiB':>8}  members")
+    else:
+        typer.echo(f"{'version':>7}  {'GAP':>7}  {'MiB':>8}  {'state':<11}  members")
     for version in versions:
         gap = "" if version["gap"] is None else f"{version['gap']:.4f}"
         mib = "" if version["bytes"] is None else f"{version['bytes'] / 2**20:.2f}"
-        marks = [*(["served"] if version["served"] else []), *version["labels"]]
-        mark = f"  <- {', '.join(marks)}" if marks else ""
-        typer.echo(f"{version['version']:>7}  {gap:>7}  {mib:>8}  {', '.join(version['members'])}{mark}")
+        members = ", ".join(version["members"])
+        cells = f"{version['version']:>7}  {gap:>7}  {mib:>8}  {version['state'] or '':<11}"
+        typer.echo(f"{cells}  {members}{_marks(version)}".rstrip())
+    for version in elsewhere:
+        typer.echo(f"{server} serves version {version}, which is not in {base}")
+
+
+@app.command()
+def verify(
+    base: _Base,
+    versions: Annotated[
+        list[int] | None, typer.Argument(metavar="[VERSION]...", help="Those to verify. Default: all.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Reads all files of versions and compares them with their manifests.
+
+    Exit code 2 if one is damaged. A version without a manifest was put there by other means, and nobody can tell.
+
+    Example: yt8m models verify models/demo 3
+    """
+    store = _existing(base)
+    there = store.versions()
+    for version in versions or ():
+        if version not in there:
+            model_store.version_path(base, version)  # says which there are
+    results = [(version, *model_store.verify(store, version)) for version in versions or there]
+    if as_json:
+        keys = ("version", "state", "problem")
+        typer.echo(json.dumps({"versions": [dict(zip(keys, one, strict=True)) for one in results]}, indent=2))
+    else:
+        for version, state, problem in results:
+            typer.echo(f"version {version}: {state}" + (f" ({problem})" if problem else ""))
+    damaged = [str(version) for version, state, _ in results if state == model_store.DAMAGED]
+    if damaged:
+        raise UserError(
+            f"{base}: damaged: version {', '.join(damaged)}; delete it (yt8m models delete) and publish the model "
+            "again, or roll back to one that is whole (yt8m models rollback)"
+        )
 
 
 @app.command()
@@ -65,16 +129,20 @@ def rollback(
     if as_json:
         typer.echo(json.dumps({"version": published.version, "content_of": to, "created": published.created}))
     elif published.created:
-        typer.echo(f"version {published.version} has the content of version {to} and is served now")
+        typer.echo(
+            f"version {published.version} has the content of version {to} and is the newest now: servers load it"
+        )
     else:
-        typer.echo(f"version {published.version} is served already and has the content of version {to}")
+        typer.echo(f"version {published.version} is the newest already and has the content of version {to}")
 
 
 @app.command()
 def delete(
     base: _Base,
     version: Annotated[int, typer.Argument(help="The version to delete.")],
-    force: Annotated[bool, typer.Option("--force", help="Also if it is the one being served.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if it is the newest, which servers serve.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Deletes a version that has no label. Its number is not used again.
@@ -82,11 +150,11 @@ def delete(
     Example: yt8m models delete models/demo 2
     """
     model_store.delete(_existing(base).base, version, force)
-    served = model_store.latest_version(base)
+    newest = model_store.latest_version(base)
     if as_json:
-        typer.echo(json.dumps({"deleted": version, "served": served}))
+        typer.echo(json.dumps({"deleted": version, "newest": newest}))
     else:
-        now = "nothing is left to serve" if served is None else f"version {served} is served"
+        now = "nothing is left to serve" if newest is None else f"version {newest} is the newest"
         typer.echo(f"version {version} is deleted; {now}")
 
 
@@ -123,8 +191,6 @@ def label(
 
 def parse_labels(texts: Sequence[str]) -> dict[str, int]:
     """Version by label, of NAME=VERSION; UserError for anything else."""
-    from trainer.errors import UserError
-
     labels = {}
     for text in texts:
         name, _, version = text.partition("=")
@@ -135,26 +201,58 @@ def parse_labels(texts: Sequence[str]) -> dict[str, int]:
 
 
 def _existing(base: str) -> "Store":
-    from trainer.errors import UserError
-
     store = model_store.open_store(base)
     if not store.exists():
         raise UserError(f"{base} is no directory: give the one that models are pushed to")
     return store
 
 
-def _describe(store: "Store", version: int, served: bool, labels: dict[str, int]) -> dict[str, Any]:
-    """What the card of a version says of it; nulls for a version without a card of ours."""
+def _ask(
+    server: str, model_name: str, tls: tuple[str | None, str | None, str | None]
+) -> "dict[int, VersionStatus]":
+    """What a server says of its versions, by number."""
+    from serving.client import PredictClient
+    from serving.tls import ClientTls
+
+    ca, certificate, key = tls
+    credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None
+    with PredictClient(server, model_name, timeout=10.0, tls=credentials) as client:
+        return {status.version: status for status in client.versions()}
+
+
+def _describe(
+    store: "Store",
+    version: int,
+    newest: int,
+    labels: dict[str, int],
+    served: "dict[int, VersionStatus] | None",
+    verify_files: bool,
+) -> dict[str, Any]:
+    """What there is to say of a version; nulls for what its card, or a server that was not asked, does not say."""
     card = _card(store, version)
+    state, problem = model_store.verify(store, version) if verify_files else (None, None)
+    status = (served or {}).get(version)
     return {
         "version": version,
         "path": store.path(version),
-        "served": served,
+        "newest": version == newest,
+        "served": None if served is None else status is not None and status.state == "available",
+        "server_error": status.error if status is not None and status.error else None,
+        "state": state,
+        "problem": problem or None,
         "labels": sorted(name for name in labels if labels[name] == version),
         "gap": card.get("gap"),
         "bytes": card.get("bytes"),
         "members": [member["variant"] for member in card.get("members", [])],
     }
+
+
+def _marks(version: dict[str, Any]) -> str:
+    marks = [name for name in ("newest", "served") if version[name]]
+    if version["server_error"]:
+        marks.append(f"the server cannot load it: {version['server_error']}")
+    marks += version["labels"]
+    return f"  <- {', '.join(marks)}" if marks else ""
 
 
 def _card(store: "Store", version: int) -> dict[str, Any]:

@@ -100,8 +100,9 @@ def _wanted(
 ) -> "Iterator[Video]":
     """The valid videos of files, or those with one id; each reject is logged."""
     from trainer.records import Reject, read_videos
+    from trainer.yt8m import ANY_CLASSES
 
-    for item in itertools.chain.from_iterable(map(read_videos, files)):
+    for item in itertools.chain.from_iterable(read_videos(path, ANY_CLASSES) for path in files):
         if isinstance(item, Reject):
             line = f"{item.file}, byte {item.offset}: {item.reason} ({item.detail})"
             _logger.warning("predict: left out: %s", line)

@@ -1,5 +1,6 @@
 """``yt8m rehearse``: a compiled pipeline on this machine, as the cluster would run it."""
 
+import enum
 import json
 import logging
 import signal
@@ -7,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.rehearsal.backend import BACKENDS, ControllerRetryPolicy
+
 if TYPE_CHECKING:
     from pipeline.rehearsal.outcome import Rehearsal
 
 _logger = logging.getLogger("yt8m.rehearse")
+
+
+Version = enum.StrEnum("Version", {f"V{version}": version for version in BACKENDS})
+_NEWEST = Version("2.17")
 
 
 class RehearsalFailedError(Exception):
@@ -30,10 +37,27 @@ def rehearse(
         list[str] | None,
         typer.Option("--set", help="name=value of a parameter of the pipeline; may be repeated."),
     ] = None,
+    kfp: Annotated[
+        Version, typer.Option(help="Version of Kubeflow Pipelines whose part is played.")
+    ] = _NEWEST,
     max_parallel: Annotated[int, typer.Option(min=1, help="Tasks that run at the same time.")] = 2,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache", help="Take from the cache what an earlier run under the root has done."
+        ),
+    ] = True,
     retry: Annotated[
         bool, typer.Option("--retry/--no-retry", help="Start failed tasks again, as often as the file says.")
     ] = True,
+    retry_policy: Annotated[
+        ControllerRetryPolicy | None,
+        typer.Option(
+            help="Of the cluster's workflow controller; by default what comes with the version: OnFailure with 2.14, "
+            "OnError with 2.17.",
+            show_default=False,
+        ),
+    ] = None,
     longest_wait: Annotated[
         float,
         typer.Option(min=0, help="Most seconds before a retry, where the cluster may wait for minutes."),
@@ -42,8 +66,10 @@ def rehearse(
 ) -> None:
     """Runs a compiled pipeline here, each task's command a process of this installation.
 
-    What the backend does between the tasks is done as it does it: order, conditions, retries, the artifacts' JSON, the
-    download of every input. Not done: images and Kubernetes' settings (GPUs, memory), and the cache: every task runs.
+    What the backend does between the tasks is done as it does it: order, cache, retries, the artifacts' JSON, the
+    download of every input. Not done: images and Kubernetes' settings (GPUs, memory). docs/kubeflow.md lists what
+    differs. A task whose process ends by `kill PID` (its log has the PID) is one whose pod was taken away; any other
+    end but exit code 0 is a failure of its container.
     Data are read and models pushed where the file says; to push elsewhere, --set push_destination=DIR. A file for
     this machine's paths comes of a volume that is the current directory:
 
@@ -63,7 +89,15 @@ def rehearse(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         finished = run_here(
-            compiled, root, parameters, max_parallel=max_parallel, retry=retry, longest_wait=longest_wait
+            compiled,
+            root,
+            parameters,
+            backend=BACKENDS[kfp],
+            max_parallel=max_parallel,
+            cache=cache,
+            retry=retry,
+            retry_policy=retry_policy,
+            longest_wait=longest_wait,
         )
     finally:
         signal.signal(signal.SIGTERM, before)

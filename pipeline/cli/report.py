@@ -35,6 +35,10 @@ def report(
     Examples: yt8m report runs/demo
               yt8m report runs/demo runs/yhls/2026-01-02T03:04:05.678901 --out comparison.html
     """
+    from trainer.addresses import check_local
+
+    if out is not None:
+        check_local(out, "--out")
     found = {name: _load(run) for name, run in _named(runs).items()}
     if len(found) == 1:
         from components.run_report.page import render_page

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,20 +54,11 @@ def run(
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
-    from serving.vocabulary import Vocabulary
-    from trainer.errors import UserError
-    from trainer.files import expand
+    from pipeline.preflight import check_before_run
+    from trainer.addresses import check_local
 
-    if recipe.beam.runner == "DataflowRunner":
-        raise UserError(
-            "beam.runner: yt8m run keeps artifacts on this machine, which Dataflow's workers do not see; use "
-            "yt8m compile, or --set beam.runner=DirectRunner"
-        )
-    recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
-    if recipe.data.vocabulary:
-        Vocabulary.load(recipe.data.vocabulary)  # bad news now, and not after days of training
-    for pattern in (*recipe.data.train, *recipe.data.validate_):
-        expand([re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)])
+    check_local(root, "--root")
+    check_before_run(recipe, root)
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
     from pipeline.local_runner import run_locally
 

@@ -37,7 +37,8 @@ def runs(
 ) -> None:
     """Lists runs, the newest first: with --host those of a cluster, without those of this machine.
 
-    --watch follows one run, says which task begins and ends, and exits with 1 when it fails.
+    --watch follows one run, says which task begins and ends, and exits with 1 when it fails, or when its workflow is
+    gone from the cluster.
 
     \b
     Examples: yt8m runs
@@ -67,13 +68,17 @@ def _list_local(root: str, limit: int, as_json: bool) -> None:
     if not found:
         typer.echo(f"there is no run below {root}; yt8m run makes one")
         return
-    typer.echo(f"{'started':<19} {'state':<11} {'seconds':>8} {'GAP':>7} {'pushed':>6}  recipe")
+    typer.echo(
+        f"{'started':<19} {'state':<11} {'seconds':>8} {'GAP':>7} {'holdout':>7} {'pushed':>6}  recipe"
+    )
     for run in found:
         gap = "-" if run["gap"] is None else f"{run['gap']:.4f}"
+        holdout = "-" if run["holdout_gap"] is None else f"{run['holdout_gap']:.4f}"
         pushed = "-" if run["pushed_version"] is None else run["pushed_version"]
         started = run["started"][:19].replace("T", " ")
         typer.echo(
-            f"{started:<19} {run['state']:<11} {run['seconds']:>8.0f} {gap:>7} {pushed:>6}  {run['recipe']}"
+            f"{started:<19} {run['state']:<11} {run['seconds']:>8.0f} {gap:>7} {holdout:>7} {pushed:>6}  "
+            f"{run['recipe']}"
         )
 
 
@@ -101,7 +106,12 @@ def _line(run: dict[str, Any]) -> str:
 def _watch(target: "Target", run_id: str, seconds: float, as_json: bool) -> None:
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.cluster_runs import follow
+    from pipeline.kubeflow.kubernetes_api import KubernetesApi, NotAskableError
 
+    try:
+        kubernetes = KubernetesApi(target.timeout)
+    except NotAskableError:
+        kubernetes = None  # the run is followed all the same
     with connected(target) as client:
-        run = follow(client, run_id, _logger.info, seconds)
+        run = follow(client, run_id, _logger.info, seconds, kubernetes)
     typer.echo(json.dumps(run, indent=2) if as_json else f"{run['name']} {run['state']}: {run['link']}")

@@ -16,7 +16,7 @@ from pipeline.cli.cluster_options import (
     ServiceAccount,
     Timeout,
     TokenFile,
-    check_root,
+    check_run_options,
     target_of,
 )
 
@@ -50,7 +50,7 @@ def schedule(
     ] = None,
     resume: Annotated[str | None, typer.Option(metavar="NAME", help="Lets it start runs again.")] = None,
     delete: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Deletes a schedule; its runs stay.")
+        str | None, typer.Option(metavar="NAME", help="Deletes a schedule; its running run goes on.")
     ] = None,
     namespace: Namespace = None,
     token_file: TokenFile = None,
@@ -61,8 +61,9 @@ def schedule(
 ) -> None:
     """Lets Kubeflow Pipelines run a compiled pipeline by the clock; or lists, pauses, resumes, deletes schedules.
 
-    A schedule of the same name is replaced, and kept if the cluster refuses the new one. Each run reads the newest
-    {SPAN} that there is when it starts, and is pushed when it is good enough against what is served then.
+    A schedule of the same name is replaced, and kept if the cluster refuses the new one; its running run goes on. Each
+    run reads the newest {SPAN} that there is when it starts, and is pushed when it is good enough against what is
+    served then.
 
     \b
     Examples: yt8m schedule yhls.yaml --host URL --cron '0 3 * * 1' --max-concurrency 1 --no-catchup
@@ -70,7 +71,7 @@ def schedule(
     """
     from trainer.errors import UserError
 
-    check_root(pipeline_root)
+    check_run_options(pipeline_root, service_account)
     if sum((file is not None, list_, pause is not None, resume is not None, delete is not None)) != 1:
         raise UserError(
             "give one of FILE, with --cron, --list, --pause NAME, --resume NAME and --delete NAME"
@@ -108,6 +109,11 @@ def schedule(
         typer.echo(json.dumps(made, indent=2))
         return
     replaced = f", instead of {', '.join(made['replaced'])}" if made["replaced"] else ""
+    if made["kept"]:
+        replaced = (
+            f"; {', '.join(made['kept'])}, which it replaces, stays disabled until its run has ended: then the same "
+            "command deletes it"
+        )
     state = "" if made["state"] == "enabled" else f"; it is paused, as before: --resume {made['name']}"
     typer.echo(f"{made['name']} runs at '{cron}'{replaced}{state}: {made['link']}")
 
@@ -138,15 +144,18 @@ def _change(
     from pipeline.kubeflow import schedules
     from pipeline.kubeflow.api_client import connected
 
-    name, action, word = next(
-        (name, action, word)
-        for name, action, word in (
-            (pause, schedules.pause, "paused"),
-            (resume, schedules.resume, "resumed"),
-            (delete, schedules.delete, "deleted"),
-        )
-        if name is not None
-    )
     with connected(target) as client:
-        ids = action(client, name)
-    typer.echo(json.dumps({word: ids}, indent=2) if as_json else f"{name} is {word}")
+        if delete is not None:
+            deleted, kept = schedules.delete(client, delete)
+            answer = {"deleted": deleted, "kept": kept}
+            text = f"{delete} is deleted"
+            if kept:
+                text = (
+                    f"{delete} starts no more runs, but {', '.join(kept)} cannot be deleted before its run has ended: "
+                    f"then yt8m schedule --delete {delete} once more"
+                )
+        elif pause is not None:
+            answer, text = {"paused": schedules.pause(client, pause)}, f"{pause} is paused"
+        else:
+            answer, text = {"resumed": schedules.resume(client, resume)}, f"{resume} is resumed"
+    typer.echo(json.dumps(answer, indent=2) if as_json else text)

@@ -57,7 +57,16 @@ def serve(
         typer.Option(min=1, help="Requests worked on at once. Default: 8, or twice --max-batch-size."),
     ] = None,
     max_requests: Annotated[
-        int | None, typer.Option(min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED.")
+        int | None,
+        typer.Option(
+            min=1, help="Requests there at once; more are RESOURCE_EXHAUSTED. Default: 16 a worker."
+        ),
+    ] = None,
+    max_mib_at_once: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="MiB of all requests worked on; more are UNAVAILABLE. Default: --max-request-mib."
+        ),
     ] = None,
     max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,
     max_request_videos: Annotated[
@@ -85,19 +94,30 @@ def serve(
     Examples: yt8m serve models/demo --port 8500
               yt8m serve models/demo --max-batch-size 16 --http-port 8501
     """
-    from serving.model_store import served_version
+    from serving.listening import check_can_listen, host_and_port
+    from serving.model_config import check_model
+    from serving.tls import ServerTls
     from trainer.errors import UserError
 
     if (base_dir is None) == (model_config_file is None):
         raise UserError("give the directory of one model's versions, or --model-config-file for several")
     if (tls_certificate is None) != (tls_key is None) or (tls_client_ca and not tls_key):
         raise UserError("TLS needs --tls-certificate and --tls-key, with or without --tls-client-ca")
-    if base_dir is not None:
-        # Before the imports that take seconds.
-        _logger.info("serve: loading version %d in %s", served_version(base_dir), base_dir)
+    if port and port == http_port:
+        raise UserError(f"--port and --http-port are both {port}: give two")
+    # All that can be wrong, before the imports and the loading, which take seconds.
+    models = _models(base_dir, model_name, versions, label or [], model_config_file)
+    tls = ServerTls(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca) if tls_key else None
+    if tls is not None:
+        tls.check()
+    for each in (port, http_port):
+        if each is not None:
+            check_can_listen(host, each)
+    for model in models:
+        numbers = ", ".join(map(str, check_model(model)))
+        _logger.info("serve: loading version %s in %s", numbers, model.base_path)
     from serving.batched_servable import BatchingConfig
     from serving.server import PredictionServer, ServerOptions, termination
-    from serving.tls import ServerTls
     from trainer.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -111,13 +131,13 @@ def serve(
         workers=workers or max(8, 2 * max_batch_size),
         max_requests=max_requests,
         max_request_bytes=max_request_mib * 2**20,
+        max_bytes_at_once=max_mib_at_once and max_mib_at_once * 2**20,
         max_videos=max_request_videos,
         batching=batching if max_batch_size else None,
-        tls=ServerTls(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca) if tls_key else None,
+        tls=tls,
         http_port=http_port,
         tensorflow_threads=threads,
     )
-    models = _models(base_dir, model_name, versions, label or [], model_config_file)
     if poll_seconds is None:
         poll_seconds = 10.0 if any("://" in model.base_path for model in models) else 1.0
     server = PredictionServer(models, host=host, port=port, poll_seconds=poll_seconds, options=options)
@@ -125,10 +145,10 @@ def serve(
         server.start()
         try:
             names = ", ".join(model.name for model in models)
-            _logger.info("serve: model %s is served at %s:%d", names, host, server.port)
+            _logger.info("serve: model %s is served at %s", names, host_and_port(host, server.port))
             if http_port is not None:
                 _logger.info("serve: metrics and health at http://%s:%d", host, server.http_port)
-            typer.echo(f"{host}:{server.port}")
+            typer.echo(host_and_port(host, server.port))
             wait()
             _logger.info("serve: finishing the requests that run")
         finally:

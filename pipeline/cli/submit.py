@@ -17,7 +17,7 @@ from pipeline.cli.cluster_options import (
     ServiceAccount,
     Timeout,
     TokenFile,
-    check_root,
+    check_run_options,
     target_of,
 )
 
@@ -45,7 +45,7 @@ def submit(
     Examples: yt8m submit yhls.yaml --host http://localhost:8080 --service-account yt8m-pipeline
               yt8m submit yhls.yaml --host https://HOST --token-file FILE --namespace yt8m --param limit_bytes=943718400
     """
-    check_root(pipeline_root)
+    check_run_options(pipeline_root, service_account)
     target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
     from pipeline.kubeflow.package import parse_parameters, read_package
 

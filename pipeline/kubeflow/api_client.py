@@ -11,6 +11,7 @@ from kfp.client import Client
 from kfp_server_api.rest import RESTClientObject
 
 from pipeline.kubeflow.api_errors import WebPageError, plain_errors
+from pipeline.kubeflow.server_version import ServerVersion, from_health_check
 from pipeline.kubeflow.target import IN_CLUSTER, Target
 from trainer.errors import UserError
 
@@ -59,6 +60,19 @@ class ApiClient(Client):
         """Whose pipelines and runs this is about; None in a single-user installation."""
         return self.get_user_namespace() or None
 
+    def server_version(self) -> ServerVersion:
+        """Asks the server for its version, of which kfp.Client's own model of the answer has no field."""
+        return from_health_check(self._ask("GET", "healthz"))
+
+    def delete_recurring_run(self, recurring_run_id: str) -> dict:
+        """Deletes a recurring run; the workflows that it has started go on, where the server can do that.
+
+        Where it cannot (`ServerVersion.keeps_runs_of_deleted_schedules`), Kubernetes deletes them with it.
+        """
+        return self._ask(
+            "DELETE", f"recurringruns/{recurring_run_id}", query_params=[("propagation_policy", "ORPHAN")]
+        )
+
     def link(self, kind: str, identity: str) -> str:
         """Address of a page of the user interface; kind is `runs` or `recurringrun`."""
         return f"{self._get_url_prefix()}/#/{kind}/details/{identity}"
@@ -71,6 +85,18 @@ class ApiClient(Client):
     def set_user_namespace(self, namespace: str) -> None:
         """For this client alone: kfp.Client writes it into the user's home."""
         self._context_setting["namespace"] = namespace
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """What the API says to a request for which the oldest client has no method."""
+        return self._healthz_api.api_client.call_api(
+            f"/apis/v2beta1/{path}",
+            method,
+            header_params={"Accept": "application/json"},
+            response_type="object",
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+            **options,
+        )
 
     def _load_config(
         self, host: str | None, client_id: str | None, *others: Any

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.kubeflow.spec_edits import container
 from pipeline.recipe import Recipe
+from trainer.addresses import check_bucket_address
 from trainer.errors import UserError
 
 MAX_TASK_NAME = 121
@@ -35,14 +36,10 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     """Refuses addresses that pods cannot reach.
 
     Raises:
-        UserError: The root, a pattern, the vocabulary or the push directory is a path of this machine, or the image has
-            no tag.
+        UserError: The root is no directory in a bucket; a pattern, the vocabulary or the push directory is a path of
+            this machine; or the image has no tag.
     """
-    if not re.fullmatch(r"gs://[^/]+/.+", pipeline_root):
-        raise UserError(
-            "--pipeline-root must be a directory in a bucket, such as gs://BUCKET/root: Kubeflow Pipelines refuses "
-            f"local paths and file://, TensorFlow writes to no other kind of bucket. Received: {pipeline_root!r}"
-        )
+    check_bucket_address(pipeline_root, "--pipeline-root")
     if not _IMAGE.fullmatch(image):
         raise UserError(
             "--image must be the address of an image with its tag or digest, such as REGISTRY/yt8m:1.0; without one "
@@ -51,6 +48,7 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
     for key, pattern in (
         *(("data.train", pattern) for pattern in recipe.data.train),
         *(("data.validate", pattern) for pattern in recipe.data.validate_),
+        *(("data.holdout_files", pattern) for pattern in recipe.data.holdout_patterns),
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
         ("push.directory", recipe.push.directory),
     ):
@@ -77,7 +75,7 @@ def check_gpus(recipe: Recipe) -> None:
             has = pool.profile.compute_capability
             raise UserError(
                 f"kubernetes: the GPUs of pool {pool.name} (Trainer-{variant}) have compute capability {has:g}, and "
-                f"the image's TensorFlow has kernels from {least:g} on, as TensorFlow 2.16's wheels do. It needs an "
+                f"the image's TensorFlow has kernels from {least:g} on, as TensorFlow 2.21's wheels do. It needs an "
                 f"image with TensorFlow built from source for {has:g}"
                 + (" on CUDA 11 (CUDA 12 cannot)" if has < 5 else "")
                 + f"; if --image is one, say kubernetes.image_compute_capability={has:g}; otherwise take another pool"

@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.kubeflow.api_client import ApiClient, pages
 from pipeline.kubeflow.api_errors import ClusterError, plain_errors
+from pipeline.kubeflow.kubernetes_api import KubernetesApi
+from pipeline.kubeflow.vanished import WorkflowLook
 from trainer.errors import OutsideError, UserError
 
 NEWEST = "newest"
@@ -19,8 +21,11 @@ _ENDED = frozenset(("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "ERROR"))
 _PATIENCE = 20
 """Times in a row that a run may be asked for in vain while it is followed."""
 
-_BACKENDS_OWN = re.compile(r"root|(.*-driver|executor)(\(\d+\))?")
-"""Nodes of the workflow, which are listed among our tasks; a number stands behind those that may start again."""
+_BACKENDS_OWN = re.compile(r"root|executor|.*-driver|.*\(\d+\)")
+"""Nodes of the workflow, which are listed among our tasks; a number in brackets stands behind single attempts."""
+
+_OMITTED = "omitted"
+"""State of a task that has none when the run has ended: Argo leaves out what hangs on a failed one."""
 
 Run = dict[str, Any]
 
@@ -35,7 +40,13 @@ def list_runs(client: ApiClient, limit: int) -> list[Run]:
     return [describe(client, run) for run in itertools.islice(found, limit)]
 
 
-def follow(client: ApiClient, run_id: str, say: Callable[[str], None], seconds: float) -> Run:
+def follow(
+    client: ApiClient,
+    run_id: str,
+    say: Callable[[str], None],
+    seconds: float,
+    kubernetes: KubernetesApi | None = None,
+) -> Run:
     """Follows a run until it has ended.
 
     Args:
@@ -43,9 +54,10 @@ def follow(client: ApiClient, run_id: str, say: Callable[[str], None], seconds: 
         run_id: Or `NEWEST`.
         say: Receives a line for each task that changes its state.
         seconds: Between two questions.
+        kubernetes: The cluster that kubectl knows, to look for the run's workflow; None for none.
 
     Raises:
-        RunEndedError: If it failed or was cancelled; the text has the tasks that failed.
+        RunEndedError: If it failed, was cancelled, or its workflow is gone; the text has the tasks that failed.
         UserError: If there is no such run.
         ClusterError: If the cluster does not answer for many questions in a row.
     """
@@ -56,10 +68,13 @@ def follow(client: ApiClient, run_id: str, say: Callable[[str], None], seconds: 
         run_id = newest[0]["run_id"]
     known: dict[str, str] = {}
     failures = 0
+    look = WorkflowLook(client, kubernetes, say)
     while True:
         try:
             with plain_errors(client.host):
                 answer = client.get_run(run_id)
+                ended = (answer.state or "").upper() in _ENDED
+                gone = not ended and look.is_gone(answer)
             failures = 0
         except ClusterError as error:
             # A run takes days, and an API server is restarted now and then.
@@ -68,13 +83,19 @@ def follow(client: ApiClient, run_id: str, say: Callable[[str], None], seconds: 
                 raise
             say(f"{error} (asking again)")
         else:
-            run, states = describe(client, answer), _task_states(answer)
+            run, states = describe(client, answer), _task_states(answer, ended)
             for task, state in {**states, run["name"]: run["state"]}.items():
                 if known.get(task) != state:
                     known[task] = state
                     say(f"{task}: {state}")
-            if (answer.state or "").upper() in _ENDED:
+            if ended:
                 return _succeeded(run, answer, states)
+            if gone:
+                raise RunEndedError(
+                    f"{run['name']} says {run['state']}, and nothing of it runs any more: its workflow is gone from "
+                    "the cluster, deleted by hand or with the schedule that started it. Archive it there, and start "
+                    f"it again (yt8m submit): {run['link']}"
+                )
         time.sleep(seconds)
 
 
@@ -95,14 +116,22 @@ def describe(client: ApiClient, run: Any) -> Run:
     }
 
 
-def _task_states(run: Any) -> dict[str, str]:
-    """State of each of our tasks."""
-    details = run.run_details.task_details if run.run_details else None
-    return {
-        task.display_name: (task.state or "pending").lower()
-        for task in details or ()
-        if task.display_name and not _BACKENDS_OWN.fullmatch(task.display_name)
-    }
+def _task_states(run: Any, ended: bool) -> dict[str, str]:
+    """State of each of our tasks; one that has none yet is left out while the run goes on."""
+    details = (run.run_details.task_details if run.run_details else None) or ()
+    # The top node has the workflow's name, and what is below it is named by that and a number.
+    children = {child.pod_name or "" for task in details for child in task.child_tasks or ()}
+    workflows = {child.rpartition("-")[0] for child in children}
+    states = {}
+    for task in details:
+        name, state = task.display_name, (task.state or "").lower()
+        if not name or _BACKENDS_OWN.fullmatch(name) or name in workflows:
+            continue
+        if not workflows and name == name.lower():
+            continue  # the top node, before there is anything below it
+        if state or ended:
+            states[name] = state or _OMITTED
+    return states
 
 
 def _succeeded(run: Run, answer: Any, states: dict[str, str]) -> Run:

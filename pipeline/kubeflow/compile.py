@@ -19,6 +19,7 @@ from pipeline.kubeflow.platform import platform_document
 from pipeline.kubeflow.sizing import step_resources
 from pipeline.kubeflow.spec_edits import RetryPolicy
 from pipeline.recipe import Recipe
+from pipeline.trainer_order import trainer_nodes
 
 ENTRY_POINT = ("python", "-m", "pipeline.kubeflow.entry_point")
 
@@ -87,7 +88,7 @@ def compile_pipeline(recipe: Recipe, image: str, pipeline_root: str) -> Compiled
     spec = spec_edits.with_retries(spec, _retries(recipe, beam_tasks))
     spec = spec_edits.with_resources(spec, resources)
     spec = spec_edits.with_entry_point_arguments(spec, dict.fromkeys(beam_tasks, beam.pipeline_args))
-    pools = {f"Trainer-{variant}": recipe.kubernetes.pool_of(variant) for variant in recipe.variants}
+    pools = {node: recipe.kubernetes.pool_of(variant) for node, variant in trainer_nodes(recipe).items()}
     platform = platform_document(
         sorted(spec["root"]["dag"]["tasks"]),
         {task: pool for task, pool in pools.items() if pool},
@@ -100,6 +101,6 @@ def compile_pipeline(recipe: Recipe, image: str, pipeline_root: str) -> Compiled
 def _retries(recipe: Recipe, beam_tasks: list[str]) -> dict[str, RetryPolicy]:
     section = recipe.kubernetes
     return {
-        **{f"Trainer-{variant}": RetryPolicy(section.trainer_retries) for variant in recipe.variants},
+        **dict.fromkeys(trainer_nodes(recipe), RetryPolicy(section.trainer_retries)),
         **dict.fromkeys(beam_tasks, RetryPolicy(section.beam_retries)),
     }

@@ -14,12 +14,13 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from pipeline.kubeflow.installed import resolve_installed
-from pipeline.kubeflow.wire import Task, from_backend, to_backend
-from pipeline.user_errors import find_user_error
+from pipeline.kubeflow.wire import ABSENT, PAYLOAD, Task, from_backend, to_backend
+from pipeline.user_errors import causes, error_text, find_user_error
+from trainer.full_disk import full_disk
 from trainer.garbage import collect_less
 
 CLASS_PATHS = {
@@ -44,11 +45,13 @@ def main(argv: Sequence[str]) -> int:
         _run(arguments, beam_arguments)
     except BaseException as error:
         # KeyboardInterrupt and SystemExit as well: the last line must be there.
-        reason = find_user_error(error)
+        reason = find_user_error(error) or _gone_inputs(error, arguments.json_serialized_invocation_args)
         if reason is None:
             traceback.print_exc()
             inputs = _input_addresses(arguments.json_serialized_invocation_args)
-            reason = f"{type(error).__name__}: {error} (inputs: {inputs}; the trace is above)"
+            full = full_disk(error)
+            what = f"{error_text(error)}{f'; {full}' if full else ''}"
+            reason = f"{what} (inputs: {inputs}; the trace is above)"
             _say(arguments.component_id, reason)
             return 1
         _say(arguments.component_id, reason)
@@ -166,14 +169,44 @@ def _name_models(outputs: dict[str, list[Any]], names: dict[int, str]) -> None:
                 artifact.set_string_custom_property(key, names.get(number, ""))
 
 
+def _gone_inputs(error: BaseException, executor_input: dict[str, Any]) -> str | None:
+    """Where a file was not found, the inputs that have none any more: the cache hands out what a step once made
+    without a look at it.
+    """
+    from tfx.dsl.io import fileio
+
+    if not any("NotFound" in type(one).__name__ for one in causes(error)):
+        return None
+
+    try:
+        gone = [
+            f"{key} ({place})"
+            for key, artifact in _input_artifacts(executor_input)
+            if not artifact.get("metadata", {}).get(ABSENT)
+            and not fileio.exists(
+                place := artifact.get("metadata", {}).get(PAYLOAD) or artifact.get("uri", "")
+            )
+        ]
+    except Exception:  # what went wrong first is to be said, whatever this look meets
+        return None
+    if not gone:
+        return None
+    return (
+        f"the files of its input {', '.join(gone)} are gone; the step that made them was taken from the cache, or they "
+        "were deleted during the run. Restore them, or compile with another tag of the image: a step of another image "
+        "is not taken from the cache"
+    )
+
+
 def _input_addresses(executor_input: dict[str, Any]) -> str:
-    artifacts = executor_input.get("inputs", {}).get("artifacts", {})
-    found = [
-        f"{key}={artifact.get('uri')}"
-        for key, entry in artifacts.items()
-        for artifact in entry.get("artifacts", ())
-    ]
-    return ", ".join(found) or "none"
+    return ", ".join(f"{key}={one.get('uri')}" for key, one in _input_artifacts(executor_input)) or "none"
+
+
+def _input_artifacts(executor_input: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key and artifact of each input, as the backend gave them."""
+    for key, entry in executor_input.get("inputs", {}).get("artifacts", {}).items():
+        for artifact in entry.get("artifacts", ()):
+            yield key, artifact
 
 
 def _say(component: str, reason: str) -> None:

@@ -11,7 +11,11 @@ import yaml
 
 from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES, check_spec
 from pipeline.recipe_errors import nearest
+from trainer.addresses import check_address, check_bucket_address
 from trainer.errors import UserError
+
+_ADDRESSES = ("push_destination",)
+"""Parameters whose values are addresses of files."""
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -60,7 +64,8 @@ def read_package(path: str) -> Package:
     only when it starts a run, at night.
 
     Raises:
-        UserError: If there is no such file, it is no compiled pipeline, or the backend would refuse it.
+        UserError: If there is no such file, it is no compiled pipeline, the backend would refuse it, or an address in
+            it cannot be.
     """
     if not path.endswith((".yaml", ".yml")):
         raise UserError(f"{path}: a compiled pipeline is a .yaml file; yt8m compile writes one")
@@ -77,7 +82,13 @@ def read_package(path: str) -> Package:
         raise UserError(
             f"{path} is no pipeline as yt8m compile writes it ({type(error).__name__}: {error}); compile it again"
         ) from error
-    return Package(path, hashlib.sha256(content).hexdigest(), spec, platform)
+    package = Package(path, hashlib.sha256(content).hexdigest(), spec, platform)
+    if package.pipeline_root is not None:
+        check_bucket_address(package.pipeline_root, f"{path}: defaultPipelineRoot")
+    for name in _ADDRESSES:
+        if default := package.parameters.get(name, {}).get("defaultValue"):
+            check_address(default, f"{path}: {name}")
+    return package
 
 
 def parse_parameters(package: Package, assignments: Sequence[str], option: str = "--param") -> dict[str, Any]:
@@ -100,6 +111,8 @@ def parse_parameters(package: Package, assignments: Sequence[str], option: str =
             known = nearest(name, sorted(package.parameters)) or ": it has none"
             raise UserError(f"{option} {name}: {package.path} has no such parameter{known}")
         kind = package.parameters[name]["parameterType"]
+        if name in _ADDRESSES:
+            check_address(value, f"{option} {name}")
         try:
             values[name] = _PARSERS[kind](value)
         except ValueError:

@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.recipe_errors import nearest
+from pipeline.recipe_types import LabelKey, LabelValue
 
 
 class Toleration(BaseModel):
@@ -14,9 +15,9 @@ class Toleration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str
+    key: LabelKey
     operator: str = "Exists"
-    value: str | None = None
+    value: LabelValue | None = None
     effect: str | None = None
 
 
@@ -25,8 +26,8 @@ class PoolProfile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    labels: dict[str, str] = Field(description="Of the nodes.")
-    resource: str = Field("nvidia.com/gpu", description="Kubernetes' name of one GPU.")
+    labels: dict[LabelKey, LabelValue] = Field(description="Of the nodes.")
+    resource: LabelKey = Field("nvidia.com/gpu", description="Kubernetes' name of one GPU.")
     tolerations: tuple[Toleration, ...] = Field(
         (Toleration(key="nvidia.com/gpu", effect="NoSchedule"),), description="Of the nodes' taints."
     )
@@ -43,7 +44,7 @@ class PoolSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: str = Field(description="k80, p100, t4, v100, l4, a100 or 1080ti.")
-    labels: dict[str, str] | None = Field(
+    labels: dict[LabelKey, LabelValue] | None = Field(
         None,
         min_length=1,
         description="Of the nodes, instead of the profile's; CPU steps keep off what has the first.",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.kubeflow.pools import Pool
 from pipeline.recipe import Recipe
+from pipeline.trainer_order import trainer_nodes
 from trainer.config import TrainingConfig
 from trainer.errors import UserError
 from trainer.model_spec import ModelSpec
@@ -111,15 +112,20 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "Pusher": small,
         "RunReport": small,
     }
-    for variant in recipe.variants:
-        training, spec = recipe.training_of(variant), recipe.spec_of(variant)
+    if recipe.halving.enabled:
+        resources["HalfTime"] = small
+    for node, variant in trainer_nodes(recipe).items():
         pool = recipe.kubernetes.pool_of(variant)
-        holding = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * spec.float32_bytes))
-        resources[f"Trainer-{variant}"] = trainer_resources(spec, training, pool)
+        resources[node] = trainer_resources(recipe.spec_of(variant), recipe.training_of(variant), pool)
+    for variant in recipe.variants:
+        holding = Resources(
+            cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes)
+        )
         resources[f"CheckpointAverager-{variant}"] = holding
         if recipe.compression.ladder:
             resources[f"Compressor-{variant}"] = Resources(
-                cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * spec.float32_bytes + _ROUNDING)
+                cpus=4,
+                memory_gb=_gb(_PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes + _ROUNDING),
             )
         else:
             resources[f"Fp16Compressor-{variant}"] = holding

@@ -3,7 +3,7 @@
 import datetime
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,9 @@ _logger = logging.getLogger("yt8m.submit")
 
 _EQUALS = 1
 """Of the API's filters."""
+
+_CONFLICT = 409
+"""HTTP status: the name is taken."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +68,30 @@ def upload(client: ApiClient, package: Package) -> Version:
         UserError: If several pipelines have the name.
     """
     name = f"sha256-{package.digest[:16]}"
-    pipeline_id, made = _pipeline_id(client, package.name)
-    versions = pages(
-        client.list_pipeline_versions,
-        "pipeline_versions",
-        pipeline_id=pipeline_id,
-        filter=named(name),
-    )
-    if found := next(versions, None):
-        _logger.info("%s: version %s is there already", package.name, name)
-        return Version(pipeline_id, found.pipeline_version_id, name, uploaded=False)
+    pipeline_id, pipeline_made = _pipeline_id(client, package.name)
+
+    def find() -> str | None:
+        versions = pages(
+            client.list_pipeline_versions,
+            "pipeline_versions",
+            pipeline_id=pipeline_id,
+            filter=named(name),
+        )
+        return next((version.pipeline_version_id for version in versions), None)
+
+    def make() -> str:
+        return client.upload_pipeline_version(package.path, name, pipeline_id=pipeline_id).pipeline_version_id
+
     try:
-        version = client.upload_pipeline_version(package.path, name, pipeline_id=pipeline_id)
+        version_id, uploaded = _found_or_made(find, make)
     except ApiException:
-        if made:
+        if pipeline_made:
             # Nothing half-made stays behind.
             with suppress(ApiException, HTTPError):
                 client.delete_pipeline(pipeline_id)
         raise
-    _logger.info("%s: version %s uploaded", package.name, name)
-    return Version(pipeline_id, version.pipeline_version_id, name, uploaded=True)
+    _logger.info("%s: version %s %s", package.name, name, "uploaded" if uploaded else "is there already")
+    return Version(pipeline_id, version_id, name, uploaded)
 
 
 def start_run(
@@ -111,28 +118,61 @@ def start_run(
 def experiment_id(client: ApiClient, package: Package, settings: RunSettings) -> str:
     """Id of the experiment, which is made where there is none of the name."""
     name = settings.experiment or package.name
-    return client.create_experiment(name, namespace=client.namespace).experiment_id
+
+    def find() -> str | None:
+        experiments = pages(
+            client.list_experiments, "experiments", filter=named(name), namespace=client.namespace
+        )
+        return next((experiment.experiment_id for experiment in experiments), None)
+
+    def make() -> str:
+        return client.create_experiment(name, namespace=client.namespace).experiment_id
+
+    return _found_or_made(find, make)[0]
 
 
 def named(name: str) -> str:
     """The API's filter for things of a name."""
-    return json.dumps({"predicates": [{"operation": _EQUALS, "key": "display_name", "stringValue": name}]})
+    return equals("display_name", name)
+
+
+def equals(key: str, value: str) -> str:
+    """The API's filter for things of which a field has a value."""
+    return json.dumps({"predicates": [{"operation": _EQUALS, "key": key, "stringValue": value}]})
 
 
 def _pipeline_id(client: ApiClient, name: str) -> tuple[str, bool]:
     """Id of the pipeline of a name, and whether it was made just now."""
-    found = _ids(pages(client.list_pipelines, "pipelines", filter=named(name), namespace=client.namespace))
-    if len(found) > 1:
-        raise UserError(
-            f"there are {len(found)} pipelines named {name} ({', '.join(found)}); delete all but one"
-        )
-    if found:
-        return found[0], False
-    pipeline = V2beta1Pipeline(display_name=name, namespace=client.namespace)
-    made = client.pipelines.pipeline_service_create_pipeline(body=pipeline)
-    _logger.info("pipeline %s made", name)
-    return made.pipeline_id, True
+
+    def find() -> str | None:
+        pipelines = pages(client.list_pipelines, "pipelines", filter=named(name), namespace=client.namespace)
+        found = [pipeline.pipeline_id for pipeline in pipelines]
+        if len(found) > 1:
+            raise UserError(
+                f"there are {len(found)} pipelines named {name} ({', '.join(found)}); delete all but one"
+            )
+        return found[0] if found else None
+
+    def make() -> str:
+        pipeline = V2beta1Pipeline(display_name=name, namespace=client.namespace)
+        # By position: releases of the client differ in the argument's name.
+        made = client.pipelines.pipeline_service_create_pipeline(pipeline)
+        _logger.info("pipeline %s made", name)
+        return made.pipeline_id
+
+    return _found_or_made(find, make)
 
 
-def _ids(pipelines: Iterable[V2beta1Pipeline]) -> list[str]:
-    return [pipeline.pipeline_id for pipeline in pipelines]
+def _found_or_made(find: Callable[[], str | None], make: Callable[[], str]) -> tuple[str, bool]:
+    """The id of a thing with a unique name, and whether it was made just now.
+
+    Somebody else may make the thing after `find` has looked; then `make` is refused (409), and `find` looks again.
+    """
+    if (found := find()) is not None:
+        return found, False
+    try:
+        return make(), True
+    except ApiException as error:
+        if error.status != _CONFLICT or (found := find()) is None:
+            raise
+        return found, False

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from pipeline.kubernetes_names import check_name, namespace_fault
 from trainer.errors import UserError
 
 IN_CLUSTER = "in-cluster"
@@ -26,7 +27,7 @@ class Target:
         timeout: Seconds that an answer may take.
 
     Raises:
-        UserError: If the host is no URL, or a file is not there.
+        UserError: If the host is no URL, the namespace cannot be one, or a file is not there.
     """
 
     host: str
@@ -41,6 +42,8 @@ class Target:
             raise UserError(
                 f"--host is a URL, such as http://localhost:8080, or {IN_CLUSTER}. Received: {self.host!r}"
             )
+        if self.namespace is not None:
+            check_name(namespace_fault(self.namespace), "--namespace", self.namespace)
         for option, path in (("--token-file", self.token_file), ("--ca-file", self.ca_file)):
             if path and not os.path.isfile(path):
                 raise UserError(f"{option} {path}: there is no such file")

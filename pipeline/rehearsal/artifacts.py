@@ -4,9 +4,9 @@ Source: kubeflow/pipelines, backend/src/v2: driver/driver.go (provisionOutputs),
 component/launcher_v2.go (mergeRuntimeArtifacts).
 """
 
-import itertools
 import json
 import posixpath
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -14,7 +14,9 @@ from google.protobuf.struct_pb2 import Struct
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.wire import LOGS
+from pipeline.rehearsal.backend import Backend
 from pipeline.rehearsal.graph import Task
+from pipeline.rehearsal.metadata_store import MetadataStore
 
 Artifact = pipeline_spec_pb2.RuntimeArtifact
 
@@ -24,27 +26,57 @@ class OutputError(Exception):
 
 
 class ArtifactStore:
-    """The artifacts of a run so far."""
+    """The artifacts of a run so far.
 
-    def __init__(self) -> None:
-        self._ids = itertools.count(1)
+    Args:
+        metadata: Keeps them, with those of other runs.
+        pipeline: Whose run it is; executions of others are not taken from the cache.
+        pipeline_root: Address below which the backend would keep them, such as gs://bucket/root.
+    """
+
+    def __init__(self, metadata: MetadataStore, pipeline: str, pipeline_root: str) -> None:
+        self._metadata = metadata
+        self._pipeline = pipeline
+        provider = pipeline_root.split("://", maxsplit=1)[0]
+        session = {"Provider": provider, "Params": {"fromEnv": "true"}}
+        self._session = json.dumps(session, separators=(",", ":"))
         self._artifacts: dict[tuple[str, str], Artifact] = {}
 
-    def record(self, task: str, key: str, artifact: Artifact) -> None:
-        """Takes in an output of a task that has succeeded.
+    def record(self, task: str, artifacts: Mapping[str, Artifact], fingerprint: str | None = None) -> None:
+        """Takes in the outputs of a task that has succeeded.
+
+        Args:
+            task: Its name.
+            artifacts: The outputs by key.
+            fingerprint: Under which the cache is to find them; None for a task that is not cached.
 
         Raises:
-            OutputError: If its metadata have a null, which the store cannot hold.
+            OutputError: If their metadata have a null, which the store cannot hold.
         """
-        metadata = {"display_name": key, "store_session_info": "{}"}
-        metadata |= _as_stored(json_format.MessageToDict(artifact.metadata))
-        self._artifacts[task, key] = Artifact(
+        stored = {key: self._stored(key, artifact) for key, artifact in artifacts.items()}
+        ids = {}
+        for key, artifact in stored.items():
+            ids[key] = self._metadata.put_artifact(json_format.MessageToDict(artifact))
             # In the place of its key, the store's id; in that of its type, nothing.
-            name=str(next(self._ids)),
-            type=pipeline_spec_pb2.ArtifactTypeSchema(instance_schema=""),
-            uri=artifact.uri,
-            metadata=json_format.ParseDict(metadata, Struct()),
-        )
+            artifact.name = str(ids[key])
+            self._artifacts[task, key] = artifact
+        if fingerprint:
+            self._metadata.put_execution(self._pipeline, fingerprint, ids)
+
+    def reuse(self, task: str, fingerprint: str) -> dict[str, Artifact] | None:
+        """Makes the outputs of an earlier execution those of a task; None if there was none.
+
+        Whether they are still where they were is not looked at, as on the backend.
+        """
+        found = self._metadata.cached_outputs(self._pipeline, fingerprint)
+        if found is None:
+            return None
+        made = {}
+        for key, (number, plain) in found.items():
+            made[key] = json_format.ParseDict(plain, Artifact())
+            made[key].name = str(number)
+            self._artifacts[task, key] = made[key]
+        return made
 
     def inputs(self, task: Task) -> dict[str, pipeline_spec_pb2.ArtifactList]:
         """A task's input artifacts, by key."""
@@ -57,29 +89,40 @@ class ArtifactStore:
                     ]
                 ]
             )
-            for key, given in task.spec.inputs.artifacts.items()
+            for key, given in sorted(task.spec.inputs.artifacts.items())
         }
 
+    def _stored(self, key: str, artifact: Artifact) -> Artifact:
+        metadata = {"display_name": key, "store_session_info": self._session}
+        metadata |= _as_stored(json_format.MessageToDict(artifact.metadata))
+        return Artifact(
+            type=pipeline_spec_pb2.ArtifactTypeSchema(instance_schema=""),
+            uri=artifact.uri,
+            metadata=json_format.ParseDict(metadata, Struct()),
+        )
 
-def provision_outputs(task: Task, task_root: str) -> dict[str, Artifact]:
+
+def provision_outputs(task: Task, task_root: str, backend: Backend) -> dict[str, Artifact]:
     """A task's outputs before it runs, by key: where they are to be written, and the launcher's log.
 
     Args:
         task: Whose.
         task_root: Directory of this execution alone.
+        backend: Which one hands them out.
     """
-    definitions = task.component.output_definitions.artifacts
     outputs = {
-        key: Artifact(
-            name=key,
-            uri=posixpath.join(task_root, key),
-            type=definition.artifact_type,
-            metadata=definition.metadata,
-        )
-        for key, definition in definitions.items()
+        key: Artifact(uri=posixpath.join(task_root, key), type=definition.artifact_type)
+        for key, definition in sorted(task.component.output_definitions.artifacts.items())
     }
+    for key, artifact in outputs.items():
+        definition = task.component.output_definitions.artifacts[key]
+        if definition.HasField("metadata"):
+            artifact.metadata.CopyFrom(definition.metadata)
     logs = pipeline_spec_pb2.ArtifactTypeSchema(schema_title="system.Artifact")
-    outputs[LOGS] = Artifact(name=LOGS, uri=posixpath.join(task_root, LOGS), type=logs, metadata=Struct())
+    outputs[LOGS] = Artifact(uri=posixpath.join(task_root, LOGS), type=logs)
+    if backend.names_outputs:
+        for key, artifact in outputs.items():
+            artifact.name = key
     return outputs
 
 
@@ -105,10 +148,10 @@ def merged_outputs(
         raise OutputError(f"the executor's output is not an ExecutorOutput: {error}") from error
     made = {}
     for key, artifact in outputs.items():
-        if key == LOGS:
-            continue
         made[key] = Artifact()
         made[key].CopyFrom(artifact)
+        if key == LOGS:
+            continue  # the launcher's own, whatever the container says
         if changes := said.artifacts[key].artifacts[:1] if key in said.artifacts else ():
             made[key].uri = changes[0].uri or artifact.uri
             made[key].metadata.update(json_format.MessageToDict(changes[0].metadata))

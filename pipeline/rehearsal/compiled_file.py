@@ -20,13 +20,18 @@ class CompiledFile:
         package: The file.
         spec: PipelineSpec.
         executors: Its deploymentSpec's, by label.
-        mounts: Where pods see volumes: path to the volume's claim.
+        volumes: By label of an executor, where its pod sees volumes: path to the volume's claim.
     """
 
     package: Package
     spec: pipeline_spec_pb2.PipelineSpec
     executors: Mapping[str, pipeline_spec_pb2.PipelineDeploymentConfig.ExecutorSpec]
-    mounts: Mapping[str, str]
+    volumes: Mapping[str, Mapping[str, str]]
+
+    @property
+    def mounts(self) -> dict[str, str]:
+        """Where any pod sees volumes: path to the volume's claim."""
+        return {path: claim for mounts in self.volumes.values() for path, claim in mounts.items()}
 
     @classmethod
     def read(cls, path: str) -> "CompiledFile":
@@ -43,16 +48,15 @@ class CompiledFile:
             package,
             json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec()),
             deployment.executors,
-            _mounts(package.platform),
+            _volumes(package.platform),
         )
 
 
-def _mounts(platform: Tree) -> dict[str, str]:
+def _volumes(platform: Tree) -> dict[str, dict[str, str]]:
     executors = (
         platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     )
     return {
-        mount["mountPath"]: mount.get("constant", "")
-        for settings in executors.values()
-        for mount in settings.get("pvcMount", ())
+        label: {mount["mountPath"]: mount.get("constant", "") for mount in settings.get("pvcMount", ())}
+        for label, settings in executors.items()
     }

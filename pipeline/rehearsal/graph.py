@@ -7,7 +7,6 @@ from graphlib import CycleError, TopologicalSorter
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.rehearsal.compiled_file import CompiledFile
-from pipeline.rehearsal.conditions import Condition
 from trainer.errors import UserError
 
 WHOLE_INPUT = "{{$}}"
@@ -22,27 +21,37 @@ class Task:
         name: Its id.
         spec: Its inputs and retry policy.
         component: The types of its parameters and artifacts.
-        command: What its container runs, with placeholders.
+        container: Its image, and what it runs, with placeholders.
+        claims: Of the volumes that its pod mounts.
         upstream: The tasks that must have succeeded before.
-        condition: Whether it is to run at all; None for always.
     """
 
     name: str
     spec: pipeline_spec_pb2.PipelineTaskSpec
     component: pipeline_spec_pb2.ComponentSpec
-    command: tuple[str, ...]
+    container: pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
+    claims: tuple[str, ...]
     upstream: frozenset[str]
-    condition: Condition | None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Its container's command and arguments."""
+        return (*self.container.command, *self.container.args)
 
 
 def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
     """The tasks in an order in which they could run one after the other.
 
+    The order is the same whenever a file is read: tasks that could stand in either order stand in that of their names,
+    as the backend's own compiler takes them.
+
     Raises:
         UserError: If there is something that this project's pipelines do not have and a rehearsal does not know:
-            loops, pipelines in pipelines, importers, exit handlers, placeholders other than {{$}} in commands.
+            conditions, loops, pipelines in pipelines, importers, exit handlers, placeholders other than {{$}} in
+            commands.
     """
-    tasks = {name: _task(name, spec, compiled) for name, spec in compiled.spec.root.dag.tasks.items()}
+    # Maps of protobuf have no order of their own.
+    tasks = {name: _task(name, spec, compiled) for name, spec in sorted(compiled.spec.root.dag.tasks.items())}
     try:
         order = [
             *TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
@@ -62,15 +71,9 @@ def _task(name: str, spec: pipeline_spec_pb2.PipelineTaskSpec, compiled: Compile
     if unknown := [*_unknown(spec, component, container)]:
         raise UserError(f"{name}: a rehearsal does not know {unknown[0]}")
     producers = {given.task_output_artifact.producer_task for given in spec.inputs.artifacts.values()}
-    condition = spec.trigger_policy.condition
-    return Task(
-        name,
-        spec,
-        component,
-        (*container.command, *container.args),
-        frozenset({*spec.dependent_tasks, *producers}),
-        Condition(condition) if condition else None,
-    )
+    claims = tuple(compiled.volumes.get(component.executor_label, {}).values())
+    upstream = frozenset({*spec.dependent_tasks, *producers})
+    return Task(name, spec, component, container, claims, upstream)
 
 
 def _unknown(
@@ -82,17 +85,19 @@ def _unknown(
         yield "tasks that run no container"
     if spec.WhichOneof("iterator"):
         yield "loops"
+    if spec.trigger_policy.condition:
+        yield f"conditions ({spec.trigger_policy.condition:.100}); no pipeline of yt8m compile has one"
     if spec.trigger_policy.strategy not in (
         pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.TRIGGER_STRATEGY_UNSPECIFIED,
         pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_SUCCEEDED,
     ):
         yield "tasks that run whatever happened to others"
-    for given in spec.inputs.parameters.values():
+    for _, given in sorted(spec.inputs.parameters.items()):
         if given.WhichOneof("kind") not in ("runtime_value", "component_input_parameter"):
             yield f"parameters of the kind {given.WhichOneof('kind')}"
         if given.parameter_expression_selector:
             yield "parts of parameters"
-    for given in spec.inputs.artifacts.values():
+    for _, given in sorted(spec.inputs.artifacts.items()):
         if given.WhichOneof("kind") != "task_output_artifact":
             yield f"artifacts of the kind {given.WhichOneof('kind')}"
     if component.output_definitions.parameters:

@@ -1,8 +1,9 @@
 """One task from its start to its end: what the backend's driver and launcher do around its container."""
 
+import errno
 import logging
 import os
-import shutil
+import posixpath
 import signal
 import tempfile
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.wire import ABSENT, PAYLOAD
+from pipeline.kubeflow.wire import LOGS
 from pipeline.rehearsal.artifacts import (
     Artifact,
     ArtifactStore,
@@ -20,15 +21,20 @@ from pipeline.rehearsal.artifacts import (
     merged_outputs,
     provision_outputs,
 )
-from pipeline.rehearsal.conditions import ConditionError
+from pipeline.rehearsal.backend import Backend, ControllerRetryPolicy
+from pipeline.rehearsal.cache import cache_key, fingerprint
 from pipeline.rehearsal.graph import WHOLE_INPUT, Task
 from pipeline.rehearsal.outcome import LOGS_DIRECTORY, Outcome
 from pipeline.rehearsal.parameters import Run, task_parameters
+from pipeline.rehearsal.pod import contents, download, publish, reason_of
 from pipeline.rehearsal.processes import Processes
 from pipeline.rehearsal.retries import Retries
 
 _WRONG_INPUT = 2
 """Exit code of `pipeline.kubeflow.entry_point`."""
+
+_POD_DELETED = -signal.SIGTERM
+"""Kubernetes asks the containers of a pod that it takes away to end; a rehearsal's user does so with `kill PID`."""
 
 _logger = logging.getLogger("yt8m.rehearse")
 
@@ -46,19 +52,25 @@ class Launcher:
     """Runs the tasks of one run.
 
     Attributes:
+        backend: Whose part this plays.
         run: Which.
         directory: Of its artifacts and logs.
+        pipeline_root: Address that the directory's parent stands for, such as gs://bucket/root/pipeline.
         store: Receives the outputs.
         processes: Start the commands.
-        retry: Whether failed tasks start again, as their policies say.
+        cache: Whether a task that has been done is not done again, if its caching options allow it.
+        retry_policy: Of the workflow controller; None to start no task again.
         longest_wait: Seconds that a retry waits at most, whatever the policy says.
     """
 
+    backend: Backend
     run: Run
     directory: str
+    pipeline_root: str
     store: ArtifactStore
     processes: Processes
-    retry: bool
+    cache: bool
+    retry_policy: ControllerRetryPolicy | None
     longest_wait: float
 
     def perform(self, task: Task) -> Outcome:
@@ -68,52 +80,81 @@ class Launcher:
             StoppedError: If the rehearsal is being stopped.
         """
         given = pipeline_spec_pb2.ExecutorInput()
-        for key, value in task_parameters(task, self.run).items():
+        for key, value in sorted(task_parameters(task, self.run).items()):
             given.inputs.parameter_values[key].CopyFrom(value)
         for key, artifacts in self.store.inputs(task).items():
             given.inputs.artifacts[key].CopyFrom(artifacts)
-        try:
-            if task.condition and not task.condition.holds(_plain(given)):
-                return Outcome("skipped")
-        except ConditionError as error:
-            return Outcome("failed", reason=f"{task.name}: {error}")
-        outputs = provision_outputs(task, os.path.join(self.directory, task.name, str(uuid.uuid4())))
+        salt = str(uuid.uuid4())
+        outputs = provision_outputs(task, os.path.join(self.directory, task.name, salt), self.backend)
         for key, artifact in outputs.items():
             given.outputs.artifacts[key].artifacts.append(artifact)
-        return self._attempts(task, given, outputs)
+        known = self._fingerprint(task, given)
+        if known and (made := self.store.reuse(task.name, known)):
+            return Outcome("cached", outputs=contents(made))
+        given.outputs.output_file = self.backend.output_file(
+            posixpath.join(self.pipeline_root, self.run.id, task.name, salt)
+        )
+        return self._attempts(task, given, outputs, known)
+
+    def _fingerprint(self, task: Task, given: pipeline_spec_pb2.ExecutorInput) -> str | None:
+        """What the cache knows the task by; None where it is not cached."""
+        if not self.cache or not task.spec.caching_options.enable_cache:
+            return None
+        claims = task.claims if self.backend.caches_by_claim else ()
+        return fingerprint(cache_key(given, task.container.image, task.command, claims))
 
     def _attempts(
-        self, task: Task, given: pipeline_spec_pb2.ExecutorInput, outputs: dict[str, Artifact]
+        self,
+        task: Task,
+        given: pipeline_spec_pb2.ExecutorInput,
+        outputs: dict[str, Artifact],
+        known: str | None,
     ) -> Outcome:
         log = os.path.join(self.directory, LOGS_DIRECTORY, f"{task.name}.log")
-        policy = Retries.of(task.spec.retry_policy)
+        logs_address = outputs[LOGS].uri
         started, attempts, downloaded = time.monotonic(), 0, 0
         while True:
             attempts += 1
+            outputs[LOGS].uri = self.backend.logs_address(logs_address, attempts)
+            given.outputs.artifacts[LOGS].artifacts[0].uri = outputs[LOGS].uri
             with tempfile.TemporaryDirectory(prefix="yt8m-rehearsal-") as pod:
-                downloaded += _download(given, os.path.join(pod, "inputs"))
+                downloaded += download(given, os.path.join(pod, "inputs"))
                 try:
                     made = self._attempt(task, given, outputs, pod, log)
-                    for key, artifact in made.items():
-                        self.store.record(task.name, key, artifact)
+                    self.store.record(task.name, made, known)
                 except _AttemptError as error:
                     reason, code = f"{task.name}: {error}", error.code
                 except OutputError as error:
                     reason, code = f"{task.name}: {error}", 1
                 else:
                     seconds = time.monotonic() - started
-                    return Outcome("succeeded", attempts, seconds, downloaded, _contents(made), log=log)
+                    return Outcome("succeeded", attempts, seconds, downloaded, contents(made), log=log)
             seconds = time.monotonic() - started
-            wait = policy.wait(attempts, seconds) if self.retry else None
+            wait, why_not = self._again(task, attempts, seconds, code)
             if wait is None:
                 wrong = code == _WRONG_INPUT
-                return Outcome("failed", attempts, seconds, downloaded, {}, reason, wrong, log)
+                return Outcome("failed", attempts, seconds, downloaded, {}, reason + why_not, wrong, log)
             shown = min(wait, self.longest_wait)
             _logger.info(
-                "%s; attempt %d of %d in %.0f s (on the cluster: %.0f s)",
-                reason, attempts + 1, policy.count + 1, shown, wait,
-            )  # fmt: skip
+                "%s; attempt %d in %.0f s (on the cluster: %.0f s)", reason, attempts + 1, shown, wait
+            )
             self.processes.sleep(shown)
+
+    def _again(self, task: Task, attempts: int, seconds: float, code: int) -> tuple[float | None, str]:
+        """Seconds until a failed task starts again, or None and, where its policy seems to say otherwise, why not."""
+        if self.retry_policy is None:
+            return None, ""
+        deleted = code == _POD_DELETED
+        retries = Retries.of(task.spec, self.backend, self.retry_policy)
+        wait = retries.wait(attempts, seconds, deleted)
+        own = task.spec.retry_policy.max_retry_count
+        if wait is not None or self.retry_policy.covers(deleted) or attempts > own:
+            return wait, ""
+        end = "whose pod was deleted" if deleted else "whose container failed"
+        return None, (
+            f" (the file asks for {own} retries, but under retryPolicy {self.retry_policy} the workflow controller "
+            f"starts nothing again {end}; --retry-policy Always rehearses one that does)"
+        )
 
     def _attempt(
         self,
@@ -124,72 +165,31 @@ class Launcher:
         log: str,
     ) -> dict[str, Artifact]:
         """Runs the command once, in a directory that stands for its pod."""
-        output_file = os.path.join(pod, "outputs", "output_metadata.json")
+        here = pipeline_spec_pb2.ExecutorInput()
+        here.CopyFrom(given)
+        here.outputs.output_file = output_file = f"{pod}{given.outputs.output_file}"
         work = os.path.join(pod, "work")
-        for directory in (os.path.dirname(output_file), work, os.path.dirname(log)):
+        for directory in (work, os.path.dirname(log)):
             os.makedirs(directory, exist_ok=True)
-        given.outputs.output_file = output_file
-        text = json_format.MessageToJson(given, indent=None)
+        if self.backend.output_file_beside_outputs:
+            os.makedirs(os.path.dirname(output_file))
+        text = json_format.MessageToJson(here, indent=None, sort_keys=True)
         command = [word.replace(WHOLE_INPUT, text) for word in task.command]
         with open(log, "ab") as file:
             begin = file.tell()
             try:
                 code = self.processes.run(command, work, file)
             except OSError as error:
-                raise _AttemptError(f"cannot start {command[0]}: {error.strerror}", 1) from error
+                reason = f"cannot start {command[0]}: {error.strerror}"
+                if error.errno == errno.E2BIG:
+                    reason += f"; what it is given takes {len(text.encode()):,} bytes of JSON"
+                raise _AttemptError(reason, 1) from error
+        publish(log, begin, outputs[LOGS].uri)
         if code:
-            raise _AttemptError(_reason(task.name, code, log, begin), code)
+            raise _AttemptError(reason_of(task.name, code, log, begin), code)
         try:
             with open(output_file, encoding="utf-8") as written:
                 said = written.read()
         except FileNotFoundError:
             said = None
         return merged_outputs(outputs, said, self.directory)
-
-
-def _plain(given: pipeline_spec_pb2.ExecutorInput) -> dict[str, list[dict]]:
-    artifacts = json_format.MessageToDict(given).get("inputs", {}).get("artifacts", {})
-    return {key: entry["artifacts"] for key, entry in artifacts.items()}
-
-
-def _download(given: pipeline_spec_pb2.ExecutorInput, directory: str) -> int:
-    """Copies what lies at the inputs' addresses, as the launcher does before a container starts; their bytes."""
-    total = 0
-    for key, entry in given.inputs.artifacts.items():
-        for number, artifact in enumerate(entry.artifacts):
-            target = os.path.join(directory, f"{key}-{number}")
-            if os.path.isdir(artifact.uri):
-                shutil.copytree(artifact.uri, target)
-                total += sum(
-                    os.path.getsize(os.path.join(folder, name))
-                    for folder, _, names in os.walk(target)
-                    for name in names
-                )
-            elif os.path.isfile(artifact.uri):
-                os.makedirs(directory, exist_ok=True)
-                shutil.copyfile(artifact.uri, target)
-                total += os.path.getsize(target)
-    return total
-
-
-def _contents(artifacts: dict[str, Artifact]) -> dict[str, str]:
-    """Where a person finds what the outputs hold."""
-    found = {key: json_format.MessageToDict(artifact.metadata) for key, artifact in artifacts.items()}
-    return {
-        key: metadata.get(PAYLOAD, artifacts[key].uri)
-        for key, metadata in found.items()
-        if ABSENT not in metadata
-    }
-
-
-def _reason(task: str, code: int, log: str, begin: int) -> str:
-    """The entry point's one line; what is known where the process did not come to write it."""
-    with open(log, "rb") as file:
-        file.seek(begin)
-        # The first line is the process' id.
-        lines = file.read().decode(errors="replace").split("\n", 1)[-1].splitlines()
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    if last.startswith(f"yt8m: {task}: "):
-        return last.removeprefix(f"yt8m: {task}: ")
-    end = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return end + (f" after printing {last.strip()!r:.500}" if last else "")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 LOGS_DIRECTORY = "_logs"
 """Below the directory of a run; no task is called so."""
 
-State = Literal["succeeded", "failed", "skipped", "not run"]
+State = Literal["succeeded", "cached", "failed", "not run"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Outcome:
     """What became of one task.
 
     Attributes:
-        state: `skipped` when its condition did not hold, or that of a task before it.
+        state: `cached` when an earlier run under the same root had done the same, and it was not done again.
         attempts: How often it was started.
         seconds: From the first start to the end, waits included.
         bytes_downloaded: What the backend's launcher would have copied into its pods.

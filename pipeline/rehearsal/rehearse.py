@@ -8,10 +8,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from google.protobuf.struct_pb2 import Value
 
+from pipeline.rehearsal.arguments import check_root_argument
 from pipeline.rehearsal.artifacts import ArtifactStore
+from pipeline.rehearsal.backend import BACKENDS, DEFAULT_ROOT, Backend, ControllerRetryPolicy
 from pipeline.rehearsal.compiled_file import CompiledFile
 from pipeline.rehearsal.graph import Task, read_tasks
 from pipeline.rehearsal.launcher import Launcher
+from pipeline.rehearsal.metadata_store import MetadataStore
 from pipeline.rehearsal.outcome import Outcome, Rehearsal
 from pipeline.rehearsal.parameters import Run, task_parameters
 from pipeline.rehearsal.processes import Processes
@@ -26,18 +29,25 @@ def rehearse(
     root: str,
     parameters: Mapping[str, Value],
     *,
+    backend: Backend = BACKENDS["2.17"],
     max_parallel: int = 2,
+    cache: bool = True,
     retry: bool = True,
+    retry_policy: ControllerRetryPolicy | None = None,
     longest_wait: float = 5,
 ) -> Rehearsal:
-    """Runs a compiled pipeline here. There is no cache: every run does everything.
+    """Runs a compiled pipeline here.
 
     Args:
         compiled: The pipeline.
-        root: Local directory in the place of the pipeline's root; a run gets a directory of its own in it.
+        root: Local directory in the place of the pipeline's root; a run gets a directory of its own in it, and all
+            share its metadata and cache.
         parameters: Of the pipeline, by name; see `run_parameters`.
+        backend: The version of Kubeflow Pipelines whose part is played.
         max_parallel: Tasks at the same time.
+        cache: Whether a task that an earlier run has done is not done again, where the file allows it.
         retry: Whether failed tasks start again, as their policies say.
+        retry_policy: Of the cluster's workflow controller; None for the one that comes with the backend.
         longest_wait: Seconds that a retry waits at most, whatever its policy says.
 
     Returns:
@@ -52,14 +62,30 @@ def rehearse(
     run = Run(compiled.spec.pipeline_info.name, parameters)
     for task in tasks.values():
         _check_runs_here(task, run, compiled.mounts)
+    if told := check_root_argument(compiled.spec.root, backend):
+        _logger.info("%s", told)
     directory = os.path.join(os.path.abspath(root), run.pipeline, run.id)
     try:
         os.makedirs(directory)
     except OSError as error:
         raise UserError(f"--root {root}: {error.strerror}; name a directory of this machine") from error
     processes = Processes()
-    launcher = Launcher(run, directory, ArtifactStore(), processes, retry, longest_wait)
-    _logger.info("run %s of %s: %d tasks", run.id, run.pipeline, len(tasks))
+    pipeline_root = (compiled.package.pipeline_root or DEFAULT_ROOT).rstrip("/")
+    launcher = Launcher(
+        backend=backend,
+        run=run,
+        directory=directory,
+        pipeline_root=f"{pipeline_root}/{run.pipeline}",
+        store=ArtifactStore(MetadataStore(os.path.abspath(root)), run.pipeline, pipeline_root),
+        processes=processes,
+        cache=cache,
+        retry_policy=(retry_policy or backend.retry_policy) if retry else None,
+        longest_wait=longest_wait,
+    )
+    _logger.info(
+        "run %s of %s: %d tasks, as Kubeflow Pipelines %s with retryPolicy %s",
+        run.id, run.pipeline, len(tasks), backend.version, launcher.retry_policy or "switched off",
+    )  # fmt: skip
     with ThreadPoolExecutor(max_parallel) as pool:
         try:
             outcomes = _in_order(tasks, lambda task: pool.submit(launcher.perform, task), max_parallel)
@@ -74,21 +100,16 @@ def rehearse(
 def _in_order(
     tasks: Mapping[str, Task], start: Callable[[Task], Future[Outcome]], max_parallel: int
 ) -> dict[str, Outcome]:
-    """Starts tasks when those before them have succeeded, and none after one has failed (Argo's failFast)."""
+    """Starts tasks when those before them are done, and none after one has failed (Argo's failFast)."""
     outcomes: dict[str, Outcome] = {}
     running: dict[Future[Outcome], str] = {}
     waiting = dict(tasks)
     while True:
         for name, task in [*waiting.items()]:
-            before = [outcomes[other].state for other in task.upstream if other in outcomes]
-            if "skipped" in before:
-                outcomes[name] = Outcome("skipped")
-            elif before == ["succeeded"] * len(task.upstream) and len(running) < max_parallel:
+            if len(running) < max_parallel and all(_is_done(outcomes.get(other)) for other in task.upstream):
                 _logger.info("[%2d/%d] %s ...", len(outcomes) + len(running) + 1, len(tasks), name)
                 running[start(task)] = name
-            else:
-                continue
-            del waiting[name]
+                del waiting[name]
         if not running:
             return outcomes | dict.fromkeys(waiting, Outcome("not run"))
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -97,6 +118,10 @@ def _in_order(
             _logger.info("[%2d/%d] %s", len(outcomes), len(tasks), _line(name, outcome))
             if outcome.state == "failed":
                 max_parallel = 0
+
+
+def _is_done(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.state in ("succeeded", "cached")
 
 
 def _line(name: str, outcome: Outcome) -> str:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from components.baseline.served import copy_served_model
+from components.baseline.served import check_served_model, copy_served_model
 from serving import model_store
 from serving.gcs_store import GcsStore
 from serving.local_store import LocalStore
 from tests.serving.test_model_store import write_model
+from tests.serving.tiny_model import write_tiny_model
 from trainer.errors import UserError
 
 
@@ -57,3 +58,20 @@ def test_a_version_deleted_while_it_is_copied_is_not_handed_out(tmp_path, reques
 def test_addresses_with_other_schemes_are_refused(tmp_path):
     with pytest.raises(UserError, match="s3://"):
         copy_served_model("s3://bucket/yt8m", str(tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("place", ["local", "gs"])
+def test_a_served_version_that_nothing_can_be_compared_with_is_named(tmp_path, request, place):
+    if place == "local":
+        base = str(tmp_path / "served")
+    else:
+        request.getfixturevalue("gcs")
+        base = "gs://bucket/served"
+    assert check_served_model(base) is None
+    model_store.publish(write_tiny_model(str(tmp_path / "good")), base)
+    assert check_served_model(base) == 1
+    model_store.publish(write_model(tmp_path / "bad"), base)
+    with pytest.raises(
+        UserError, match=rf"^version 2 of {base} is served, .* it does not load: .*rollback {base}"
+    ):
+        check_served_model(base)

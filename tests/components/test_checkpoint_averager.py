@@ -1,5 +1,7 @@
 """The averager: which candidates are tried, and that the best of them is what is written."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -152,6 +154,36 @@ def test_writes_the_best_candidate_of_a_real_model(tmp_path):
     scorer.load(written)
     assert evaluate(scorer, files).gap == pytest.approx(member.gap, abs=1e-6)
     assert tf.saved_model.contains_saved_model(model)
+
+
+def test_a_damaged_snapshot_is_left_out_with_a_line(tmp_path, caplog):
+    files = eval_shards(tmp_path)
+    directory = tmp_path / "snapshots"
+    for step in (10, 20, 30, 40):
+        write_snapshot(str(directory), step, weights_of("K3-H4", step))
+    config = AveragingConfig(automatic=False, fractions=[(0.0, 1.0)])
+    expected = average_checkpoints(str(directory), files, str(tmp_path / "whole"), config)
+    assert expected["damaged"] == []
+
+    os.truncate(directory / "snapshot-00000010.data-00000-of-00001", 5000)
+    flipped = directory / "snapshot-00000040.data-00000-of-00001"
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    report = average_checkpoints(str(directory), files, str(tmp_path / "model"), config)
+    assert report["damaged"] == [10, 40]
+    lines = [line for line in caplog.messages if "is left out, its snapshot is damaged" in line]
+    assert len(lines) == 2
+    assert str(flipped) in lines[1]
+    assert report["best_average"]["snapshots"] == 2
+    singles = {one["last_step"]: one for one in expected["candidates"] if one["kind"] == "single"}
+    assert [one for one in report["candidates"] if one["kind"] == "single"] == [singles[20], singles[30]]
+
+    for name in os.listdir(directory):
+        if name.endswith(".index"):
+            os.truncate(directory / name, 20)
+    with pytest.raises(UserError, match=r"no snapshot in .* is whole: cannot read"):
+        average_checkpoints(str(directory), files, str(tmp_path / "model"), config)
 
 
 def test_no_snapshots_is_the_users_error(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.evaluator.blessing import directory_bytes, gap_checks, size_checks, verdict
+from components.evaluator.blessing import directory_bytes, gap_checks, label_checks, size_checks, verdict
 from components.evaluator.slices import BINS, frames_bin, labels_bin
 
 
@@ -24,6 +24,21 @@ def test_floor(gap, enough):
 def test_drop_below_the_served_model(gap, enough):
     checks = gap_checks(gap, 0.875, 0.0, 0.125)
     assert passed(checks) == {"gap_floor": True, "served_gap": enough}
+
+
+def sliced(**videos):
+    return [
+        {"feature": "num_labels", "bin": name.removeprefix("labels_"), "candidate": {"videos": count}}
+        for name, count in videos.items()
+    ] + [{"feature": "num_frames", "bin": "1-60", "candidate": {"videos": 9}}]
+
+
+def test_nothing_is_blessed_without_positive_labels():
+    assert passed(label_checks(sliced(labels_0=7, labels_3=2))) == {"labels": True}
+    checks = [*label_checks(sliced(labels_0=9)), *gap_checks(0.0, None, 0.0, 1.0)]
+    assert verdict(checks)["blessed"] is False
+    assert verdict(checks)["reasons"] == ["no video of the eval split has labels"]
+    assert passed(label_checks([])) == {"labels": False}
 
 
 def test_no_gap_is_no_blessing():
@@ -62,3 +77,16 @@ def test_bins():
     assert {frames_bin(count) for count in range(1, 301)} == set(BINS["num_frames"])
     with pytest.raises(ValueError, match="Received: 301"):
         frames_bin(301)
+
+
+def test_the_texts_say_the_holdout_and_give_the_selection_gap_beside_it():
+    floor, served = gap_checks(0.68, 0.67, 0.7, 0.1, holdout=True, selection_gap=0.71)
+    assert not floor.passed, "it is the holdout that counts"
+    assert floor.text == (
+        "GAP 0.680000 on the holdout (0.710000 on the eval split, on which it was chosen) is below the floor of "
+        "0.700000"
+    )
+    assert served.text.startswith(
+        "GAP 0.680000 on the holdout against 0.670000 of the served model: +0.010000"
+    )
+    assert "holdout" not in "".join(check.text for check in gap_checks(0.68, 0.67, 0.7, 0.1))

@@ -38,13 +38,13 @@ class TableModel(tf.Module):
         return {"predictions": tf.gather(self.table, tf.cast(first, tf.int32))}
 
 
-def write_model(uri: str, table: np.ndarray, tensor_bytes: int = 1000) -> None:
+def write_model(uri: str, table: np.ndarray, tensor_bytes: int = 1000, gap: float | None = None) -> None:
     from serving.card import ModelCard
 
     directory = os.path.join(uri, "Format-Serving")
     model = TableModel(table)
     tf.saved_model.save(model, directory, signatures={"predictions": model.predictions})
-    card = ModelCard(num_classes=table.shape[1], bytes=tensor_bytes, gap=None, members=())
+    card = ModelCard(num_classes=table.shape[1], bytes=tensor_bytes, gap=gap, members=())
     card.save(directory)
 
 
@@ -87,6 +87,7 @@ class World:
 
     root: Path
     videos: list[Video]
+    holdout: list[Video]
     candidate: np.ndarray
     baseline: np.ndarray
 
@@ -102,9 +103,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for shard in range(2):
         write_videos(str(split / f"data-{shard}.tfrecord"), 110, candidate, rng)
     videos = [video for path in sorted(split.iterdir()) for video in read_videos(str(path), NUM_CLASSES)]
-    write_model(str(root / "candidate"), candidate)
+    held = root / "examples" / "Split-holdout"
+    held.mkdir()
+    write_videos(str(held / "data-0.tfrecord"), 60, baseline, rng)
+    holdout = list(read_videos(str(held / "data-0.tfrecord"), NUM_CLASSES))
+    write_model(str(root / "candidate"), candidate, gap=0.75)
     write_model(str(root / "baseline"), baseline)
-    return World(root, videos, candidate, baseline)
+    return World(root, videos, holdout, candidate, baseline)
 
 
 @dataclass
@@ -136,10 +141,11 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
         limit_bytes: int = 10**9,
         candidate: str = "candidate",
         with_baseline: bool = False,
+        split: str = "eval",
     ) -> Outcome:
         examples = standard_artifacts.Examples()
         examples.uri = str(world.root / "examples")
-        examples.split_names = artifact_utils.encode_split_names(["eval"])
+        examples.split_names = artifact_utils.encode_split_names(["eval", "holdout"])
         examples.set_string_custom_property("payload_format", "FORMAT_TF_SEQUENCE_EXAMPLE")
         inputs = {"examples": [examples]}
         for key, name in (("model", candidate), ("baseline_model", "baseline")):
@@ -161,6 +167,7 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
             gap_floor=gap_floor,
             max_gap_drop=max_gap_drop,
             limit_bytes=limit_bytes,
+            split=split,
         )
         context = base_beam_executor.BaseBeamExecutor.Context(
             beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
@@ -215,6 +222,28 @@ def test_first_run_exactly_at_the_floor_and_at_the_size_limit_is_blessed(world, 
     assert (outcome.files, outcome.blessed) == ({"BLESSED", "blessing_reasons.json"}, 1)
     assert outcome.reasons["blessed"]
     assert "no model is served yet" in outcome.reasons["reasons"][1]
+
+
+def test_with_a_holdout_both_models_are_judged_there_and_the_selection_gap_is_told(world, evaluate):
+    """The baseline is the better one on the holdout, and the worse one on the eval split."""
+    candidate, baseline = (metrics_of(world.holdout, table) for table in (world.candidate, world.baseline))
+    drop = baseline["gap"] - candidate["gap"]
+    assert drop > 0.05
+    outcome = evaluate(with_baseline=True, max_gap_drop=drop - 1e-9, split="holdout")
+    assert outcome.results["candidate"] == pytest.approx(candidate, abs=1e-9)
+    assert outcome.results["baseline"] == pytest.approx(baseline, abs=1e-9)
+    assert sum(one["candidate"]["videos"] for one in outcome.results["slices"]) == 2 * len(world.holdout)
+    assert (outcome.results["split"], outcome.results["selection_gap"]) == ("holdout", 0.75)
+    assert not outcome.blessed, "on the eval split it would be"
+    (reason,) = outcome.reasons["reasons"]
+    assert (
+        f"GAP {candidate['gap']:.6f} on the holdout against {baseline['gap']:.6f} of the served model"
+        in reason
+    )
+
+
+def test_without_a_holdout_the_results_are_what_they_were(evaluate):
+    assert list(evaluate().results) == ["candidate", "baseline", "slices"]
 
 
 def test_not_blessed_just_under_the_floor(world, evaluate):

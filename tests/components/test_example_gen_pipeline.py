@@ -10,9 +10,11 @@ import pytest
 
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
+from tests.records import sequence_example
 from trainer.errors import UserError
 from trainer.records import Video, expand, read_videos
 from trainer.sample import write_sample
+from trainer.tfrecord import write_tfrecords
 
 pytestmark = pytest.mark.slow
 
@@ -62,10 +64,12 @@ def newest(root: Path, key: str) -> Path:
     return max((root / "YouTube8MExampleGen" / key).iterdir(), key=lambda path: int(path.name))
 
 
-def ids(directory: Path) -> list[bytes]:
-    items = [item for path in expand([f"{directory}/*"]) for item in read_videos(path)]
-    assert all(isinstance(item, Video) for item in items)
-    return [item.id for item in items]
+def ids(place: Path) -> list[bytes]:
+    paths = expand([f"{place}/*"]) if place.is_dir() else [str(place)]
+    items = [item for path in paths for item in read_videos(path)]
+    # A shard of which nothing is left is an empty file.
+    assert all(isinstance(item, Video) or item.reason == "empty_file" for item in items)
+    return [item.id for item in items if isinstance(item, Video)]
 
 
 def settings(data: Path, **more: Any) -> dict[str, Any]:
@@ -143,13 +147,30 @@ def test_from_files_to_validated_splits(run: Run, tiny_sample: Path, tmp_path: P
     assert len(ids(newest(root, "examples") / "Split-train")) == 160
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_the_holdout_is_a_split_of_its_own(run: Run, tiny_sample: Path, tmp_path: Path, named: bool) -> None:
+    held = [f"{tiny_sample}/validate0002.tfrecord"] if named else 1
+    root = run(validated=named, **settings(tiny_sample, holdout_files=held))
+    report = json.loads((newest(root, "report") / "report.json").read_text())
+    assert {name: counts["files"] for name, counts in report["splits"].items()} == {
+        "train": 5, "eval": 2, "holdout": 1
+    }  # fmt: skip
+    splits = {name: ids(newest(root, "examples") / f"Split-{name}") for name in ("train", "eval", "holdout")}
+    assert {name: len(found) for name, found in splits.items()} == {"train": 140, "eval": 40, "holdout": 20}
+    assert len({one for found in splits.values() for one in found}) == 200
+    if named:
+        assert splits["holdout"] == ids(tiny_sample / "validate0002.tfrecord")
+        assert len(list(root.glob("ExampleValidator/anomalies/*/Split-*/SchemaDiff.pb"))) == 3
+        assert len(list(root.glob("StatisticsGen/statistics/*/Split-holdout/FeatureStats.pb"))) == 1
+
+
 def test_an_anomaly_stops_the_run_with_its_text(run: Run, tiny_sample: Path, tmp_path: Path) -> None:
     from components.example_validator.component import installed_schema
 
     schema = tmp_path / "schema.pbtxt"
-    schema.write_text(Path(installed_schema()).read_text().replace("max: 3861", "max: 20"))
+    schema.write_text(Path(installed_schema()).read_text().replace("min: 0", "min: 20"))
     with pytest.raises(
-        UserError, match=r"train split, feature labels: .*Unexpectedly large value.*eval split"
+        UserError, match=r"train split, feature labels: .*Unexpectedly small value.*eval split"
     ):
         run(validated=True, schema_file=str(schema), **settings(tiny_sample))
 
@@ -161,12 +182,44 @@ def test_too_many_rejects_stop_the_run_and_are_kept(run: Run, tiny_sample: Path,
         damage(data / f"train{shard:04d}.tfrecord")
     (data / "train0003.tfrecord").write_bytes(b"")
     with pytest.raises(
-        UserError, match=r"4 of 171 videos \(2\.34%\).*3 crc_mismatch, 1 empty_file"
-    ) as raised:
+        UserError, match=r"train0003\.tfrecord \(empty_file\)\. With them about 33 of 200 videos \(16\.50%\)"
+    ):
         run(**settings(data))
-    (kept,) = tmp_path.glob("root/YouTube8MExampleGen/report/*-failed/rejects.jsonl")
+    with pytest.raises(
+        UserError, match=r"about 33 of 200 videos \(16\.50%\).*30 empty_file, 3 crc_mismatch"
+    ) as raised:
+        run("second", max_lost_files=1, **settings(data))
+    (kept,) = tmp_path.glob("second/YouTube8MExampleGen/report/*-failed/rejects.jsonl")
     assert str(kept) in str(raised.value)
     assert len(kept.read_text().splitlines()) == 4
+
+
+def test_a_directory_with_everything_in_it_trains_and_evaluates_on_each_labelled_video_once(
+    run: Run, tiny_sample: Path, tmp_path: Path
+) -> None:
+    """Test files, a file without labels under another name, and a copy that is drawn for the other split."""
+    data = tmp_path / "mixed"
+    shutil.copytree(tiny_sample, data)
+    unlabelled = [sequence_example([bytes(1024)], [bytes(128)], (), b"u%d" % number) for number in range(9)]
+    for name in ("test0000.tfrecord", "test0001.tfrecord", "validate0009.tfrecord"):
+        write_tfrecords(str(data / name), unlabelled)
+    shutil.copy(data / "validate0000.tfrecord", data / "validate0010.tfrecord")
+    with pytest.raises(UserError, match=r"is a copy of .*validate0000\.tfrecord"):
+        run(train=[], validate=[f"{data}/*"], eval_share=0.4)
+    root = run("second", train=[], validate=[f"{data}/*"], eval_share=0.4, max_reject_share=0.2)
+
+    report = json.loads((newest(root, "report") / "report.json").read_text())
+    train, evaluation = (ids(newest(root, "examples") / f"Split-{name}") for name in ("train", "eval"))
+    assert len(train + evaluation) == len(set(train + evaluation)) == 200
+    assert not any(one.startswith(b"u") for one in train + evaluation)
+    splits = report["splits"]
+    assert [splits["train"]["videos"], splits["eval"]["videos"]] == [len(train), len(evaluation)]
+    assert report["left_out_files"] == [str(data / f"test000{number}.tfrecord") for number in range(2)]
+    assert report["unlabelled_videos"] == 9
+    assert report["rejected"] == {"duplicate_id": 20}
+    assert report["copies"] == {str(data / "validate0010.tfrecord"): str(data / "validate0000.tfrecord")}
+    lines = [json.loads(line) for line in (newest(root, "report") / "rejects.jsonl").read_text().splitlines()]
+    assert {line["reason"]: line["lost_records"] for line in lines} == {"duplicate_id": 20, "no_labels": 9}
 
 
 def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) -> None:
@@ -178,12 +231,12 @@ def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) 
         "train": [f"{tmp_path}/data/span-{{SPAN}}/train*"],
         "validate": [f"{tmp_path}/data/span-{{SPAN}}/validate*"],
     }
-    root = run(**patterns)
+    root = run(**patterns, min_eval_videos=2)
     assert json.loads((newest(root, "report") / "report.json").read_text())["span"] == 10
     written = ids(tmp_path / "data" / "span-10")
     examples = [ids(newest(root, "examples") / f"Split-{name}") for name in ("train", "eval")]
     assert sorted(examples[0] + examples[1]) == sorted(written)
-    root = run(**patterns, span=2)
+    root = run(**patterns, span=2, min_eval_videos=2)
     assert json.loads((newest(root, "report") / "report.json").read_text())["span"] == 2
     with pytest.raises(UserError, match=r"span-\{SPAN\}"):
         run(**patterns, span=3)
@@ -193,9 +246,17 @@ def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Pat
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    paths = expand([f"{tiny_sample}/*"])
+    data = tmp_path / "data"
+    shutil.copytree(tiny_sample, data)
+    # A copy, which is the first in the order of the paths, and a file with some videos of others and of its own.
+    shutil.copy(data / "validate0002.tfrecord", data / "copy.tfrecord")
+    mixed = [one.sequence_example for name in ("train0001", "train0001", "validate0003")
+             for one in list(read_videos(str(data / f"{name}.tfrecord")))[:5]]  # fmt: skip
+    own = [sequence_example([bytes(1024)], [bytes(128)], (1,), b"own%d" % number) for number in range(3)]
+    write_tfrecords(str(data / "validate0001a.tfrecord"), [*own, *mixed, own[1]])
+    paths = expand([f"{data}/*"])
 
-    def convert(root: Path, arguments: list[str]) -> dict[str, bytes]:
+    def convert(root: Path, arguments: list[str], order: int) -> dict[str, bytes]:
         tasks = [
             ShardTask(
                 path=path,
@@ -211,13 +272,27 @@ def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Pat
         ]
         root.mkdir()
         with beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *arguments])) as pipeline:
-            add_steps(pipeline, tasks, str(root / "results.json"))
-        assert [result.index for result in read_results(str(root / "results.json"))] == list(range(8))
+            add_steps(pipeline, tasks[::order], str(root / "results.json"))
+        results = read_results(str(root / "results.json"))
+        assert [result.index for result in results] == list(range(10))
+        left_out = {
+            Path(paths[result.index]).name: result.duplicates for result in results if result.duplicates
+        }
+        assert left_out == {
+            "validate0002.tfrecord": 20,
+            "validate0001a.tfrecord": 11,
+            "validate0003.tfrecord": 5,
+        }
+        assert {result.copy_of for result in results} == {None, str(data / "copy.tfrecord")}
+        read = ids(root / "examples" / "Split-train")
+        assert len(read) == len(set(read)) == 203
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("data_*")}
 
-    first = convert(tmp_path / "one", IN_MEMORY)
-    second = convert(tmp_path / "two", ["--direct_num_workers=2", "--direct_running_mode=multi_processing"])
-    assert len(first) == 16
+    first = convert(tmp_path / "one", IN_MEMORY, 1)
+    second = convert(
+        tmp_path / "two", ["--direct_num_workers=2", "--direct_running_mode=multi_processing"], -1
+    )
+    assert len(first) == 20
     assert first == second
 
 

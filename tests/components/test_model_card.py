@@ -62,6 +62,18 @@ def test_what_it_says():
     assert "\n".join(lines).count("\n\n\n") == 0
 
 
+def test_with_a_holdout_both_numbers_are_given():
+    text = "\n".join(written(evaluation={**EVALUATION, "split": "holdout", "selection_gap": 0.8234}))
+    assert "On the split `holdout`, on which nothing was trained and nothing was chosen" in text
+    assert "members and weights were chosen, its GAP is 0.8234." in text
+    assert "| all | 1,234 | 0.8100 | 0.9000 | 0.7000 | 0.4000 |" in text
+    assert "expect a little less" not in text
+    assert "\n\n\n" not in text
+    unknown = "\n".join(written(evaluation={**EVALUATION, "split": "holdout", "selection_gap": None}))
+    assert "were chosen, its GAP" not in unknown
+    assert "holdout" not in "\n".join(written(evaluation=EVALUATION))
+
+
 def test_what_is_not_known_is_said():
     lines = written(card=card(MEMBERS[:1]))
     assert "A video model" in lines

@@ -31,8 +31,10 @@ def test_from_snapshots_to_an_ensemble(tmp_path, tfx_types):
         return made
 
     examples = artifact(tfx_types.Examples, "examples")
-    examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
+    examples.split_names = artifact_utils.encode_split_names(["train", "eval", "holdout"])
     (tmp_path / "examples" / "Split-eval").mkdir(parents=True)
+    # Whoever chooses by the holdout falls over it: it cannot be read.
+    (tmp_path / "examples" / "Split-holdout" / "data.tfrecord").mkdir(parents=True)
     eval_shards(tmp_path / "examples" / "Split-eval")
 
     compressed, reports = [], []

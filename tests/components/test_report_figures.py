@@ -1,6 +1,8 @@
 """Pictures of reports, whole and thin: well-formed, of the page's colours, with words, and true to the numbers."""
 
+import copy
 import itertools
+import math
 import re
 import xml.etree.ElementTree as ET
 
@@ -8,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.run_report.comparison import compare
+from components.run_report.comparison_page import comparison_figures
 from components.run_report.figures.averaging import averaging
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.colours import series_styles, variant_styles
@@ -17,7 +21,8 @@ from components.run_report.figures.labels import spread
 from components.run_report.figures.lengths import lengths
 from components.run_report.figures.size_gap import pareto_front, size_gap
 from components.run_report.figures.slices import slices
-from components.run_report.figures.training_curves import training_curve
+from components.run_report.figures.training_curves import CURVES, training_curve
+from components.run_report.page import page_figures
 from components.run_report.report import assemble_report
 from tests.components.report_samples import INFERIOR, TABLE_1, big_report, facts
 
@@ -138,3 +143,90 @@ def test_labels_keep_their_distance_their_order_and_within_bounds(wanted, gap):
     for (one, lower), (other, higher) in itertools.pairwise(ordered):
         assert abs(higher - lower) >= least - 1e-6
         assert one == other or lower < higher
+
+
+def changed(value, change, key=""):
+    """The report with every number replaced by what `change` makes of it."""
+    if isinstance(value, dict):
+        return {key: changed(one, change, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [changed(one, change, key) for one in value]
+    return change(key, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def one_member(report):
+    (name, *_) = TABLE_1
+    for key in ("training", "averaging"):
+        report[key] = {name: report[key][name]}
+    report["members"] = [row for row in report["members"] if row["variant"] == name]
+    report["ensembles"] = [{"members": [name], "weights": [1.0], "mib": 381.4, "gap": 0.87}]
+    for one in report["evaluation"]["slices"]:
+        one["baseline"] = None
+    return report
+
+
+def one_snapshot(report):
+    for one in report["averaging"].values():
+        one.update(candidates=[one["best_single"]], best=one["best_single"], best_average=None)
+    for curves in report["training"].values():
+        for curve in curves.values():
+            curve.update(steps=curve["steps"][-1:], values=curve["values"][-1:])
+    return report
+
+
+def nothing_in_it(report):
+    for one in report["averaging"].values():
+        one.update(candidates=[], best=None, best_single=None, best_average=None)
+    for curves in report["training"].values():
+        for curve in curves.values():
+            curve.update(steps=[], values=[])
+    for one in report["statistics"].values():
+        one.update(videos=0)
+        one["frames"]["histogram"] = []
+    report["ensemble"]["analysis"]["calibration"].update(pairs=0, bins=[])
+    report["ensembles"], report["evaluation"]["slices"], report["run"]["nodes"] = [], [], []
+    return report
+
+
+def one_of_each_broken(report):
+    """As a variant that diverged beside others that did not."""
+    report["members"][0]["gap"] = report["ensembles"][0]["gap"] = math.nan
+    for one in (report["averaging"], report["training"]):
+        one[next(iter(one))] = changed(
+            one[next(iter(one))], lambda key, value: math.nan if type(value) is float else value
+        )
+    report["evaluation"]["slices"][0]["candidate"]["gap"] = math.nan
+    report["ensemble"]["analysis"]["calibration"]["bins"][0]["hit_rate"] = math.nan
+    return report
+
+
+DEGENERATE = {
+    "one member": one_member,
+    "one snapshot": one_snapshot,
+    "one of each": lambda report: one_snapshot(one_member(report)),
+    "nothing in it": nothing_in_it,
+    "all equal": lambda report: changed(report, lambda key, value: type(value)(1)),
+    "zero": lambda report: changed(report, lambda key, value: type(value)(0)),
+    "NaN": lambda report: changed(report, lambda key, value: math.nan if type(value) is float else value),
+    "infinite": lambda report: changed(
+        report, lambda key, value: math.inf if type(value) is float else value
+    ),
+    "one of each NaN": one_of_each_broken,
+    "no metrics": lambda report: {
+        **report,
+        "members": [{**row, "gap": None, "stored_mib": None} for row in report["members"]],
+    },
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_every_figure_copes_with_what_a_short_or_broken_run_leaves(case):
+    found = DEGENERATE[case](copy.deepcopy(big_report()))
+    drawn = {
+        **{name: draw() for name, draw in page_figures(found).items()},
+        **{name: draw() for name, draw in comparison_figures(compare({"a": found, "b": found})).items()},
+    }
+    assert set(drawn) >= {*CURVES, "averaging", "dag", "members", "slices-num_labels"}
+    for svg in drawn.values():
+        if svg is not None:
+            assert not re.search(r"\b(nan|inf)\b", ET.tostring(ET.fromstring(svg), encoding="unicode"))

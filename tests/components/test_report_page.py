@@ -96,11 +96,34 @@ def test_the_page_of_twenty_members(page):
         "1019.7 MiB",
         "14,224 combinations",
         "crc mismatch",
+        "1,133,323 videos without labels left out (no_labels)",
+        "3,844 files named test* left out",
         "commit <code>0123",
     ):
         assert text in page
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
+
+
+def test_the_page_of_a_run_with_the_stop_rule(report):
+    row = {
+        "variant": "K8-H800",
+        "step": 100_000,
+        "bytes": 2**28,
+        "gap": 0.81,
+        "videos": 17,
+        "stopped_for": "K64-H512",
+    }
+    assert "Half time" not in render_page(report)
+    page = render_page({**report, "half_time": {"lead": 0.0, "variants": [row]}})
+    (text,) = re.findall(r"<h3>Half time</h3>.*?</table>", page, re.DOTALL)
+    assert re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text)[5:] == [
+        "K8-H800",
+        "100,000",
+        "256.00",
+        "0.8100",
+        "K64-H512",
+    ]
 
 
 def test_what_others_wrote_is_shown_and_not_run(page):
@@ -147,6 +170,50 @@ def test_the_headline_is_what_became_of_the_run(report):
         ("stopped", "Stopped before its end; started again, it goes on from there", "bad"),
     ):
         assert headline(assemble_report(run=facts(["K2-H4"], state))) == (text, mood)
+
+
+def test_a_version_that_was_pushed_is_the_first_news_of_a_run_that_failed_later(report):
+    run = facts(["K2-H4"], "failed", "RunReport: ValueError: no")
+    text, mood = headline({**report, "run": run})
+    assert text == "Pushed as version 3; what came after it failed: RunReport: ValueError: no"
+    assert mood == "bad"
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_all_others_and_a_sentence(report, page, monkeypatch, caplog):
+    def broken(report):
+        raise ZeroDivisionError("division by <zero>")
+
+    monkeypatch.setattr("components.run_report.page.averaging", broken)
+    without = render_page(report)
+    self_contained(without)
+    assert without.count("<svg") == page.count("<svg") - 1
+    assert "This figure could not be drawn (ZeroDivisionError: division by &lt;zero&gt;)" in without
+    assert "Why averaging helps" in without, "the caption says which one it is"
+    assert "the figure averaging is left out of the report" in caplog.text
+    monkeypatch.setattr("components.run_report.comparison_page.run_scatter", lambda *_: broken(report))
+    compared = render_comparison(compare({"a": report, "b": report}))
+    assert compared.count("This figure could not be drawn") == 2
+
+
+def test_a_page_with_a_holdout_says_which_number_is_of_which_split(report):
+    judged = {**report["evaluation"], "split": "holdout", "selection_gap": 0.8911}
+    statistics = {**report["statistics"], "holdout": report["statistics"]["eval"]}
+    page = render_page({**report, "evaluation": judged, "statistics": statistics})
+    self_contained(page)
+    for text in (
+        "Holdout GAP",
+        "Candidate against served model, on the holdout",
+        "0.8911 on the eval split, on which averages, members and weights were chosen",
+        "By number of labels and of frames: the holdout.",
+        "holdout: 17,600 videos",
+    ):
+        assert text in page
+    compared = compare({"a": report, "b": {**report, "evaluation": judged}})
+    assert [(run["split"], run["selection_gap"]) for run in compared["runs"]] == [
+        ("eval", None),
+        ("holdout", 0.8911),
+    ]
+    assert '<td class="number">0.8911</td>' in render_comparison(compared)
 
 
 def test_the_cards_markdown():

@@ -55,7 +55,7 @@ def test_long_curves_are_thinned_and_keep_their_end(tmp_path, monkeypatch):
     assert loss == {"steps": [3, 6, 9, 12, 15, 18, 21, 23], "values": [2, 5, 8, 11, 14, 17, 20, 22.5]}
 
 
-def write_statistics(directory: Path) -> None:
+def write_statistics(directory: Path, labelled: bool = True) -> None:
     made = DatasetFeatureStatisticsList()
     dataset = made.datasets.add(num_examples=10)
     frames = dataset.features.add()
@@ -64,10 +64,11 @@ def write_statistics(directory: Path) -> None:
     for kind, high in ((Histogram.QUANTILES, 9), (Histogram.STANDARD, 5)):
         histogram = frames.num_stats.histograms.add(type=kind)
         histogram.buckets.add(low_value=1, high_value=high, sample_count=10)
-    labels = dataset.features.add()
-    labels.path.step.append("labels")
-    common = labels.num_stats.common_stats
-    common.min_num_values, common.avg_num_values, common.max_num_values = 1, 2.5, 6
+    if labelled:
+        labels = dataset.features.add()
+        labels.path.step.append("labels")
+        common = labels.num_stats.common_stats
+        common.min_num_values, common.avg_num_values, common.max_num_values = 1, 2.5, 6
     path = directory / "Split-eval" / "FeatureStats.pb"
     path.parent.mkdir(parents=True)
     path.write_bytes(made.SerializeToString())
@@ -88,6 +89,12 @@ def test_statistics_of_the_splits_there_are(tmp_path):
             "labels": {"min": 1, "mean": 2.5, "max": 6},
         }
     }
+
+
+def test_statistics_of_videos_without_any_label(tmp_path):
+    """TFDV leaves the feature out."""
+    write_statistics(tmp_path, labelled=False)
+    assert read_statistics(str(tmp_path))["eval"]["labels"] == {"min": 0, "mean": 0, "max": 0}
 
 
 def test_anomalies_as_texts(tmp_path):
@@ -118,7 +125,7 @@ def test_what_is_missing_reports_nothing(tmp_path):
 
 def test_code_is_known_by_version_commit_and_lock():
     found = code_version()
-    lock = Path(__file__).parents[2] / "requirements.lock"
+    lock = Path(__file__).parents[2] / provenance._LOCK
     assert found["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
 
 
@@ -136,7 +143,7 @@ def test_outside_of_a_checkout_the_image_tells_its_revision(tmp_path, monkeypatc
     for told, commit in (("unknown", None), ("abc123", "abc123")):
         monkeypatch.setenv("YT8M_REVISION", told)
         assert code_version() == {"version": code_version()["version"], "commit": commit, "lock_sha256": None}
-    (tmp_path / "requirements.lock").write_bytes(b"x")
+    (tmp_path / provenance._LOCK).write_bytes(b"x")
     assert code_version()["lock_sha256"] == hashlib.sha256(b"x").hexdigest()
 
 

@@ -26,7 +26,7 @@ def files(directory):
 def test_everything_arrives_and_nothing_stays_behind(places):
     run, target, work = places
     expected = files(run)
-    run_fn._hand_over(str(run), str(target), str(work))
+    run_fn.hand_over(str(run), str(target), str(work))
     assert files(target) == expected
     assert os.listdir(work.parent) == []
 
@@ -41,5 +41,5 @@ def test_a_run_that_is_killed_while_it_is_handed_over_is_still_whole(places, mon
 
     monkeypatch.setattr(run_fn, "_link", killed_after_the_first)
     with pytest.raises(KeyboardInterrupt):
-        run_fn._hand_over(str(run), str(target), str(work))
+        run_fn.hand_over(str(run), str(target), str(work))
     assert files(run) == expected

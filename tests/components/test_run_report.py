@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from components.run_report.metrics import scalar_metrics
 from components.run_report.report import assemble_report
+from components.run_report.summary import tiles
 from components.run_report.tables import conclusions, markdown, render
 from tests.components.test_report_sources import log
 from trainer.units import MIB
@@ -110,6 +112,37 @@ def test_conclusions(report):
         "ModelServerValidator: NOT blessed: the server answers differently",
         "Push: not blessed by the server",
     ]
+
+
+def test_the_holdouts_gap_stands_beside_the_one_that_chose(report):
+    judged = {**report["evaluation"], "split": "holdout", "selection_gap": 0.8911}
+    lines = conclusions({**report, "evaluation": judged})
+    assert lines[1] == (
+        "Evaluation: GAP 0.8821 on the holdout, on which nothing was trained or chosen; 0.8911 on the eval split, on "
+        "which averages, members and weights were chosen"
+    )
+    text = markdown({**report, "evaluation": judged})
+    assert "## Evaluation on the holdout" in text
+    assert scalar_metrics({**report, "evaluation": judged})["selection_gap"] == 0.8911
+    (tile, *_) = tiles({**report, "evaluation": judged, "ensemble": {"limit_bytes": 2**30}})
+    assert (tile.label, tile.value) == ("Holdout GAP", "0.8821")
+    assert tile.note == "0.8911 on the eval split, by which it was chosen; +0.0121 against the served model"
+
+
+def test_what_was_left_out_of_the_data_is_told(report):
+    report["data"] |= {
+        "unlabelled_videos": 1234,
+        "left_out_files": ["test0", "test1"],
+        "losses": [{"file": "a", "reason": "empty_file", "detail": "", "videos": 290, "whole": True}],
+        "copies": {"b": "c"},
+    }
+    told = (
+        "1,234 videos without labels left out (no_labels)",
+        "2 files named test* left out",
+        "a is lost (empty_file), with about 290 videos",
+        "b is a copy of c",
+    )
+    assert conclusions(report)[0].endswith("; rejected: 2 checksum; " + "; ".join(told))
 
 
 def test_terminal_tables_are_aligned_and_complete(report):
@@ -219,3 +252,33 @@ def test_executor_reads_what_there_is(tmp_path):
         "page": "system.HTML",
         "metrics": "system.Metrics",
     }
+
+
+def half_time():
+    rows = [
+        ("K16-H512", 134.75, 0.61, "K32-H256"),
+        ("K24-H1440", 381.375, 0.7, None),
+        ("K32-H256", 88.875, 0.62, None),
+    ]
+    return {
+        "lead": 0.001,
+        "variants": [
+            {"variant": name, "step": 1000, "bytes": mib * MIB, "gap": gap, "videos": 17, "stopped_for": other}
+            for name, mib, gap, other in rows
+        ],
+    }  # fmt: skip
+
+
+def test_variants_that_were_stopped_at_half_time_are_named(report):
+    assert "Half time" not in markdown(report)
+    told = {**report, **{"half_time": assemble_report(half_time=half_time())["half_time"]}}
+    assert "Half time: stopped K16-H512 (for K32-H256) of 3 variants" in conclusions(told)
+    lines = markdown(told).split("## Half time\n\n")[1].splitlines()[:5]
+    assert lines[0] == "| variant | step | stored MiB | GAP | stopped for |"
+    assert lines[2:] == [
+        "| K24-H1440 | 1,000 | 381.38 | 0.7000 |  |",
+        "| K16-H512 | 1,000 | 134.75 | 0.6100 | K32-H256 |",
+        "| K32-H256 | 1,000 | 88.88 | 0.6200 |  |",
+    ]
+    nobody = {**half_time(), "variants": [{**row, "stopped_for": None} for row in half_time()["variants"]]}
+    assert "Half time: stopped none of 3 variants" in conclusions({**report, "half_time": nobody})

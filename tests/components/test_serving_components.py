@@ -10,6 +10,7 @@ from serving.card import ModelCard
 from tests.records import write_shards
 from tests.serving.test_model_store import write_model
 from tests.serving.tiny_model import write_tiny_model
+from trainer.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,8 @@ def candidate(artifacts, tmp_path):
 @pytest.fixture
 def examples(artifacts, tmp_path):
     found = make(artifacts.Examples, tmp_path / "examples")
-    found.split_names = '["train", "eval"]'
+    found.split_names = '["train", "eval", "holdout"]'
+    (tmp_path / "examples" / "Split-holdout" / "not_for_the_validator.tfrecord").mkdir(parents=True)
     split = tmp_path / "examples" / "Split-eval"
     split.mkdir()
     write_shards(split, shards=2, videos=3, num_classes=30)
@@ -141,9 +143,13 @@ def test_a_pipeline_without_a_served_model_runs_without_a_baseline_and_then_with
     first, given = run()
     assert given == []
     assert run() == (first, [])  # nothing served is the same input again: from the cache
-    model_store.publish(write_model(tmp_path / "model"), base)
+    model_store.publish(write_tiny_model(str(tmp_path / "model")), base)
     second, given = run()
     assert second > first
     assert [one["version"] for one in given] == [1]
     assert Path(given[0]["uri"], "Format-Serving", "saved_model.pb").exists()
     assert not given[0]["uri"].startswith(base)
+    # What the Evaluator could not use is not handed to it.
+    model_store.publish(write_model(tmp_path / "broken"), base)
+    with pytest.raises(UserError, match=r"version 2 of .* is served, .*: it does not load: "):
+        run()

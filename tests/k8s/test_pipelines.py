@@ -1,8 +1,10 @@
 """What runs of pipelines may do."""
 
 import pytest
+import yaml
 
 from tests.k8s.overlays import find, settings
+from tests.k8s.test_objects import GKE_VERSIONS, check
 
 OVERLAYS = pytest.mark.parametrize(
     ("overlay", "namespace"),
@@ -53,3 +55,16 @@ def test_nobody_connects_to_the_pods_of_runs(build, overlay, namespace):
     assert all(rule["to"] and rule["ports"] for rule in policy["egress"]), (
         "no rule is open to all or on all ports"
     )
+
+
+def test_the_retry_policy_is_set_in_kfps_own_config_map_and_nothing_else_is(build):
+    (config_map,) = build("pipelines/retries")
+    check(config_map, GKE_VERSIONS[-1])
+    assert (config_map["kind"], config_map["metadata"]) == (
+        "ConfigMap",
+        {"name": "workflow-controller-configmap", "namespace": "kubeflow"},
+    )
+    assert list(config_map["data"]) == ["workflowDefaults"]
+    defaults = yaml.safe_load(config_map["data"]["workflowDefaults"])["spec"]["templateDefaults"]
+    # Argo merges this under what KFP compiles of a retry policy: a limit and a backoff, no retryPolicy.
+    assert defaults == {"retryStrategy": {"limit": "2", "retryPolicy": "Always"}}

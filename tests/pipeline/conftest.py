@@ -17,7 +17,9 @@ from tests.pipeline.tiny_recipe import tiny_recipe
 def local_place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Path:
     """A directory with the recipe of `local_run`."""
     directory = tmp_path_factory.mktemp("run")
-    (directory / "tiny.yaml").write_text(yaml.safe_dump(tiny_recipe(tiny_sample, "served/yt8m")))
+    recipe = tiny_recipe(tiny_sample, "served/yt8m")
+    recipe["data"]["holdout_files"] = 1
+    (directory / "tiny.yaml").write_text(yaml.safe_dump(recipe))
     return directory
 
 
@@ -45,8 +47,24 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKub
     monkeypatch.setattr(api_client, "_RETRY_BACKOFF_SECONDS", 0)
     for name in ("ENDPOINT", "UI_ENDPOINT", "IAP_OAUTH2_CLIENT_ID"):
         monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with fake_kubeflow() as server:
         yield server
+
+
+@pytest.fixture
+def kubectl_context(cluster: FakeKubeflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kubectl's current context is the cluster's, whose Kubernetes API the same server plays."""
+    context = {"name": "ours", "context": {"cluster": "ours", "user": "me"}}
+    config = {
+        "current-context": "ours",
+        "contexts": [context],
+        "clusters": [{"name": "ours", "cluster": {"server": cluster.url}}],
+        "users": [{"name": "me", "user": {}}],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
 
 
 @pytest.fixture

@@ -4,12 +4,16 @@ import json
 import os
 
 from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.io import fileio
 
 
 class Executor(BaseExecutor):
     """Leaves `seen.json` in its output `model`, and `state` in its output `model_run`."""
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:  # noqa: N802
+        if file := exec_properties.get("read"):
+            with fileio.open(file, "rb") as opened:
+                opened.read()
         (model,), (run,) = output_dict["model"], output_dict["model_run"]
         seen = {
             "inputs": {

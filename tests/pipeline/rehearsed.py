@@ -17,6 +17,8 @@ def write(**metadata):
         key: {'artifacts': [{'uri': entry['artifacts'][0]['uri'], 'metadata': metadata}]}
         for key, entry in outputs['artifacts'].items() if key != 'executor-logs'
     }
+    # The backend of 2.14 makes no directory for it.
+    os.makedirs(os.path.dirname(outputs['outputFile']), exist_ok=True)
     with open(outputs['outputFile'], 'w') as file:
         json.dump({'artifacts': made}, file)
 """
@@ -72,6 +74,7 @@ def documents(
     spec = {
         "pipelineInfo": {"name": "small"},
         "schemaVersion": "2.1.0",
+        "defaultPipelineRoot": "gs://bucket/root",
         "components": {
             name: {
                 "executorLabel": f"{name}_executor",

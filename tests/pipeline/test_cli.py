@@ -79,6 +79,54 @@ def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_
     assert "Traceback" in log.read_text()
 
 
+def test_a_full_disk_is_one_line_that_names_it(small_disk) -> None:
+    script = (
+        "import os, sys, tempfile; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "def write(v):\n"
+        "    with tempfile.NamedTemporaryFile() as file: file.write(bytes(2**22))\n"
+        "s.size_row = write\n"
+        "sys.argv = ['yt8m', 'sizes']\n"
+        "m.main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"TMPDIR": str(small_disk), "PATH": "/usr/bin:/bin"},
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "No space left on device" in line
+    assert (
+        f"make room on the disk that is full, probably that of TMPDIR ({small_disk}, 2 of 2 MiB free now)"
+        in line
+    )
+
+
+def test_a_fault_that_leaves_no_room_for_its_trace_is_still_told(small_disk) -> None:
+    script = (
+        "import os, sys, tempfile; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "def broken(v):\n"
+        "    tempfile.gettempdir()\n"
+        "    os.system('cat /dev/zero > $TMPDIR/all 2> /dev/null')\n"
+        "    raise ZeroDivisionError('by zero')\n"
+        "s.size_row = broken\n"
+        "sys.argv = ['yt8m', 'sizes']\n"
+        "m.main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"TMPDIR": str(small_disk), "PATH": "/usr/bin:/bin"},
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "ZeroDivisionError: by zero (yt8m -v shows the trace, which could not be written: " in line
+
+
 def test_reader_that_stops_early_gets_no_trace() -> None:
     command = f"{sys.executable} -m pipeline.cli.main sizes --json | head -c 1"
     result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

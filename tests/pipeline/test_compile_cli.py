@@ -27,10 +27,10 @@ def arguments(out: object, *more: str, **changes: str) -> list[str]:
     ("name", "changes", "more", "reason"),
     [
         ("p.yaml", {}, (), "push.directory: models/yhls/yt8m is a path that a pod does not have"),
-        ("p.yaml", {"pipeline_root": "/root"}, PLACES, "--pipeline-root must be a directory in a bucket"),
+        ("p.yaml", {"pipeline_root": "/root"}, PLACES, "--pipeline-root: '/root' is no place in a bucket"),
         ("p.yaml", {"image": "yt8m"}, PLACES, "--image must be the address of an image with its tag"),
         ("p.yaml", {}, (*PLACES, "--set", "kubernetes.trainer_pool=k80"), "have compute capability 3.7"),
-        ("p.yaml", {"train": "gs://b/t"}, PLACES, "--data is for files that are split here"),
+        ("p.yaml", {"train": "gs://bkt/t"}, PLACES, "--data is for files that are split here"),
         ("p.json", {}, PLACES, "--out must end in .yaml"),
         ("no/p.yaml", {}, PLACES, "there is no such directory"),
     ],

@@ -36,9 +36,16 @@ def test_the_image_is_the_command_and_a_beam_worker(tmp_path, arguments: list[st
 
 def test_image_takes_the_versions_of_the_lock_files() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    beam = re.search(r"^apache-beam==(\S+)", lock, re.MULTILINE)[1]
-    assert f"sdk:{beam}\n" in dockerfile
+    for lane, python, name in (
+        ("tfx116", "3.11", "requirements.lock"),
+        ("tfx121", "3.13", "requirements-tfx121.lock"),
+    ):
+        lock = (ROOT / name).read_text(encoding="utf-8")
+        beam = re.search(r"^apache-beam==(\S+)", lock, re.MULTILINE)[1]
+        assert f"FROM apache/beam_python{python}_sdk:{beam} AS beam-{lane}\n" in dockerfile
+        assert re.search(
+            rf"^FROM python:{re.escape(python)}-slim-\w+ AS python-{lane}$", dockerfile, re.MULTILINE
+        )
     setup = (ROOT / "scripts" / "setup.sh").read_text(encoding="utf-8")
     assert f"UV_VERSION={re.search(r'^UV_VERSION=(.*)$', setup, re.MULTILINE)[1]}\n" in dockerfile
 
@@ -56,7 +63,7 @@ def test_image_gets_every_file_that_it_copies_and_runs_as_a_number() -> None:
     assert re.search(r"^USER \d+:\d+$", dockerfile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gpu.lock"])
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("requirements*.lock")))
 def test_locks_have_hashes_and_no_addresses(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text

@@ -178,3 +178,29 @@ def test_the_ensemble_gets_the_vocabulary_when_the_recipe_has_one(nodes) -> None
     named = compiled("demo", "data.vocabulary=/data/vocabulary.csv")["EnsembleAssembler"]
     value = named.parameters.parameters["vocabulary"].field_value.string_value
     assert value == "/data/vocabulary.csv"
+
+
+def test_the_holdout_judges_where_there_is_one_and_nothing_else_changes(nodes) -> None:
+    def parameters(node) -> dict[str, object]:
+        return {
+            key: value.field_value.string_value or value.field_value.int_value
+            for key, value in node.parameters.parameters.items()
+        }
+
+    assert parameters(nodes["Evaluator"])["example_splits"] == '["eval"]'
+    assert "holdout_files" not in parameters(nodes["YouTube8MExampleGen"]), (
+        "or nothing would come from older caches"
+    )
+    held = compiled("yhls", "data.holdout_files=30")
+    assert parameters(held["Evaluator"])["example_splits"] == '["holdout"]'
+    assert parameters(held["YouTube8MExampleGen"])["holdout_files"] == 30
+    named = compiled("yhls", "data.holdout_files=yt8m/frame/test*.tfrecord")
+    assert "holdout_files" not in parameters(named["YouTube8MExampleGen"])
+    assert '"name": "holdout-0"' in parameters(named["YouTube8MExampleGen"])["input_config"]
+    for node in nodes.keys() - {"Evaluator", "YouTube8MExampleGen", "RunReport"}:
+        assert parameters(held[node]) == parameters(nodes[node]), node
+
+
+def test_real_records_have_a_holdout() -> None:
+    assert load_recipe("video_level").data.judging_split == "holdout"
+    assert load_recipe("yhls").data.judging_split == "eval"

@@ -24,7 +24,7 @@ def test_infer_writes_what_predict_says(base: str, records: tuple[str, list[byte
     out = str(tmp_path / "s.csv")
     said = run("infer", "--model", base, "--data", path, "--out", out)
     assert said.startswith(f"{out}: 40 videos of 1 files in ")
-    assert f"1 records are no valid video: see {out}.rejects.jsonl" in said
+    assert f"1 records left out (1 not_an_example): see {out}.rejects.jsonl" in said
     header, *lines = (tmp_path / "s.csv").read_text().splitlines()
     assert header == "VideoId,LabelConfidencePairs"
     assert [line.split(",")[0].encode() for line in lines] == ids
@@ -77,7 +77,7 @@ def test_infer_by_beam_writes_the_same(base: str, records: tuple[str, list[bytes
         assert Path(here + suffix).read_bytes() == Path(there + suffix).read_bytes()
 
 
-DATAFLOW = ["runner=DataflowRunner", "project=p", "region=r", "temp_location=gs://b/tmp"]
+DATAFLOW = ["runner=DataflowRunner", "project=p", "region=r", "temp_location=gs://bkt/tmp"]
 
 
 @pytest.mark.parametrize(

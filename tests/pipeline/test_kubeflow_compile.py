@@ -1,4 +1,5 @@
 import json
+from importlib import metadata
 
 import pytest
 import yaml
@@ -53,7 +54,7 @@ def test_head_and_parameters(pair) -> None:
     assert head == {
         "pipelineInfo": {"name": "yhls"},
         "schemaVersion": "2.1.0",
-        "sdkVersion": "tfx-1.16.0",
+        "sdkVersion": f"tfx-{metadata.version('tfx')}",
         "defaultPipelineRoot": "gs://bucket/root",
         "root": {
             "inputDefinitions": {
@@ -219,12 +220,12 @@ def test_pools_reach_the_trainers_and_them_only(pair) -> None:
 
 
 def test_beam_arguments_reach_the_beam_steps_and_them_only(pair) -> None:
-    engine = "beam={runner: DataflowRunner, project: p, region: r, temp_location: 'gs://b/tmp'}"
+    engine = "beam={runner: DataflowRunner, project: p, region: r, temp_location: 'gs://bkt/tmp'}"
     dataflow = [
         "--runner=DataflowRunner",
         "--project=p",
         "--region=r",
-        "--temp_location=gs://b/tmp",
+        "--temp_location=gs://bkt/tmp",
         f"--sdk_container_image={IMAGE}",
     ]
     remote = compiled("yhls", f"variants=[{', '.join(VARIANTS)}]", engine)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.kubeflow import entry_point
 from pipeline.kubeflow.entry_point import main
 
 pytestmark = pytest.mark.slow
@@ -188,10 +189,27 @@ def example_gen(backend: Backend, base: Path) -> list[str]:
             "eval_share": ("NUMBER_DOUBLE", 0.5),
             "seed": ("NUMBER_INTEGER", 0.0),
             "max_reject_share": ("NUMBER_DOUBLE", 0.01),
+            "max_lost_files": ("NUMBER_INTEGER", 0.0),
+            "min_eval_videos": ("NUMBER_INTEGER", 1.0),
             "num_classes": ("NUMBER_INTEGER", 3862.0),
         },
         outputs={"examples": "tfx.Examples", "summaries": "tfx.Examples", "report": "yt8m.Report"},
     )
+
+
+def test_an_input_whose_files_are_gone_is_named(backend, capsys) -> None:
+    """TFX's own error has no text at all."""
+    assert main(recording(backend, read=("STRING", "/data/examples/Split-train/0"))) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("yt8m: Recorder: the files of its input examples (/data/examples) are gone; ")
+    assert "compile with another tag of the image" in last
+
+
+def test_a_file_that_is_not_found_is_named(backend, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(entry_point, "_gone_inputs", lambda *_: None)  # as where the inputs are all there
+    assert main(recording(backend, read=("STRING", "/data/examples/Split-train/0"))) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "/data/examples/Split-train/0" in last.partition(" (inputs: ")[0]
 
 
 def test_example_gen_reads_the_newest_span_without_a_driver(backend) -> None:
@@ -297,3 +315,19 @@ def test_wrong_input_leaves_one_last_line_and_exit_code_2(backend) -> None:
     assert last.startswith(f"yt8m: YouTube8MExampleGen: data below {backend.root}/nowhere: ")
     assert last.endswith("check the patterns and their {SPAN}")
     assert not backend.output_file("YouTube8MExampleGen").exists()
+
+
+def test_a_full_disk_of_a_pod_is_named(tmp_path, monkeypatch, capsys) -> None:
+    import tensorflow as tf
+
+    def full(*_: Any) -> None:
+        text = f"{tmp_path}/variables.data-00000-of-00001.tempstate1; No space left on device [Op:SaveV2]"
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    monkeypatch.setattr("pipeline.kubeflow.entry_point._run", full)
+    arguments = ["--component_id", "Trainer.K2-H2", "--executor_class_path", "x"]
+    specs = ["--json_serialized_invocation_args", "{}", "--json_serialized_inputs_spec_args", "{}"]
+    assert main([*arguments, *specs]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("yt8m: Trainer.K2-H2: ResourceExhaustedError: ")
+    assert "; make room on the full disk of " in line

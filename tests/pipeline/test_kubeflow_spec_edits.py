@@ -99,9 +99,9 @@ def changed(*path: str, value: object = None) -> dict:
 
 
 def test_pipeline_root() -> None:
-    assert spec_edits.with_pipeline_root(SPEC, "gs://b/root") == {
+    assert spec_edits.with_pipeline_root(SPEC, "gs://bkt/root") == {
         **SPEC,
-        "defaultPipelineRoot": "gs://b/root",
+        "defaultPipelineRoot": "gs://bkt/root",
     }
 
 

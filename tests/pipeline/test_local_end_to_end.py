@@ -10,6 +10,7 @@ import pytest
 from pipeline.recipe import Recipe
 from pipeline.recipe_loader import load_recipe
 from tests.pipeline.tiny_recipe import VARIANTS
+from trainer.files import expand
 from trainer.records import Video, read_videos
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
@@ -57,9 +58,34 @@ def test_first_run_leaves_a_page_and_a_model_card(
     assert {split: found["videos"] for split, found in report["statistics"].items()} == {
         split: counts["videos"] for split, counts in report["data"]["splits"].items()
     }
-    assert report["anomalies"] == {"train": [], "eval": []}
+    assert report["anomalies"] == {"train": [], "eval": [], "holdout": []}
+    # 20 videos that nothing was chosen on, beside the GAP that members and weights were chosen by.
+    assert report["evaluation"]["split"] == "holdout"
+    assert report["evaluation"]["candidate"]["videos"] == report["data"]["splits"]["holdout"]["videos"] == 20
+    assert report["evaluation"]["selection_gap"] == report["ensembles"][0]["gap"]
     card = (place / "served/yt8m/1/assets.extra/MODEL_CARD.md").read_text(encoding="utf-8")
     assert card == report["push"]["model_card"]
+    assert f"its GAP is {report['ensembles'][0]['gap']:.4f}" in card
+    judged = report["evaluation"]["candidate"]["gap"]
+    assert f"GAP {judged:.6f} on the holdout" in report["blessing"]["reasons"][0]
+
+
+def test_what_was_to_be_written_is_there(
+    first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The estimate of the room that a run needs is a lower bound of what it takes, and a close one."""
+    from pipeline.disk_space import run_needs
+
+    assert first.returncode == 0, first.stderr
+    monkeypatch.chdir(place)
+    recipe = load_recipe("./tiny.yaml")
+    files = expand(recipe.data.patterns)
+    assert [need for need in run_needs(recipe, "runs/tiny", files) if need.place == "--root"] == []
+    estimate = sum(need.size for need in run_needs(recipe, "runs/none", files) if need.place == "--root")
+    written = sum(
+        path.stat().st_size for path in (place / "runs/tiny/artifacts").rglob("*") if path.is_file()
+    )
+    assert 0.7 * written < estimate < written
 
 
 def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.CompletedProcess[str]) -> None:
@@ -132,5 +158,8 @@ def test_second_run_trains_nothing_and_compares_with_what_is_served(
     assert "Baseline" not in cached
     (baseline,) = second.outputs["Baseline"].uris["model"]
     assert Path(baseline).is_dir()
+    assert second.report["evaluation"]["baseline"]["videos"] == 20, (
+        "the served model is held against the holdout, too"
+    )
     # The same model is not pushed as another version.
     assert [path.name for path in (place / "served/yt8m").iterdir() if path.name.isdigit()] == ["1"]

@@ -2,6 +2,7 @@ import fcntl
 import json
 import logging
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,33 @@ def test_fault_of_a_component_names_it_and_the_log(tmp_path) -> None:
     assert "try this: the same command again keeps all steps that are done" in str(caught.value)
     assert "ZeroDivisionError" in Path(caught.value.log_file).read_text()
     assert run(tmp_path).times[0].cached
+
+
+def test_a_fault_after_a_push_says_first_what_was_pushed(tmp_path, monkeypatch) -> None:
+    from pipeline import local_runner
+
+    def pushed(outputs):
+        assert outputs["Write"].succeeded
+        return 3
+
+    monkeypatch.setattr(local_runner, "pushed_version", pushed)
+    with pytest.raises(
+        local_runner.RunFailedError, match=r"^version 3 was pushed, then Check: ZeroDivisionError: "
+    ):
+        run(tmp_path, mood="break")
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(small_disk) -> None:
+    from pipeline.local_runner import RunFailedError
+
+    with pytest.raises(RunFailedError, match=r"^Check: ResourceExhaustedError: .*No space left") as caught:
+        run(small_disk, mood="fill the disk")
+    message = str(caught.value)
+    assert f"try this: make room on the full disk of --root ({small_disk}, " in message
+    assert message.endswith(" of 2 MiB free now), or choose another --root; then give the same command again")
+    assert "batch_size" not in message
+    subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
+    assert [time.cached for time in run(small_disk, mood="fill the disk").times] == [True, False]
 
 
 def test_an_interrupted_run_says_where_and_what_next(tmp_path) -> None:

@@ -92,6 +92,20 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
             {"training": {"steps": 0}},
             "training.steps: input should be greater than or equal to 1. Received: 0",
         ),
+        ({"training": {"learning_rate": "1e400"}}, "training.learning_rate: input should be "),
+        (
+            {"training": {"learning_rate": 10}},
+            "training.learning_rate: input should be less than or equal to 1",
+        ),
+        (
+            {"training": {"batch_size": 100_000_000}},
+            "training.batch_size: input should be less than or equal to",
+        ),
+        ({"training_overrides": {"K4-H8": {"batch_size": 10**8}}}, "training_overrides.K4-H8.batch_size: "),
+        ({"averaging": {"batch_size": 10**8}}, "averaging.batch_size: "),
+        ({"training": {"l2_penalty": float("nan")}}, "training.l2_penalty: input should be a finite number"),
+        ({"ensemble": {"limit_mib": float("inf")}}, "ensemble.limit_mib: input should be a finite number"),
+        ({"blessing": {"gap_floor": float("nan")}}, "blessing.gap_floor: input should be a finite number"),
         ({"training_overrides": {"K9-H8": {}}}, "training_overrides.K9-H8: is not among the variants"),
         ({"training_overrides": {"K4-H8": {"steps": 0}}}, "training_overrides.K4-H8.steps: "),
         ({"ensemble": {"limit_mib": 1}}, "ensemble.limit_mib: no variant fits into 1 MiB"),
@@ -217,3 +231,20 @@ def test_the_vocabulary_counts_from_the_current_directory(monkeypatch: pytest.Mo
     recipe = small(data={"validate": ["a*.tfrecord"], "vocabulary": "names.csv"})
     assert recipe.with_absolute_paths().data.vocabulary == "/tmp/names.csv"
     assert small().with_absolute_paths().data.vocabulary is None
+
+
+def test_the_holdout_is_a_number_of_files_or_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"validate": ["v*"]}
+    assert small(data=data).data.judging_split == "eval"
+    assert small(data={**data, "holdout_files": 6}).data.holdout_files == 6
+    one = small(data={**data, "holdout_files": "h*.tfrecord"})
+    assert one.data.patterns == ("v*", "h*.tfrecord")
+    monkeypatch.chdir("/")
+    assert one.with_absolute_paths().data.holdout_files == ("/h*.tfrecord",)
+    assert small(data={**data, "holdout_files": 6}).with_absolute_paths().data.holdout_files == 6
+    assert Recipe.model_validate_json(one.model_dump_json(by_alias=True)) == one
+    assert "data.holdout_files" in refusal(data={**data, "holdout_files": -1})
+    assert "Dataflow's workers read gs:// only, not h*" in refusal(
+        data={"validate": ["gs://bkt/v*"], "holdout_files": ["h*"]},
+        beam={"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://bkt/t"},
+    )

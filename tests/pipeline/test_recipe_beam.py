@@ -1,12 +1,14 @@
+from pathlib import Path
+
 import pytest
 
 from pipeline.recipe_beam import BeamSection
 from pipeline.recipe_loader import load_recipe
 from trainer.errors import UserError
 
-DATAFLOW = "beam={runner: DataflowRunner, project: p, region: europe-west4, temp_location: 'gs://b/tmp'}"
+DATAFLOW = "beam={runner: DataflowRunner, project: p, region: europe-west4, temp_location: 'gs://bkt/tmp'}"
 FLINK = "beam={runner: FlinkRunner, flink_master: 'flink-jobmanager:8081', parallelism: 8}"
-BUCKET = {"train": ["gs://b/train*"], "validate": ["gs://b/validate*"]}
+BUCKET = {"train": ["gs://bkt/train*"], "validate": ["gs://bkt/validate*"]}
 
 
 def test_direct_runner_uses_all_cores_and_in_a_pod_those_of_the_pod() -> None:
@@ -31,7 +33,7 @@ def test_dataflow() -> None:
         "--runner=DataflowRunner",
         "--project=p",
         "--region=europe-west4",
-        "--temp_location=gs://b/tmp",
+        "--temp_location=gs://bkt/tmp",
         "--sdk_container_image=image:1",
         "--worker_machine_type=n2-standard-8",
         "--max_num_workers=40",
@@ -87,7 +89,7 @@ def test_beam_itself_understands_the_arguments() -> None:
         ("beam.region=europe-west4", "region is for DataflowRunner, but the runner is DirectRunner"),
         ("beam.worker_image=i:1", "worker_image is for DataflowRunner and FlinkRunner, but"),
         (f"{FLINK[:-1]}, region: r}}", "region is for DataflowRunner, but the runner is FlinkRunner"),
-        (DATAFLOW.replace("gs://b/tmp", "/tmp"), "beam.temp_location: "),
+        (DATAFLOW.replace("gs://bkt/tmp", "/tmp"), "beam.temp_location: "),
         (DATAFLOW, "data: Dataflow's workers read gs:// only, not yt8m/frame/train*.tfrecord"),
         ("beam={runner: FlinkRunner, flink_master: '[local]'}", "beam.flink_master: "),
     ],
@@ -104,3 +106,12 @@ def test_a_run_here_refuses_dataflow_before_anything_is_read() -> None:
 
     with pytest.raises(UserError, match="yt8m compile"):
         run_recipe(load_recipe("yhls", [DATAFLOW], **BUCKET), "never")
+
+
+def test_a_run_here_refuses_empty_files_before_anything_is_read(tmp_path: Path) -> None:
+    from pipeline.cli.run import run_recipe
+
+    for name, content in (("validate0", b""), ("validate1", b"x"), ("test0", b"")):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"1 data file\(s\) have no bytes, more than the 0 .*validate0;"):
+        run_recipe(load_recipe("demo", train=[], validate=[f"{tmp_path}/*"]), "never")

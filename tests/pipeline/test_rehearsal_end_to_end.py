@@ -38,7 +38,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
     directory = tmp_path_factory.mktemp("rehearsal")
     # As if it were mounted: it has the sample, too.
     volumes = {"volumes": {"here": str(tmp_path_factory.getbasetemp())}}
-    content = tiny_recipe(tiny_sample, f"{directory}/served", kubernetes=volumes)
+    # With a lead of 1 nobody is stopped: two halves of a training must be what one piece is in a local run.
+    content = tiny_recipe(
+        tiny_sample,
+        f"{directory}/served",
+        kubernetes={**volumes, "max_parallel_trainers": 1},
+        halving={"enabled": True, "lead": 1.0},
+    )
     (directory / "tiny.yaml").write_text(yaml.safe_dump(content))
     recipe = load_recipe(f"{directory}/tiny.yaml")
     compiled = directory / "compiled.yaml"
@@ -48,21 +54,21 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Place:
 
 @pytest.fixture(scope="module")
 def first(place: Place) -> Any:
-    """A rehearsal, in which one Trainer is killed when it has written its first state."""
+    """A rehearsal, in which one Trainer's pod is taken away when it has written a state of its own."""
     root = place.directory / "root"
     with ThreadPoolExecutor() as pool:
         rehearsed = pool.submit(run, place.compiled, root)
-        pool.submit(_kill_after_the_first_state, root, rehearsed)
+        pool.submit(_kill_after_its_first_state, root, rehearsed)
         return rehearsed.result()
 
 
-def _kill_after_the_first_state(root: Path, rehearsed: Future) -> None:
-    while not any(root.glob(f"tiny/*/{KILLED}/*/_payload/model_run/state/state-*.index")):
+def _kill_after_its_first_state(root: Path, rehearsed: Future) -> None:
+    while not any(root.glob(f"tiny/*/{KILLED}/*/_payload/model_run/state/state-00000004.index")):
         if rehearsed.done():
             return
         time.sleep(0.02)
     (log,) = root.glob(f"tiny/*/_logs/{KILLED}.log")
-    os.kill(int(re.findall(r"--- process (\d+)", log.read_text())[-1]), signal.SIGKILL)
+    os.kill(int(re.findall(r"--- process (\d+)", log.read_text())[-1]), signal.SIGTERM)
 
 
 def report_of(finished: Any) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def report_of(finished: Any) -> dict[str, Any]:
 
 def test_everything_succeeds_and_an_ensemble_is_pushed(first: Any, place: Place) -> None:
     assert {outcome.state for outcome in first.tasks.values()} == {"succeeded"}, first.table()
-    assert len(first.tasks) == 10 + 3 * len(VARIANTS)
+    assert len(first.tasks) == 11 + 4 * len(VARIANTS)
     assert report_of(first)["push"]["version"] == 1
     assert (place.directory / "served/1/saved_model.pb").is_file()
     assert first.tasks["Baseline"].outputs == {}
@@ -83,8 +89,21 @@ def test_a_killed_trainer_goes_on_from_its_state(first: Any) -> None:
         KILLED: 2
     }
     one, other = Path(killed.log).read_text().split("--- process ")[1:]
-    assert "going on from step" not in one
+    assert re.findall(r"going on from step (\d+)", one) == ["2"]
     assert int(re.search(r"going on from step (\d+)", other)[1]) >= 4
+
+
+def test_one_trainer_at_a_time_and_all_first_halves_before_the_second(first: Any) -> None:
+    logs = [Path(first.tasks[f"{half}-{name}"].log) for half in ("FirstHalf", "Trainer") for name in VARIANTS]
+    begun = [re.search(r"--- process \d+, (.*)", log.read_text())[1] for log in logs]
+    ended = [log.stat().st_mtime for log in logs]
+    for start, end in zip(begun[1:], ended, strict=False):
+        # Written in whole seconds.
+        assert time.mktime(time.strptime(start, "%Y-%m-%d %H:%M:%S")) >= int(end) - 1
+    verdicts = report_of(first)["half_time"]["variants"]
+    assert [(one["variant"], one["step"], one["stopped_for"]) for one in verdicts] == [
+        (name, 2, None) for name in VARIANTS
+    ]
 
 
 def test_no_task_downloads_the_examples(first: Any) -> None:

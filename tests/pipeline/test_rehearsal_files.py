@@ -35,6 +35,13 @@ def test_the_order_is_that_of_the_dependencies(tmp_path) -> None:
     assert {name: {*task.upstream} for name, task in tasks.items()} == {"A": set(), "B": {"A"}, "C": {"B"}}
 
 
+def test_the_order_is_the_same_whenever_a_file_is_read(tmp_path) -> None:
+    """Maps of protobuf have none of their own: it differs between processes and between copies of a message."""
+    names = [f"T{number:02}" for number in range(40)]
+    path = write(tmp_path, documents({name: step("") for name in reversed(names)})[0])
+    assert [*read_tasks(CompiledFile.read(path))] == names
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -70,7 +77,7 @@ def test_files_that_are_none_of_ours(tmp_path, text: str | None, reason: str) ->
             (*TASKS, "C", "triggerPolicy"), {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
             "C: a rehearsal does not know tasks that run whatever happened to others",
         ),
-        ((*TASKS, "C", "triggerPolicy"), {"condition": "true"}, "the condition true is not understood"),
+        ((*TASKS, "C", "triggerPolicy"), {"condition": "true"}, "C: a rehearsal does not know conditions .true."),
         (
             ("deploymentSpec", "executors", "C_executor", "container", "args"), ["{{$.inputs.parameters['x']}}"],
             "C: a rehearsal does not know the placeholder in {{",

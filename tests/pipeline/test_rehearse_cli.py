@@ -61,6 +61,34 @@ def test_a_failure_is_the_tasks_own_line_and_its_log(tmp_path, capsys, code, err
         assert caught.value.log_file == task["log"]
 
 
+@pytest.mark.parametrize(
+    ("options", "told", "attempts"),
+    [
+        ([], "as Kubeflow Pipelines 2.17 with retryPolicy OnError", 1),
+        (["--kfp", "2.14"], "as Kubeflow Pipelines 2.14 with retryPolicy OnFailure", 2),
+        (["--retry-policy", "Always"], "as Kubeflow Pipelines 2.17 with retryPolicy Always", 2),
+        (["--kfp", "2.14", "--no-retry"], "as Kubeflow Pipelines 2.14 with retryPolicy switched off", 1),
+    ],
+)
+def test_whose_part_is_played(tmp_path, capsys, caplog, options, told: str, attempts: int) -> None:
+    caplog.set_level("INFO", "yt8m")
+    policy = {"maxRetryCount": 1, "backoffDuration": "0s", "backoffMaxDuration": "60s"}
+    with pytest.raises(RehearsalFailedError):
+        rehearse(tmp_path, "sys.exit(1)", "--json", *options, retryPolicy=policy)
+    (task,) = json.loads(capsys.readouterr().out)["tasks"]
+    assert task["attempts"] == attempts
+    assert any(told in message for message in caplog.messages)
+
+
+def test_the_cache_can_be_switched_off(tmp_path, capsys) -> None:
+    states = []
+    for options in ([], [], ["--no-cache"]):
+        rehearse(tmp_path, "", "--json", *options, cachingOptions={"enableCache": True})
+        (task,) = json.loads(capsys.readouterr().out)["tasks"]
+        states.append(task["state"])
+    assert states == ["succeeded", "cached", "succeeded"]
+
+
 @pytest.mark.slow
 def test_an_interruption_ends_the_tasks_and_leaves_their_logs(tmp_path) -> None:
     script = (

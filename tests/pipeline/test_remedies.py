@@ -22,7 +22,13 @@ def caused(cause: BaseException) -> BaseException:
 @pytest.mark.parametrize(
     ("error", "part"),
     [
-        (OSError(errno.ENOSPC, "full"), "room on the disk"),
+        (OSError(errno.ENOSPC, "full"), "make room on the disk that is full, probably that of TMPDIR (/"),
+        (OSError(errno.EDQUOT, "quota"), "make room"),
+        (
+            ResourceExhaustedError("/x/y.data; No space left on device [Op:SaveV2]"),
+            "make room on the full disk of /",
+        ),
+        (RuntimeError("OSError: [Errno 28] No space left on device [while running 'Write']"), "make room"),
         (PermissionError(errno.EACCES, "no"), "may be read and written"),
         (OSError(errno.EMFILE, "many"), "ulimit -n"),
         (MemoryError(), "training.batch_size"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.fake_kubeflow import task_details
 from trainer.errors import UserError
 
 DETAILS = "GET /apis/v2beta1/runs/"
@@ -46,17 +47,15 @@ def test_runs_of_a_cluster_are_listed_newest_first(cluster, yt8m) -> None:
     assert " new " in lines[0]
 
 
-def played(cluster, monkeypatch, *states: tuple[str, dict[str, str]]) -> dict:
+def played(cluster, monkeypatch, *states: tuple[str, dict[str, str | None]], **fields) -> dict:
     """A run whose state is the next one at each question."""
-    run = cluster.make("runs", display_name="one", state="PENDING")
+    run = cluster.make("runs", display_name="one", state="PENDING", **fields)
     left, answer = list(states), type(cluster).answer
 
     def next_state(self, request):
         if request.line.startswith(DETAILS) and left:
             run["state"], tasks = left.pop(0)
-            run["run_details"] = {
-                "task_details": [{"display_name": name, "state": state} for name, state in tasks.items()]
-            }
+            run["run_details"] = task_details(tasks)
         return answer(self, request)
 
     monkeypatch.setattr(type(cluster), "answer", next_state)
@@ -97,6 +96,97 @@ def test_watch_fails_with_the_run_and_names_the_tasks(cluster, yt8m, monkeypatch
         yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01)
 
 
+def test_watch_shows_our_tasks_only_and_omitted_ones_as_that(cluster, yt8m, monkeypatch, lines) -> None:
+    from pipeline.kubeflow.cluster_runs import RunEndedError
+
+    nodes = {"root": "RUNNING", "root(0)": "RUNNING", "root-driver": "SUCCEEDED", "executor": "FAILED"}
+    run = played(
+        cluster,
+        monkeypatch,
+        ("RUNNING", {}),
+        ("RUNNING", {**nodes, "Evaluator": "RUNNING", "Evaluator(0)": "FAILED", "Pusher": None}),
+        ("FAILED", {**nodes, "Evaluator": "FAILED", "Pusher": None, "RunReport": None}),
+    )
+    with pytest.raises(RunEndedError, match="one failed; failed tasks: Evaluator; "):
+        yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01)
+    assert lines.messages == [
+        "one: running", "Evaluator: running",
+        "Evaluator: failed", "Pusher: omitted", "RunReport: omitted", "one: failed",
+    ]  # fmt: skip
+
+
+# A run that has lost its workflow --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("kubectl_context")
+@pytest.mark.parametrize("seen", [True, False])
+def test_watch_ends_when_the_workflow_is_gone(cluster, yt8m, monkeypatch, seen) -> None:
+    from pipeline.kubeflow.cluster_runs import RunEndedError
+
+    cluster.make(
+        "runs", display_name="another", state="SUCCEEDED"
+    )  # by which the cluster is known to be the right one
+    run = cluster.make("runs", display_name="one", state="RUNNING")
+    if seen:
+        answer, asked = type(cluster).answer, []
+
+        def delete_later(self, request):
+            asked.append(request)
+            if len(asked) == 6:
+                del self.workflows[run["run_id"]]
+            return answer(self, request)
+
+        monkeypatch.setattr(type(cluster), "answer", delete_later)
+    else:
+        del cluster.workflows[run["run_id"]]
+    with pytest.raises(
+        RunEndedError, match=r"one says running, and nothing of it runs any more.*start it again"
+    ):
+        yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01)
+
+
+@pytest.mark.usefixtures("kubectl_context")
+@pytest.mark.parametrize("others", [{}, {"of-another-installation": None}])
+def test_another_cluster_in_kubectls_context_says_nothing_of_the_run(
+    cluster, yt8m, monkeypatch, others
+) -> None:
+    run = played(cluster, monkeypatch, *[("RUNNING", {})] * 5, ("SUCCEEDED", {}))
+    cluster.workflows = others
+    assert "one succeeded" in yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01)
+
+
+@pytest.mark.usefixtures("kubectl_context")
+def test_the_workflow_is_looked_for_where_the_runs_experiment_is(cluster, yt8m, monkeypatch) -> None:
+    cluster.multi_user, cluster.namespace = True, "team"
+    experiment = cluster.make("experiments", display_name="e", namespace="team")["experiment_id"]
+    run = played(cluster, monkeypatch, *[("RUNNING", {})] * 4, ("SUCCEEDED", {}), experiment_id=experiment)
+    yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01, "--namespace", "mine")
+    asked = {request.path.split("/")[-2] for request in cluster.requests if "workflows" in request.path}
+    assert asked == {"team"}
+
+
+def test_without_kubectl_an_old_servers_deleted_schedule_ends_the_watch_of_its_run(cluster, yt8m) -> None:
+    from pipeline.kubeflow.cluster_runs import RunEndedError
+
+    recurring = cluster.make("recurringruns", display_name="weekly", status="ENABLED")
+    run = cluster.start_scheduled(recurring)
+    cluster.things["recurringruns"].clear()
+    cluster.version = "2.14.3"
+    with pytest.raises(RunEndedError, match="nothing of it runs any more"):
+        yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01)
+
+
+def test_without_kubectl_a_deleted_schedule_of_a_new_server_is_a_hint(
+    cluster, yt8m, monkeypatch, lines
+) -> None:
+    run = played(
+        cluster, monkeypatch, *[("RUNNING", {})] * 3, ("SUCCEEDED", {}), recurring_run_id="recurringruns-99"
+    )
+    yt8m("runs", "--watch", run["run_id"], "--poll-seconds", 0.01)
+    (hint,) = (line for line in lines.messages if "schedule" in line)
+    assert f"-l pipeline/runid={run['run_id']}" in hint
+
+
 def test_watch_outlives_a_restart_of_the_server_but_not_its_end(cluster, yt8m, monkeypatch, lines) -> None:
     from pipeline.kubeflow import cluster_runs
     from pipeline.kubeflow.api_errors import ClusterError
@@ -122,7 +212,7 @@ def test_watch_of_nothing_is_refused(cluster, yt8m) -> None:
 
     with pytest.raises(UserError, match="there is no run to watch"):
         yt8m("runs", "--watch", "newest")
-    with pytest.raises(UserError, match="runs/none not found"):
+    with pytest.raises(UserError, match="runs none not found"):
         yt8m("runs", "--watch", "none")
     with pytest.raises(UserError, match="give its --host"):
         app(args=["runs", "--watch", "newest"], standalone_mode=False)
@@ -198,7 +288,42 @@ def test_local_runs_are_listed_with_state_gap_and_version(tmp_path, capsys) -> N
     assert all(run["seconds"] >= 0 for run in listed)
     table = local(capsys, "--root", tmp_path, "--limit", 2).splitlines()
     assert len(table) == 3
-    assert table[2].split() == ["2026-11-23", "11:00:00", "stopped", table[2].split()[3], "0.7000", "-", "b"]
+    assert table[2].split() == [
+        "2026-11-23",
+        "11:00:00",
+        "stopped",
+        table[2].split()[3],
+        "0.7000",
+        "-",
+        "-",
+        "b",
+    ]
+
+
+def test_the_gap_on_the_holdout_is_listed_beside_the_other(tmp_path, capsys) -> None:
+    for name, more in (("a", {}), ("b", {"split": "holdout"})):
+        results = {"results.json": {"candidate": {"gap": 0.65}, **more}}
+        record(
+            tmp_path / name,
+            "2026-11-23T10:00:00.000001",
+            EnsembleAssembler=ENSEMBLE,
+            Evaluator=("COMPLETE", {"evaluation": results}),
+        )
+    listed = json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]
+    assert {run["recipe"]: run["holdout_gap"] for run in listed} == {"a": None, "b": 0.65}
+    assert "0.7000  0.6500      -  b" in local(capsys, "--root", tmp_path)
+
+
+def test_a_run_that_pushed_and_could_not_write_its_report_did_not_fail(tmp_path, capsys) -> None:
+    record(
+        tmp_path / "a",
+        "2026-11-23T10:00:00.000001",
+        EnsembleAssembler=ENSEMBLE,
+        Pusher=PUSHED,
+        RunReport=("FAILED", {}),
+    )
+    (run,) = json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]
+    assert (run["state"], run["gap"], run["pushed_version"]) == ("no_report", 0.7, 3)
 
 
 def test_a_local_run_that_holds_its_lock_is_running(tmp_path, capsys) -> None:

@@ -47,6 +47,7 @@ def test_schedule_creates_a_recurring_run_that_is_on(cluster, yt8m, file) -> Non
         "created": recurring["created_at"].replace("Z", "+00:00"),
         "link": f"{cluster.url}/#/recurringrun/details/{recurring['recurring_run_id']}",
         "replaced": [],
+        "kept": [],
     }
 
 
@@ -139,12 +140,72 @@ def test_all_pages_are_read(cluster, yt8m) -> None:
     assert [one["name"] for one in listed] == ["s4", "s3", "s2", "s1", "s0"]
 
 
-def test_two_of_a_name_are_not_resumed_both(cluster, yt8m) -> None:
-    for _ in range(2):
-        cluster.make("recurringruns", display_name="tiny", status="DISABLED")
+def test_of_several_of_a_name_the_newest_is_resumed_unless_an_older_one_is_on(cluster, yt8m) -> None:
+    older, _ = (cluster.make("recurringruns", display_name="tiny", status="DISABLED") for _ in range(2))
+    yt8m("schedule", "--resume", "tiny")
+    assert states(cluster) == [("tiny", "DISABLED"), ("tiny", "ENABLED")]
+    older["status"] = "ENABLED"
+    yt8m("schedule", "--pause", "tiny")
+    older["status"] = "ENABLED"
     with pytest.raises(UserError, match="2 schedules are named tiny"):
         yt8m("schedule", "--resume", "tiny")
-    assert states(cluster) == [("tiny", "DISABLED")] * 2
+    assert states(cluster) == [("tiny", "ENABLED"), ("tiny", "DISABLED")]
+
+
+# Runs of a schedule that goes away -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [("--delete", "tiny"), ("FILE", "--cron", "0 4 * * *")])
+@pytest.mark.parametrize("through_ui", [False, True])
+def test_a_run_outlives_its_schedule(cluster, yt8m, file, arguments, through_ui) -> None:
+    cluster.through_ui = through_ui
+    yt8m("schedule", file, *WEEKLY)
+    (old,) = cluster.things["recurringruns"]
+    run = cluster.start_scheduled(old)
+    yt8m("schedule", *(file if one == "FILE" else one for one in arguments))
+    assert old not in cluster.things["recurringruns"]
+    assert cluster.workflows == {run["run_id"]: None}
+
+
+@pytest.mark.parametrize("version", ["2.15.2", "2.2.0", "unknown", "release-of-ours"])
+def test_an_older_server_keeps_a_deleted_schedule_until_its_run_has_ended(
+    cluster, yt8m, file, version, caplog
+) -> None:
+    yt8m("schedule", file, *WEEKLY)
+    (one,) = cluster.things["recurringruns"]
+    cluster.start_scheduled(one, state="SUCCEEDED")
+    run = cluster.start_scheduled(one)
+    cluster.version = version
+    said = yt8m("schedule", "--delete", "tiny")
+    assert f"tiny starts no more runs, but {one['recurring_run_id']} cannot be deleted before" in said
+    assert f"would end its run {run['run_id']} with it" in caplog.text
+    assert states(cluster) == [("tiny", "DISABLED")]
+    assert run["run_id"] in cluster.workflows
+    kept = json.loads(yt8m("schedule", "--delete", "tiny", "--json"))
+    assert kept == {"deleted": [], "kept": [one["recurring_run_id"]]}
+    run["state"] = "FAILED"
+    gone = json.loads(yt8m("schedule", "--delete", "tiny", "--json"))
+    assert gone == {"deleted": [one["recurring_run_id"]], "kept": []}
+
+
+def test_an_older_server_keeps_a_replaced_schedule_disabled_and_the_next_time_deletes_it(
+    cluster, yt8m, file
+) -> None:
+    cluster.version = "2.14.3"
+    yt8m("schedule", file, *WEEKLY)
+    (old,) = cluster.things["recurringruns"]
+    run = cluster.start_scheduled(old)
+    made = json.loads(yt8m("schedule", file, "--cron", "0 4 * * *", "--json"))
+    assert made["replaced"] == made["kept"] == [old["recurring_run_id"]]
+    assert states(cluster) == [("tiny", "DISABLED"), ("tiny", "ENABLED")]
+    assert run["run_id"] in cluster.workflows
+    yt8m("schedule", "--pause", "tiny")
+    yt8m("schedule", "--resume", "tiny")
+    assert states(cluster) == [("tiny", "DISABLED"), ("tiny", "ENABLED")]
+    assert "which it replaces, stays disabled" in yt8m("schedule", file, "--cron", "0 5 * * *")
+    run["storage_state"] = "ARCHIVED"  # the way out for one whose state never changes again
+    yt8m("schedule", file, "--cron", "0 6 * * *")
+    assert states(cluster) == [("tiny", "ENABLED")]
 
 
 @pytest.mark.parametrize(

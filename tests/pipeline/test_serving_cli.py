@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,7 +121,7 @@ def test_predict_says_what_is_wrong(base: str, records: tuple[str, list[bytes]],
         run("predict", path, "--model", base, "--target", "localhost:1")
     with pytest.raises(UserError, match="has no model"):
         run("predict", path, "--model", str(tmp_path))
-    with pytest.raises(UserError, match="does not load"):
+    with pytest.raises(UserError, match=r"variables\.index: it is damaged"):
         run("predict", path, "--model", write_model(tmp_path / "broken"))
     with pytest.raises(UserError, match=r"cannot read .*none"):
         run("predict", str(tmp_path / "none"), "--model", base)
@@ -146,14 +148,18 @@ def test_models(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
     model_store.publish(str(source), base)
     model_store.publish(write_model(tmp_path / "b", b"b"), base)
     assert [line.split() for line in run("models", "list", base).splitlines()] == [
-        ["version", "GAP", "MiB", "members"],
-        ["1", "0.8750", "3.00", "K8-H256,", "K16-H512"],
-        ["2", "<-", "served"],
+        ["version", "GAP", "MiB", "state", "members"],
+        ["1", "0.8750", "3.00", "whole", "K8-H256,", "K16-H512"],
+        ["2", "whole", "<-", "newest"],
     ]
     assert json.loads(run("models", "list", base, "--json"))["versions"][0] == {
         "version": 1,
         "path": f"{base}/1",
-        "served": False,
+        "newest": False,
+        "served": None,
+        "server_error": None,
+        "state": "whole",
+        "problem": None,
         "labels": [],
         "gap": 0.875,
         "bytes": 3 * 2**20,
@@ -162,12 +168,55 @@ def test_models(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
     rolled = json.loads(run("models", "rollback", base, "--to", "1", "--json"))
     assert rolled == {"version": 3, "content_of": 1, "created": True}
     assert run("models", "rollback", base, "--to", "1") == (
-        "version 3 is served already and has the content of version 1\n"
+        "version 3 is the newest already and has the content of version 1\n"
     )
-    assert run("models", "delete", base, "2") == "version 2 is deleted; version 3 is served\n"
-    with pytest.raises(UserError, match="being served"):
+    assert run("models", "delete", base, "2") == "version 2 is deleted; version 3 is the newest\n"
+    with pytest.raises(UserError, match="is the newest, which servers serve"):
         run("models", "delete", base, "3")
-    assert json.loads(run("models", "delete", base, "3", "--force", "--json")) == {"deleted": 3, "served": 1}
+    assert json.loads(run("models", "delete", base, "3", "--force", "--json")) == {"deleted": 3, "newest": 1}
+
+
+def test_models_verify(tmp_path: Path) -> None:
+    base = str(tmp_path / "served")
+    for content in (b"a", b"b", b"c"):
+        model_store.publish(write_model(tmp_path / content.decode(), content), base)
+    graph = Path(base, "2", "saved_model.pb")
+    data = bytearray(graph.read_bytes())
+    data[-1] ^= 1
+    graph.write_bytes(data)
+    Path(base, "3", "manifest.sha256").unlink()
+    states = json.loads(run("models", "list", base, "--json"))["versions"]
+    assert [one["state"] for one in states] == ["whole", "damaged", "no manifest"]
+    assert "saved_model.pb in" in states[1]["problem"]
+    unread = json.loads(run("models", "list", base, "--no-verify", "--json"))["versions"]
+    assert [one["state"] for one in unread] == [None] * 3
+    assert run("models", "verify", base, "1") == "version 1: whole\n"
+    with pytest.raises(UserError, match="damaged: version 2; delete it"):
+        run("models", "verify", base)
+    with pytest.raises(UserError, match="has no version 7: it has 1, 2, 3"):
+        run("models", "verify", base, "7")
+
+
+def test_models_list_asks_a_server_what_it_serves(base: str, tmp_path: Path) -> None:
+    served = str(tmp_path / "served")
+    for version in ("source1.0", "source2.0"):
+        model_store.publish(str(Path(base).parent / version), served)
+    with PredictionServer(served, "yt8m", port=0) as server:
+        target = f"localhost:{server.port}"
+        model_store.publish(write_model(tmp_path / "broken"), served)
+        lines = run("models", "list", served, "--server", target).splitlines()
+        assert [line.partition("<- ")[2].partition(":")[0] for line in lines[1:]] in (
+            ["", "served", "newest"],  # it has not looked yet
+            ["", "served", "newest, the server cannot load it"],
+        )
+        asked = ("models", "list", served, "--server", target, "--json")
+        give_up = time.monotonic() + 60
+        while not (answer := json.loads(run(*asked)))["versions"][2]["server_error"]:
+            assert time.monotonic() < give_up
+        assert [one["served"] for one in answer["versions"]] == [False, True, False]
+        model_store.delete(served, 2)
+        with pytest.raises(UserError, match="does not have this model"):
+            run("models", "list", served, "--server", target, "--model-name", "other")
 
 
 @pytest.mark.parametrize("place", ["local", "gs"])
@@ -186,7 +235,7 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
     ]
     assert [line.split("<-")[1:] for line in run("models", "list", base).splitlines()[1:]] == [
         [" old, stable"],
-        [" served, canary"],
+        [" newest, canary"],
     ]
     changed = json.loads(run("models", "label", base, "stable=2", "--remove", "canary", "--json"))
     assert (
@@ -250,8 +299,48 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         (["{base}", "--versions", "newest"], "versions are latest"),
         (["{base}", "--label", "stable"], "a label is NAME=VERSION"),
         (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),
+        (["{base}", "--versions", "7"], "has no version 7: it has 1, 2"),
+        (["{base}", "--host", "0.0.0.0:80"], "is not an address to listen at"),
+        (["{base}", "--host", "192.0.2.1"], "this machine does not have that address"),
+        (["{base}", "--http-port", "{taken}"], "cannot listen at 127.0.0.1:{taken}: the port is taken"),
+        (["{base}", "--tls-certificate", "{none}", "--tls-key", "{none}"], "cannot read the PEM file"),
     ],
 )
-def test_serve_refuses_options_that_do_not_fit(base: str, arguments: list[str], problem: str) -> None:
-    with pytest.raises(UserError, match=problem):
-        run("serve", *(argument.format(base=base) for argument in arguments), "--port", "0")
+def test_serve_refuses_options_that_do_not_fit_before_it_loads_anything(
+    base: str, arguments: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PredictionServer, "__init__", None)  # would fail with a TypeError
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"base": base, "taken": taken.getsockname()[1], "none": str(tmp_path / "none")}
+        with pytest.raises(UserError, match=problem.format(**values)):
+            run("serve", *(argument.format(**values) for argument in arguments), "--port", "0")
+
+
+def test_serve_checks_its_arguments_without_tensorflow(base: str) -> None:
+    code = (
+        "import sys; from pipeline.cli.main import app\n"
+        "try:\n"
+        "    app(['serve', sys.argv[1], '--label', 'stable=7'], standalone_mode=False)\n"
+        "except Exception as error:\n"
+        "    assert 'which is not served' in str(error), error\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, base], check=True)
+
+
+def test_predict_without_a_server_running_is_one_line_and_exit_code_2(
+    records: tuple[str, list[bytes]],
+) -> None:
+    path, _ = records
+    for target, problem in (
+        ("127.0.0.1:1", "no server answers there: start one (yt8m serve DIRECTORY)"),
+        ("localhost:99999", "a port is a number from 1 to 65535"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.cli.main", "predict", path, "--target", target, "--limit", "1"],
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
+        assert problem in done.stderr

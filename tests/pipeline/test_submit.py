@@ -1,4 +1,6 @@
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -96,6 +98,56 @@ def test_a_version_that_is_refused_leaves_no_empty_pipeline_and_starts_nothing(c
     assert cluster.things["pipelines"] == [kept]
 
 
+KINDS = ("pipelines", "versions", "experiments")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_submit_of_the_file_at_the_same_time_is_no_error(
+    cluster, yt8m, file, monkeypatch, kind
+) -> None:
+    """Between the question whether a thing is there and the command that makes it, somebody else makes it."""
+    answer, list_things = type(cluster).answer, r"GET .*/(?:pipelines/[^/]+/)?" + kind + "$"
+    others = []
+
+    def make_others(self, request):
+        answered = answer(self, request)
+        if re.fullmatch(list_things, request.line) and not others:
+            others.append(request)
+            name = json.loads(request.query["filter"])["predicates"][0]["stringValue"]
+            of = {"pipeline_id": request.path.split("/")[-2]} if kind == "versions" else {}
+            self.make(kind, display_name=name, **of)
+        return answered
+
+    monkeypatch.setattr(type(cluster), "answer", make_others)
+    said = json.loads(yt8m("submit", file, "--json"))
+    assert [len(cluster.things[one]) for one in KINDS] == [1, 1, 1]
+    (run,) = cluster.things["runs"]
+    (version,) = cluster.things["versions"]
+    assert said["uploaded"] == (kind != "versions")
+    assert run["pipeline_version_reference"]["pipeline_version_id"] == version["pipeline_version_id"]
+    assert run["experiment_id"] == cluster.things["experiments"][0]["experiment_id"]
+
+
+def test_many_submits_of_one_new_file_at_once_start_a_run_each(cluster, yt8m, file) -> None:
+    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.package import read_package
+    from pipeline.kubeflow.submission import RunSettings, start_run, upload
+    from pipeline.kubeflow.target import Target
+
+    package, settings = read_package(str(file)), RunSettings(experiment=None, parameters={})
+    with connected(Target(host=cluster.url)) as client, ThreadPoolExecutor(8) as threads:
+        versions = [*threads.map(lambda _: upload(client, package), range(8))]
+        [*threads.map(lambda version: start_run(client, package, version, settings), versions)]
+    assert [len(cluster.things[one]) for one in (*KINDS, "runs")] == [1, 1, 1, 8]
+    assert sum(version.uploaded for version in versions) == 1
+
+
+def test_a_name_that_is_taken_by_a_thing_that_cannot_be_seen_is_said(cluster, yt8m, file) -> None:
+    cluster.fail(UPLOAD, 409, "Failed to create a pipeline version")
+    with pytest.raises(UserError, match="it exists already \\(409\\): Failed to create a pipeline version"):
+        yt8m("submit", file)
+
+
 def test_two_pipelines_of_the_name_are_refused(cluster, yt8m, file) -> None:
     cluster.make("pipelines", display_name="tiny")
     cluster.make("pipelines", display_name="tiny")
@@ -111,8 +163,8 @@ def test_two_pipelines_of_the_name_are_refused(cluster, yt8m, file) -> None:
         (["--param", "limit_bytes=much"], "'much' is no NUMBER_INTEGER"),
         (["--param", "limit_bytes=1.5"], "'1.5' is no NUMBER_INTEGER"),
         (["--param", "max_reject_share=x"], "'x' is no NUMBER_DOUBLE"),
-        (["--param", f"push_destination=/{'x' * 10_000}"], "stores fewer than 10,000"),
-        (["--pipeline-root", "/here"], "--pipeline-root is a gs:// directory"),
+        (["--param", f"push_destination={'/x' * 5_000}"], "stores fewer than 10,000"),
+        (["--pipeline-root", "/here"], "--pipeline-root: .*give gs://BUCKET/DIRECTORY"),
         (["--token-file", "/nonexistent"], "--token-file /nonexistent: there is no such file"),
     ],
 )
@@ -128,9 +180,9 @@ def test_the_parameters_limit_counts_the_defaults() -> None:
     package = Package("f", "", compiled_file.documents()[0])
     defaults = {"limit_bytes": 1073741824, "max_reject_share": 0.01, "push_destination": ""}
     most = 9_999 - len(json.dumps(defaults))
-    parse_parameters(package, [f"push_destination={'x' * most}"])
+    parse_parameters(package, [f"push_destination={('x/' * most)[:most]}"])
     with pytest.raises(UserError, match="take 10,000 bytes"):
-        parse_parameters(package, [f"push_destination={'x' * (most + 1)}"])
+        parse_parameters(package, [f"push_destination={('x/' * most)[: most + 1]}"])
 
 
 @pytest.mark.parametrize(

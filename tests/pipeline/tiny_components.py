@@ -22,5 +22,11 @@ def Check(mood: Parameter[str], model: InputArtifact[Model]) -> None:  # noqa: N
             raise UserError("the text is wrong, in the model; write another") from error
     if mood == "interrupt":
         raise KeyboardInterrupt
+    if mood == "fill the disk":
+        import numpy as np
+
+        from trainer.snapshots import write_snapshot
+
+        write_snapshot(model.uri, 1, {"a": np.zeros(2**20, np.float32)})
     if mood == "break":
         raise ZeroDivisionError(model.uri)

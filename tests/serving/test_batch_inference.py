@@ -1,6 +1,7 @@
 """Predictions of whole data sets, on a predictor of the tests' own."""
 
 import json
+import pathlib
 import threading
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.records import random_example
 from trainer.errors import UserError
 from trainer.records import parse_video
 from trainer.tfrecord import write_tfrecords
+from trainer.yt8m import ANY_CLASSES
 
 FILES, VIDEOS = 3, 5
 BAD = (1, 2)
@@ -27,7 +29,7 @@ class Predictor:
         self._fail_at = fail_at
 
     def predict(self, examples):
-        videos = [parse_video(example) for example in examples]
+        videos = [parse_video(example, ANY_CLASSES) for example in examples]
         if self._fail_at in [video.id for video in videos]:
             raise RuntimeError("interrupted")
         self.asked += [video.id for video in videos]
@@ -77,6 +79,33 @@ def test_a_submission_in_input_order_with_bad_records_reported(files, tmp_path):
     assert 0.95 < shares[-1] <= 1
     assert progress[-1].per_second > 0
     assert progress[0].seconds_left > 0
+
+
+def test_a_video_stands_once_in_the_output_whatever_the_files(files, tmp_path):
+    """A copied file, a repeated record and a lost file, in a submission that names each video once."""
+    copy, extra, empty = (
+        str(tmp_path / name) for name in ("copy.tfrecord", "extra.tfrecord", "empty.tfrecord")
+    )
+    (tmp_path / "copy.tfrecord").write_bytes(pathlib.Path(files[0]).read_bytes())
+    (tmp_path / "empty.tfrecord").write_bytes(b"")
+    generator = np.random.default_rng(1)
+    write_tfrecords(extra, [random_example(generator, 9, (4000,), one) for one in (b"v03", b"new", b"new")])
+    out = str(tmp_path / "s.csv")
+    result = infer(Predictor(), "m", [*files, copy, extra, empty], out, batch_size=2)
+    lines = (tmp_path / "s.csv").read_text().splitlines()[1:]
+    assert [line.partition(",")[0] for line in lines] == [*IDS, "new"]
+    assert result.videos == len(IDS) + 1
+    assert result.rejected_by_reason == {"duplicate_id": VIDEOS + 2, "empty_file": 5, "not_an_example": 1}
+    assert result.rejected == sum(result.rejected_by_reason.values())
+    assert result.copies == {copy: files[0]}
+    assert [(loss.file, loss.videos, loss.whole) for loss in result.losses] == [
+        (empty, 5, True)
+    ]  # of 23 records in 5 files
+    rejects = [json.loads(line) for line in (tmp_path / "s.csv.rejects.jsonl").read_text().splitlines()]
+    assert [reject["file"] for reject in rejects] == [files[1], copy, extra, extra, empty]
+    assert [reject["lost_records"] for reject in rejects] == [1, VIDEOS, 1, 1, 1]
+    size = len(random_example(generator, 9, (4000,), b"v03")) + 16
+    assert [reject["offset"] for reject in rejects[2:4]] == [0, 2 * size]
 
 
 def test_parquet(files, tmp_path):

@@ -25,6 +25,7 @@ def put_card(directory, content):
     place = directory / "assets.extra"
     place.mkdir(parents=True, exist_ok=True)
     (place / "card.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    (directory / "manifest.sha256").unlink(missing_ok=True)  # which would not fit any more
     return str(directory)
 
 

@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.client import PredictClient
-from serving.errors import ServingError, TryAgainError
+from serving.client import PredictClient, VersionStatus
+from serving.errors import NoServerError, ServingError, TryAgainError
+from serving.model_config import ModelConfig
+from serving.server import PredictionServer
 from trainer.errors import UserError
 
 
@@ -113,9 +115,52 @@ def test_every_status_is_one_clear_line(fake, target, code, kind, text):
 def test_nobody_listens():
     with (
         PredictClient("127.0.0.1:1", timeout=30) as client,
-        pytest.raises(TryAgainError, match="UNAVAILABLE"),
+        pytest.raises(NoServerError, match=r"no server answers there: start one .*refused") as raised,
     ):
         client.predict([b"x"])
+    assert isinstance(raised.value, UserError)  # the command line's exit code 2
+    assert isinstance(raised.value, TryAgainError)
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("localhost:99999", "a port is a number from 1 to 65535"),
+        ("localhost:0", "a port is a number from 1 to 65535"),
+        ("localhost", "is HOST:PORT, such as localhost:8500"),
+        ("", "is HOST:PORT"),
+        (":8500", "is HOST:PORT"),
+        ("localhost:port", "is HOST:PORT"),
+        ("me@localhost:1", "is HOST:PORT"),
+        ("http://localhost:8500", "has no http://"),
+        ("::1:8500", "is HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_an_address_is_refused(target, problem):
+    with pytest.raises(UserError, match=problem):
+        PredictClient(target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["localhost:8500", "10.0.0.1:1", "[::1]:65535", "dns:///a.b:8500", "unix:/run/socket", "ipv4:1.2.3.4:5"],
+)
+def test_addresses_of_servers_are_taken(target):
+    PredictClient(target).close()
+
+
+def test_a_version_that_is_not_loaded_is_named_with_those_that_are(base):
+    with PredictionServer([ModelConfig(name="m", base_path=base, labels={"old": 3})], port=0) as server:
+        for asked, text in (({"version": 7}, "version 7 is"), ({"version_label": "new"}, "version new is")):
+            with (
+                PredictClient(f"127.0.0.1:{server.port}", "m", **asked) as client,
+                pytest.raises(UserError, match=f"the {text} not loaded; loaded: 3"),
+            ):
+                client.predict([b"x"])
+        with PredictClient(f"127.0.0.1:{server.port}", "m", version=3) as client:
+            with pytest.raises(UserError, match="refuses the request"):
+                client.predict([b""])
+            assert client.versions() == [VersionStatus(version=3, state="available")]
 
 
 def test_the_deadline_ends_a_request(fake, target):

@@ -2,7 +2,9 @@
 
 import base64
 import threading
+import time
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import google_crc32c
 import pytest
@@ -41,6 +43,17 @@ def test_the_graph_is_written_last_and_no_object_stands_for_a_directory(gcs, sou
     assert written[0] == f"{PREFIX}1"
     assert written[-2:] == ["1/manifest.sha256", "1/saved_model.pb"]
     assert not any(name.endswith("/") for name in written)
+
+
+def test_only_objects_are_asked_for(gcs, source):
+    paths = []
+    gcs.before = lambda method, path: paths.append(path)
+    model_store.publish(source, BASE)
+    GcsObjects(BASE).find("nothing")
+    time.sleep(0.3)  # for what the library does in the background
+    asked = {urlsplit(path).path.removeprefix("/upload").removeprefix("/storage/v1") for path in paths}
+    assert asked
+    assert f"/b/{BUCKET}" not in asked
 
 
 def test_a_bucket_may_hold_versions_at_its_root_and_markers_of_directories(gcs, source, tmp_path):
@@ -166,9 +179,9 @@ def test_versions_that_were_put_there_by_other_means(gcs, source, tmp_path):
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("gs://", "is no directory in a bucket: give gs://BUCKET/DIRECTORY"),
-        ("gs://Not A Bucket/x", "is no directory in a bucket"),
-        ("gs://bucket//x", "is no directory in a bucket"),
+        ("gs://", "is no address: a bucket's name has lower-case letters"),
+        ("gs://Not A Bucket/x", "is no address: a bucket's name has lower-case letters"),
+        ("gs://bucket//x", "is no address: two slashes stand together"),
         ("gs://nowhere/models", "there is no bucket nowhere: create it or correct the address"),
     ],
 )

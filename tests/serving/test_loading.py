@@ -13,7 +13,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from serving import model_store
 from serving.codecs import FLOAT16
-from serving.compression import compress, stored_bytes
+from serving.compression import compress
 from serving.saved_model import Member, write_saved_model
 from serving.servable import Servable
 from serving.server import PredictionServer
@@ -149,15 +149,19 @@ def test_the_warm_up_requests_that_are_exported_run(model_dir, tmp_path):
     assert [[parse_video(video).num_frames for video in batch] for batch in videos] == [[1], [300] + [1] * 15]
 
 
-MEMORY_LOADS = 10
-MEMORY_SHARE = 0.25
-"""Of what ten leaked versions would take (6 bytes a weight): the allocator keeps a little, a leak ten times it."""
+MEMORY_LOADS = 14
+MEMORY_GROWTH = 24 * 2**20
+"""Bytes that the allocator may keep in the end. The graphs alone of fourteen versions are 150 MB, the weights of
+each are 60 MB."""
 
 _OUR_LOADER = """
 import json, sys
 import numpy as np
 from serving.servable import Servable
+from trainer.garbage import collect_less
+from trainer.memory import keep_freed_memory
 from tests.serving.c_api import resident_bytes
+collect_less(); keep_freed_memory()  # as yt8m serve does
 model, rows, resident = sys.argv[1], [bytes.fromhex(row) for row in json.load(sys.stdin)], []
 for _ in range(int(sys.argv[2])):
     servable = Servable(model, "m", 1)
@@ -171,12 +175,10 @@ json.dump(resident, sys.stdout)
 
 
 @pytest.mark.slow
-def test_ten_loads_and_unloads_do_not_grow_memory(examples, tmp_path):
+def test_loads_and_unloads_leave_no_memory_behind(examples, tmp_path):
     spec, directory = ModelSpec.parse("K4-H700", CLASSES), str(tmp_path / "m")
     weights = compress(spec, initial_weights(spec, 0), FLOAT16)
     write_saved_model(directory, [Member(spec=spec, weights=weights)])
-    leak = MEMORY_LOADS * 3 * stored_bytes(spec, FLOAT16)
-    assert leak > 100 * 2**20
     # The first two fill caches and the allocator's pools.
     native = run_c_api(directory, "predictions", examples, "predictions", MEMORY_LOADS + 2)["resident"]
     done = subprocess.run(
@@ -190,4 +192,4 @@ def test_ten_loads_and_unloads_do_not_grow_memory(examples, tmp_path):
     ours = json.loads(done.stdout)
     for resident in (native, ours):
         assert len(resident) == MEMORY_LOADS + 2
-        assert resident[-1] - resident[1] < MEMORY_SHARE * leak, resident
+        assert resident[-1] - resident[1] < MEMORY_GROWTH, resident

@@ -100,10 +100,66 @@ def test_versions_are_the_next_integers(tmp_path, files, base):
     files.write("7/note", b"somebody's directory without a model: its number is taken all the same")
     assert publish(tmp_path, base, b"d").version == 8
     assert "7/note" in files.all()
-    for name in ("0012/saved_model.pb", "-3/saved_model.pb", "x/saved_model.pb"):
+    for name in ("-3/saved_model.pb", "x/saved_model.pb", f"{2**63}/saved_model.pb"):
         files.write(name, b"no version")
     assert model_store.list_versions(base) == [1, 2, 3, 8]
     assert model_store.latest_version(base) == 8
+
+
+def test_versions_with_zeros_before_them_are_those_that_tensorflow_serving_reads(tmp_path, files, base):
+    source = tmp_path / "source-a"
+    publish(tmp_path, base, b"a")
+    for name in _source(source):
+        files.write(f"00000012/{name}", (source / name).read_bytes())
+    assert model_store.list_versions(base) == [1, 12]
+    assert model_store.version_path(base, 12) == model_store.saved_model_path(base) == f"{base}/00000012"
+    assert model_store.read_file(base, 12, DATA) == b"a"
+    store = open_store(base)
+    assert store.path(12) == f"{base}/00000012"
+    assert publish(tmp_path, base, b"b").version == 13
+    assert model_store.label(base, {"old": 12}) == {"old": 12}
+    model_store.label(base, {}, ["old"])
+    if base.startswith("gs://"):  # a version without a manifest is served from a local directory only
+        files.write(f"00000012/{MANIFEST}", model_store.read_file(base, 1, MANIFEST))
+    with local_version(store, 12) as directory:
+        assert (Path(directory) / DATA).read_bytes() == b"a"
+    assert model_store.rollback(base, 12).version == 14
+    assert files.all()[f"14/{DATA}"] == b"a"
+    model_store.delete(base, 12)
+    assert model_store.list_versions(base) == [1, 13, 14]
+    assert not [name for name in files.all() if name.startswith("00000012/")]
+
+
+def test_a_version_that_is_there_twice_is_refused_in_one_line(tmp_path, files, base):
+    publish(tmp_path, base, b"a")
+    files.write("0001/note", b"no model, and so no version")
+    assert model_store.list_versions(base) == [1]
+    files.write("0001/saved_model.pb", b"graph")
+    before = files.all()
+    for ask in (
+        model_store.list_versions,
+        model_store.served_version,
+        lambda base: publish(tmp_path, base, b"b"),
+    ):
+        with pytest.raises(
+            UserError, match=r"has version 1 twice, in 0001 and in 1, .*: remove or rename one"
+        ):
+            ask(base)
+    assert files.all() == before
+
+
+def test_verify_tells_whole_damaged_and_unknown_apart(tmp_path, files, base):
+    for content in (b"a", b"b", b"c", b"d"):
+        publish(tmp_path, base, content)
+    files.write(f"2/{DATA}", b"B")
+    files.remove(f"3/{MANIFEST}")
+    files.remove("4/variables/variables.index")
+    store = open_store(base)
+    states, problems = zip(*(model_store.verify(store, version) for version in (1, 2, 3, 4)), strict=True)
+    assert states == ("whole", "damaged", "no manifest", "damaged")
+    assert problems[0] == ""
+    assert f"{DATA} in {base}/2 is not what was published" in problems[1]
+    assert f"variables/variables.index in {base}/4 is missing" in problems[3]
 
 
 def test_a_version_has_the_files_and_a_manifest(tmp_path, files, base):
@@ -170,7 +226,7 @@ def test_addresses_with_other_schemes_are_refused(tmp_path):
         lambda: model_store.rollback("s3://bucket/models", 1),
         lambda: model_store.list_versions("s3://bucket/models"),
     ):
-        with pytest.raises(UserError, match="s3:// are not supported"):
+        with pytest.raises(UserError, match="s3:// is not supported"):
             verb()
 
 
@@ -222,7 +278,7 @@ def test_the_manifest_names_what_is_wrong(tmp_path, files, base, damage, text):
 def test_the_served_version_is_deleted_by_force_only_and_its_number_does_not_come_back(tmp_path, files, base):
     for content in (b"a", b"b"):
         publish(tmp_path, base, content)
-    with pytest.raises(UserError, match="being served"):
+    with pytest.raises(UserError, match="is the newest, which servers serve"):
         model_store.delete(base, 2)
     model_store.delete(base, 1)
     assert model_store.list_versions(base) == [2]

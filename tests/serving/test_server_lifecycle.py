@@ -1,6 +1,7 @@
 """Start, change of versions and end of the server."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -160,6 +161,30 @@ def test_a_running_request_finishes_on_the_old_version_and_on_a_stopping_server(
     assert [tf.make_ndarray(answer.outputs["scores"])[0, 0] for answer in answers] == [120.0, 240.0]
     stopper.join(WAIT)
     assert not stopper.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError("cannot read /home/secret/model"), grpc.StatusCode.INTERNAL),
+        (tf.errors.InternalError(None, None, "cannot read /home/secret/model"), grpc.StatusCode.INTERNAL),
+        (tf.errors.NotFoundError(None, None, "no /home/secret/model"), grpc.StatusCode.NOT_FOUND),
+    ],
+)
+def test_the_text_of_an_exception_goes_to_the_log_and_its_number_to_the_client(
+    stubs, monkeypatch, caplog, error, code
+):
+    def fail(self, feeds, fetches):
+        raise error
+
+    monkeypatch.setattr(Servable, "run", fail)
+    with pytest.raises(grpc.RpcError) as raised:
+        stubs.prediction.Predict(predict_request(examples=[b"x"]))
+    assert raised.value.code() == code
+    assert "secret" not in raised.value.details()
+    (reference,) = re.findall("under the reference ([0-9a-f]{8})$", raised.value.details())
+    (record,) = [record for record in caplog.records if reference in record.getMessage()]
+    assert record.exc_info[1] is error
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

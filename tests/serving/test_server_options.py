@@ -13,12 +13,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.batched_servable import BatchingConfig
 from serving.client import PredictClient
-from serving.errors import ServingError, TryAgainError
+from serving.errors import NoServerError
 from serving.metrics import samples
 from serving.servable import Servable
 from serving.server import PredictionServer, ServerOptions
 from serving.tls import ClientTls, ServerTls
-from tests.serving.api import WAIT, Stubs, predict_request
+from tests.serving.api import WAIT, Stubs, predict_request, wait_until
 from tests.serving.certificates import Authority
 from trainer.errors import UserError
 
@@ -145,6 +145,39 @@ def test_limits_of_size_and_number(base, monkeypatch):
         stubs.channel.close()
 
 
+def test_requests_together_are_bounded_by_default(base, monkeypatch):
+    entered, go_on = threading.Event(), threading.Event()
+    run = Servable.run
+
+    def slow_run(self, feeds, fetches):
+        entered.set()
+        assert go_on.wait(WAIT)
+        return run(self, feeds, fetches)
+
+    monkeypatch.setattr(Servable, "run", slow_run)
+    options = ServerOptions(workers=2, max_request_bytes=3000)
+    with PredictionServer(base, "m", port=0, options=options) as server:
+        stubs = Stubs(server.port)
+        running = stubs.prediction.Predict.future(predict_request(examples=[b"x" * 2000]))
+        assert entered.wait(WAIT)
+        with pytest.raises(grpc.RpcError) as raised:
+            stubs.prediction.Predict(predict_request(examples=[b"x" * 2000]), timeout=WAIT)
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "too many bytes of requests at once" in raised.value.details()
+        small = stubs.prediction.Predict.future(predict_request(examples=[b"x"]))
+        waiting = [stubs.prediction.Predict.future(predict_request(examples=[b"x"])) for _ in range(40)]
+        # 16 for each of two workers are taken, and the others refused at once.
+        wait_until(lambda: sum(future.done() for future in waiting) == 40 + 2 - 32)
+        refused = [future for future in waiting if future.done()]
+        assert {future.code() for future in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        go_on.set()
+        for future in {running, small, *waiting} - set(refused):
+            assert future.result(WAIT).outputs
+        # What has been answered counts no more.
+        assert stubs.prediction.Predict(predict_request(examples=[b"x" * 2000]), timeout=WAIT).outputs
+        stubs.channel.close()
+
+
 def test_a_request_whose_deadline_passed_in_the_queue_is_not_run(base, monkeypatch):
     entered, go_on, asked = threading.Event(), threading.Event(), []
     run = Servable.run
@@ -183,15 +216,26 @@ def test_tls_and_mutual_tls(base, tmp_path):
     tls = ServerTls(certificate=certificate, key=key)
     with PredictionServer(base, "m", port=0, options=ServerOptions(tls=tls)) as server:
         assert score(server, ClientTls(ca=ours.ca)) == 90
-        for wrong in (None, ClientTls(ca=others.ca)):
-            with pytest.raises((TryAgainError, ServingError)):
+        for wrong, problem in (
+            (None, "the server there speaks TLS: give --tls-ca"),
+            (ClientTls(ca=others.ca), "TLS: the server's certificate is not of the authority in --tls-ca"),
+        ):
+            with pytest.raises(NoServerError, match=problem):
                 score(server, wrong)
+        named = PredictClient(f"localhost:{server.port}", "m", 10, ClientTls(ca=ours.ca), attempts=1)
+        with named, pytest.raises(NoServerError, match="certificate is for another host name"):
+            named.predict([b"x"])
+    with (
+        PredictionServer(base, "m", port=0) as server,
+        pytest.raises(NoServerError, match="does not speak TLS: leave --tls-ca out"),
+    ):
+        score(server, ClientTls(ca=ours.ca))
     mutual = ServerTls(certificate=certificate, key=key, client_ca=ours.ca)
     with PredictionServer(base, "m", port=0, options=ServerOptions(tls=mutual)) as server:
         assert score(server, ClientTls(ca=ours.ca, certificate=client_certificate, key=client_key)) == 90
         stranger = ClientTls(ca=ours.ca, certificate=stranger_certificate, key=stranger_key)
         for wrong in (ClientTls(ca=ours.ca), stranger):
-            with pytest.raises((TryAgainError, ServingError)):
+            with pytest.raises(NoServerError, match="it may want a client's certificate that it trusts"):
                 score(server, wrong)
 
 
@@ -202,5 +246,13 @@ def test_wrong_certificate_files(base, tmp_path):
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UserError, match="is not a PEM file"):
         ClientTls(ca=str(tmp_path / "text")).credentials()
+    (tmp_path / "torn").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
+    with pytest.raises(UserError, match="has no certificate of an authority"):
+        ClientTls(ca=str(tmp_path / "torn")).credentials()
+    authority = Authority(tmp_path, "authority")
+    (certificate, _), (_, key) = authority.issue("one"), authority.issue("other")
+    for wrong in (ServerTls, ClientTls):
+        with pytest.raises(UserError, match="are not a certificate and its key"):
+            wrong(certificate=certificate, key=key).credentials()
     with pytest.raises(UserError, match="belong together"):
         ClientTls(certificate=str(tmp_path / "text")).credentials()

@@ -33,15 +33,22 @@ def _snapshots(directory: str) -> None:
 
 def _states(directory: str) -> None:
     assert read_state(directory, "same") is None
-    for step in (1, 2):
+    for step in (1, 2, 3):
         weights = {"w": np.full(2, step, np.float32)}
         position = Position(epoch=0, group=step, offset=7)
         write_state(directory, State(step, position, weights, {"m/w": weights["w"] * 10}), "same")
     state = read_state(directory, "same")
-    assert (state.step, state.position) == (2, Position(epoch=0, group=2, offset=7))
-    assert (state.weights["w"].tolist(), state.slots["m/w"].tolist()) == ([2, 2], [20, 20])
+    assert (state.step, state.position) == (3, Position(epoch=0, group=3, offset=7))
+    assert (state.weights["w"].tolist(), state.slots["m/w"].tolist()) == ([3, 3], [30, 30])
     names = [name for name in tf.io.gfile.listdir(directory) if name]
-    assert {name.partition(".")[0] for name in names} == {"state-00000002"}
+    assert {name.partition(".")[0] for name in names} == {"state-00000002", "state-00000003"}
+    # A file that was cut on its way, as an interrupted copy leaves it.
+    data = f"{directory}/state-00000003.data-00000-of-00001"
+    with tf.io.gfile.GFile(data, "rb") as file:
+        half = file.read(10)
+    with tf.io.gfile.GFile(data, "wb") as file:
+        file.write(half)
+    assert read_state(directory, "same").step == 2
 
 
 def _trees(directory: str) -> None:

@@ -23,7 +23,7 @@ def _norm(scope, width, **values):
 def test_batch_norm_in_inference_uses_the_moving_statistics():
     weights = _norm("bn", 1, beta=1.0, gamma=2.0, moving_mean=3.0, moving_variance=4.0 - 1e-3)
     # 2 * (7 - 3) / sqrt(4) + 1
-    assert float(batch_norm(tf.constant([[7.0]]), weights, "bn")) == pytest.approx(5.0)
+    assert batch_norm(tf.constant([[7.0]]), weights, "bn").numpy().item() == pytest.approx(5.0)
 
 
 def test_batch_norm_in_training_uses_the_batch_and_reports_it():
@@ -83,7 +83,7 @@ def test_mixture_of_experts_with_one_class_and_two_mixtures():
         "experts/biases": tf.constant([0.0, np.log(3.0)], tf.float32),
     }
     # 1/4 * sigmoid(0) + 1/2 * sigmoid(ln 3) = 1/8 + 3/8
-    assert float(mixture_of_experts(tf.constant([[1.0]]), weights)) == pytest.approx(0.5)
+    assert mixture_of_experts(tf.constant([[1.0]]), weights).numpy().item() == pytest.approx(0.5)
 
 
 def test_mixture_of_experts_groups_columns_by_class():

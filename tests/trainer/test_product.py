@@ -198,7 +198,9 @@ for uses, is_factors in ((["rows", "rows"], True), (["frames"], False), (["rows"
         assert isinstance(gradient, Factors) == is_factors
         if is_factors:
             gradient = gradient.gathered(context)
-            return tf.matmul(gradient.left, gradient.right, transpose_a=True)
+            whole = tf.matmul(gradient.left, gradient.right, transpose_a=True)
+            tf.debugging.assert_near(gradient.square(), tf.reduce_sum(whole**2), rtol=1e-3)
+            return whole
         return context.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
 
     plain = tf.Variable(values((P, Q)))

@@ -13,8 +13,9 @@ from tests.records import random_example, random_frames, sequence_example
 from trainer.encoding import dequantise, quantise
 from trainer.errors import UserError
 from trainer.files import expand
-from trainer.records import InvalidRecordError, Reject, Video, parse_video, read_videos
+from trainer.records import Edition, InvalidRecordError, Reject, Video, parse_video, read_videos
 from trainer.tfrecord import write_tfrecords
+from trainer.yt8m import ANY_CLASSES
 
 GENERATOR = np.random.default_rng(0)
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "yt8m_video_level_2018"
@@ -41,7 +42,7 @@ def video_level(**features: Sequence[float] | Sequence[int] | bytes | None) -> b
             feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=value))
         elif value is not None:
             feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=value))
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
 def test_a_frame_level_record() -> None:
@@ -113,7 +114,38 @@ def test_test_files_have_no_labels() -> None:
     assert parse_video(random_example(GENERATOR, 1, [])).labels == ()
     example = tf.train.SequenceExample.FromString(random_example(GENERATOR, 1, []))
     del example.context.feature["labels"]
-    assert parse_video(example.SerializeToString()).labels == ()
+    assert parse_video(example.SerializeToString(deterministic=True)).labels == ()
+
+
+def of_2016(labels: Sequence[int]) -> list[bytes]:
+    """The two forms of a video as the edition of 2016/17 has them: its id stands in `video_id`."""
+    frame_level = tf.train.SequenceExample.FromString(random_example(GENERATOR, 2, labels, b"AbCdEfGhIjK"))
+    example = tf.train.Example.FromString(video_level(id=b"AbCdEfGhIjK", labels=labels))
+    for features in (frame_level.context.feature, example.features.feature):
+        features["video_id"].CopyFrom(features["id"])
+        del features["id"]
+    return [frame_level.SerializeToString(), example.SerializeToString()]
+
+
+def test_the_edition_of_2016_is_read_as_it_is() -> None:
+    for data in of_2016([4715, 3]):
+        video = parse_video(data, num_classes=4716)
+        assert (video.id, video.labels, video.edition) == (b"AbCdEfGhIjK", (3, 4715), Edition.OF_2016)
+        context = tf.train.SequenceExample.FromString(video.sequence_example).context.feature
+        assert context["id"].bytes_list.value == [b"AbCdEfGhIjK"], "steps after this one know one name only"
+        with pytest.raises(
+            InvalidRecordError, match=r"4715 is not in 0\.\.3861; .* 4716 classes \(data.num_classes"
+        ):
+            parse_video(data)
+        assert parse_video(data, ANY_CLASSES).labels == (3, 4715)
+
+
+def test_the_edition_of_2019_is_known_by_its_segment_labels() -> None:
+    example = tf.train.SequenceExample.FromString(random_example(GENERATOR, 2, [1]))
+    assert parse_video(example.SerializeToString()).edition == Edition.OF_2018
+    example.context.feature["segment_labels"].int64_list.value.append(7)
+    video = parse_video(example.SerializeToString())
+    assert (video.edition, video.labels) == (Edition.OF_2019, (1,))
 
 
 def changed(feature: str, value: tf.train.Feature | None) -> bytes:
@@ -121,13 +153,13 @@ def changed(feature: str, value: tf.train.Feature | None) -> bytes:
     del example.context.feature[feature]
     if value is not None:
         example.context.feature[feature].CopyFrom(value)
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def without_list(name: str) -> bytes:
     example = tf.train.SequenceExample.FromString(random_example(GENERATOR, 2, [1]))
     del example.feature_lists.feature_list[name]
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 RGB, AUDIO = random_frames(GENERATOR, 3)
@@ -233,6 +265,7 @@ def test_a_bad_record_is_rejected_with_file_and_offset_and_the_next_is_read(tmp_
     assert isinstance(first, Video)
     assert isinstance(last, Video)
     assert reject == Reject(path, len(SOUND[0]) + 16, "not_an_example", "there is no feature in it", 1)
+    assert last.offset == len(SOUND[0]) + 32
 
 
 def test_reading_needs_no_tensorflow() -> None:

@@ -30,7 +30,7 @@ tower/gating_prob_bn/moving_variance
 """
 
 
-def save(prefix, tensors):
+def save(prefix, tensors, **options):
     """Writes a checkpoint with TensorFlow 1's own Saver."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variables = {
@@ -38,7 +38,7 @@ def save(prefix, tensors):
             for name, value in tensors.items()
         }
         session.run(tf.compat.v1.global_variables_initializer())
-        tf.compat.v1.train.Saver(variables).save(session, prefix)
+        tf.compat.v1.train.Saver(variables, **options).save(session, prefix)
     return prefix
 
 
@@ -112,6 +112,32 @@ def test_names_the_tensor_of_a_wrong_type(tmp_path, weights):
     weights["hidden2/biases"] = np.zeros(12, np.int32)
     with pytest.raises(UserError, match=r"hidden2_biases must hold floats. Received: int32"):
         read(save(str(tmp_path / "model"), theirs(weights)))
+
+
+@pytest.mark.parametrize("ending", ["", ".index", ".meta", ".data-00000-of-00001"])
+def test_any_file_of_a_checkpoint_means_the_checkpoint(tmp_path, weights, ending):
+    prefix = save(str(tmp_path / "model.ckpt-5"), theirs(weights))
+    assert_equal(read(prefix + ending), weights)
+
+
+def test_a_directory_means_its_newest_checkpoint(tmp_path, weights):
+    with pytest.raises(UserError, match="has no file `checkpoint`"):
+        read(str(tmp_path))
+    save(str(tmp_path / "model.ckpt-5"), theirs(weights))
+    assert_equal(read(str(tmp_path)), weights)
+    (tmp_path / "checkpoint").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="has no file `checkpoint`"):
+        read(str(tmp_path))
+
+
+def test_reads_the_old_format_of_one_file(tmp_path, weights):
+    prefix = str(tmp_path / "model.ckpt-5")
+    save(prefix, theirs(weights), write_version=1)
+    assert_equal(read(prefix), weights)
+    with open(prefix, "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(UserError, match="not a TensorFlow checkpoint"):
+        read(prefix)
 
 
 def test_refuses_what_is_no_checkpoint_or_another_model(tmp_path):

@@ -12,7 +12,10 @@ from trainer.errors import UserError
 from trainer.tfrecord import Damage, Record, masked_crc, read_records, write_tfrecords
 
 DATA = [b"first", b"", b"third " * 50]
-IDS = [b"\n\x02id\x12\x05video%d" % number for number in range(40)]
+IDS = [b"\n\x02id\x12\x05video%d" % number for number in range(20)] + [
+    b"\n\x08video_id\x12\x05video%d" % number for number in range(20)
+]
+"""As in the editions of 2018 and of 2016/17."""
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord", "a.tfrecord.gz"])
@@ -75,6 +78,7 @@ def test_a_damaged_length_loses_the_rest_and_counts_its_videos(tmp_path: Path) -
     *intact, damage = read_records(write(tmp_path, bytes(whole)))
     assert [record.data for record in intact] == IDS[:2]
     assert (damage.offset, damage.reason, damage.lost_records) == (third, "bad_length", 38)
+    assert not damage.at_least
 
 
 @pytest.mark.parametrize("cut", [1, 3, 11, 12, 15, 20])
@@ -83,6 +87,7 @@ def test_a_truncated_tail_is_one_lost_record(tmp_path: Path, cut: int) -> None:
     *intact, damage = read_records(write(tmp_path, whole[:-cut]))
     assert [record.data for record in intact] == [b"x" * 30]
     assert (damage.offset, damage.reason, damage.lost_records) == (46, "truncated_file", 1)
+    assert damage.at_least
 
 
 def test_a_truncated_gzip_file_estimates_what_is_lost(tmp_path: Path) -> None:
@@ -93,6 +98,7 @@ def test_a_truncated_gzip_file_estimates_what_is_lost(tmp_path: Path) -> None:
     assert damage.reason == "truncated_file"
     # The bytes that were there have been read: nothing tells how many are missing.
     assert damage.lost_records >= 1
+    assert damage.at_least
     broken = bytearray(whole)
     broken[len(whole) // 2 :] = bytes(len(whole) - len(whole) // 2)
     *intact, damage = read_records(write(tmp_path, bytes(broken)))
@@ -102,7 +108,28 @@ def test_a_truncated_gzip_file_estimates_what_is_lost(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_reported(tmp_path: Path) -> None:
-    assert list(read_records(write(tmp_path, b""))) == [Damage(0, "empty_file", "the file has no bytes", 1)]
+    for content in (b"", gzip.compress(b"")):
+        (damage,) = read_records(write(tmp_path, content))
+        assert (damage.offset, damage.reason, damage.lost_records, damage.at_least) == (
+            0,
+            "empty_file",
+            1,
+            True,
+        )
+
+
+def test_what_is_no_tfrecord_file_is_shown_by_its_beginning(tmp_path: Path) -> None:
+    (damage,) = read_records(
+        write(tmp_path, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>")
+    )
+    assert (damage.reason, damage.lost_records, damage.at_least) == ("bad_length", 1, True)
+    assert "the file begins with b'<?xml versio'" in damage.detail
+
+
+def test_a_hole_of_zeros_is_as_many_records_as_its_bytes_held_before(tmp_path: Path) -> None:
+    whole = content(tmp_path, [bytes([1]) * 84] * 40)
+    *intact, damage = read_records(write(tmp_path, whole[: len(whole) // 2] + bytes(len(whole) // 2)))
+    assert (len(intact), damage.reason, damage.lost_records, damage.at_least) == (20, "bad_length", 20, False)
 
 
 def test_an_absurd_length_with_a_right_checksum_is_not_read(tmp_path: Path) -> None:

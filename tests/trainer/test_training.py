@@ -102,10 +102,13 @@ def test_training_learns(shards, tmp_path):
     assert evaluate(after, shards).gap > evaluate(before, shards).gap + 0.3
 
 
-def test_a_run_leaves_snapshots_logs_and_one_state(shards, tmp_path):
+def test_a_run_leaves_snapshots_logs_and_two_states(shards, tmp_path):
     train(SPEC, CONFIG, shards, shards, str(tmp_path))
     assert [snapshot.step for snapshot in list_snapshots(str(tmp_path / "snapshots"))] == [8, 16, 24]
-    assert {path.name for path in (tmp_path / "state").glob("*.index")} == {"state-00000024.index"}
+    assert {path.name for path in (tmp_path / "state").glob("*.index")} == {
+        "state-00000020.index",
+        "state-00000024.index",
+    }
     tags = {
         value.tag
         for path in (tmp_path / "logs").iterdir()

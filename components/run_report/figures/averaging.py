@@ -6,6 +6,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, MUTED, variant_names, variant_styles
+from components.run_report.units import is_number
 
 Report = dict[str, Any]
 
@@ -14,8 +15,8 @@ _COLUMNS, _PANEL = 3, 190
 
 def averaging(report: Report) -> str | None:
     """A panel a variant: single snapshots as points, averages as bars over their range; the best one is named."""
-    found = {name: report["averaging"].get(name) for name in variant_names(report)}
-    found = {name: one for name, one in found.items() if one and one["candidates"]}
+    found = {name: _measured(report["averaging"].get(name)) for name in variant_names(report)}
+    found = {name: one for name, one in found.items() if one}
     if not found:
         return None
     styles = variant_styles(report)
@@ -35,15 +36,28 @@ def averaging(report: Report) -> str | None:
     gains = [
         one["best_average"]["gap"] - one["best_single"]["gap"]
         for one in found.values()
-        if one.get("best_average") and one.get("best_single")
+        if one.get("best_average")
+        and one.get("best_single")
+        and is_number(one["best_average"]["gap"], one["best_single"]["gap"])
     ]
-    mean = f" Mean gain of the best average over the best single snapshot: {sum(gains) / len(gains):+.4f}."
+    told = f"{len(found)} variants."
+    if gains:  # A short run has one snapshot a variant, and no average.
+        mean = sum(gains) / len(gains)
+        told += f" Mean gain of the best average over the best single snapshot: {mean:+.4f}."
     return to_svg(
         figure,
         "averaging",
         "GAP of single snapshots and of averages over ranges of steps, for each variant",
-        f"{len(found)} variants." + (mean if gains else ""),
+        told,
     )
+
+
+def _measured(one: Report | None) -> Report | None:
+    """A variant's candidates whose GAP is a number; None where there is none, or the best one is not among them."""
+    if not one or not one["best"] or not is_number(one["best"]["gap"]):
+        return None
+    candidates = [candidate for candidate in one["candidates"] if is_number(candidate["gap"])]
+    return {**one, "candidates": candidates} if candidates else None
 
 
 def _panel(axes: Any, one: Report, colour: str) -> None:

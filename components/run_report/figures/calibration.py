@@ -6,6 +6,7 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from components.run_report.figures.canvas import HALF, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import ACCENT, MUTED
+from components.run_report.units import is_number
 
 Report = dict[str, Any]
 
@@ -15,7 +16,9 @@ def calibration(report: Report) -> str | None:
     found = ((report["ensemble"] or {}).get("analysis") or {}).get("calibration")
     if not found or not found["pairs"]:
         return None
-    bins = [one for one in found["bins"] if one["pairs"]]
+    bins = [one for one in found["bins"] if one["pairs"] and is_number(*one.values())]
+    if not bins or not is_number(found["error"]):
+        return None
     figure = new_figure(HALF, 420)
     grid = figure.add_gridspec(2, 1, height_ratios=(3.4, 1), hspace=0.12)
     curve, counts = (new_axes(figure, cell) for cell in grid)

@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from components.run_report.units import duration
+from components.run_report.units import duration, is_number
 
 Facts = dict[str, Any]
 
@@ -70,7 +70,7 @@ def _drawn(node: Facts, box: _Box) -> str:
     kind, variant = _parts(node["id"])
     state = node["state"]
     # The colour says done; the time is of more use then.
-    note = duration(node["seconds"]) if state == "done" and node["seconds"] is not None else state
+    note = duration(node["seconds"]) if state == "done" and is_number(node["seconds"]) else state
     lines = [variant] if variant else _two_lines(kind)
     top = box.y + (box.height - 13 * len(lines) - 13) / 2 + 10
     texts = [

@@ -5,6 +5,7 @@ from typing import Any
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
 from components.run_report.naming import ensemble_names, row_name
+from components.run_report.units import is_number
 from trainer.units import MIB
 
 Report = dict[str, Any]
@@ -17,11 +18,11 @@ _FAR = 3
 
 def ensembles(report: Report) -> str | None:
     """A bar an ensemble, the best on top; a segment a member, as long as it is big, with its weight."""
-    shown = report["ensembles"][:SHOWN]
-    if not shown:
-        return None
     sizes = {row_name(row): row["stored_mib"] for row in report["members"]}
-    limit = report["ensemble"]["limit_bytes"] / MIB
+    shown = [one for one in report["ensembles"] if _is_drawable(one, sizes)][:SHOWN]
+    limit = report["ensemble"]["limit_bytes"] / MIB if report["ensemble"] else 0
+    if not shown or not limit:
+        return None
     styles = variant_styles(report)
     height = 64 + _ROW * len(shown)
     figure = new_figure(FULL, height)
@@ -77,6 +78,12 @@ def ensembles(report: Report) -> str | None:
         f"The best of {len(shown)} is {' + '.join(ensemble_names(best))}: {best['mib']:.1f} of {limit:g} MiB, "
         f"GAP {best['gap']:.4f}.",
     )
+
+
+def _is_drawable(one: Report, sizes: dict[str, float | None]) -> bool:
+    """Whether an ensemble and its members have sizes, and all its numbers are finite."""
+    members = [sizes.get(name) for name in ensemble_names(one)]
+    return is_number(one["mib"], one["gap"], *one["weights"], *members) and one["mib"] > 0
 
 
 def _fitting(width: float, texts: tuple[str, ...]) -> str:

@@ -5,16 +5,17 @@ from typing import Any
 from matplotlib.ticker import PercentFormatter
 
 from components.run_report.figures.canvas import HALF, margins, new_axes, new_figure, to_svg
-from components.run_report.figures.colours import ACCENT, MUTED
+from components.run_report.figures.colours import ACCENT, INK, MUTED
+from components.run_report.units import is_number
 
 Report = dict[str, Any]
 
-_COLOURS = {"train": MUTED, "eval": ACCENT}
+_COLOURS = {"train": MUTED, "eval": ACCENT, "holdout": INK}
 
 
 def lengths(report: Report) -> str | None:
     """Histograms of the number of frames, one split over the other, as shares of its videos."""
-    found = {split: one for split, one in (report["statistics"] or {}).items() if one["frames"]["histogram"]}
+    found = {split: one for split, one in (report["statistics"] or {}).items() if _is_drawable(one)}
     if not found:
         return None
     figure = new_figure(HALF, 110 + 110 * len(found))
@@ -43,3 +44,15 @@ def lengths(report: Report) -> str | None:
             for split, one in found.items()
         ),
     )
+
+
+def _is_drawable(one: Report) -> bool:
+    """Whether a split has videos, lengths that differ, and numbers for them."""
+    frames = one["frames"]
+    values = [
+        frames["min"],
+        frames["mean"],
+        frames["max"],
+        *(x for bar in frames["histogram"] for x in bar.values()),
+    ]
+    return bool(frames["histogram"]) and is_number(*values) and one["videos"] > 0

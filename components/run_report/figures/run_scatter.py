@@ -3,6 +3,7 @@
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, series_styles
 from components.run_report.figures.labels import label_points
+from components.run_report.units import is_number
 
 _MANY = 40
 """More points than these are not named one by one."""
@@ -16,7 +17,8 @@ def run_scatter(points: dict[str, list[tuple[str, float, float]]], name: str, ti
         name: Of the picture.
         title: Likewise.
     """
-    shown = {run: found for run, found in points.items() if found}
+    finite = {run: [one for one in found if is_number(*one[1:])] for run, found in points.items()}
+    shown = {run: found for run, found in finite.items() if found}
     if not shown:
         return None
     styles = series_styles(list(points))

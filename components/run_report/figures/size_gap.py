@@ -6,13 +6,14 @@ from components.run_report.figures.canvas import FULL, margins, new_axes, new_fi
 from components.run_report.figures.colours import MUTED, SURFACE, variant_styles
 from components.run_report.figures.labels import label_points
 from components.run_report.naming import row_name
+from components.run_report.units import is_number
 
 Report = dict[str, Any]
 
 
 def size_gap(report: Report) -> str | None:
     """Points for members, inferior ones hollow, and the Pareto front: for its size nothing better was trained."""
-    members = [row for row in report["members"] if row["stored_mib"] and row["gap"] is not None]
+    members = [row for row in report["members"] if is_number(row["stored_mib"], row["gap"])]
     if not members:
         return None
     styles = variant_styles(report)

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from components.run_report.figures.canvas import HALF, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import ACCENT, INK, LINE, MUTED, SURFACE
+from components.run_report.units import is_number
 
 Row = dict[str, Any]
 
@@ -23,7 +24,8 @@ def slices(rows: list[Row], overall: Row, feature: str, title: str) -> str | Non
         feature: That they are slices of, for the picture's id.
         title: What the slices are.
     """
-    rows = [row for row in rows if row["candidate"]]
+    rows = [row for row in rows if row["candidate"] and is_number(row["candidate"]["gap"])]
+    rows = [row if _has_gap(row.get("baseline")) else {**row, "baseline": None} for row in rows]
     if not rows:
         return None
     names = [row["bin"] for row in rows]
@@ -33,7 +35,8 @@ def slices(rows: list[Row], overall: Row, feature: str, title: str) -> str | Non
     margins(figure, left=min(left, 190), right=_VIDEOS_COLUMN + 12, top=26, bottom=44)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     compared = any(row.get("baseline") for row in rows)
-    axes.axvline(overall["candidate"]["gap"], color=ACCENT, lw=1, ls=(0, (3, 3)), zorder=1)
+    if _has_gap(overall["candidate"]):
+        axes.axvline(overall["candidate"]["gap"], color=ACCENT, lw=1, ls=(0, (3, 3)), zorder=1)
     for place, row in enumerate(rows):
         gap = row["candidate"]["gap"]
         if row.get("baseline"):
@@ -59,6 +62,10 @@ def slices(rows: list[Row], overall: Row, feature: str, title: str) -> str | Non
         f"Lowest for {low['bin']} ({low['candidate']['gap']:.4f}), highest for {high['bin']} "
         f"({high['candidate']['gap']:.4f}).",
     )
+
+
+def _has_gap(metrics: Row | None) -> bool:
+    return bool(metrics) and is_number(metrics["gap"])
 
 
 def _beside(axes: Axes, place: float, distance: float, text: str, colour: str) -> None:

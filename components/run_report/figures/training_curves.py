@@ -7,6 +7,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 from components.run_report.figures.canvas import HALF, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import variant_styles
 from components.run_report.figures.labels import label_line_ends
+from components.run_report.units import is_number
 
 Report = dict[str, Any]
 
@@ -24,11 +25,8 @@ CURVES = {
 
 def training_curve(report: Report, tag: str) -> str | None:
     """One line a variant, with its name at its end."""
-    curves = {
-        variant: found[tag]
-        for variant, found in report["training"].items()
-        if found.get(tag, {}).get("steps")
-    }
+    found = {variant: _finite(one[tag]) for variant, one in report["training"].items() if one.get(tag)}
+    curves = {variant: curve for variant, curve in found.items() if curve["steps"]}
     if not curves:
         return None
     styles = variant_styles(report)
@@ -49,7 +47,7 @@ def training_curve(report: Report, tag: str) -> str | None:
         )
     axes.set_xlabel("training step")
     axes.set_ylabel(unit)
-    if tag == "loss":
+    if tag == "loss" and any(value > 0 for curve in curves.values() for value in curve["values"]):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -73,3 +71,10 @@ def training_curve(report: Report, tag: str) -> str | None:
         f"{title} over the training steps",
         f"At the end: {last}.",
     )
+
+
+def _finite(curve: Report) -> Report:
+    """The points whose value is a number; the loss of a training that diverged is none."""
+    pairs = zip(curve["steps"], curve["values"], strict=True)
+    points = [(step, value) for step, value in pairs if is_number(value)]
+    return {"steps": [step for step, _ in points], "values": [value for _, value in points]}

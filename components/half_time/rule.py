@@ -1,0 +1,45 @@
+"""The stop rule: one round of successive halving, with the paper's rule of inferior models as its judge.
+
+Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (2016), for the
+halving; the paper leaves a model out that is larger than another one and no better.
+"""
+
+from collections.abc import Sequence
+
+from components.half_time.result import HalfTimeResult
+from trainer.config import TrainingConfig
+
+
+def half_time(training: TrainingConfig) -> int:
+    """Step after which the first half ends: that of the last snapshot in it, or the half if there is none.
+
+    >>> half_time(TrainingConfig(steps=200_000, snapshot_every=2_000))
+    100000
+    """
+    half = training.steps // 2
+    return half // training.snapshot_every * training.snapshot_every or max(half, 1)
+
+
+def stopped_for(results: Sequence[HalfTimeResult], lead: float) -> list[str | None]:
+    """For each variant the one that makes the other half of its training superfluous.
+
+    That one is smaller, and its GAP at the same step is larger by more than the lead. It goes on itself: of those that
+    are smaller and better, the best is named. Variants at different steps are not compared.
+
+    Args:
+        results: Of all variants at half time.
+        lead: Difference of GAP that is not taken for noise.
+
+    Returns:
+        The other variant's name, or None for a variant that goes on.
+    """
+    return [_best_that_beats(one, results, lead) for one in results]
+
+
+def _best_that_beats(one: HalfTimeResult, results: Sequence[HalfTimeResult], lead: float) -> str | None:
+    better = [other for other in results if _beats(other, one, lead)]
+    return max(better, key=lambda other: (other.gap, -other.bytes)).variant if better else None
+
+
+def _beats(one: HalfTimeResult, other: HalfTimeResult, lead: float) -> bool:
+    return one.step == other.step and one.bytes < other.bytes and one.gap > other.gap + lead

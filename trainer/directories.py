@@ -1,0 +1,41 @@
+"""What is known of a local directory before anything is written to it."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def nearest_existing(directory: str) -> Path:
+    """The directory itself or, where it does not exist, the nearest of its parents that does."""
+    path = Path(directory).absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def write_problem(directory: str) -> str | None:
+    """Tries to write a file into a directory, which need not exist; leaves neither a file nor a directory behind.
+
+    It tries, since permissions do not tell: the superuser has all of them, and a read-only or virtual file system
+    takes nothing from anybody.
+
+    Returns:
+        Why nothing can be written there, as a sentence of its own; None where it can.
+    """
+    there = nearest_existing(directory)
+    if not there.is_dir():
+        return f"{there} is a file and no directory"
+    path = Path(directory).absolute()
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".writable-"):
+            pass
+    except OSError as error:
+        return f"{path} cannot be written to ({os.strerror(error.errno) if error.errno else error})"
+    finally:
+        with contextlib.suppress(OSError):  # somebody else has put something there meanwhile
+            for made in missing:
+                made.rmdir()
+    return None
