@@ -64,4 +64,4 @@ lock: ## Compile the lock files (pins and hashes, no addresses) from pyproject.t
 
 .PHONY: docs
 docs: setup ## Write docs/recipes.md, the reference of recipes, from the code
-	@$(PYTHON) -m pipeline.recipe_reference > docs/recipes.md.new && mv docs/recipes.md.new docs/recipes.md
+	@$(PYTHON) -m pipeline.recipe.reference > docs/recipes.md.new && mv docs/recipes.md.new docs/recipes.md

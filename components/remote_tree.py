@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from trainer.files import is_local
+from trainer.base.files import is_local
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tfx.types import Artifact, artifact_utils
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 def split_files(examples: Sequence[Artifact], split: str) -> list[str]:

@@ -13,10 +13,10 @@ import typer
 
 from pipeline.cli.guard import guarded
 from pipeline.cli.run import run_recipe, summary
-from pipeline.recipe import Recipe
-from pipeline.recipe_loader import load_recipe
-from serving.model_store import latest_version
-from trainer.errors import UserError
+from pipeline.recipe.loader import load_recipe
+from pipeline.recipe.recipe import Recipe
+from serving.store.model_store import latest_version
+from trainer.base.errors import UserError
 
 DATA = "demo/data"
 ROOT = "demo/run"
@@ -42,7 +42,7 @@ def demo() -> None:
 
 
 def _write_sample() -> None:
-    from trainer.sample import write_sample
+    from trainer.data.sample import write_sample
 
     _logger.info("demo: writing a synthetic sample to %s", DATA)
     # Renamed when it is whole: an interrupted demo starts over, and does not train on half a sample.
@@ -54,10 +54,10 @@ def _write_sample() -> None:
 
 def _ask_server(recipe: Recipe, eval_directory: str) -> str:
     """Serves the newest pushed version and asks it about the first video of the eval split."""
-    from serving.client import PredictClient
-    from serving.server import PredictionServer
-    from trainer.files import expand
-    from trainer.records import Video, read_videos
+    from serving.client.client import PredictClient
+    from serving.server.server import PredictionServer
+    from trainer.base.files import expand
+    from trainer.data.records import Video, read_videos
 
     first = expand([os.path.join(eval_directory, "*")])[0]
     video = next((item for item in read_videos(first) if isinstance(item, Video)), None)

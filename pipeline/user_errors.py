@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 def find_user_error(error: BaseException) -> str | None:
@@ -17,7 +17,7 @@ def find_user_error(error: BaseException) -> str | None:
         if isinstance(seen, UserError):
             return re.sub(r" \[while running .*\]$", "", str(seen), flags=re.DOTALL)
         seen = seen.__cause__  # What merely happened while a UserError was handled is a fault of its own.
-    if found := re.findall(r"^trainer\.errors\.UserError: (.*)$", str(error), flags=re.MULTILINE):
+    if found := re.findall(r"^trainer\.base\.errors\.UserError: (.*)$", str(error), flags=re.MULTILINE):
         return re.sub(r" \[while running .*$", "", found[-1])
     return None
 

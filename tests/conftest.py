@@ -11,7 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.gcs_emulator import GcsEmulator
-from trainer.garbage import collect_less
+from trainer.base.garbage import collect_less
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,7 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 @pytest.fixture(scope="session")
 def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with four train and four validate shards, 120 and 80 learnable videos of a few frames."""
-    from trainer.sample import write_sample
+    from trainer.data.sample import write_sample
 
     directory = tmp_path_factory.mktemp("sample")
     write_sample(str(directory), train_videos=120, validate_videos=80, shards=4, min_frames=1, max_frames=4)

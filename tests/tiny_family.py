@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from serving.codecs import CODECS, VALUES, Codec
-from serving.codecs.codec import PartSpec
-from trainer.architectures import ARCHITECTURES, Architecture
-from trainer.layers import matmul
-from trainer.layers.batch_norm import batch_norm
-from trainer.sized_name import size
-from trainer.tensor_spec import TensorSpec, batch_norm_specs, glorot
+from serving.export.codecs import CODECS, VALUES, Codec
+from serving.export.codecs.codec import PartSpec
+from trainer.base.sized_name import size
+from trainer.model.architectures import ARCHITECTURES, Architecture
+from trainer.model.layers import matmul
+from trainer.model.layers.batch_norm import batch_norm
+from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, glorot
 
 
 @ARCHITECTURES.register

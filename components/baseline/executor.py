@@ -11,7 +11,7 @@ from tfx.utils import path_utils
 
 from components.baseline.served import check_comparable, copy_served_model
 from components.remote_tree import copy_remote_tree
-from trainer.files import is_local
+from trainer.base.files import is_local
 
 _logger = logging.getLogger("yt8m.baseline")
 

@@ -3,9 +3,9 @@
 import os
 import shutil
 
-from serving.manifest import MANIFEST
-from serving.model_store import local_version, open_store
-from trainer.errors import UserError
+from serving.store.manifest import MANIFEST
+from serving.store.model_store import local_version, open_store
+from trainer.base.errors import UserError
 
 
 def copy_served_model(base: str, target: str) -> int | None:
@@ -38,7 +38,9 @@ def copy_served_model(base: str, target: str) -> int | None:
                 raise
             continue  # deleted meanwhile: take what is served now
         if store.read(version, MANIFEST) is None:  # put there by other means
-            from serving.whole_model import check_model  # TensorFlow, which the others need not wait for
+            from serving.store.whole_model import (
+                check_model,  # TensorFlow, which the others need not wait for
+            )
 
             check_model(target, weights=True)
         return version
@@ -80,7 +82,7 @@ def check_comparable(directory: str, base: str, version: int) -> None:
         base: Where it is served from, for the message.
         version: Its number, likewise.
     """
-    from serving.load_check import (
+    from serving.inference.load_check import (
         load_problem,
     )  # TensorFlow: seconds that nobody waits for where nothing is served
 

@@ -12,10 +12,10 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from serving.inference_parts import predict_part
-from serving.local_predictor import LocalPredictor
-from trainer.errors import UserError
-from trainer.files import open_file
+from serving.inference.inference_parts import predict_part
+from serving.inference.local_predictor import LocalPredictor
+from trainer.base.errors import UserError
+from trainer.base.files import open_file
 
 COUNTERS = "yt8m/infer"
 """Namespace of the Beam counters files, videos and rejected: for watching a running job. A bundle that is done again

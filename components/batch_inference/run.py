@@ -9,16 +9,16 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.batch_inference.beam_steps import PartTask, add_steps
-from serving.batch_inference import Inference, finished
-from serving.inference_parts import InferenceParts, directory_identity
-from trainer.errors import UserError
-from trainer.files import open_file
+from serving.inference.batch_inference import Inference, finished
+from serving.inference.inference_parts import InferenceParts, directory_identity
+from trainer.base.errors import UserError
+from trainer.base.files import open_file
 
 
 def infer_with_beam(
     model: str, files: Sequence[str], out: str, pipeline_args: Sequence[str], batch_size: int = 32
 ) -> Inference:
-    """As `serving.batch_inference.infer`, with the same output, by as many machines as the runner has.
+    """As `serving.inference.batch_inference.infer`, with the same output, by as many machines as the runner has.
 
     What an interrupted run has finished is not done again; any mixture of runners and local runs may have made it.
 

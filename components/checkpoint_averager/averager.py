@@ -8,13 +8,13 @@ from typing import Any
 
 from components.checkpoint_averager.config import AveragingConfig
 from components.checkpoint_averager.search import Search, Weights, search
-from serving.saved_model import Member, write_saved_model
-from trainer.errors import UserError
-from trainer.input_pipeline import eval_batches
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.snapshots import Snapshot, list_snapshots, open_snapshot
-from trainer.tensor_bundle import DamagedCheckpointError
+from serving.export.saved_model import Member, write_saved_model
+from trainer.base.errors import UserError
+from trainer.checkpoints.snapshots import Snapshot, list_snapshots, open_snapshot
+from trainer.checkpoints.tensor_bundle import DamagedCheckpointError
+from trainer.data.input_pipeline import eval_batches
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.model.model_spec import ModelSpec
 
 _logger = logging.getLogger("yt8m.averager")
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from components.checkpoint_averager.config import AveragingConfig
-from trainer.averaging import Range
+from trainer.checkpoints.averaging import Range
 
 _logger = logging.getLogger("yt8m.averager")
 

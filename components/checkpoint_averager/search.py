@@ -14,9 +14,9 @@ import numpy as np
 from components.checkpoint_averager.candidate import Candidate
 from components.checkpoint_averager.config import AveragingConfig
 from components.checkpoint_averager.ranges import automatic_ranges, configured_ranges, single_indices
-from trainer.averaging import Range, average_snapshots
-from trainer.errors import UserError
-from trainer.snapshots import Snapshot, read_snapshot
+from trainer.base.errors import UserError
+from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.snapshots import Snapshot, read_snapshot
 
 _logger = logging.getLogger("yt8m.averager")
 

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from serving.card import ModelCard
-from serving.compression import compress
-from serving.saved_model import Member, read_weights, write_saved_model
-from serving.stored_form import StoredForm
-from trainer.errors import UserError
-from trainer.input_pipeline import eval_batches
-from trainer.scorer import Scorer, evaluate
-from trainer.second_moments import second_moments
-from trainer.units import MIB
+from serving.export.card import ModelCard
+from serving.export.compression import compress
+from serving.export.saved_model import Member, read_weights, write_saved_model
+from serving.export.stored_form import StoredForm
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.data.input_pipeline import eval_batches
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.metrics.second_moments import second_moments
 
 _logger = logging.getLogger("yt8m.compressor")
 

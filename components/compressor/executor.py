@@ -11,7 +11,7 @@ from components.compressor.compressor import compress_ladder
 from components.ladder import form_directory
 from components.report_file import write_report
 from components.splits import split_files
-from serving.stored_form import StoredForm
+from serving.export.stored_form import StoredForm
 
 
 class Executor(base_executor.BaseExecutor):

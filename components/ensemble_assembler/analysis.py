@@ -12,9 +12,9 @@ import numpy as np
 from components.ensemble_assembler.ensemble import Combination
 from components.ensemble_assembler.exact import mixed
 from components.ensemble_assembler.score_file import EvalScores
-from serving.vocabulary import Vocabulary
-from trainer.calibration import Calibration
-from trainer.metrics import VideoMetrics, top_pairs
+from serving.export.vocabulary import Vocabulary
+from trainer.metrics.calibration import Calibration
+from trainer.metrics.video_metrics import VideoMetrics, top_pairs
 
 LISTED = 50
 """Classes in each of the two lists, the best and the worst."""

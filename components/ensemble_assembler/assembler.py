@@ -18,14 +18,14 @@ from components.ensemble_assembler.score_file import EvalScores
 from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import inferior_to, needless_forms
 from components.evaluator.blessing import directory_bytes
-from serving.card import ModelCard
-from serving.codecs import CODECS
-from serving.saved_model import Member, read_stored, write_saved_model
-from serving.stored_form import StoredForm
-from serving.vocabulary import Vocabulary
-from serving.warmup import write_warmup
-from trainer.errors import UserError
-from trainer.units import MIB
+from serving.export.card import ModelCard
+from serving.export.codecs import CODECS
+from serving.export.saved_model import Member, read_stored, write_saved_model
+from serving.export.stored_form import StoredForm
+from serving.export.vocabulary import Vocabulary
+from serving.server.warmup import write_warmup
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
 
 _logger = logging.getLogger("yt8m.assembler")
 

@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components.artifacts import Report
 from components.ensemble_assembler.executor import Executor
 from components.ensemble_assembler.inputs import MODEL
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 
 class EnsembleAssemblerSpec(ComponentSpec):

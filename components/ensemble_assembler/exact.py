@@ -13,7 +13,7 @@ import numpy as np
 
 from components.ensemble_assembler.ensemble import Combination
 from components.ensemble_assembler.score_file import EvalScores
-from trainer.metrics import gap, top_pairs
+from trainer.metrics.video_metrics import gap, top_pairs
 
 _BLOCK = 512
 _PAIR = np.dtype([("confidence", np.float32), ("hit", np.bool_)])

@@ -11,7 +11,7 @@ from components.ensemble_assembler.inputs import MODEL
 from components.ladder import form_directories
 from components.report_file import write_report
 from components.splits import split_files
-from serving.vocabulary import Vocabulary
+from serving.export.vocabulary import Vocabulary
 
 
 class Executor(base_executor.BaseExecutor):

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from components.ensemble_assembler.score_file import EvalScores, ScoreFile
-from serving.card import ModelCard
-from serving.saved_model import read_weights
-from trainer.errors import UserError
-from trainer.input_pipeline import eval_batches
-from trainer.scorer import Scorer
+from serving.export.card import ModelCard
+from serving.export.saved_model import read_weights
+from trainer.base.errors import UserError
+from trainer.data.input_pipeline import eval_batches
+from trainer.metrics.scorer import Scorer
 
 _logger = logging.getLogger("yt8m.assembler")
 

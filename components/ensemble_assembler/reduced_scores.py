@@ -16,8 +16,8 @@ import numpy as np
 
 from components.ensemble_assembler.exact import mixed
 from components.ensemble_assembler.score_file import EvalScores
-from trainer.top_k import top_k_classes
-from trainer.yt8m import TOP_K
+from trainer.data.yt8m import TOP_K
+from trainer.metrics.top_k import top_k_classes
 
 _BLOCK = 256
 _CACHED_VIDEOS = 1024

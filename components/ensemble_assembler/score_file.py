@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.full_disk import naming
+from trainer.base.full_disk import naming
 
 
 @dataclass(frozen=True)

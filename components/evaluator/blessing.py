@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.evaluator.slices import LABELS, labels_bin
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from tfx.utils import path_utils, proto_utils
 from components.evaluator import blessing
 from components.evaluator.files import HOLDOUT, REASONS_FILE, RESULTS_FILE
 from components.evaluator.results import read_results
-from serving.card import ModelCard
+from serving.export.card import ModelCard
 
 LIMIT_BYTES_KEY = "limit_bytes"
 

@@ -17,9 +17,9 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator import slices
-from serving.whole_model import load_model
-from trainer.records import parse_video
-from trainer.yt8m import ANY_CLASSES
+from serving.store.whole_model import load_model
+from trainer.data.records import parse_video
+from trainer.data.yt8m import ANY_CLASSES
 
 LABELS = "labels"
 BATCH_SIZE = 64

@@ -3,7 +3,7 @@
 A video's slice is a string, which is what TFMA groups by; the order of the bins is the order of a report.
 """
 
-from trainer.yt8m import MAX_FRAMES
+from trainer.data.yt8m import MAX_FRAMES
 
 LABELS = "num_labels"
 """Feature that holds the bin of a video's number of labels."""

@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
-from trainer.metrics import VideoMetrics
-from trainer.yt8m import TOP_K
+from trainer.data.yt8m import TOP_K
+from trainer.metrics.video_metrics import VideoMetrics
 
 NAMES = ("gap", "hit_at_one", "perr", "map", "videos")
-"""The metrics, which are also the fields of `trainer.metrics.Metrics`."""
+"""The metrics, which are also the fields of `trainer.metrics.video_metrics.Metrics`."""
 
 
 class Gap(tfma.metrics.Metric):

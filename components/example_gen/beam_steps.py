@@ -15,9 +15,9 @@ from apache_beam import pvalue
 from apache_beam.metrics import Metrics
 
 from components.example_gen.convert import ShardResult, ShardTask, convert_shard
-from trainer.errors import UserError
-from trainer.files import open_file
-from trainer.video_ids import DIGEST, UNSEEN, SeenIds
+from trainer.base.errors import UserError
+from trainer.base.files import open_file
+from trainer.data.video_ids import DIGEST, UNSEEN, SeenIds
 
 COUNTERS = "yt8m/ExampleGen"
 """Namespace of the Beam counters files, videos, frames, labels, unlabelled, duplicates, rejected and

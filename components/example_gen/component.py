@@ -15,7 +15,7 @@ from components.artifacts import Report
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from components.example_gen.patterns import relative_patterns
-from trainer.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES
+from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES
 
 
 class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):

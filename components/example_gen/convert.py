@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from trainer.duplicates import copied_file, duplicate_rejects
-from trainer.encoding import summary_example
-from trainer.file_check import FileCheck, FileCounter
-from trainer.files import make_dirs, open_file, rename
-from trainer.records import Reject, read_videos
-from trainer.tfrecord import write_record
+from trainer.base.files import make_dirs, open_file, rename
+from trainer.data.duplicates import copied_file, duplicate_rejects
+from trainer.data.encoding import summary_example
+from trainer.data.file_check import FileCheck, FileCounter
+from trainer.data.records import Reject, read_videos
+from trainer.data.tfrecord import write_record
 
 NO_LABELS = "no_labels"
 """Reason of videos that can neither train nor evaluate. They are no bad records, so no share of rejects has them."""

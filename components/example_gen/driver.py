@@ -4,7 +4,7 @@ from typing import Any
 
 from tfx.components.example_gen.driver import FileBasedDriver
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 class Driver(FileBasedDriver):

@@ -18,8 +18,8 @@ from components.example_gen.convert import ShardResult, ShardTask
 from components.example_gen.split import Split, split_files
 from components.example_gen.summary import SplitLimits, check_report, summarise
 from components.report_file import write_report
-from trainer.errors import UserError
-from trainer.files import expand_labelled, left_out_line, open_file
+from trainer.base.errors import UserError
+from trainer.base.files import expand_labelled, left_out_line, open_file
 
 _logger = logging.getLogger("yt8m.example_gen")
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from trainer.errors import UserError
-from trainer.files import is_local
+from trainer.base.errors import UserError
+from trainer.base.files import is_local
 
 
 class InputPatterns(NamedTuple):

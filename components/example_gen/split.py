@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from components.example_gen.convert import ShardResult
-from trainer.duplicates import DUPLICATE_ID
-from trainer.errors import UserError
-from trainer.losses import DataLimits, Loss, complaint, estimate_losses, rejected_with
+from trainer.base.errors import UserError
+from trainer.data.duplicates import DUPLICATE_ID
+from trainer.data.losses import DataLimits, Loss, complaint, estimate_losses, rejected_with
 
 _SPLITS = ("train", "eval", "holdout")
 _TRAINED_ON = "train"

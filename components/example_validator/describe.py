@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tensorflow_metadata.proto.v0.anomalies_pb2 import Anomalies
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 def check_anomalies(anomalies: Mapping[str, Anomalies]) -> None:

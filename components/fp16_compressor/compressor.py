@@ -5,16 +5,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from serving.card import ModelCard
-from serving.codecs import FLOAT16, Codec
-from serving.compression import compress
-from serving.saved_model import Member, read_weights, write_saved_model
-from trainer.errors import UserError
-from trainer.metrics import Metrics
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.units import MIB
-from trainer.weights import Arrays
+from serving.export.card import ModelCard
+from serving.export.codecs import FLOAT16, Codec
+from serving.export.compression import compress
+from serving.export.saved_model import Member, read_weights, write_saved_model
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.metrics.video_metrics import Metrics
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import Arrays
 
 _logger = logging.getLogger("yt8m.compressor")
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 import tensorflow as tf
 
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
-from trainer.scorer import Scorer, evaluate
-from trainer.training_step import TrainingStep
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.training.step import TrainingStep
 
 _FILE = "half_time.json"
 

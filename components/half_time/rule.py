@@ -7,7 +7,7 @@ halving; the paper leaves a model out that is larger than another one and no bet
 from collections.abc import Sequence
 
 from components.half_time.result import HalfTimeResult
-from trainer.config import TrainingConfig
+from trainer.training.config import TrainingConfig
 
 
 def half_time(training: TrainingConfig) -> int:

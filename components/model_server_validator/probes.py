@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.errors import UserError
-from trainer.records import Video, read_videos
-from trainer.yt8m import ANY_CLASSES
+from trainer.base.errors import UserError
+from trainer.data.records import Video, read_videos
+from trainer.data.yt8m import ANY_CLASSES
 
 _logger = logging.getLogger("yt8m.model_server_validator")
 

@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from components.model_server_validator.probes import Probe
-from serving.client import PredictClient
-from serving.errors import ServingError
-from serving.model_store import publish
-from serving.server import PredictionServer
-from serving.whole_model import load_model
-from trainer.errors import UserError
-from trainer.yt8m import TOP_K
+from serving.base.errors import ServingError
+from serving.client.client import PredictClient
+from serving.server.server import PredictionServer
+from serving.store.model_store import publish
+from serving.store.whole_model import load_model
+from trainer.base.errors import UserError
+from trainer.data.yt8m import TOP_K
 
 TOLERANCE = 1e-5
 """Probabilities of the same graph differ by some 1e-7 between batch sizes; a wrong weight shows far above

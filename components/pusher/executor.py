@@ -16,7 +16,7 @@ from components.pusher.files import RESULT_FILE
 from components.pusher.model_card import model_card
 from components.pusher.push import push
 from components.remote_tree import local_tree
-from serving.card import ModelCard
+from serving.export.card import ModelCard
 
 _logger = logging.getLogger("yt8m.pusher")
 

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from components.evaluator.files import HOLDOUT
-from serving.card import ModelCard
-from trainer.units import MIB
-from trainer.yt8m import MAX_FRAMES, TOP_K
+from serving.export.card import ModelCard
+from trainer.base.units import MIB
+from trainer.data.yt8m import MAX_FRAMES, TOP_K
 
 _SLICES = {"num_labels": "labels", "num_frames": "frames"}
 

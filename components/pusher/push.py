@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.pusher.files import CARD_FILE
-from serving.model_store import publish
+from serving.store.model_store import publish
 
 
 def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.run_report.naming import ensemble_names, row_name
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

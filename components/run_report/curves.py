@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from trainer.tfrecord import Record, read_records
+from trainer.data.tfrecord import Record, read_records
 
 TAGS = ("loss", "learning_rate", "examples_per_second", "gap")
 """What the Trainer logs and a report shows."""

@@ -4,7 +4,7 @@ import json
 import os
 from typing import Any
 
-from trainer.files import is_local, open_file
+from trainer.base.files import is_local, open_file
 
 _RENAMED = {"float16_mib": "stored_mib", "float16_bytes": "stored_bytes", "gap_float16": "gap_stored"}
 """Keys of reports of before models were stored by codecs."""

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from components.run_report.naming import DEFAULT_FORM, member_name
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

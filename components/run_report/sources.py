@@ -10,7 +10,7 @@ from components.pusher.files import RESULT_FILE
 from components.run_report.curves import read_curves
 from components.run_report.files import read_json
 from components.run_report.statistics import read_anomalies, read_statistics
-from trainer.files import is_local
+from trainer.base.files import is_local
 
 _REPORT = "report.json"
 _FILES = {

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from components.evaluator.files import HOLDOUT
 from components.run_report.units import duration
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

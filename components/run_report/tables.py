@@ -10,7 +10,7 @@ from typing import Any
 
 from components.evaluator.files import HOLDOUT
 from components.run_report.naming import ensemble_names, row_name
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from components.trainer.run_fn import CustomConfig, hand_over
-from trainer.files import is_local
-from trainer.train import LOGS, SNAPSHOTS, STATE, train
+from trainer.base.files import is_local
+from trainer.training.loop import LOGS, SNAPSHOTS, STATE, train
 
 _logger = logging.getLogger("yt8m.train")
 

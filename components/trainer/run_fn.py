@@ -13,12 +13,12 @@ import tensorflow as tf
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.half_time.result import measure_half_time
-from serving.saved_model import Member, write_saved_model
-from trainer.config import TrainingConfig
-from trainer.files import sync_path
-from trainer.model_spec import ModelSpec
-from trainer.train import run_fingerprint, train
-from trainer.yt8m import NUM_CLASSES
+from serving.export.saved_model import Member, write_saved_model
+from trainer.base.files import sync_path
+from trainer.data.yt8m import NUM_CLASSES
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
+from trainer.training.loop import run_fingerprint, train
 
 
 class FnArgs(Protocol):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.recipe_beam import BeamSection
+    from pipeline.recipe.beam import BeamSection
 
 BeamSettings = Annotated[
     list[str] | None,
@@ -22,10 +22,10 @@ def beam_section(settings: Sequence[str]) -> "BeamSection":
     """The section that the settings make; UserError where one is unknown, wrong or missing."""
     from pydantic import ValidationError
 
-    from pipeline.recipe_beam import BeamSection
-    from pipeline.recipe_errors import complaints
-    from pipeline.recipe_loader import apply_override
-    from trainer.errors import UserError
+    from pipeline.recipe.beam import BeamSection
+    from pipeline.recipe.errors import complaints
+    from pipeline.recipe.loader import apply_override
+    from trainer.base.errors import UserError
 
     tree: dict[str, object] = {}
     for setting in settings:

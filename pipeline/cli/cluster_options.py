@@ -53,7 +53,7 @@ def target_of(
     timeout: int,
 ) -> Target:
     """What the options say; UserError where there is no host, or one of them cannot be right."""
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     if not host:
         raise UserError(
@@ -71,8 +71,8 @@ def target_of(
 
 def check_run_options(pipeline_root: str | None, service_account: str | None) -> None:
     """UserError where a root is no place in a bucket, or an account's name cannot be."""
-    from pipeline.kubernetes_names import check_name, object_name_fault
-    from trainer.addresses import check_bucket_address
+    from pipeline.recipe.kubernetes_names import check_name, object_name_fault
+    from trainer.base.addresses import check_bucket_address
 
     if pipeline_root is not None:
         check_bucket_address(pipeline_root, "--pipeline-root")

@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Recipe
+    from pipeline.recipe.recipe import Recipe
 
 _logger = logging.getLogger("yt8m.compile")
 
@@ -38,8 +38,8 @@ def compile_(
                --set push.directory=gs://BUCKET/models/yt8m
     """
     from pipeline.kubeflow.checks import check_gpus, check_places
-    from trainer.directories import write_problem
-    from trainer.errors import UserError
+    from trainer.base.directories import write_problem
+    from trainer.base.errors import UserError
 
     if not out.endswith((".yaml", ".yml")):
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.stored_form import StoredForm
-from trainer.errors import UserError
-from trainer.units import MIB
+from serving.export.stored_form import StoredForm
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
 
 _CALIBRATION_VIDEOS = 3000
 
@@ -59,7 +59,7 @@ def compress(
     if os.path.exists(out):
         raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
 
-    from trainer.files import expand
+    from trainer.base.files import expand
 
     calibration_files = expand(calibrate) if calibrate else []
     evaluation_files = expand(evaluate) if evaluate else []
@@ -85,9 +85,9 @@ def _compress(
     evaluation_files: list[str],
     calibration_videos: int,
 ) -> dict[str, Any]:
-    from serving.card import ModelCard
-    from serving.compression import stored_bytes
-    from serving.model_store import whole_model_path
+    from serving.export.card import ModelCard
+    from serving.export.compression import stored_bytes
+    from serving.store.model_store import whole_model_path
 
     source = whole_model_path(model)
     card = ModelCard.load(source)
@@ -101,7 +101,7 @@ def _compress(
             "(yt8m sizes --forms shows some)"
         )
 
-    from serving.recompression import recompress
+    from serving.inference.recompression import recompress
 
     written, seen = recompress(source, out, form, calibration_files, calibration_videos)
     result: dict[str, Any] = {

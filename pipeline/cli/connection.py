@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from serving.client import PredictClient
-    from serving.local_predictor import LocalPredictor
+    from serving.client.client import PredictClient
+    from serving.inference.local_predictor import LocalPredictor
 
 CaFile = Annotated[
     str | None,
@@ -47,8 +47,8 @@ def predictor_of(
     Raises:
         UserError: If there is no such model, or the options contradict each other.
     """
-    from trainer.errors import UserError
-    from trainer.memory import keep_freed_memory
+    from trainer.base.errors import UserError
+    from trainer.base.memory import keep_freed_memory
 
     if label is not None and (model or version is not None):
         raise UserError(
@@ -56,14 +56,14 @@ def predictor_of(
         )
     keep_freed_memory()
     if model:
-        from serving.model_store import whole_model_path
+        from serving.store.model_store import whole_model_path
 
         whole_model_path(model, version)  # before the seconds that TensorFlow takes
-        from serving.local_predictor import LocalPredictor
+        from serving.inference.local_predictor import LocalPredictor
 
         return LocalPredictor(model, version)
-    from serving.client import PredictClient
-    from serving.tls import ClientTls
+    from serving.base.tls import ClientTls
+    from serving.client.client import PredictClient
 
     ca, certificate, key = tls
     credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None

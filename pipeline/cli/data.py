@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from trainer.data_check import DataCheck, check_files, together
-from trainer.errors import UserError
-from trainer.files import expand, expand_labelled
-from trainer.losses import DataLimits, complaint
-from trainer.records import Edition
-from trainer.sample import write_sample
-from trainer.yt8m import NUM_CLASSES, TOP_K
+from trainer.base.errors import UserError
+from trainer.base.files import expand, expand_labelled
+from trainer.data.data_check import DataCheck, check_files, together
+from trainer.data.losses import DataLimits, complaint
+from trainer.data.records import Edition
+from trainer.data.sample import write_sample
+from trainer.data.yt8m import NUM_CLASSES, TOP_K
 
 _ONE_JOB_BYTES = 64 << 20
 """Data that is read before other processes would have started."""

@@ -53,7 +53,7 @@ def doctor(
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.doctor import Questions, examine
     from pipeline.kubeflow.kubernetes_api import KubernetesApi, NotAskableError
-    from serving.gcs_objects import GcsObjects
+    from serving.store.gcs_objects import GcsObjects
 
     kubernetes: KubernetesApi | str
     try:

@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trainer.records import Reject, Video
+    from trainer.data.records import Reject, Video
 
 _logger = logging.getLogger("yt8m.evaluate")
 
@@ -47,18 +47,18 @@ def evaluate(
 
 def measure(model: str, patterns: list[str], batch_size: int = 64) -> dict[str, Any]:
     """The four metrics of a SavedModel on the valid videos of files, and the number of other records."""
-    from serving.model_store import whole_model_path
-    from trainer.files import expand_labelled, left_out_line
+    from serving.store.model_store import whole_model_path
+    from trainer.base.files import expand_labelled, left_out_line
 
     # Before the seconds that TensorFlow takes.
     (files, left_out), directory = expand_labelled(patterns), whole_model_path(model)
     if left_out:
         _logger.warning("%s", left_out_line(left_out))
 
-    from serving.scoring import SavedModelScorer, label_rows, score_videos
-    from trainer.memory import keep_freed_memory
-    from trainer.metrics import VideoMetrics
-    from trainer.prefetch import prefetch
+    from serving.inference.scoring import SavedModelScorer, label_rows, score_videos
+    from trainer.base.memory import keep_freed_memory
+    from trainer.base.prefetch import prefetch
+    from trainer.metrics.video_metrics import VideoMetrics
 
     keep_freed_memory()
     scorer = SavedModelScorer(directory)
@@ -98,14 +98,14 @@ class _Choice:
     """Which videos are measured: those with labels, each id once."""
 
     def __init__(self) -> None:
-        from trainer.video_ids import SeenIds
+        from trainer.data.video_ids import SeenIds
 
         self.unlabelled = self.duplicates = 0
         self._seen = SeenIds()
 
     def of(self, videos: "Sequence[Video]") -> list[int]:
         """The places of a batch's videos that are measured."""
-        from trainer.video_ids import UNSEEN, digests
+        from trainer.data.video_ids import UNSEEN, digests
 
         labelled = [place for place, video in enumerate(videos) if video.labels]
         earlier = self._seen.add(0, digests(videos[place].id for place in labelled))

@@ -14,9 +14,9 @@ import typer
 
 from pipeline.cli.quiet_import import QuietImport
 from pipeline.user_errors import error_text
-from trainer.errors import OutsideError, UserError
-from trainer.full_disk import full_disk
-from trainer.garbage import collect_less
+from trainer.base.errors import OutsideError, UserError
+from trainer.base.full_disk import full_disk
+from trainer.base.garbage import collect_less
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
 

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from trainer.addresses import check_local
-from trainer.errors import UserError
-from trainer.model_spec import ModelSpec
-from trainer.units import MIB
-from trainer.yt8m import NUM_CLASSES
+from trainer.base.addresses import check_local
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.data.yt8m import NUM_CLASSES
+from trainer.model.model_spec import ModelSpec
 
 _logger = logging.getLogger("yt8m.import")
 
@@ -73,9 +73,9 @@ def import_checkpoint(
     if os.path.exists(out):
         raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
 
-    from serving.saved_model import Member, write_saved_model
-    from serving.warmup import write_warmup
-    from trainer.tf1_checkpoint import read_tf1_checkpoint
+    from serving.export.saved_model import Member, write_saved_model
+    from serving.server.warmup import write_warmup
+    from trainer.checkpoints.tf1_checkpoint import read_tf1_checkpoint
 
     members = [
         Member(spec=one.spec, weights=read_tf1_checkpoint(prefix, one.spec, one.number), weight=one.weight)

@@ -11,11 +11,11 @@ import typer
 
 from pipeline.cli.beam_options import BeamSettings, beam_section
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
-    from serving.batch_inference import Inference, Progress
-    from trainer.records import Reject
+    from serving.inference.batch_inference import Inference, Progress
+    from trainer.data.records import Reject
 
 _logger = logging.getLogger("yt8m.infer")
 
@@ -59,10 +59,10 @@ def infer(
               yt8m infer --target localhost:8500 --data 'test/*.tfrecord' --out predictions.parquet
               yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv --beam workers=4
     """
-    from serving.batch_inference import infer as infer_files
-    from serving.inference_parts import directory_identity
-    from serving.predictions_file import check_ending
-    from trainer.files import expand
+    from serving.inference.batch_inference import infer as infer_files
+    from serving.inference.inference_parts import directory_identity
+    from serving.inference.predictions_file import check_ending
+    from trainer.base.files import expand
 
     if (model is None) == (target is None):
         raise UserError("give --model, a directory, or --target, a server")
@@ -95,11 +95,11 @@ def _infer_with_beam(
                 raise UserError(
                     f"Dataflow's workers read and write gs:// only, not {path}: copy it to a bucket"
                 )
-    from trainer.files import expand
+    from trainer.base.files import expand
 
     files = expand(data)  # before the seconds that TensorFlow and Beam take
     from components.batch_inference.run import infer_with_beam
-    from serving.model_store import whole_model_path
+    from serving.store.model_store import whole_model_path
 
     path = whole_model_path(model, version)
     _logger.info("infer: %d files, by Beam's %s", len(files), section.runner)

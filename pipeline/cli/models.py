@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile
-from serving import model_store
-from trainer.errors import UserError
+from serving.store import model_store
+from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
-    from serving.client import VersionStatus
-    from serving.store import Store
+    from serving.client.client import VersionStatus
+    from serving.store.version_store import Store
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -211,8 +211,8 @@ def _ask(
     server: str, model_name: str, tls: tuple[str | None, str | None, str | None]
 ) -> "dict[int, VersionStatus]":
     """What a server says of its versions, by number."""
-    from serving.client import PredictClient
-    from serving.tls import ClientTls
+    from serving.base.tls import ClientTls
+    from serving.client.client import PredictClient
 
     ca, certificate, key = tls
     credentials = ClientTls(ca=ca, certificate=certificate, key=key) if any(tls) else None

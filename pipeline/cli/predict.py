@@ -14,8 +14,8 @@ from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersi
 if TYPE_CHECKING:
     import numpy as np
 
-    from serving.vocabulary import Vocabulary
-    from trainer.records import Video
+    from serving.export.vocabulary import Vocabulary
+    from trainer.data.records import Video
 
 _logger = logging.getLogger("yt8m.predict")
 
@@ -57,10 +57,10 @@ def predict(
     Examples: yt8m predict FILE.tfrecord --target localhost:8500 --vocabulary vocabulary.csv
               yt8m predict FILE.tfrecord --model models/demo --id 3a9f --json
     """
-    from serving.ordered_map import ordered_map
-    from serving.vocabulary import Vocabulary
-    from trainer.errors import UserError
-    from trainer.files import open_file
+    from serving.export.vocabulary import Vocabulary
+    from serving.inference.ordered_map import ordered_map
+    from trainer.base.errors import UserError
+    from trainer.base.files import open_file
 
     if target and model:
         raise UserError("--target asks a server and --model does without one: give one of them")
@@ -99,8 +99,8 @@ def _wanted(
     files: Iterable[str], video_id: str | None, on_reject: Callable[[str], None]
 ) -> "Iterator[Video]":
     """The valid videos of files, or those with one id; each reject is logged."""
-    from trainer.records import Reject, read_videos
-    from trainer.yt8m import ANY_CLASSES
+    from trainer.data.records import Reject, read_videos
+    from trainer.data.yt8m import ANY_CLASSES
 
     for item in itertools.chain.from_iterable(read_videos(path, ANY_CLASSES) for path in files):
         if isinstance(item, Reject):
@@ -121,7 +121,7 @@ def _names(
     classes: "np.ndarray", labels: "np.ndarray | None", vocabulary: "Vocabulary | None"
 ) -> list[list[str]]:
     """What to show for classes [B, k]: the vocabulary's names, or else the model's own."""
-    from serving.vocabulary import Vocabulary
+    from serving.export.vocabulary import Vocabulary
 
     if vocabulary is None and labels is not None:
         return [[name.decode(errors="backslashreplace") for name in row] for row in labels.tolist()]

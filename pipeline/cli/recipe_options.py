@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Recipe
+    from pipeline.recipe.recipe import Recipe
 
 RecipeName = Annotated[
     str,
@@ -35,8 +35,8 @@ def chosen_recipe(
     overrides: list[str] | None,
 ) -> "Recipe":
     """The recipe with what the command line says otherwise; UserError where the options contradict each other."""
-    from pipeline.recipe_loader import load_recipe
-    from trainer.errors import UserError
+    from pipeline.recipe.loader import load_recipe
+    from trainer.base.errors import UserError
 
     if data and (train or validate):
         raise UserError("--data is for files that are split here; give either it, or --train and --validate")

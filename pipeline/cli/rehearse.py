@@ -110,7 +110,7 @@ def rehearse(
 
 
 def _raise_failures(finished: "Rehearsal") -> None:
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     failures = [*finished.failures.items()]
     if not failures:

@@ -35,7 +35,7 @@ def report(
     Examples: yt8m report runs/demo
               yt8m report runs/demo runs/yhls/2026-01-02T03:04:05.678901 --out comparison.html
     """
-    from trainer.addresses import check_local
+    from trainer.base.addresses import check_local
 
     if out is not None:
         check_local(out, "--out")
@@ -62,7 +62,7 @@ def write_page(target: Path, page: str, content: dict[str, Any]) -> None:
     Raises:
         UserError: If they cannot be written there.
     """
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def write_report_of(root: str) -> Path | None:
         The page; None, and a warning, when there is none to be had: a run's own outcome must not depend on it.
     """
     from components.run_report.page import render_page
-    from pipeline.local_report import find_run, local_report
+    from pipeline.local.report import find_run, local_report
 
     target = Path(root) / "report.html"
     try:
@@ -93,12 +93,12 @@ def write_report_of(root: str) -> Path | None:
 
 def _load(run: str) -> dict[str, Any]:
     if not run.endswith(".json"):
-        from pipeline.local_report import find_run, local_report
+        from pipeline.local.report import find_run, local_report
 
         return local_report(find_run(run))
     from components.run_report.files import parse_json
     from components.run_report.report import assemble_report
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     try:
         content = parse_json(Path(run).read_text(encoding="utf-8"))
@@ -127,6 +127,6 @@ def _default(runs: list[str]) -> Path:
         return Path("comparison.html")
     if runs[0].endswith(".json"):
         return Path(runs[0]).with_suffix(".html")
-    from pipeline.local_report import find_run
+    from pipeline.local.report import find_run
 
     return find_run(runs[0]).base / "report.html"

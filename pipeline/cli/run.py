@@ -14,8 +14,8 @@ from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Vali
 from pipeline.cli.report import write_report_of
 
 if TYPE_CHECKING:
-    from pipeline.local_runner import LocalRun
-    from pipeline.recipe import Recipe
+    from pipeline.local.runner import LocalRun
+    from pipeline.recipe.recipe import Recipe
 
 _logger = logging.getLogger("yt8m.run")
 
@@ -54,13 +54,13 @@ def run(
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     """Runs a recipe, after the checks that need no half minute of imports; leaves `report.html` in the root."""
-    from pipeline.preflight import check_before_run
-    from trainer.addresses import check_local
+    from pipeline.local.preflight import check_before_run
+    from trainer.base.addresses import check_local
 
     check_local(root, "--root")
     check_before_run(recipe, root)
     _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
-    from pipeline.local_runner import run_locally
+    from pipeline.local.runner import run_locally
 
     _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))
     try:

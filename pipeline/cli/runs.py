@@ -44,7 +44,7 @@ def runs(
     Examples: yt8m runs
               yt8m runs --host http://localhost:8080 --watch newest
     """
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     if host is None or root is not None:
         if watch:
@@ -59,7 +59,7 @@ def runs(
 
 
 def _list_local(root: str, limit: int, as_json: bool) -> None:
-    from pipeline.local_runs import list_runs
+    from pipeline.local.runs import list_runs
 
     found = list_runs(root)[:limit]
     if as_json:

@@ -69,7 +69,7 @@ def schedule(
     Examples: yt8m schedule yhls.yaml --host URL --cron '0 3 * * 1' --max-concurrency 1 --no-catchup
               yt8m schedule --host URL --pause yhls
     """
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     check_run_options(pipeline_root, service_account)
     if sum((file is not None, list_, pause is not None, resume is not None, delete is not None)) != 1:

@@ -8,7 +8,7 @@ import typer
 from pipeline.cli.models import parse_labels
 
 if TYPE_CHECKING:
-    from serving.model_config import ModelConfig
+    from serving.server.model_config import ModelConfig
 
 _logger = logging.getLogger("yt8m.serve")
 
@@ -94,10 +94,10 @@ def serve(
     Examples: yt8m serve models/demo --port 8500
               yt8m serve models/demo --max-batch-size 16 --http-port 8501
     """
-    from serving.listening import check_can_listen, host_and_port
-    from serving.model_config import check_model
-    from serving.tls import ServerTls
-    from trainer.errors import UserError
+    from serving.base.tls import ServerTls
+    from serving.server.listening import check_can_listen, host_and_port
+    from serving.server.model_config import check_model
+    from trainer.base.errors import UserError
 
     if (base_dir is None) == (model_config_file is None):
         raise UserError("give the directory of one model's versions, or --model-config-file for several")
@@ -116,9 +116,9 @@ def serve(
     for model in models:
         numbers = ", ".join(map(str, check_model(model)))
         _logger.info("serve: loading version %s in %s", numbers, model.base_path)
-    from serving.batched_servable import BatchingConfig
-    from serving.server import PredictionServer, ServerOptions, termination
-    from trainer.memory import keep_freed_memory
+    from serving.server.batched_servable import BatchingConfig
+    from serving.server.server import PredictionServer, ServerOptions, termination
+    from trainer.base.memory import keep_freed_memory
 
     keep_freed_memory()
     batching = BatchingConfig(
@@ -158,8 +158,8 @@ def serve(
 def _models(
     base_dir: str | None, name: str, versions: str, labels: list[str], config_file: str | None
 ) -> "list[ModelConfig]":
-    from serving.model_config import ModelConfig, read_model_configs
-    from serving.version_policy import VersionPolicy
+    from serving.server.model_config import ModelConfig, read_model_configs
+    from serving.server.version_policy import VersionPolicy
 
     if config_file is not None:
         return read_model_configs(config_file)

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
-from serving.stored_form import StoredForm
-from trainer.architectures import ARCHITECTURES, Architecture
-from trainer.architectures.gated_net_vlad import TABLE1
-from trainer.model_spec import ModelSpec
-from trainer.units import MIB
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from serving.export.stored_form import StoredForm
+from trainer.base.units import MIB
+from trainer.model.architectures import ARCHITECTURES, Architecture
+from trainer.model.architectures.gated_net_vlad import TABLE1
+from trainer.model.model_spec import ModelSpec
 
 USUAL_FORMS = (
     "float16",

@@ -13,7 +13,7 @@ from kfp_server_api.rest import RESTClientObject
 from pipeline.kubeflow.api_errors import WebPageError, plain_errors
 from pipeline.kubeflow.server_version import ServerVersion, from_health_check
 from pipeline.kubeflow.target import IN_CLUSTER, Target
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 _RETRIES = 3
 """How often a question is put again while nobody answers, or a proxy says that nobody does."""

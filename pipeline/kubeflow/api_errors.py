@@ -8,7 +8,7 @@ from google.auth.exceptions import GoogleAuthError
 from kfp_server_api import ApiException
 from urllib3 import exceptions as http
 
-from trainer.errors import OutsideError, UserError
+from trainer.base.errors import OutsideError, UserError
 
 _REMEDIES = {
     401: "it does not know who asks (401); give --token-file with a valid token, or --iap-client-id",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.kubeflow.spec_edits import container
-from pipeline.recipe import Recipe
-from trainer.addresses import check_bucket_address
-from trainer.errors import UserError
+from pipeline.recipe.recipe import Recipe
+from trainer.base.addresses import check_bucket_address
+from trainer.base.errors import UserError
 
 MAX_TASK_NAME = 121
 """The backend adds `-driver` to a task's name and makes it a name of Argo's."""

@@ -10,7 +10,7 @@ from pipeline.kubeflow.api_client import ApiClient, pages
 from pipeline.kubeflow.api_errors import ClusterError, plain_errors
 from pipeline.kubeflow.kubernetes_api import KubernetesApi
 from pipeline.kubeflow.vanished import WorkflowLook
-from trainer.errors import OutsideError, UserError
+from trainer.base.errors import OutsideError, UserError
 
 NEWEST = "newest"
 """Instead of a run's id."""

@@ -11,15 +11,15 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunnerConfig,
 )
 
-from pipeline.dag import build_pipeline
+from pipeline.dag.build import build_pipeline
+from pipeline.dag.trainer_order import trainer_nodes
 from pipeline.kubeflow import spec_edits
 from pipeline.kubeflow.checks import check_gpus, check_places, check_spec
 from pipeline.kubeflow.installed import installed_file
 from pipeline.kubeflow.platform import platform_document
 from pipeline.kubeflow.sizing import step_resources
 from pipeline.kubeflow.spec_edits import RetryPolicy
-from pipeline.recipe import Recipe
-from pipeline.trainer_order import trainer_nodes
+from pipeline.recipe.recipe import Recipe
 
 ENTRY_POINT = ("python", "-m", "pipeline.kubeflow.entry_point")
 

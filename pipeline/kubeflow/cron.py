@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

@@ -10,7 +10,7 @@ import yaml
 from pipeline.kubeflow.api_client import ApiClient
 from pipeline.kubeflow.kubernetes_api import INSTALLATION_NAMESPACE, KubernetesApi, NotAskableError
 from pipeline.kubeflow.package import Package
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 _FIRST_WITH_ON_ERROR = (2, 17)
 _RETRIES = "retries"

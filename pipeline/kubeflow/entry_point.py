@@ -17,11 +17,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
+from pipeline.kubeflow.executor_messages import ABSENT, PAYLOAD, Task, from_backend, to_backend
 from pipeline.kubeflow.installed import resolve_installed
-from pipeline.kubeflow.wire import ABSENT, PAYLOAD, Task, from_backend, to_backend
 from pipeline.user_errors import causes, error_text, find_user_error
-from trainer.full_disk import full_disk
-from trainer.garbage import collect_less
+from trainer.base.full_disk import full_disk
+from trainer.base.garbage import collect_less
 
 CLASS_PATHS = {
     "yt8m.Report": "components.artifacts.Report",

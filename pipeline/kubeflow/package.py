@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES, check_spec
-from pipeline.recipe_errors import nearest
-from trainer.addresses import check_address, check_bucket_address
-from trainer.errors import UserError
+from pipeline.recipe.errors import nearest
+from trainer.base.addresses import check_address, check_bucket_address
+from trainer.base.errors import UserError
 
 _ADDRESSES = ("push_destination",)
 """Parameters whose values are addresses of files."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.kubeflow.pools import Pool
 from pipeline.kubeflow.sizing import SHM_GB
+from pipeline.recipe.pools import Pool
 
 _GKE_GPU_LABEL = "cloud.google.com/gke-accelerator"
 _GKE_SPOT_LABEL = "cloud.google.com/gke-spot"

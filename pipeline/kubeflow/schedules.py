@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 from pipeline.kubeflow.api_client import ApiClient, pages
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.submission import RunSettings, Version, equals, experiment_id, named
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.schedule")
 

@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from pipeline.kubeflow.pools import Pool
-from pipeline.recipe import Recipe
-from pipeline.trainer_order import trainer_nodes
-from trainer.config import TrainingConfig
-from trainer.errors import UserError
-from trainer.model_spec import ModelSpec
-from trainer.yt8m import FRAME_SIZE, MAX_FRAMES
+from pipeline.dag.trainer_order import trainer_nodes
+from pipeline.recipe.pools import Pool
+from pipeline.recipe.recipe import Recipe
+from trainer.base.errors import UserError
+from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
 
 GIB = 2**30
 GB = 10**9

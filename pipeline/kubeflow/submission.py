@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from pipeline.kubeflow.api_client import ApiClient, pages
 from pipeline.kubeflow.package import Package
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.submit")
 

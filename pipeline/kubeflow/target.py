@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from pipeline.kubernetes_names import check_name, namespace_fault
-from trainer.errors import UserError
+from pipeline.recipe.kubernetes_names import check_name, namespace_fault
+from trainer.base.errors import UserError
 
 IN_CLUSTER = "in-cluster"
 """A host: the service of the cluster that this runs in, or else of kubectl's current context."""

@@ -10,7 +10,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.checks import MAX_ARGUMENT_BYTES
 from pipeline.rehearsal.backend import Backend
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 def check_root_argument(root: pipeline_spec_pb2.ComponentSpec, backend: Backend) -> str | None:

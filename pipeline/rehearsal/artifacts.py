@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.wire import LOGS
+from pipeline.kubeflow.executor_messages import LOGS
 from pipeline.rehearsal.backend import Backend
 from pipeline.rehearsal.graph import Task
 from pipeline.rehearsal.metadata_store import MetadataStore

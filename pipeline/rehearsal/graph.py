@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.rehearsal.compiled_file import CompiledFile
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 WHOLE_INPUT = "{{$}}"
 """In a command, stands for the ExecutorInput as JSON."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.wire import LOGS
+from pipeline.kubeflow.executor_messages import LOGS
 from pipeline.rehearsal.artifacts import (
     Artifact,
     ArtifactStore,

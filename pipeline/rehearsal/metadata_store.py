@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 FILE = "_metadata.sqlite"
 """Below a rehearsal's root; no pipeline is called so."""

@@ -12,7 +12,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.package import Package, parse_parameters
 from pipeline.rehearsal.graph import Task
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 _Type = pipeline_spec_pb2.ParameterType
 

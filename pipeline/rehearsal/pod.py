@@ -7,7 +7,7 @@ import signal
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.wire import ABSENT, LOGS, PAYLOAD
+from pipeline.kubeflow.executor_messages import ABSENT, LOGS, PAYLOAD
 from pipeline.rehearsal.artifacts import Artifact
 
 

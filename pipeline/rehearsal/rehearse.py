@@ -18,8 +18,8 @@ from pipeline.rehearsal.metadata_store import MetadataStore
 from pipeline.rehearsal.outcome import Outcome, Rehearsal
 from pipeline.rehearsal.parameters import Run, task_parameters
 from pipeline.rehearsal.processes import Processes
-from trainer.errors import UserError
-from trainer.files import is_local
+from trainer.base.errors import UserError
+from trainer.base.files import is_local
 
 _logger = logging.getLogger("yt8m.rehearse")
 

@@ -19,14 +19,14 @@ from unittest import mock
 from components.ensemble_assembler import search
 from components.ensemble_assembler.score_file import EvalScores
 from components.ensemble_assembler.selection import fitting_combinations
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import peak_memory
 from tests.benchmarks.synthetic_scores import write_scores
-from trainer.architectures.gated_net_vlad import TABLE1
-from trainer.model_spec import ModelSpec
-from trainer.units import MIB
+from trainer.base.units import MIB
+from trainer.model.architectures.gated_net_vlad import TABLE1
+from trainer.model.model_spec import ModelSpec
 
 _LIMIT = 1024 * MIB
 _FEW = 7

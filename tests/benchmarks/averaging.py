@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import bytes_read, peak_memory
-from trainer.averaging import Range, average_snapshots
-from trainer.model_spec import ModelSpec
-from trainer.snapshots import Snapshot, read_snapshot, write_snapshot
-from trainer.units import MIB
-from trainer.weights import initial_weights
+from trainer.base.units import MIB
+from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.snapshots import Snapshot, read_snapshot, write_snapshot
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import initial_weights
 
 _SNAPSHOTS = 20
 _ENDS = ((0, 19), (2, 19), (5, 19), (10, 19), (15, 19), (5, 14), (10, 14), (8, 16), (12, 17), (3, 9))

@@ -15,15 +15,15 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from serving.codecs import FLOAT16
-from serving.compression import compress
-from serving.saved_model import Member, _Ensemble, _Member, write_saved_model
-from serving.servable import Servable
+from serving.export.codecs import FLOAT16
+from serving.export.compression import compress
+from serving.export.saved_model import Member, _Ensemble, _Member, write_saved_model
+from serving.server.servable import Servable
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
-from trainer.model_spec import ModelSpec
-from trainer.weights import initial_weights
-from trainer.yt8m import MAX_FRAMES, NUM_CLASSES
+from trainer.data.yt8m import MAX_FRAMES, NUM_CLASSES
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import initial_weights
 
 
 class _CastMember(_Member):

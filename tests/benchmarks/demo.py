@@ -77,7 +77,7 @@ def _run_demo(spent: _Spent) -> None:
         begin = time.monotonic()
         from tfx.orchestration.portable import python_executor_operator as operator
 
-        import pipeline.local_runner  # noqa: F401
+        import pipeline.local.runner  # noqa: F401
 
         spent.imports = time.monotonic() - begin
         with mock.patch.object(operator, "run_with_executor", _observing(operator.run_with_executor, spent)):
@@ -127,7 +127,7 @@ def _beam_start() -> float:
     """Seconds of a Beam pipeline, with the demo's options, that does nothing."""
     import apache_beam as beam
 
-    from pipeline.recipe_loader import load_recipe
+    from pipeline.recipe.loader import load_recipe
 
     options = beam.options.pipeline_options.PipelineOptions(load_recipe("demo").beam.pipeline_args)
     seconds = []

@@ -20,18 +20,18 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from serving.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
-from serving.scoring import SavedModelScorer, label_rows, score_videos
+from serving.export.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
+from serving.inference.scoring import SavedModelScorer, label_rows, score_videos
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import in_turns, write_videos
-from trainer.input_pipeline import Batch, eval_batches
-from trainer.memory import keep_freed_memory
-from trainer.metrics import VideoMetrics
-from trainer.model_spec import ModelSpec
-from trainer.prefetch import prefetch
-from trainer.scorer import Scorer, evaluate
-from trainer.weights import initial_weights
-from trainer.yt8m import NUM_CLASSES, RGB_SIZE
+from trainer.base.memory import keep_freed_memory
+from trainer.base.prefetch import prefetch
+from trainer.data.input_pipeline import Batch, eval_batches
+from trainer.data.yt8m import NUM_CLASSES, RGB_SIZE
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.metrics.video_metrics import VideoMetrics
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import initial_weights
 
 _SHARDS = 4
 

@@ -21,12 +21,12 @@ from typing import NamedTuple
 
 from tests.benchmarks.machine import in_words, machine
 from tests.benchmarks.process import most_memory
-from trainer.encoding import sequence_example
-from trainer.model_spec import ModelSpec
-from trainer.records import parse_parts
-from trainer.sample import write_sample
-from trainer.tfrecord import read_records, write_tfrecords
-from trainer.units import MIB
+from trainer.base.units import MIB
+from trainer.data.encoding import sequence_example
+from trainer.data.records import parse_parts
+from trainer.data.sample import write_sample
+from trainer.data.tfrecord import read_records, write_tfrecords
+from trainer.model.model_spec import ModelSpec
 
 _TIMES = (1, 4, 16)
 _CLASSES = 500
@@ -54,7 +54,7 @@ def example_gen(files: Sequence[str], videos: int, place: str) -> Work:
 
     from components.example_gen.beam_steps import add_steps, read_results
     from components.example_gen.convert import ShardTask
-    from pipeline.recipe_loader import load_recipe
+    from pipeline.recipe.loader import load_recipe
 
     uris = {f"{name}_uri": f"{place}/{name}" for name in ("examples", "summaries", "staging")}
     tasks = [
@@ -73,8 +73,8 @@ def example_gen(files: Sequence[str], videos: int, place: str) -> Work:
 
 def training(files: Sequence[str], videos: int, place: str) -> Work:
     """An epoch, with building the graph, a snapshot and a state."""
-    from trainer.config import TrainingConfig
-    from trainer.train import train
+    from trainer.training.config import TrainingConfig
+    from trainer.training.loop import train
 
     steps = videos // _BATCH
     config = TrainingConfig(
@@ -92,8 +92,8 @@ def training(files: Sequence[str], videos: int, place: str) -> Work:
 
 def evaluation(files: Sequence[str], videos: int, place: str) -> Work:
     """Scores of all videos, and their metrics."""
-    from trainer.scorer import Scorer, evaluate
-    from trainer.weights import initial_weights
+    from trainer.metrics.scorer import Scorer, evaluate
+    from trainer.model.weights import initial_weights
 
     scorer = Scorer(_SPEC)
     scorer.load(initial_weights(_SPEC, 0))

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import write_videos
-from trainer.input_pipeline import eval_batches, train_batches
+from trainer.data.input_pipeline import eval_batches, train_batches
 
 _SHARDS = 8
 _READ_AHEAD = 4

@@ -19,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from tests.benchmarks.figures import Figure, main
-from tests.trainer.test_metrics import literal_metrics
-from trainer.metrics import VideoMetrics
-from trainer.yt8m import NUM_CLASSES, TOP_K
+from tests.trainer.metrics.test_metrics import literal_metrics
+from trainer.data.yt8m import NUM_CLASSES, TOP_K
+from trainer.metrics.video_metrics import VideoMetrics
 
 _BATCH = 512
 _LITERAL_VIDEOS = 200

@@ -17,16 +17,16 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from serving.codecs import FLOAT16
-from serving.compression import compress
-from serving.saved_model import Member, write_saved_model
-from serving.server import PredictionServer, ServerOptions
+from serving.export.codecs import FLOAT16
+from serving.export.compression import compress
+from serving.export.saved_model import Member, write_saved_model
+from serving.server.server import PredictionServer, ServerOptions
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
-from trainer.memory import keep_freed_memory
-from trainer.model_spec import ModelSpec
-from trainer.weights import initial_weights
-from trainer.yt8m import MAX_FRAMES
+from trainer.base.memory import keep_freed_memory
+from trainer.data.yt8m import MAX_FRAMES
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import initial_weights
 
 YHLS = ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512")
 GOAL, GOAL_BATCH = 0.9, 8
@@ -97,7 +97,7 @@ def _write(place: str, variants: list[ModelSpec]) -> None:
 
 
 def _client(orders: Connection, port: int, frames: int) -> None:
-    from serving.client import PredictClient
+    from serving.client.client import PredictClient
 
     keep_freed_memory()  # as `yt8m infer` does
     with PredictClient(f"127.0.0.1:{port}", timeout=600) as client:

@@ -20,7 +20,7 @@ from tests.benchmarks.figures import Figure, main
 
 _YT8M = [sys.executable, "-m", "pipeline.cli.main"]
 _PYTHON = [sys.executable, "-c"]
-_LIKE_A_VERB = "from trainer.garbage import collect_less; collect_less(); "
+_LIKE_A_VERB = "from trainer.base.garbage import collect_less; collect_less(); "
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
@@ -36,7 +36,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
             "yt8m models list": ([*_YT8M, "models", "list", f"{place}/versions"], 3),
             "import tensorflow": ([*_PYTHON, "import tensorflow"], None),
             "the same with little garbage collection": ([*_PYTHON, f"{_LIKE_A_VERB}import tensorflow"], None),
-            "the imports of yt8m run": ([*_PYTHON, f"{_LIKE_A_VERB}import pipeline.local_runner"], None),
+            "the imports of yt8m run": ([*_PYTHON, f"{_LIKE_A_VERB}import pipeline.local.runner"], None),
         }
         for name, (command, goal) in commands.items():
             # Those without a goal take long and are for comparison alone.

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from components.ensemble_assembler.score_file import EvalScores, ScoreFile
-from trainer.yt8m import NUM_CLASSES
+from trainer.data.yt8m import NUM_CLASSES
 
 _BLOCK = 512
 _CANDIDATES = 40

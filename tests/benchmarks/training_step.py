@@ -21,13 +21,13 @@ import tensorflow as tf
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import in_turns, write_videos
 from tests.trainer.reference_step import ReferenceStep
-from trainer.config import TrainingConfig
-from trainer.input_pipeline import train_batches
-from trainer.model_spec import ModelSpec
-from trainer.sample import write_sample
-from trainer.scorer import Scorer, evaluate
-from trainer.train import train
-from trainer.training_step import TrainingStep
+from trainer.data.input_pipeline import train_batches
+from trainer.data.sample import write_sample
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
+from trainer.training.loop import train
+from trainer.training.step import TrainingStep
 
 _PEAK_SIZE = 4096
 _STEPS_A_TURN = 3

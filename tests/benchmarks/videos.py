@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from trainer.encoding import encode_frames, sequence_example
-from trainer.tfrecord import write_tfrecords
-from trainer.yt8m import AUDIO_SIZE, NUM_CLASSES, RGB_SIZE
+from trainer.data.encoding import encode_frames, sequence_example
+from trainer.data.tfrecord import write_tfrecords
+from trainer.data.yt8m import AUDIO_SIZE, NUM_CLASSES, RGB_SIZE
 
 
 def write_videos(directory: str, shards: int, videos: int, frames: int, suffix: str = "") -> list[str]:

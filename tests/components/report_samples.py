@@ -6,11 +6,11 @@ import numpy as np
 
 from components.run_report.report import assemble_report
 from components.run_report.run_facts import run_facts
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
-from trainer.architectures import ARCHITECTURES
-from trainer.model_spec import ModelSpec
-from trainer.units import MIB
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from trainer.base.units import MIB
+from trainer.model.architectures import ARCHITECTURES
+from trainer.model.model_spec import ModelSpec
 
 # Variant: GAP of the best average and of the best single snapshot.
 TABLE_1 = {

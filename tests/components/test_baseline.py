@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from components.baseline.served import check_served_model, copy_served_model
-from serving import model_store
-from serving.gcs_store import GcsStore
-from serving.local_store import LocalStore
-from tests.serving.test_model_store import write_model
+from serving.store import model_store
+from serving.store.gcs_store import GcsStore
+from serving.store.local_store import LocalStore
+from tests.serving.store.test_model_store import write_model
 from tests.serving.tiny_model import write_tiny_model
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 def test_nothing_served_is_no_model(tmp_path):

@@ -9,13 +9,13 @@ import pytest
 from components.batch_inference import beam_steps
 from components.batch_inference.run import infer_with_beam
 from components.remote_tree import copy_remote_tree
-from serving import inference_parts
-from serving.batch_inference import infer
-from serving.local_predictor import LocalPredictor
+from serving.inference import inference_parts
+from serving.inference.batch_inference import infer
+from serving.inference.local_predictor import LocalPredictor
 from tests.records import random_example
 from tests.serving.tiny_model import write_tiny_model
-from trainer.errors import UserError
-from trainer.tfrecord import write_tfrecords
+from trainer.base.errors import UserError
+from trainer.data.tfrecord import write_tfrecords
 
 pytestmark = pytest.mark.slow
 

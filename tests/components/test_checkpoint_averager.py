@@ -13,15 +13,15 @@ from components.checkpoint_averager.averager import average_checkpoints
 from components.checkpoint_averager.config import AveragingConfig
 from components.checkpoint_averager.ranges import automatic_ranges, configured_ranges, single_indices
 from components.checkpoint_averager.search import search
-from serving.card import ModelCard
-from serving.saved_model import read_weights
+from serving.export.card import ModelCard
+from serving.export.saved_model import read_weights
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
-from trainer.averaging import Range
-from trainer.errors import UserError
-from trainer.input_pipeline import eval_batches
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
+from trainer.base.errors import UserError
+from trainer.checkpoints.averaging import Range
+from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot
+from trainer.data.input_pipeline import eval_batches
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.model.model_spec import ModelSpec
 
 STEPS = [10, 20, 30, 40, 50]
 

@@ -5,16 +5,16 @@ import pytest
 
 from components.compressor import compressor
 from components.compressor.compressor import compress_ladder
-from serving.card import ModelCard
-from serving.compression import compress, stored_bytes
-from serving.saved_model import Member, read_stored, write_saved_model
-from serving.stored_form import StoredForm
+from serving.export.card import ModelCard
+from serving.export.compression import compress, stored_bytes
+from serving.export.saved_model import Member, read_stored, write_saved_model
+from serving.export.stored_form import StoredForm
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
-from trainer.errors import UserError
-from trainer.input_pipeline import eval_batches
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.second_moments import second_moments
+from trainer.base.errors import UserError
+from trainer.data.input_pipeline import eval_batches
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.metrics.second_moments import second_moments
+from trainer.model.model_spec import ModelSpec
 
 SPEC = ModelSpec.parse("K3-H4", CLASSES)
 LADDER = [

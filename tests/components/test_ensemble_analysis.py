@@ -7,8 +7,8 @@ import pytest
 
 from components.ensemble_assembler.analysis import LISTED, analyse
 from components.ensemble_assembler.score_file import EvalScores, ScoreFile
-from serving.vocabulary import Vocabulary
-from trainer.metrics import VideoMetrics
+from serving.export.vocabulary import Vocabulary
+from trainer.metrics.video_metrics import VideoMetrics
 
 VIDEOS, CLASSES = 1100, 130  # more than two blocks; fewer classes than the two lists hold with 10 labels each
 WEIGHTS = (0.75, 0.25)

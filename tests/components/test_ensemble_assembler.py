@@ -25,19 +25,19 @@ from components.ensemble_assembler.selection import (
     needless_forms,
 )
 from components.ensemble_assembler.weighting import MeritWeights, tuned_weights
-from serving.card import ModelCard
-from serving.codecs import FLOAT16
-from serving.compression import compress, stored_bytes
-from serving.saved_model import Member, read_stored, write_saved_model
-from serving.stored_form import StoredForm
-from serving.vocabulary import Vocabulary
+from serving.export.card import ModelCard
+from serving.export.codecs import FLOAT16
+from serving.export.compression import compress, stored_bytes
+from serving.export.saved_model import Member, read_stored, write_saved_model
+from serving.export.stored_form import StoredForm
+from serving.export.vocabulary import Vocabulary
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
-from trainer.architectures.gated_net_vlad import TABLE1
-from trainer.errors import UserError
-from trainer.metrics import VideoMetrics
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.units import MIB
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.metrics.video_metrics import VideoMetrics
+from trainer.model.architectures.gated_net_vlad import TABLE1
+from trainer.model.model_spec import ModelSpec
 
 TABLE1_BYTES = [stored_bytes(ModelSpec(variant), FLOAT16) for variant in TABLE1]
 

@@ -1,4 +1,4 @@
-"""The Evaluator's executor on records and SavedModels: equality with trainer.metrics, slices, blessing."""
+"""The Evaluator's executor on records and SavedModels: equality with our own metrics, slices, blessing."""
 
 import dataclasses
 import json
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.encoding import encode_frames, sequence_example
-from trainer.metrics import VideoMetrics
-from trainer.records import Video, read_videos
-from trainer.tfrecord import write_tfrecords
+from trainer.data.encoding import encode_frames, sequence_example
+from trainer.data.records import Video, read_videos
+from trainer.data.tfrecord import write_tfrecords
+from trainer.metrics.video_metrics import VideoMetrics
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ class TableModel(tf.Module):
 
 
 def write_model(uri: str, table: np.ndarray, tensor_bytes: int = 1000, gap: float | None = None) -> None:
-    from serving.card import ModelCard
+    from serving.export.card import ModelCard
 
     directory = os.path.join(uri, "Format-Serving")
     model = TableModel(table)

@@ -16,10 +16,10 @@ from components.example_gen.patterns import relative_patterns
 from components.example_gen.split import split_files
 from components.example_gen.summary import SplitLimits, check_report, summarise
 from tests.records import sequence_example
-from trainer.errors import UserError
-from trainer.file_check import FileCheck
-from trainer.records import Video, read_videos
-from trainer.tfrecord import write_tfrecords
+from trainer.base.errors import UserError
+from trainer.data.file_check import FileCheck
+from trainer.data.records import Video, read_videos
+from trainer.data.tfrecord import write_tfrecords
 
 VALIDATE = [f"/data/validate{number:04d}.tfrecord" for number in range(3844)]
 TRAIN = [f"/data/train{number:04d}.tfrecord" for number in range(3844)]

@@ -11,10 +11,10 @@ import pytest
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
 from tests.records import sequence_example
-from trainer.errors import UserError
-from trainer.records import Video, expand, read_videos
-from trainer.sample import write_sample
-from trainer.tfrecord import write_tfrecords
+from trainer.base.errors import UserError
+from trainer.data.records import Video, expand, read_videos
+from trainer.data.sample import write_sample
+from trainer.data.tfrecord import write_tfrecords
 
 pytestmark = pytest.mark.slow
 

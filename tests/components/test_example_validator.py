@@ -2,7 +2,7 @@ import pytest
 from tensorflow_metadata.proto.v0.anomalies_pb2 import Anomalies, AnomalyInfo
 
 from components.example_validator.describe import check_anomalies
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 def test_no_anomaly_is_no_error() -> None:

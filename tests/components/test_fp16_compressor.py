@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from components.fp16_compressor.compressor import allowed_change, check_gap, compress_model
-from serving.card import ModelCard
-from serving.codecs import FLOAT16
-from serving.compression import compress, stored_bytes
-from serving.saved_model import Member, read_stored, read_weights, write_saved_model
+from serving.export.card import ModelCard
+from serving.export.codecs import FLOAT16
+from serving.export.compression import compress, stored_bytes
+from serving.export.saved_model import Member, read_stored, read_weights, write_saved_model
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
-from trainer.errors import UserError
-from trainer.metrics import Metrics
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
+from trainer.base.errors import UserError
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.metrics.video_metrics import Metrics
+from trainer.model.model_spec import ModelSpec
 
 SPEC = ModelSpec.parse("K3-H4", CLASSES)
 

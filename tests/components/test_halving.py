@@ -13,14 +13,14 @@ from components.half_time.result import HalfTimeResult, measure_half_time
 from components.half_time.rule import half_time, stopped_for
 from components.second_half import training as second_half
 from components.trainer.run_fn import CustomConfig
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
 from tests.records import write_shards
-from trainer.config import TrainingConfig
-from trainer.model_spec import ModelSpec
-from trainer.scorer import Scorer, evaluate
-from trainer.snapshots import list_snapshots, read_snapshot
-from trainer.train import train
+from trainer.checkpoints.snapshots import list_snapshots, read_snapshot
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
+from trainer.training.loop import train
 
 CLASSES, MIXTURES = 12, 2
 SPEC = ModelSpec.parse(f"K2-H6-M{MIXTURES}", CLASSES)

@@ -4,9 +4,9 @@ import json
 
 from components.pusher.model_card import model_card
 from components.pusher.push import push
-from serving.card import MemberCard, ModelCard
-from serving.manifest import check_manifest
-from tests.serving.test_model_store import write_model
+from serving.export.card import MemberCard, ModelCard
+from serving.store.manifest import check_manifest
+from tests.serving.store.test_model_store import write_model
 
 MEMBERS = (
     MemberCard(

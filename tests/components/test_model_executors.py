@@ -21,9 +21,9 @@ def test_from_snapshots_to_an_ensemble(tmp_path, tfx_types):
     from components.ensemble_assembler.executor import Executor as Assembler
     from components.fp16_compressor.executor import Executor as Compressor
     from components.report_file import read_report
-    from serving.card import ModelCard
+    from serving.export.card import ModelCard
     from tests.components.tiny_models import eval_shards, weights_of
-    from trainer.snapshots import write_snapshot
+    from trainer.checkpoints.snapshots import write_snapshot
 
     def artifact(kind, name):
         made = kind()
@@ -72,7 +72,7 @@ def test_without_eval_files_the_split_is_named(tmp_path, tfx_types):
     from tfx.types import artifact_utils
 
     from components.splits import split_files
-    from trainer.errors import UserError
+    from trainer.base.errors import UserError
 
     examples = tfx_types.Examples()
     examples.uri = str(tmp_path)

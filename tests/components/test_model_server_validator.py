@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from components.model_server_validator.probes import BATCH_SIZE, choose_probes
 from components.model_server_validator.validation import mismatch, validate_server
-from serving.client import PredictClient
+from serving.client.client import PredictClient
 from tests.records import random_example
 from tests.serving.tiny_model import TinyModel, write_tiny_model
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 @pytest.fixture(scope="module")

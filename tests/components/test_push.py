@@ -1,9 +1,9 @@
 import pytest
 
 from components.pusher.push import push
-from serving.model_store import list_versions
-from tests.serving.test_model_store import write_model
-from trainer.errors import UserError
+from serving.store.model_store import list_versions
+from tests.serving.store.test_model_store import write_model
+from trainer.base.errors import UserError
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.remote_tree import copy_remote_tree, local_tree
-from serving.model_store import list_versions
+from serving.store.model_store import list_versions
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_baseline_and_pusher_work_with_artifacts_in_a_bucket(tmp_path, gcs, plac
 
     from components.baseline.executor import Executor as Baseline
     from components.pusher.executor import Executor as Pusher
-    from serving.card import ModelCard
+    from serving.export.card import ModelCard
 
     root = f"ram://{uuid.uuid4().hex}"
     served = str(tmp_path / "models") if place == "local" else "gs://bucket/models"

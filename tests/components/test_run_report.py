@@ -9,7 +9,7 @@ from components.run_report.report import assemble_report
 from components.run_report.summary import tiles
 from components.run_report.tables import conclusions, markdown, render
 from tests.components.test_report_sources import log
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 
 def averaging(variant, single, average):

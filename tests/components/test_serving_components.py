@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from serving import model_store
-from serving.card import ModelCard
+from serving.export.card import ModelCard
+from serving.store import model_store
 from tests.records import write_shards
-from tests.serving.test_model_store import write_model
+from tests.serving.store.test_model_store import write_model
 from tests.serving.tiny_model import write_tiny_model
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 pytestmark = pytest.mark.slow
 

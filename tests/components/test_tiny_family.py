@@ -14,17 +14,17 @@ from components.model_server_validator.probes import choose_probes
 from components.model_server_validator.validation import validate_server
 from components.trainer.run_fn import run_fn
 from pipeline.kubeflow.sizing import step_resources
-from pipeline.recipe import Recipe
-from serving.card import ModelCard
-from serving.compression import stored_bytes
-from serving.saved_model import read_weights
+from pipeline.recipe.recipe import Recipe
+from serving.export.card import ModelCard
+from serving.export.compression import stored_bytes
+from serving.export.saved_model import read_weights
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
 from tests.tiny_family import Columns
-from trainer.config import TrainingConfig
-from trainer.frames import dequantize
-from trainer.model_spec import ModelSpec
-from trainer.snapshots import list_snapshots, write_snapshot
-from trainer.units import MIB
+from trainer.base.units import MIB
+from trainer.checkpoints.snapshots import list_snapshots, write_snapshot
+from trainer.model.frames import dequantize
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
 
 CODEC = Columns(127)
 SPEC = ModelSpec.parse("Stages-W6", CLASSES)

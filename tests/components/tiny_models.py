@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.records import write_shards
-from trainer.model_spec import ModelSpec
-from trainer.weights import Arrays, initial_weights
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import Arrays, initial_weights
 
 CLASSES = 12
 

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving import model_store
-from serving.manifest import MANIFEST
+from serving.store import model_store
+from serving.store.manifest import MANIFEST
 from tests.gcs_emulator import BUCKET
 from tests.k8s.overlays import K8S
 

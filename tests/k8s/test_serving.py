@@ -7,14 +7,14 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from pipeline.recipe_sections import EnsembleSection
-from serving.codecs import FLOAT16
-from serving.compression import stored_bytes
+from pipeline.recipe.sections import EnsembleSection
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
 from tests.k8s.overlays import SERVING, container, find, settings
 from tests.k8s.serving_protos import BatchingParameters, MonitoringConfig
-from trainer.architectures.gated_net_vlad import GRID28, TABLE1
-from trainer.model_spec import ModelSpec
-from trainer.units import MIB
+from trainer.base.units import MIB
+from trainer.model.architectures.gated_net_vlad import GRID28, TABLE1
+from trainer.model.model_spec import ModelSpec
 
 EVERY = pytest.mark.parametrize("overlay", SERVING)
 CANARY = ("serving/overlays/canary-1", "serving/overlays/canary-2")

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.cli.guard import guarded
-from pipeline.recipe_loader import load_recipe
-from serving import model_store
+from pipeline.recipe.loader import load_recipe
+from serving.store import model_store
 from tests.load.measure import measure_load, measure_swaps
 from tests.records import random_example
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 MODEL_NAME = "yt8m"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from serving import wire
+from serving.base import predict_messages as wire
 
 TIMEOUT = 60.0
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from itertools import takewhile
 from typing import Any
 
-from serving import model_store
+from serving.store import model_store
 from tests.load.clients import Clients, version_of
 from tests.load.open_loop import closed_loop, open_loop, poisson_times, summary
 

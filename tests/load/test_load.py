@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 import pytest
 
-from serving import model_store
-from serving.server import PredictionServer
+from serving.server.server import PredictionServer
+from serving.store import model_store
 from tests.load.measure import measure_load, measure_swaps
 from tests.load.open_loop import Outcome, closed_loop, open_loop, poisson_times, summary
 from tests.serving.tiny_model import write_tiny_model

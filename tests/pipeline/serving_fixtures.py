@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving import model_store
+from serving.store import model_store
 from tests.records import random_example
 from tests.serving.tiny_model import write_tiny_model
 

@@ -4,7 +4,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model
 
-from trainer.errors import UserError
+from trainer.base.errors import UserError
 
 
 @component
@@ -25,7 +25,7 @@ def Check(mood: Parameter[str], model: InputArtifact[Model]) -> None:  # noqa: N
     if mood == "fill the disk":
         import numpy as np
 
-        from trainer.snapshots import write_snapshot
+        from trainer.checkpoints.snapshots import write_snapshot
 
         write_snapshot(model.uri, 1, {"a": np.zeros(2**20, np.float32)})
     if mood == "break":

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serving import model_store
-from serving.server import PredictionServer
+from serving.server.server import PredictionServer
+from serving.store import model_store
 from tests.serving.api import Stubs
 from tests.serving.tiny_model import write_tiny_model
 

@@ -9,7 +9,7 @@ from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from tests.serving.api import predict_request
-from trainer.encoding import encode_frame_values, sequence_example
+from trainer.data.encoding import encode_frame_values, sequence_example
 
 MEGABYTE = 10**6
 OK, INVALID = grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT

@@ -4,9 +4,9 @@ import hashlib
 import multiprocessing
 import os
 
-from serving.gcs_store import GcsStore
-from serving.manifest import MANIFEST, check_digests, decode_manifest
-from serving.model_store import publish
+from serving.store.gcs_store import GcsStore
+from serving.store.manifest import MANIFEST, check_digests, decode_manifest
+from serving.store.model_store import publish
 
 LEASE_SECONDS = 0.5
 """Of publishers in a bucket that are killed here."""

@@ -3,8 +3,9 @@
 import pytest
 import tensorflow as tf
 
-from trainer import frames, optimizer
+from trainer.model import frames
 from trainer.native import operations
+from trainer.training import optimizer
 
 
 @pytest.fixture(params=["native", "tensorflow"])

@@ -6,9 +6,9 @@ Legend: B videos, T frames, D features of a frame, K clusters, V classes, M mixt
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import TrainingConfig
-from trainer.input_pipeline import Batch
-from trainer.weights import Arrays
+from trainer.data.input_pipeline import Batch
+from trainer.model.weights import Arrays
+from trainer.training.config import TrainingConfig
 
 
 def _batch_norm(x, weights, scope):

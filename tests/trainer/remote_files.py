@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from components.remote_tree import copy_remote_tree, local_tree
-from trainer.averaging import Range, average_snapshots
-from trainer.input_pipeline import Position
-from trainer.snapshots import list_snapshots, read_snapshot, write_snapshot
-from trainer.state import State, read_state, write_state
+from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot
+from trainer.data.input_pipeline import Position
+from trainer.training.state import State, read_state, write_state
 
 
 def _snapshots(directory: str) -> None:

@@ -6,7 +6,7 @@ from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes,
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
 from components.run_report.naming import ensemble_names, row_name
 from components.run_report.units import is_number
-from trainer.units import MIB
+from trainer.base.units import MIB
 
 Report = dict[str, Any]
 

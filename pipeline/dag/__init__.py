@@ -1,0 +1,1 @@
+"""The TFX DAG, built from a recipe."""

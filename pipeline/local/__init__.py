@@ -1,0 +1,1 @@
+"""Runs on this machine: runner, live view, record and report."""

@@ -1,0 +1,149 @@
+"""How much a run writes at least, and whether there is room for it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.recipe.recipe import Recipe
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from trainer.base.directories import nearest_existing
+from trainer.base.errors import UserError
+from trainer.base.files import is_local
+from trainer.data.records import Video, read_videos
+from trainer.data.tfrecord import Record, read_records
+from trainer.model.model_spec import ModelSpec
+
+_GIB = 2**30
+_STATE_COPIES = 3
+"""A training state holds the weights and two slots of Adam's for each."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a run writes to one place, at least.
+
+    Attributes:
+        place: The option that names the directory, for the message.
+        directory: Local; it need not exist.
+        what: What is written, for the message.
+        size: In bytes, what is there of it already left out.
+    """
+
+    place: str
+    directory: str
+    what: str
+    size: int
+
+
+def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need]:
+    """What a run writes at least, by the recipe.
+
+    It is a lower bound: whoever is refused by it would not have got to the end. What earlier runs under the same root
+    have left of a step counts as written, since it may come from the cache.
+
+    Args:
+        recipe: Of the run.
+        root: Of the run.
+        data_files: What is read; files in buckets are not counted.
+    """
+    artifacts, work = Path(root, "artifacts"), Path(root, "work")
+    needs = [
+        Need(
+            "--root",
+            root,
+            "the examples",
+            _left(examples_bytes(data_files), artifacts / "YouTube8MExampleGen" / "examples"),
+        )
+    ]
+    specs = [recipe.spec_of(variant) for variant in recipe.variants]
+    for spec in specs:
+        trainer = f"Trainer-{spec}"
+        training = _left(training_bytes(recipe, spec), artifacts / trainer, work / trainer)
+        needs += [
+            Need("--root", root, f"the snapshots and the state of {spec}", training),
+            Need(
+                "--root", root, "models", _left(spec.float32_bytes, artifacts / f"CheckpointAverager-{spec}")
+            ),
+            Need(
+                "--root",
+                root,
+                "models",
+                _left(stored_bytes(spec, FLOAT16), artifacts / f"Fp16Compressor-{spec}"),
+            ),
+        ]
+    ensemble = min(stored_bytes(spec, FLOAT16) for spec in specs)
+    needs.append(Need("--root", root, "models", _left(ensemble, artifacts / "EnsembleAssembler")))
+    if is_local(recipe.push.directory):
+        needs.append(Need("push.directory", recipe.push.directory, "the version that is pushed", ensemble))
+    # The ModelServerValidator serves a copy of the ensemble from there.
+    needs.append(Need("TMPDIR", tempfile.gettempdir(), "a copy of the ensemble", ensemble))
+    return [need for need in needs if need.size]
+
+
+def training_bytes(recipe: Recipe, spec: ModelSpec) -> int:
+    """What the Trainer of a model leaves: snapshots, the last state, and the model of the last step."""
+    training = recipe.training_of(spec.architecture)
+    snapshots = -(-training.steps // training.snapshot_every)  # the last step has one in any case
+    return (snapshots + _STATE_COPIES + 1) * spec.float32_bytes
+
+
+def examples_bytes(files: Iterable[str]) -> int:
+    """About how much is left of the files as examples: video-level records shrink, since their floats become bytes."""
+    paths = [path for path in files if is_local(path)]
+    total = sum(os.path.getsize(path) for path in paths)
+    for path in paths[:1]:
+        record, video = next(iter(read_records(path)), None), next(iter(read_videos(path)), None)
+        if isinstance(record, Record) and isinstance(video, Video):
+            return int(total * min(1.0, len(video.sequence_example) / len(record.data)))
+    return total // 4
+
+
+def check_room(needs: Iterable[Need]) -> None:
+    """Holds what is needed against what is free, file system by file system.
+
+    Raises:
+        UserError: Where it does not fit: the directories, what is needed, what there is, and what to do.
+    """
+    by_device: dict[int, list[Need]] = {}
+    for need in needs:
+        device = nearest_existing(need.directory).stat().st_dev
+        by_device.setdefault(device, []).append(need)
+    for found in by_device.values():
+        size = sum(need.size for need in found)
+        free = shutil.disk_usage(nearest_existing(found[0].directory)).free
+        if size > free:
+            raise UserError(_refusal(found, size, free))
+
+
+def _refusal(needs: list[Need], size: int, free: int) -> str:
+    directories = {f"{need.directory} ({need.place})": None for need in needs}
+    parts: dict[str, int] = {}
+    for need in needs:
+        parts[need.what] = parts.get(need.what, 0) + need.size
+    largest = sorted(parts.items(), key=lambda item: -item[1])[:3]
+    told = ", ".join(f"{what} {_text(part)}" for what, part in largest)
+    return (
+        f"there is no room for this run on the disk of {' and '.join(directories)}: it writes at least {_text(size)} "
+        f"({told}), and {_text(free)} are free. Make room, give a directory on another disk, or raise "
+        "training.snapshot_every"
+    )
+
+
+def _left(size: int, *directories: Path) -> int:
+    """What is still to be written of so many bytes, when these directories hold some of them."""
+    there = sum(
+        os.lstat(os.path.join(parent, name)).st_size
+        for directory in directories
+        for parent, _, names in os.walk(directory)
+        for name in names
+        if os.path.lexists(os.path.join(parent, name))
+    )
+    return max(0, size - there)
+
+
+def _text(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB" if size >= _GIB / 10 else f"{size / 2**20:.1f} MiB"

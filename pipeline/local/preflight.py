@@ -1,0 +1,93 @@
+"""What is asked of this machine before a run begins: seconds now, in place of days that end in nothing."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from pipeline.local.disk_space import check_room, run_needs
+from pipeline.local.run_lock import check_free
+from pipeline.recipe.recipe import Recipe
+from serving.export.vocabulary import Vocabulary
+from trainer.base.directories import write_problem
+from trainer.base.errors import UserError
+from trainer.base.files import expand, expand_labelled, file_size, is_local
+from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
+
+
+def check_before_run(recipe: Recipe, root: str) -> None:
+    """Refuses a run that could not get to its end, the quickest questions first.
+
+    Args:
+        recipe: Its relative paths count from the current directory.
+        root: Directory of the run.
+
+    Raises:
+        UserError: Files are missing, a directory cannot be written to, another run is using the root, a batch does
+            not fit into the memory, there is no room on a disk, or what is served cannot be compared with.
+    """
+    if recipe.beam.runner == "DataflowRunner":
+        raise UserError(
+            "beam.runner: yt8m run keeps artifacts on this machine, which Dataflow's workers do not see; use "
+            "yt8m compile, or --set beam.runner=DirectRunner"
+        )
+    recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
+    if recipe.data.vocabulary:
+        Vocabulary.load(recipe.data.vocabulary)
+    _check_directories(recipe, root)
+    check_free(Path(root))
+    _check_memory(recipe)
+    files = _data_files(recipe)
+    check_room(run_needs(recipe, root, files))
+    _check_push(recipe)
+
+
+def _data_files(recipe: Recipe) -> list[str]:
+    """The files that the patterns match, of every span; UserError where sizes alone say that too many are lost."""
+    data = recipe.data
+    files = expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in data.patterns)
+    # Of a pattern with a span only the newest is read. A bucket is not asked for the sizes one by one.
+    read, _ = expand_labelled(pattern for pattern in data.patterns if "{" not in pattern)
+    empty = [path for path in read if is_local(path) and not file_size(path)]
+    if len(empty) > data.max_lost_files:
+        raise UserError(
+            f"{len(empty)} data file(s) have no bytes, more than the {data.max_lost_files} lost files allowed: "
+            f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}; fetch them again, remove them, or raise "
+            "data.max_lost_files"
+        )
+    return files
+
+
+def _check_directories(recipe: Recipe, root: str) -> None:
+    try:
+        scratch = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(f"TMPDIR: {error.strerror or error}; make a directory and name it there") from error
+    places = {"--root": root, "push.directory": recipe.push.directory, "TMPDIR": scratch}
+    for place, directory in places.items():
+        if is_local(directory) and (problem := write_problem(directory)):
+            raise UserError(f"{place}: {problem}; give another directory")
+
+
+def _check_memory(recipe: Recipe) -> None:
+    """A batch of frames as bytes, which is the least that a step needs, against all of this machine's memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for variant in recipe.variants:
+        training = recipe.training_of(variant)
+        size = training.batch_size * training.frames_per_video * (RGB_SIZE + AUDIO_SIZE)
+        if size > memory:
+            raise UserError(
+                f"training.batch_size: one batch of {training.batch_size:,} videos with "
+                f"{training.frames_per_video:,} frames takes {size / 2**30:,.0f} GiB, and this machine has "
+                f"{memory / 2**30:,.0f} GiB of memory; take a smaller batch"
+            )
+
+
+def _check_push(recipe: Recipe) -> None:
+    """What is served can be compared with; and a bucket takes what is written to it."""
+    from components.baseline.served import check_served_model
+    from serving.store.model_store import open_store
+
+    if not is_local(recipe.push.directory):
+        open_store(recipe.push.directory).check_writable()
+    check_served_model(recipe.push.directory)

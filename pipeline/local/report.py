@@ -1,0 +1,174 @@
+"""The report of a run of this machine, from its metadata store and its record. TFX is not imported."""
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.run_report.report import assemble_report
+from components.run_report.run_facts import run_facts
+from components.run_report.sources import read_sources
+from pipeline.local.run_lock import is_in_use
+from pipeline.local.run_outputs import NodeOutput, context_outputs
+from pipeline.local.run_record import Record, read_record
+from trainer.base.errors import UserError
+
+_DATABASE = "metadata.sqlite"
+_SINGLE = {
+    "data": ("YouTube8MExampleGen", "report"),
+    "statistics": ("StatisticsGen", "statistics"),
+    "anomalies": ("ExampleValidator", "anomalies"),
+    "half_time": ("HalfTime", "report"),
+    "ensemble": ("EnsembleAssembler", "report"),
+    "evaluation": ("Evaluator", "evaluation"),
+    "blessing": ("Evaluator", "blessing"),
+    "infra_blessing": ("ModelServerValidator", "blessing"),
+    "push": ("Pusher", "pushed_model"),
+}
+"""Key of `read_sources`: node and output."""
+
+_Outputs = dict[str, NodeOutput]
+
+
+class RunPlace(NamedTuple):
+    """A run: the directory with its metadata store, and its id there; None for the newest."""
+
+    base: Path
+    run_id: str | None
+
+
+def find_run(text: str) -> RunPlace:
+    """What a user means by a run: a directory of runs, whose newest one is meant, or `<directory>/<run id>`.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    path = Path(text)
+    if (path / _DATABASE).is_file():
+        return RunPlace(path, None)
+    if (path.parent / _DATABASE).is_file():
+        return RunPlace(path.parent, path.name)
+    raise UserError(
+        f"{text}: there is no {_DATABASE} in it; give the directory of a run, such as runs/demo, or runs/demo/RUN-ID"
+    )
+
+
+def local_report(place: RunPlace) -> dict[str, Any]:
+    """The report of a run, whatever has become of it.
+
+    Raises:
+        UserError: If there is no such run.
+    """
+    connection = mlmd.ConnectionConfig()
+    connection.sqlite.filename_uri = str(place.base / _DATABASE)
+    connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
+    store = metadata_store.MetadataStore(connection)
+    runs = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.name)
+    chosen = [context for context in runs if place.run_id in (None, context.name)]
+    if not chosen:
+        there = ", ".join(context.name for context in runs[-3:]) or "none at all"
+        raise UserError(f"{place.base} has no run {place.run_id or ''}: the newest are {there}")
+    context = chosen[-1]
+    outputs = context_outputs(store, context)
+    # Runs of one directory follow each other: only the newest can be on.
+    running = context is runs[-1] and is_in_use(place.base)
+    record = read_record(place.base, context.name)
+    graph = record.get("graph") or {node: [] for node in outputs}
+    return assemble_report(
+        run=_facts(context.name, place.base, record, graph, outputs, running),
+        **read_sources(
+            {
+                key: outputs[node].uris[output][0]
+                for key, (node, output) in _SINGLE.items()
+                if node in outputs and outputs[node].uris.get(output)
+            },
+            _training(graph, outputs, place.base if context is runs[-1] else None),
+            _each(graph, outputs, "CheckpointAverager-"),
+            [
+                *_each(graph, outputs, "Fp16Compressor-"),
+                *_each(graph, outputs, "Compressor-"),
+            ],
+        ),
+    )
+
+
+def _facts(
+    run_id: str,
+    base: Path,
+    record: Record,
+    graph: dict[str, list[str]],
+    outputs: _Outputs,
+    running: bool,
+) -> dict[str, Any]:
+    nodes = [
+        {"id": node, "upstream": upstream, **_times(outputs.get(node), running)}
+        for node, upstream in graph.items()
+    ]
+    states = {node["state"] for node in nodes}
+    state = (
+        "failed"
+        if record.get("error") or "failed" in states
+        else "done"
+        if states <= {"done", "cached"}
+        else "running"
+        if running
+        else "stopped"
+    )
+    began = min((output.started for output in outputs.values()), default=None)
+    ended = max((output.last_sign for output in outputs.values()), default=None)
+    return run_facts(
+        pipeline=record.get("pipeline") or base.name,
+        run_id=run_id,
+        recipe=record.get("recipe"),
+        code=record.get("code") or {"version": None, "commit": None, "lock_sha256": None},
+        nodes=nodes,
+        artifacts=[
+            {"id": artifact.id, "node": node, "key": key, "type": artifact.type, "uri": artifact.uri}
+            for node, output in outputs.items()
+            for key, found in output.artifacts.items()
+            for artifact in found
+        ],
+        started=_iso(began),
+        seconds=None if began is None or running else ended - began,
+        state=state,
+        error=record.get("error"),
+    )
+
+
+def _times(output: NodeOutput | None, running: bool) -> dict[str, Any]:
+    if output is None:
+        return {"state": "not begun", "started": None, "seconds": None}
+    state = output.state if output.ended or running else "stopped"
+    seconds = output.last_sign - output.started if output.ended else None
+    return {"state": state, "started": _iso(output.started), "seconds": seconds}
+
+
+def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None) -> dict[str, str]:
+    """The run of each Trainer: the one it handed out or, of the newest run, the one it was at.
+
+    With the stop rule that of the first half counts until there is one of the whole training.
+    """
+    found = {}
+    for node in graph:
+        kind, _, variant = node.partition("-")
+        if kind not in ("FirstHalf", "Trainer"):
+            continue
+        if node in outputs and outputs[node].uris.get("model_run"):
+            found[variant] = outputs[node].uris["model_run"][0]
+        elif work and (begun := sorted((work / "work" / node).glob("*/logs"), key=os.path.getmtime)):
+            found[variant] = str(begun[-1].parent)
+    return found
+
+
+def _each(graph: dict[str, list[str]], outputs: _Outputs, prefix: str) -> list[str]:
+    nodes = (outputs[node] for node in graph if node.startswith(prefix) and node in outputs)
+    return [uri for node in nodes for uri in node.uris.get("report", ())]
+
+
+def _iso(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

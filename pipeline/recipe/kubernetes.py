@@ -1,0 +1,71 @@
+"""The section `kubernetes` of a recipe: where the steps of a compiled pipeline run."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.recipe.field_types import ObjectName
+from pipeline.recipe.pools import Pool, PoolSection, make_pool
+from pipeline.recipe.variant_name import VariantName
+from trainer.base.addresses import address_fault
+from trainer.model.architectures import Architecture
+
+WHEELS_COMPUTE_CAPABILITY = 6.0
+"""The lowest with kernels in the default image: TensorFlow 2.21's wheels (2.16's, LANE=tfx116, begin at 5.0)."""
+
+
+class KubernetesSection(BaseModel):
+    """Node pools, volumes, retries, and how many Trainers run at once; `yt8m run` takes the order of the last alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trainer_pool: str | None = Field(
+        None, description="GPU pool of the Trainers: a profile's name or one of `pools`; none for CPUs."
+    )
+    variant_pools: dict[VariantName, str] = Field(
+        default_factory=dict, description="Pools of variants whose Trainer goes elsewhere."
+    )
+    pools: dict[str, PoolSection] = Field(
+        default_factory=dict, description="Pools of your own, by name, each made from a profile."
+    )
+    image_compute_capability: float = Field(
+        WHEELS_COMPUTE_CAPABILITY,
+        gt=0,
+        description="Lowest compute capability for which the image's TensorFlow has GPU kernels.",
+    )
+    volumes: dict[ObjectName, str] = Field(
+        default_factory=dict,
+        description="Claims (ReadWriteMany) that every step mounts: claim's name to absolute path.",
+    )
+    max_parallel_trainers: int | None = Field(
+        None,
+        ge=1,
+        description="Trainers that run at the same time, those with the least work first; none for all at once.",
+    )
+    trainer_retries: int = Field(5, ge=0, description="How often a failed Trainer starts again.")
+    beam_retries: int = Field(2, ge=0, description="How often a failed Beam step starts again.")
+    beam_cpus: int = Field(
+        3,
+        ge=1,
+        description="Cores of a Beam step with the DirectRunner. Each of the Evaluator's takes 7 GB: three fit on a "
+        "machine of 32 GB.",
+    )
+
+    def pool_of(self, variant: Architecture) -> Pool | None:
+        """The pool of a variant's Trainer; None for CPUs."""
+        name = self.variant_pools.get(variant, self.trainer_pool)
+        return None if name is None else make_pool(name, self.pools)
+
+    @model_validator(mode="after")
+    def _pools_exist(self) -> "KubernetesSection":
+        named = {self.trainer_pool, *self.variant_pools.values(), *self.pools} - {None}
+        for name in sorted(named):
+            make_pool(name, self.pools)
+        return self
+
+    @model_validator(mode="after")
+    def _paths_are_absolute(self) -> "KubernetesSection":
+        for claim, path in self.volumes.items():
+            if not path.startswith("/") or path.rstrip("/") == "":
+                raise ValueError(f"volumes.{claim}: {path!r} is no absolute path below the root")
+            if fault := ("a mounted path has no colon" if ":" in path else address_fault(path)):
+                raise ValueError(f"volumes.{claim}: {path!r}: {fault}")
+        return self

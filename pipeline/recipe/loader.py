@@ -1,0 +1,141 @@
+"""A recipe from a name or a YAML file, with overrides from the command line."""
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pipeline.recipe.errors import complaints, nearest
+from pipeline.recipe.recipe import Recipe
+from trainer.base.errors import UserError
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the project."""
+    files = resources.files("pipeline").joinpath("recipes").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def load_recipe(
+    name_or_path: str,
+    overrides: Sequence[str] = (),
+    *,
+    train: Sequence[str] | None = None,
+    validate: Sequence[str] | None = None,
+) -> Recipe:
+    """Reads, overrides and checks a recipe.
+
+    Args:
+        name_or_path: ``demo``, or the path of a YAML file (anything with a slash or a ``.yaml`` ending).
+        overrides: ``section.key=value`` texts; the value is YAML, list elements are addressed by their index.
+        train: Patterns that replace ``data.train``.
+        validate: Patterns that replace ``data.validate``.
+
+    Raises:
+        UserError: If there is no such recipe, or a key or value of it is not accepted (with its place).
+
+    >>> load_recipe("yhls", ["training.learning_rate=0.001"]).training.learning_rate
+    0.001
+    """
+    tree = _read(name_or_path)
+    for key, patterns in (("train", train), ("validate", validate)):
+        if patterns is not None:
+            tree["data"] = {**(tree.get("data") or {}), key: list(patterns)}
+    for override in overrides:
+        apply_override(tree, override)
+    return parse_recipe(tree, where=f"recipe {name_or_path}")
+
+
+def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
+    """The recipe of a tree of plain values; UserError with every complaint, places included."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(complaints(error, Recipe))) from None
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise UserError(f"recipe {name_or_path}: there is no such file")
+        text = path.read_text(encoding="utf-8")
+    else:
+        if name_or_path not in recipe_names():
+            raise UserError(
+                f"recipe {name_or_path}: there is none of that name{nearest(name_or_path, recipe_names())}"
+                "; the path of a file has a slash or ends in .yaml"
+            )
+        source = resources.files("pipeline").joinpath("recipes", f"{name_or_path}.yaml")
+        text = source.read_text(encoding="utf-8")
+    try:
+        tree = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"recipe {name_or_path}: not YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"recipe {name_or_path}: must be a mapping of sections. Received: {tree!r:.80}")
+    return tree
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, of which PyYAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.YAMLError(f"key {key} stands twice (line {key_node.start_mark.line + 1})")
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def apply_override(
+    tree: dict[str, Any],
+    override: str,
+    option: str = "--set",
+    form: str = "section.key=value, for example training.steps=500",
+) -> None:
+    """Sets one ``a.b.0=value`` in a tree of dicts and lists, making missing dicts on the way.
+
+    Args:
+        tree: Changed in place.
+        override: The text.
+        option: Of the command line, for what is said of a wrong one.
+        form: What it takes.
+
+    Raises:
+        UserError: If it has another form, its value is no YAML, or its place cannot be.
+    """
+    place, equals, text = override.partition("=")
+    keys = [key.strip() for key in place.split(".")]
+    if not equals or not all(keys):
+        raise UserError(f"{option} takes {form}. Received: {override!r}")
+    try:
+        value = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{option} {place}: the value is not YAML: {error}") from None
+    node: Any = tree
+    for depth, key in enumerate(keys):
+        step = _step(node, key, f"{option} {place}: {'.'.join(keys[:depth])}")
+        if depth == len(keys) - 1:
+            node[step] = value
+        else:
+            if isinstance(node, dict) and node.get(step) is None:
+                node[step] = {}
+            node = node[step]
+
+
+def _step(node: Any, key: str, where: str) -> str | int:
+    """The key or index that leads on from a node."""
+    if isinstance(node, dict):
+        return key
+    if not isinstance(node, list):
+        raise UserError(f"{where} is a value, not a section")
+    if not re.fullmatch(r"\d+", key) or int(key) >= len(node):
+        raise UserError(f"{where} is a list of {len(node)} elements, counted from 0. Received index: {key}")
+    return int(key)

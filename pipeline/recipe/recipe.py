@@ -1,0 +1,127 @@
+"""A recipe: everything that decides what a run of the pipeline does."""
+
+import os
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from components.checkpoint_averager.config import AveragingConfig
+from pipeline.recipe.beam import BeamSection
+from pipeline.recipe.errors import complaints
+from pipeline.recipe.kubernetes import KubernetesSection
+from pipeline.recipe.sections import (
+    BlessingSection,
+    CompressionSection,
+    DataSection,
+    EnsembleSection,
+    HalvingSection,
+    PushSection,
+    Section,
+    ServingSection,
+)
+from pipeline.recipe.variant_name import VariantName
+from serving.export.compression import stored_bytes
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.model.architectures import Architecture
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else os.path.abspath(path)
+
+
+class Recipe(Section):
+    """What is read, trained, averaged, compressed, assembled, blessed and pushed."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        max_length=60,
+        description="Of the pipeline: lower-case letters, digits and hyphens.",
+    )
+    data: DataSection
+    variants: tuple[VariantName, ...] = Field(
+        min_length=1,
+        description="Names of architectures; one model is trained of each. K24-H1440 has 24 clusters, "
+        "1440 hidden units and the paper's 5 mixtures; with two, K24-H1440-M2.",
+    )
+    training: TrainingConfig = TrainingConfig()
+    training_overrides: dict[VariantName, dict[str, Any]] = Field(
+        default_factory=dict, description="Keys of `training` that differ for a variant."
+    )
+    halving: HalvingSection = HalvingSection()
+    averaging: AveragingConfig = AveragingConfig()
+    compression: CompressionSection = CompressionSection()
+    ensemble: EnsembleSection = EnsembleSection()
+    blessing: BlessingSection = BlessingSection()
+    push: PushSection
+    serving: ServingSection = ServingSection()
+    beam: BeamSection = BeamSection()
+    kubernetes: KubernetesSection = KubernetesSection()
+
+    def training_of(self, variant: Architecture) -> TrainingConfig:
+        """The training section with the variant's overrides."""
+        override = self.training_overrides.get(variant, {})
+        return TrainingConfig.model_validate({**self.training.model_dump(), **override})
+
+    def spec_of(self, variant: Architecture) -> ModelSpec:
+        """The model that is trained of a variant."""
+        return ModelSpec(variant, self.data.num_classes)
+
+    def with_absolute_paths(self) -> "Recipe":
+        """The same, with what counts from the current directory spelt out; addresses with a scheme stay."""
+        data = self.data.model_copy(
+            update={
+                "train": tuple(map(_absolute, self.data.train)),
+                "validate_": tuple(map(_absolute, self.data.validate_)),
+                "holdout_files": tuple(map(_absolute, self.data.holdout_patterns)) or self.data.holdout_files,
+                "vocabulary": self.data.vocabulary and _absolute(self.data.vocabulary),
+            }
+        )
+        push = self.push.model_copy(update={"directory": _absolute(self.push.directory)})
+        return self.model_copy(update={"data": data, "push": push})
+
+    @model_validator(mode="after")
+    def _workers_see_the_data(self) -> "Recipe":
+        if self.beam.runner == "DataflowRunner":
+            for pattern in self.data.patterns:
+                if not pattern.startswith("gs://"):
+                    raise ValueError(
+                        f"data: Dataflow's workers read gs:// only, not {pattern}; copy the files to a bucket"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _variants_fit(self) -> "Recipe":
+        twice = sorted({str(v) for v in self.variants if self.variants.count(v) > 1})
+        if twice:
+            raise ValueError(f"variants: {', '.join(twice)} stands there more than once")
+        for variant in self.training_overrides:
+            if variant not in self.variants:
+                raise ValueError(f"training_overrides.{variant}: is not among the variants of this recipe")
+            try:
+                self.training_of(variant)
+            except ValidationError as error:
+                place = f"training_overrides.{variant}."
+                raise ValueError("; ".join(complaints(error, TrainingConfig, place))) from None
+        for variant in self.kubernetes.variant_pools:
+            if variant not in self.variants:
+                raise ValueError(
+                    f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
+                )
+        specs = [self.spec_of(variant) for variant in self.variants]
+        for form in self.compression.ladder:
+            try:
+                form.check(*specs)
+            except UserError as error:
+                raise ValueError(f"compression.ladder: {error}") from None
+        smallest, form = min(
+            (stored_bytes(spec, form), form.name) for spec in specs for form in self.compression.forms
+        )
+        if smallest > self.ensemble.limit_bytes:
+            raise ValueError(
+                f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, "
+                f"the smallest takes {smallest / MIB:.2f} in {form}"
+            )
+        return self

@@ -1,0 +1,183 @@
+"""The small sections of a recipe; training and averaging stand with the code that they configure, `beam` and
+`kubernetes` in files of their own.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.recipe.field_types import FileAddress, FilePattern
+from pipeline.recipe.form_name import FormName
+from serving.export.codecs import FLOAT16
+from serving.export.stored_form import StoredForm
+from trainer.base.units import MIB
+from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, and without keys that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSection(Section):
+    """Which files are read and how they are split (paper, 1.1)."""
+
+    train: tuple[FilePattern, ...] = Field(
+        (), description="Patterns of files that are all trained on; {SPAN} allowed."
+    )
+    validate_: tuple[FilePattern, ...] = Field(
+        (),
+        alias="validate",
+        description="Patterns of files of which some are the eval split and the others are trained on.",
+    )
+    eval_files: int = Field(60, ge=1, description="Validate files that become the eval split.")
+    eval_share: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Largest share of the validate files that does; small data sets keep the rest.",
+    )
+    holdout_files: Annotated[int, Field(ge=0)] | tuple[FilePattern, ...] = Field(
+        0,
+        description="Validate files that become the holdout, at most eval_share of them, or patterns of files that do. "
+        "Nothing is trained or chosen on the holdout: its GAP is what to expect of other videos, and blesses.",
+    )
+    seed: int = Field(0, ge=0, description="Of the choice of the eval files and of the holdout.")
+    num_classes: int = Field(
+        NUM_CLASSES,
+        ge=TOP_K,
+        description="Labels run from 0 to one less: 3862 in the data set of 2018 and 2019, 4716 in that of 2017.",
+    )
+    max_reject_share: float = Field(
+        0.01, ge=0, le=1, description="Share of lost videos above which the run stops."
+    )
+    max_lost_files: int = Field(
+        0, ge=0, description="Number of files that cannot be read at all above which the run stops."
+    )
+    min_eval_videos: int = Field(
+        MIN_EVAL_VIDEOS,
+        ge=1,
+        description="Number of videos of the eval split, and of the holdout, below which the run stops.",
+    )
+    vocabulary: FileAddress | None = Field(
+        None,
+        description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. Other names need another "
+        "file name: TFX's cache goes by that.",
+    )
+    licence: str = Field(
+        "CC BY 4.0 (YouTube-8M, Google LLC, https://research.google.com/youtube8m/)",
+        description="Of the data; the model card states it.",
+    )
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All patterns of files that are read."""
+        return (*self.train, *self.validate_, *self.holdout_patterns)
+
+    @property
+    def holdout_patterns(self) -> tuple[str, ...]:
+        """Patterns of the holdout; none where it is a number of validate files, or where there is none."""
+        return () if isinstance(self.holdout_files, int) else self.holdout_files
+
+    @property
+    def judging_split(self) -> str:
+        """The split that candidates are judged on: the holdout or, without one, the one that chooses."""
+        return "holdout" if self.holdout_files else "eval"
+
+    @field_validator("holdout_files", mode="before")
+    @classmethod
+    def _one_pattern_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _some_eval_videos(self) -> "DataSection":
+        if not self.validate_:
+            raise ValueError("needs validate patterns: the eval split is drawn from those files")
+        return self
+
+
+class HalvingSection(Section):
+    """The stop rule: what is larger than another variant and worse at half of its steps is not trained to the end."""
+
+    enabled: bool = Field(
+        False,
+        description="Train all variants to half of their steps, judge, and train on those that are left.",
+    )
+    lead: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much larger the GAP of the smaller variant must be; less is taken for noise.",
+    )
+
+
+class CompressionSection(Section):
+    """Storage of the big tensors in fewer bytes: in float16 (paper, 2.2), or in a ladder of forms."""
+
+    tolerance: float = Field(
+        1e-4,
+        gt=0,
+        description="Largest change of GAP by float16 on 17,600 videos; on fewer it grows with the square root.",
+    )
+    ladder: tuple[FormName, ...] = Field(
+        (),
+        description="Forms that every model is stored in, such as [float16, int8, int4-b128]; the assembler chooses "
+        "among them. A tensor may have a codec of its own: int4-b128+gating_prob/weights=lowrank-r256-int8. Empty: "
+        "float16 alone.",
+    )
+    calibration_videos: int = Field(
+        3000,
+        ge=0,
+        description="Train videos whose activations the forms of `ladder` are rounded by; 0: none.",
+    )
+
+    @model_validator(mode="after")
+    def _forms_differ(self) -> "CompressionSection":
+        twice = sorted({str(form) for form in self.ladder if self.ladder.count(form) > 1})
+        if twice:
+            raise ValueError(f"ladder: {', '.join(twice)} stands there more than once")
+        return self
+
+    @property
+    def forms(self) -> tuple[StoredForm, ...]:
+        """All forms that a model is stored in."""
+        return self.ladder or (StoredForm(FLOAT16),)
+
+
+class EnsembleSection(Section):
+    """The choice of members and weights (paper, 2.3)."""
+
+    limit_mib: float = Field(
+        1024, gt=0, description="Largest size of the whole model, in MiB of 2**20 bytes."
+    )
+
+    @property
+    def limit_bytes(self) -> int:
+        """The limit in bytes, rounded down."""
+        return int(self.limit_mib * MIB)
+
+
+class BlessingSection(Section):
+    """What a candidate must reach to be pushed."""
+
+    gap_floor: float = Field(
+        0.0, ge=0, le=1, description="Least GAP on the holdout or, without one, on the eval split."
+    )
+    max_gap_drop: float = Field(
+        0.001, ge=0, le=1, description="How far its GAP may lie below that of the model served now."
+    )
+
+
+class PushSection(Section):
+    """Where a blessed model goes."""
+
+    directory: FileAddress = Field(
+        description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
+    )
+
+
+class ServingSection(Section):
+    """How the model is served."""
+
+    model_name: str = Field("yt8m", pattern=r"^[A-Za-z0-9_-]+$", description="Name that requests ask for.")

@@ -1,0 +1,1 @@
+"""What server and clients share: errors, TLS, the messages of Predict."""

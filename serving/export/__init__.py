@@ -1,0 +1,1 @@
+"""A model as a SavedModel: signatures, codecs of its tensors, card, class names."""

@@ -1,0 +1,1 @@
+"""Predictions for whole files, by a model here or by a server."""

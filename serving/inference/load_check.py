@@ -1,0 +1,71 @@
+"""Whether a SavedModel can be scored: asked in seconds, before anybody waits for days.
+
+Legend: V classes.
+"""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from serving.server.servable import Servable
+from serving.store.version_store import NEEDED
+from serving.store.whole_model import check_model
+from trainer.base.errors import UserError
+from trainer.data.encoding import encode_frames, sequence_example
+from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
+
+PREDICTIONS = "predictions"
+"""The signature from records to the probabilities of all classes."""
+
+
+def load_problem(directory: str) -> str | None:
+    """Loads a SavedModel, asks it for the probabilities of one video of one black frame, and unloads it.
+
+    TensorFlow holds the weights against their checksums while it loads them.
+
+    Args:
+        directory: Local directory that should hold saved_model.pb and variables/.
+
+    Returns:
+        What is wrong, as a part of a sentence whose subject is the model; None when it answers.
+    """
+    for name in NEEDED:
+        if not os.path.isfile(os.path.join(directory, name)):
+            return f"has no {name}"
+    try:
+        check_model(directory)
+        model = Servable(directory, name="checked", version=0)
+    except UserError as error:
+        return f"is damaged: {error}"
+    except (OSError, tf.errors.OpError) as error:
+        return f"does not load: {_first_line(error)}"
+    try:
+        return _answer_problem(model)
+    finally:
+        model.close()
+
+
+def _answer_problem(model: Servable) -> str | None:
+    if PREDICTIONS not in model.signatures:
+        names = ", ".join(sorted(name for name in model.signatures if not name.startswith("__"))) or "none"
+        return f"has no signature {PREDICTIONS!r} (it has {names})"
+    signature = model.signatures[PREDICTIONS]
+    if set(signature.inputs) != {"examples"} or PREDICTIONS not in signature.outputs:
+        return f"has a signature {PREDICTIONS!r} that does not lead from 'examples' to {PREDICTIONS!r}"
+    rgb, audio = (encode_frames(np.zeros((1, size), np.uint8)) for size in (RGB_SIZE, AUDIO_SIZE))
+    record = np.array([sequence_example(b"black", [], rgb, audio)], object)
+    try:
+        (scores,) = model.run(
+            {signature.inputs["examples"].name: record}, [signature.outputs[PREDICTIONS].name]
+        )
+    except tf.errors.OpError as error:
+        return f"loads, but does not answer for a video: {_first_line(error)}"
+    if scores.ndim != 2 or len(scores) != 1 or not np.isfinite(scores).all():
+        return f"answers for one video with {scores.shape} numbers, of which not all may be finite"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    text = getattr(error, "message", None) or str(error)
+    return next(iter(text.strip().splitlines()), type(error).__name__)[:300]

@@ -1,0 +1,127 @@
+"""Predictions of many videos as files: parts in Parquet, put together to a submission CSV or one Parquet file.
+
+Source of the CSV: paper, Submission file.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainer.base.addresses import check_address
+from trainer.base.errors import UserError
+from trainer.base.files import is_local, open_file, whole_file
+
+_SCHEMA = pa.schema(
+    [
+        ("VideoId", pa.string()),
+        ("classes", pa.list_(pa.int64())),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
+
+_PART_SCHEMA = _SCHEMA.append(pa.field("offset", pa.int64()))
+"""A part also says where in its input file the record of a video stands."""
+
+_ENDINGS = (".csv", ".parquet")
+
+
+def check_ending(path: str) -> None:
+    """UserError for a file of a kind that cannot be written."""
+    check_address(path, "--out", any_scheme=True)
+    if os.path.splitext(path)[1] not in _ENDINGS:
+        raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
+
+
+class PartWriter:
+    """Writes a part, which appears under its name only when it is whole.
+
+    Example:
+        with PartWriter("part-0") as part:
+            part.add([b"id"], classes, scores, [0])
+
+    Args:
+        path: Of the file, local or in a bucket.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._open = ExitStack()
+
+    def add(
+        self, ids: Sequence[bytes], classes: np.ndarray, scores: np.ndarray, offsets: Sequence[int]
+    ) -> None:
+        """Adds B videos: their ids, classes int64 [B, k], scores float32 [B, k], and offsets of their records."""
+        columns = [
+            pa.array([video.decode(errors="backslashreplace") for video in ids], pa.string()),
+            pa.array(classes.tolist(), _SCHEMA.field("classes").type),
+            pa.array(scores.tolist(), _SCHEMA.field("scores").type),
+            pa.array(offsets, _PART_SCHEMA.field("offset").type),
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=_PART_SCHEMA))
+
+    def __enter__(self) -> "PartWriter":
+        unfinished = self._open.enter_context(whole_file(self._path))
+        self._writer = self._open.enter_context(pq.ParquetWriter(unfinished, _PART_SCHEMA))
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._open.__exit__(*raised)
+
+
+def count_videos(part: str) -> int:
+    """Videos in a part."""
+    return pq.read_metadata(_source(part)).num_rows
+
+
+def read_ids(part: str) -> tuple[list[bytes], list[int]]:
+    """The ids of the videos in a part, as they are written, and the offsets of their records."""
+    table = pq.read_table(_source(part), columns=["VideoId", "offset"])
+    return [text.encode() for text in table["VideoId"].to_pylist()], table["offset"].to_pylist()
+
+
+def join_parts(parts: Sequence[str], kept: Sequence[np.ndarray], path: str) -> None:
+    """Writes videos of all parts, in order, to a .csv or .parquet file, which appears when it is whole.
+
+    Args:
+        parts: As `PartWriter` made them.
+        kept: For each of them bool[N]: which of its videos are written.
+        path: Of the file.
+    """
+    tables = (
+        pq.read_table(_source(part), columns=_SCHEMA.names).filter(pa.array(mask))
+        for part, mask in zip(parts, kept, strict=True)
+    )
+    write = _write_csv if path.endswith(".csv") else _write_parquet
+    with whole_file(path) as unfinished:
+        write(tables, unfinished)
+
+
+def _source(part: str) -> Any:
+    """What pyarrow reads a part from."""
+    if is_local(part):
+        return part
+    with open_file(part, "rb") as file:
+        return pa.BufferReader(file.read())
+
+
+def _write_csv(tables: Iterable[pa.Table], path: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("VideoId", "LabelConfidencePairs"))
+        for table in tables:
+            for video in table.to_pylist():
+                pairs = zip(video["classes"], video["scores"], strict=True)
+                text = " ".join(f"{index} {score:.6g}" for index, score in pairs)
+                writer.writerow((video["VideoId"], text))
+
+
+def _write_parquet(tables: Iterable[pa.Table], path: str) -> None:
+    with pq.ParquetWriter(path, _SCHEMA) as writer:
+        for table in tables:
+            writer.write_table(table)

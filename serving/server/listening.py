@@ -1,0 +1,43 @@
+"""Where a server listens."""
+
+import errno
+import socket
+
+from trainer.base.errors import UserError
+
+_PROBLEMS = {
+    errno.EADDRINUSE: "the port is taken: stop what listens there, or give another port (0 picks a free one)",
+    errno.EADDRNOTAVAIL: "this machine does not have that address: give one of its own, 127.0.0.1 or 0.0.0.0",
+    errno.EACCES: "ports below 1024 are for the system: give a higher one",
+}
+
+
+def host_and_port(host: str, port: int) -> str:
+    """HOST:PORT, with the brackets that an address of IPv6 needs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_can_listen(host: str, port: int) -> None:
+    """Tries to take a port, and gives it back at once.
+
+    Args:
+        host: Address or name of this machine.
+        port: From 0, which any free one stands for, to 65535.
+
+    Raises:
+        UserError: If the host is no address of this machine, or the port cannot be taken.
+    """
+    try:
+        (family, kind, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{host!r} is not an address to listen at ({reason}): give one such as 127.0.0.1 or 0.0.0.0, without a port"
+        ) from None
+    try:
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        problem = _PROBLEMS.get(error.errno, error.strerror)
+        raise UserError(f"cannot listen at {host_and_port(host, port)}: {problem}") from None

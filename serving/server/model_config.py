@@ -1,0 +1,101 @@
+"""Which models a server serves, also from a file in TensorFlow Serving's own format."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf import text_format
+from tensorflow_serving.config.file_system_storage_path_source_pb2 import FileSystemStoragePathSourceConfig
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from serving.server.version_policy import VersionPolicy
+from serving.store.model_store import open_store, served_version, version_path
+from trainer.base.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """One served model.
+
+    Attributes:
+        name: By which clients ask for it.
+        base_path: Directory of its versions.
+        policy: Which of them are served.
+        labels: Versions by label; each must be served.
+    """
+
+    name: str
+    base_path: str
+    policy: VersionPolicy = field(default_factory=VersionPolicy)
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_model_configs(path: str) -> list[ModelConfig]:
+    """The models of a TensorFlow Serving `--model_config_file` (ModelServerConfig as a text proto).
+
+    Raises:
+        UserError: If it cannot be read, or its models do not fit each other.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            parsed = text_format.Parse(file.read(), ModelServerConfig())
+    except OSError as error:
+        raise UserError(f"cannot read the model configuration {path}: {error.strerror or error}") from None
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a ModelServerConfig in text form ({error}): see the README") from None
+    models = []
+    for entry in parsed.model_config_list.config:
+        if not entry.name or not entry.base_path:
+            raise UserError(f"{path}: a model needs a name and a base_path. Received: {_line(entry)}")
+        if entry.name in {model.name for model in models}:
+            raise UserError(f"{path}: there are two models with the name {entry.name}: rename one")
+        models.append(
+            ModelConfig(
+                name=entry.name,
+                base_path=entry.base_path,
+                policy=_policy(path, entry.model_version_policy),
+                labels=dict(entry.version_labels),
+            )
+        )
+    if not models:
+        raise UserError(f"{path} has no model: it needs a model_config_list with a config")
+    return models
+
+
+def check_model(config: ModelConfig) -> list[int]:
+    """Looks whether there is what is to be served, before anything is loaded.
+
+    Returns:
+        The versions to be loaded, ascending: those that the policy chooses and those that have a label.
+
+    Raises:
+        UserError: If the directory has no version, or not one that the policy or a label names.
+    """
+    served_version(config.base_path)  # UserError when there is none
+    for version in config.policy.specific:
+        version_path(config.base_path, version)
+    store = open_store(config.base_path)
+    versions = store.versions()
+    chosen = sorted({*config.policy.choose(versions), *(set(store.labels().values()) & set(versions))})
+    for label, version in config.labels.items():
+        if version not in chosen:
+            raise UserError(
+                f"the label {label} of model {config.name} points to version {version}, which is not served; served: "
+                f"{', '.join(map(str, chosen))}"
+            )
+    return chosen
+
+
+def _policy(path: str, policy: FileSystemStoragePathSourceConfig.ServableVersionPolicy) -> VersionPolicy:
+    kind = policy.WhichOneof("policy_choice")
+    if kind == "all":
+        return VersionPolicy(everything=True)
+    if kind == "specific":
+        if not policy.specific.versions:
+            raise UserError(f"{path}: a specific policy needs versions")
+        return VersionPolicy(specific=tuple(policy.specific.versions))
+    return VersionPolicy(latest=policy.latest.num_versions or 1)
+
+
+def _line(message: object) -> str:
+    return re.sub(r"\s+", " ", str(message)).strip() or "nothing"

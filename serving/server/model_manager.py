@@ -1,0 +1,229 @@
+"""Which version of a model is loaded, and how it is exchanged for another."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
+
+from serving.server.batched_servable import BatchedServable
+from serving.server.model_config import ModelConfig, check_model
+from serving.server.servable import Servable
+from serving.store.model_store import local_version, open_store
+from trainer.base.errors import UserError
+from trainer.base.full_disk import full_disk
+
+_log = logging.getLogger("yt8m.serving")
+
+ATTEMPTS = 6
+"""Loads of one version, as in TensorFlow Serving: one and five retries, then never again."""
+
+
+Runner = Servable | BatchedServable
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """What GetModelStatus tells of a version.
+
+    Attributes:
+        version: Number.
+        state: Of ModelVersionStatus.
+        error: Why it did not load; empty otherwise.
+    """
+
+    version: int
+    state: int
+    error: str = ""
+
+
+class ModelManager:
+    """Serves the versions of a model that its policy chooses and those that have a label, and looks for others to
+    come and go.
+
+    A new version is loaded whole before an old one goes; that is unloaded when its last request has finished.
+    What is loaded stays as long as nothing that the policy chooses is. Labels are the configuration's, which stay,
+    and those of the store (`yt8m models label`), which move when the version that they are to point to is loaded,
+    and not before. A version in a bucket is downloaded, checked and loaded; no copy is kept.
+
+    Args:
+        config: Of the model.
+        poll_seconds: Between two looks.
+        retry_seconds: Between two attempts to load a version that failed to.
+        load: Makes a servable of (directory, name, version).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        poll_seconds: float = 1.0,
+        retry_seconds: float = 60.0,
+        load: Callable[[str, str, int], Runner] = Servable,
+    ) -> None:
+        self.name = config.name
+        self._config = config
+        self._base = config.base_path
+        self._store = open_store(config.base_path)
+        self._policy = config.policy
+        self._fixed_labels = dict(config.labels)
+        self._labels = dict(config.labels)
+        self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: dict[int, Runner] = {}
+        self._requests: dict[Runner, int] = {}
+        self._states: dict[int, VersionState] = {}
+        self._failures: dict[int, tuple[int, float]] = {}
+        self._stopped = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name=f"poll-{self.name}", daemon=True)
+
+    def start(self) -> None:
+        """Loads what the policy chooses and starts looking for changes.
+
+        Raises:
+            UserError: If there is nothing, none of it loads, or a label points to what is not served.
+        """
+        chosen = check_model(self._config)
+        self.refresh()
+        if not self._loaded:
+            version = (self._policy.choose(self._store.versions()) or chosen[-1:])[0]
+            error = self._states[version].error if version in self._states else "it went away"
+            raise UserError(
+                f"version {version} in {self._base} does not load ({error}): delete it or push another"
+            )
+        for label, version in self._fixed_labels.items():
+            if version not in self._loaded:
+                raise UserError(
+                    f"the label {label} of model {self.name} points to version {version}, which is not served; "
+                    f"served: {', '.join(map(str, sorted(self._loaded)))}"
+                )
+        self._poller.start()
+
+    def refresh(self) -> None:
+        """Looks once: loads what is chosen and not loaded, moves labels, then unloads what nothing points to."""
+        versions = self._store.versions()
+        wanted = {name: version for name, version in self._store.labels().items() if version in versions}
+        chosen = [*self._policy.choose(versions)]
+        chosen += sorted(set(wanted.values()) - set(chosen))
+        for gone in self._failures.keys() - set(chosen):
+            del self._failures[gone]
+        for version in chosen:
+            if version not in self._loaded and not self._must_wait(version):
+                self._try_to_load(version)
+        self._move_labels(wanted)
+        if self._loaded.keys() & set(chosen):
+            for version in self._loaded.keys() - {*chosen, *self._labels.values()}:
+                self._unload(version)
+
+    def label(self, name: str) -> int | None:
+        """The version that a label points to; None when there is no such label."""
+        return self._labels.get(name)
+
+    def loaded_versions(self) -> list[int]:
+        """Those that take requests, ascending."""
+        with self._lock:
+            return sorted(self._loaded)
+
+    @contextlib.contextmanager
+    def lease(self, version: int | None = None) -> Iterator[Runner | None]:
+        """The loaded version asked for, or the newest, which stays loaded while the block runs; None when it is
+        not loaded."""
+        with self._lock:
+            wanted = max(self._loaded, default=None) if version is None else version
+            servable = None if wanted is None else self._loaded.get(wanted)
+            if servable is not None:
+                self._requests[servable] += 1
+        try:
+            yield servable
+        finally:
+            if servable is not None:
+                self._release(servable)
+
+    def states(self) -> list[VersionState]:
+        """Of every version seen so far, newest first."""
+        with self._lock:
+            return sorted(self._states.values(), key=lambda state: -state.version)
+
+    def stop(self) -> None:
+        """Stops looking and unloads; a request that still runs finishes first."""
+        self._stopped.set()
+        if self._poller.is_alive():
+            self._poller.join()
+        for version in self.loaded_versions():
+            self._unload(version)
+
+    def _poll(self) -> None:
+        said = ""
+        while not self._stopped.wait(self._poll_seconds):
+            try:
+                self.refresh()
+                said = ""
+            except UserError as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.error("what is loaded of %s is served on: %s", self.name, said)
+            except Exception:  # the directory may be out of reach for a while; what is loaded is served on
+                _log.exception("cannot look for versions of %s in %s", self.name, self._base)
+
+    def _move_labels(self, wanted: dict[str, int]) -> None:
+        labels = dict(self._fixed_labels)
+        for name in wanted.keys() - labels.keys():
+            # Where the new one does not load, the label stays at the old one.
+            version = wanted[name] if wanted[name] in self._loaded else self._labels.get(name)
+            if version in self._loaded:
+                labels[name] = version
+                if self._labels.get(name) != version:
+                    _log.info("%s label %s points to version %d", self.name, name, version)
+        self._labels = labels
+
+    def _must_wait(self, version: int) -> bool:
+        failures, last = self._failures.get(version, (0, 0.0))
+        return failures >= ATTEMPTS or (failures > 0 and time.monotonic() < last + self._retry_seconds)
+
+    def _try_to_load(self, version: int) -> None:
+        self._set_state(version, ModelVersionStatus.LOADING)
+        try:
+            with local_version(self._store, version) as directory:
+                servable = self._load(directory, self.name, version)
+        except Exception as error:
+            failures, _ = self._failures.get(version, (0, 0.0))
+            self._failures[version] = (failures + 1, time.monotonic())
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if full := full_disk(error):
+                reason = f"{reason}; {full}"
+            self._set_state(version, ModelVersionStatus.END, reason)
+            _log.error("%s version %d does not load: %s", self.name, version, reason)
+            return
+        with self._lock:
+            self._loaded[version] = servable
+            self._requests[servable] = 0
+            self._states[version] = VersionState(version, ModelVersionStatus.AVAILABLE)
+        _log.info("%s version %d is available", self.name, version)
+
+    def _unload(self, version: int) -> None:
+        with self._lock:
+            servable = self._loaded.pop(version)
+            self._states[version] = VersionState(version, ModelVersionStatus.UNLOADING)
+            self._requests[servable] += 1  # ours: so that exactly one release finds it unused
+        self._release(servable)
+
+    def _release(self, servable: Runner) -> None:
+        with self._lock:
+            self._requests[servable] -= 1
+            if self._requests[servable] or self._loaded.get(servable.version) is servable:
+                return
+            del self._requests[servable]
+        servable.close()
+        with self._lock:
+            state = self._states[servable.version]
+            if state.state == ModelVersionStatus.UNLOADING:  # it may have been loaded anew meanwhile
+                self._states[servable.version] = replace(state, state=ModelVersionStatus.END)
+        _log.info("%s version %d is unloaded", self.name, servable.version)
+
+    def _set_state(self, version: int, state: int, error: str = "") -> None:
+        with self._lock:
+            self._states[version] = VersionState(version, state, error)

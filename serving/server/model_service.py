@@ -1,0 +1,45 @@
+"""tensorflow.serving.ModelService: the state of each version."""
+
+from collections.abc import Mapping
+
+import grpc
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+from serving.server.model_lookup import require_model_spec
+from serving.server.model_manager import ModelManager
+from serving.server.server_metrics import ServerMetrics
+from serving.server.status import StatusError, answers_with_status
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus; HandleReloadConfigRequest, which anybody could call, stays UNIMPLEMENTED.
+
+    Args:
+        models: By name.
+        metrics: Where requests are counted.
+    """
+
+    def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
+        self._models = models
+        self.metrics = metrics
+
+    @answers_with_status
+    def GetModelStatus(  # noqa: N802 (the API's name)
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        """Answers with the state of one version, or of all, newest first."""
+        spec = require_model_spec(request)
+        states = self._models[spec.name].states() if spec.name in self._models else []
+        missing = f"any versions of model {spec.name}"
+        if spec.HasField("version"):
+            version = spec.version.value
+            states = [state for state in states if state.version == version]
+            missing = f"version {version} of model {spec.name}"
+        if not states:
+            raise StatusError(grpc.StatusCode.NOT_FOUND, f"Could not find {missing}")
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for state in states:
+            status = response.model_version_status.add(version=state.version, state=state.state)
+            status.status.error_code = grpc.StatusCode.UNKNOWN.value[0] if state.error else 0
+            status.status.error_message = state.error
+        return response

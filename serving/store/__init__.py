@@ -1,0 +1,1 @@
+"""Versions of a model in a directory or a bucket."""

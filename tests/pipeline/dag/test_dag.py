@@ -1,0 +1,206 @@
+import json
+import re
+
+import pytest
+
+from pipeline.recipe.loader import load_recipe
+
+pytestmark = pytest.mark.slow
+
+ID = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """The compiled nodes of the recipe yhls, by id."""
+    return compiled("yhls")
+
+
+def compiled(name: str, *overrides: str):
+    from tfx.dsl.compiler.compiler import Compiler
+
+    from pipeline.dag.build import build_pipeline
+
+    pipeline = build_pipeline(
+        load_recipe(name, overrides), pipeline_root="gs://bucket/root", work_root="work"
+    )
+    return {
+        node.pipeline_node.node_info.id: node.pipeline_node for node in Compiler().compile(pipeline).nodes
+    }
+
+
+def producers(node) -> dict[str, set[str]]:
+    """Input key: ids of the nodes it comes from."""
+    return {
+        key: {channel.producer_node_query.id for channel in spec.channels}
+        for key, spec in node.inputs.inputs.items()
+    }
+
+
+def per_variant(step: str) -> set[str]:
+    return {f"{step}-{name}" for name in ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512")}
+
+
+def test_nodes_are_those_of_the_design(nodes) -> None:
+    assert set(nodes) == {
+        "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator",
+        *per_variant("Trainer"), *per_variant("CheckpointAverager"), *per_variant("Fp16Compressor"),
+        "EnsembleAssembler", "Baseline", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["demo", "grid28"])
+def test_ids_are_what_kubeflow_takes(name: str) -> None:
+    ids = compiled(name)
+    assert all(ID.fullmatch(node) and len(node) <= 121 for node in ids)
+    assert len(ids) == 10 + 3 * len(load_recipe(name).variants)
+
+
+def test_wiring_of_one_variant(nodes) -> None:
+    examples = {"YouTube8MExampleGen"}
+    assert producers(nodes["Trainer-K16-H800"]) == {"examples": examples}
+    assert set(nodes["Trainer-K16-H800"].upstream_nodes) == {"YouTube8MExampleGen", "ExampleValidator"}
+    assert producers(nodes["CheckpointAverager-K16-H800"]) == {
+        "model_run": {"Trainer-K16-H800"},
+        "examples": examples,
+    }
+    assert producers(nodes["Fp16Compressor-K16-H800"]) == {
+        "float32_model": {"CheckpointAverager-K16-H800"},
+        "examples": examples,
+    }
+
+
+def test_wiring_of_what_is_there_once(nodes) -> None:
+    examples, ensemble = {"YouTube8MExampleGen"}, {"EnsembleAssembler"}
+    assert producers(nodes["StatisticsGen"]) == {"examples": examples}
+    (channel,) = nodes["StatisticsGen"].inputs.inputs["examples"].channels
+    assert channel.output_key == "summaries"
+    assert producers(nodes["EnsembleAssembler"]) == {
+        "examples": examples,
+        "model_000": {"Fp16Compressor-K24-H1440"},
+        "model_001": {"Fp16Compressor-K32-H1024"},
+        "model_002": {"Fp16Compressor-K16-H800"},
+        "model_003": {"Fp16Compressor-K32-H512"},
+    }
+    assert producers(nodes["Evaluator"]) == {
+        "examples": examples,
+        "model": ensemble,
+        "baseline_model": {"Baseline"},
+    }
+    assert producers(nodes["ModelServerValidator"]) == {"examples": examples, "model": ensemble}
+    assert producers(nodes["Pusher"]) == {
+        "model": ensemble,
+        "model_blessing": {"Evaluator"},
+        "infra_blessing": {"ModelServerValidator"},
+        "evaluation": {"Evaluator"},
+        "data": examples,
+    }
+
+
+def test_a_ladder_takes_the_place_of_float16() -> None:
+    ladder = ["float16", "int4-b128+gating_prob/weights=lowrank-r256-int8"]
+    nodes = compiled(
+        "yhls", f"compression.ladder=[{', '.join(ladder)}]", "compression.calibration_videos=500"
+    )
+    assert not any(name.startswith("Fp16Compressor") for name in nodes)
+    compressor = nodes["Compressor-K16-H800"]
+    assert producers(compressor) == {
+        "float32_model": {"CheckpointAverager-K16-H800"},
+        "examples": {"YouTube8MExampleGen"},
+    }
+    values = {key: value.field_value for key, value in compressor.parameters.parameters.items()}
+    assert values["ladder"].string_value.split(",") == ladder
+    assert values["calibration_videos"].int_value == 500
+    assert producers(nodes["EnsembleAssembler"])["model_002"] == {"Compressor-K16-H800"}
+    assert {f"Compressor-{name}" for name in ("K24-H1440", "K32-H512")} <= set(
+        nodes["RunReport"].upstream_nodes
+    )
+
+
+def test_evaluator_runs_without_a_baseline(nodes) -> None:
+    inputs = nodes["Evaluator"].inputs.inputs
+    assert inputs["baseline_model"].min_count == 0
+    assert inputs["examples"].min_count == 1
+
+
+def test_report_hears_of_everything(nodes) -> None:
+    assert set(nodes["RunReport"].upstream_nodes) == {
+        "YouTube8MExampleGen",
+        "StatisticsGen",
+        "ExampleValidator",
+        *per_variant("Trainer"),
+        *per_variant("CheckpointAverager"),
+        *per_variant("Fp16Compressor"),
+        "EnsembleAssembler",
+        "Evaluator",
+        "ModelServerValidator",
+        "Pusher",
+    }
+
+
+def test_report_gets_the_graph_without_what_follows_from_it(nodes) -> None:
+    graph = json.loads(nodes["RunReport"].parameters.parameters["graph"].field_value.string_value)
+    assert list(graph)[-1] == "RunReport"
+    assert set(graph) == set(nodes)
+    assert graph["Trainer-K24-H1440"] == ["ExampleValidator"]
+    assert graph["CheckpointAverager-K24-H1440"] == ["Trainer-K24-H1440"]
+    assert graph["EnsembleAssembler"] == sorted(per_variant("Fp16Compressor"))
+    assert (graph["Pusher"], graph["RunReport"]) == (["Evaluator", "ModelServerValidator"], ["Pusher"])
+
+
+def test_what_is_served_is_looked_up_in_every_run(nodes) -> None:
+    for node in ("Baseline", "Pusher"):
+        value = nodes[node].parameters.parameters["run_id"]
+        assert value.runtime_parameter.name == "pipeline-run-id"
+    assert all(node.execution_options.caching_options.enable_cache for node in nodes.values())
+
+
+def test_training_settings_reach_each_trainer(nodes) -> None:
+    parameters = nodes["Trainer-K24-H1440"].parameters.parameters
+    config = parameters["custom_config"].field_value.string_value
+    assert '"variant": "K24-H1440"' in config
+    assert '"learning_rate": 0.0001' in config
+    assert '"work_dir": "work/Trainer-K24-H1440"' in config
+    assert parameters["run_fn"].field_value.string_value == "components.trainer.run_fn.run_fn"
+
+
+def test_exec_properties_are_small() -> None:
+    for node in compiled("grid28").values():
+        assert sum(len(str(value)) for value in node.parameters.parameters.values()) < 10_000
+
+
+def test_there_is_no_resolver(nodes) -> None:
+    assert not [node for node in nodes.values() if "resolver" in node.node_info.type.name.lower()]
+
+
+def test_the_ensemble_gets_the_vocabulary_when_the_recipe_has_one(nodes) -> None:
+    assert "vocabulary" not in nodes["EnsembleAssembler"].parameters.parameters
+    named = compiled("demo", "data.vocabulary=/data/vocabulary.csv")["EnsembleAssembler"]
+    value = named.parameters.parameters["vocabulary"].field_value.string_value
+    assert value == "/data/vocabulary.csv"
+
+
+def test_the_holdout_judges_where_there_is_one_and_nothing_else_changes(nodes) -> None:
+    def parameters(node) -> dict[str, object]:
+        return {
+            key: value.field_value.string_value or value.field_value.int_value
+            for key, value in node.parameters.parameters.items()
+        }
+
+    assert parameters(nodes["Evaluator"])["example_splits"] == '["eval"]'
+    assert "holdout_files" not in parameters(nodes["YouTube8MExampleGen"]), (
+        "or nothing would come from older caches"
+    )
+    held = compiled("yhls", "data.holdout_files=30")
+    assert parameters(held["Evaluator"])["example_splits"] == '["holdout"]'
+    assert parameters(held["YouTube8MExampleGen"])["holdout_files"] == 30
+    named = compiled("yhls", "data.holdout_files=yt8m/frame/test*.tfrecord")
+    assert "holdout_files" not in parameters(named["YouTube8MExampleGen"])
+    assert '"name": "holdout-0"' in parameters(named["YouTube8MExampleGen"])["input_config"]
+    for node in nodes.keys() - {"Evaluator", "YouTube8MExampleGen", "RunReport"}:
+        assert parameters(held[node]) == parameters(nodes[node]), node
+
+
+def test_real_records_have_a_holdout() -> None:
+    assert load_recipe("video_level").data.judging_split == "holdout"
+    assert load_recipe("yhls").data.judging_split == "eval"

@@ -1,0 +1,209 @@
+"""What is refused before a run begins: in a moment, in one line, and with nothing left behind."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.local import disk_space
+from pipeline.local.disk_space import check_room, examples_bytes, run_needs, training_bytes
+from pipeline.local.preflight import check_before_run
+from pipeline.recipe.loader import parse_recipe
+from pipeline.recipe.recipe import Recipe
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from tests.pipeline.tiny_recipe import tiny_recipe
+from trainer.base.directories import write_problem
+from trainer.base.errors import UserError
+from trainer.model.model_spec import ModelSpec
+
+
+@pytest.fixture
+def recipe(tiny_sample: Path, tmp_path: Path):
+    def make(push: object = tmp_path / "served", **sections) -> Recipe:
+        return parse_recipe(tiny_recipe(tiny_sample, str(push), **sections), where="tiny")
+
+    return make
+
+
+def refusal(recipe: Recipe, root: object) -> str:
+    with pytest.raises(UserError) as raised:
+        check_before_run(recipe, str(root))
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_run_that_can_be_done_is_not_refused_and_nothing_is_made(recipe, tmp_path):
+    check_before_run(recipe(), str(tmp_path / "runs/tiny"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_that_cannot_be_written_to_are_named_with_their_option(recipe, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert refusal(recipe("/proc/x"), tmp_path / "run").startswith(
+        "push.directory: /proc/x cannot be written to (No such file or directory); give another directory"
+    )
+    assert refusal(recipe(file), tmp_path / "run") == (
+        f"push.directory: {file} is a file and no directory; give another directory"
+    )
+    for root in (file, file / "below"):
+        assert refusal(recipe(), root) == f"--root: {file} is a file and no directory; give another directory"
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_the_scratch_directory_is_asked_for_too(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nothing")
+    assert refusal(recipe(), tmp_path / "run").startswith("TMPDIR: /proc/nothing cannot be written to")
+
+
+def test_trying_to_write_leaves_what_was_there(tmp_path):
+    (tmp_path / "a").mkdir()
+    assert write_problem(str(tmp_path / "a/b/c")) is None
+    assert [*tmp_path.rglob("*")] == [tmp_path / "a"]
+
+
+def test_a_root_in_use_is_refused_before_tfx_starts(recipe, tmp_path):
+    with open(tmp_path / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert refusal(recipe(), tmp_path).startswith(f"{tmp_path}: another run is using this directory")
+
+
+def test_a_batch_larger_than_the_memory_is_refused(recipe, tmp_path):
+    training = {
+        **tiny_recipe(Path("x"), "y")["training"],
+        "batch_size": 1_000_000,
+        "frames_per_video": 30_000,
+    }
+    assert refusal(recipe(training=training), tmp_path / "run").startswith(
+        "training.batch_size: one batch of 1,000,000 videos with 30,000 frames takes 32,187 GiB, and this machine has "
+    )
+
+
+@pytest.mark.slow
+def test_a_served_version_without_variables_is_refused(recipe, tmp_path):
+    from tests.serving.tiny_model import write_tiny_model
+
+    write_tiny_model(str(tmp_path / "served/4"))
+    check_before_run(recipe(), str(tmp_path / "run"))
+    shutil.rmtree(tmp_path / "served/4/variables")
+    text = refusal(recipe(), tmp_path / "run")
+    assert text.startswith(
+        f"version 4 of {tmp_path}/served is served, and a new model cannot be compared with it: it has no "
+    )
+    assert "yt8m models rollback" in text
+
+
+def test_a_bucket_is_asked_whether_it_takes_a_version(recipe, tmp_path, gcs):
+    check_before_run(recipe("gs://bucket/models/yt8m"), str(tmp_path / "run"))
+    assert gcs.contents("") == {}
+    assert "there is no bucket other" in refusal(recipe("gs://other/models"), tmp_path / "run")
+
+
+def test_what_a_run_writes_is_counted_by_the_recipe(recipe, tmp_path, tiny_sample):
+    made = recipe()
+    variants = [ModelSpec.parse("K2-H4"), ModelSpec.parse("K2-H6")]
+    # 6 steps with a snapshot every second: three snapshots, one state of three copies, one exported model.
+    assert training_bytes(made, variants[0]) == 7 * variants[0].float32_bytes
+    files = sorted(map(str, tiny_sample.iterdir()))
+    size = sum(os.path.getsize(path) for path in files)
+    assert 0.5 * size < examples_bytes(files) <= size, "frame-level records stay as they are"
+    assert examples_bytes(["gs://bucket/a"]) == 0
+    root = tmp_path / "run"
+
+    def needed() -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for need in run_needs(made, str(root), files):
+            sums[need.place] = sums.get(need.place, 0) + need.size
+        return sums
+
+    smallest = stored_bytes(variants[0], FLOAT16)
+    each = sum(8 * one.float32_bytes + stored_bytes(one, FLOAT16) for one in variants)
+    assert needed() == {
+        "--root": examples_bytes(files) + each + smallest, "push.directory": smallest, "TMPDIR": smallest,
+    }  # fmt: skip
+    # What is there already, from the cache or of a run that was killed, is not written again.
+    for place in ("artifacts/Trainer-K2-H4/model_run/5", "work/Trainer-K2-H6/abc"):
+        (root / place).mkdir(parents=True)
+    with open(root / "artifacts/Trainer-K2-H4/model_run/5/snapshot", "wb") as file:
+        file.truncate(10**9)
+    with open(root / "work/Trainer-K2-H6/abc/state", "wb") as file:
+        file.truncate(1000)
+    done = training_bytes(made, variants[0]) + 1000
+    assert needed()["--root"] == examples_bytes(files) + each + smallest - done
+
+
+def test_no_room_is_told_with_directories_need_and_what_there_is(recipe, tmp_path, tiny_sample, monkeypatch):
+    needs = run_needs(recipe(), str(tmp_path / "run"), sorted(map(str, tiny_sample.iterdir())))
+    total = sum(need.size for need in needs)
+    free = SimpleNamespace(free=total)
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: free)
+    monkeypatch.setattr(disk_space, "nearest_existing", lambda path: tmp_path)  # all on one disk
+    check_room(needs)
+    free.free -= 1
+    with pytest.raises(UserError) as raised:
+        check_room(needs)
+    for part in (
+        "run (--root)",
+        "served (push.directory)",
+        "(TMPDIR)",
+        "it writes at least ",
+        " are free. Make room",
+    ):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize("disk", ["run", "served"])
+def test_each_disk_is_held_against_its_own_need(recipe, tmp_path, monkeypatch, disk):
+    """Two disks: the full one is named, and the other is not."""
+    needs = [need for need in run_needs(recipe(), str(tmp_path / "run"), []) if need.place != "TMPDIR"]
+    devices = {"run": 1, "served": 2}
+    monkeypatch.setattr(
+        disk_space,
+        "nearest_existing",
+        lambda path: SimpleNamespace(
+            name=Path(path).name, stat=lambda: SimpleNamespace(st_dev=devices[Path(path).name])
+        ),
+    )
+    monkeypatch.setattr(
+        disk_space.shutil,
+        "disk_usage",
+        lambda path: SimpleNamespace(free=0 if path.name == disk else 10**12),
+    )
+    with pytest.raises(UserError, match=rf"on the disk of {tmp_path}/{disk} \((--root|push.directory)\): "):
+        check_room(needs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--set", "push.directory=/proc/x"], "push.directory: /proc/x cannot be written to"),
+        (["--root", __file__], "test_preflight.py is a file and no directory"),
+        (["--set", "training.learning_rate=1e400"], "training.learning_rate: input should be"),
+        (
+            ["--set", "training.batch_size=100000000"],
+            "training.batch_size: input should be less than or equal to",
+        ),
+    ],
+)
+def test_a_wrong_run_is_one_line_and_exit_code_2_without_tensorflow(tiny_sample, tmp_path, arguments, part):
+    script = (
+        "import sys; from pipeline.cli.main import main\n"
+        f"sys.argv = ['yt8m', 'run', '--recipe', 'demo', '--data', {str(tiny_sample)!r} + '/*', *{arguments!r}]\n"
+        "try: main()\n"
+        "except SystemExit as done: code = done.code\n"
+        "assert not {'tensorflow', 'tfx'} & set(sys.modules)\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert part in done.stderr
+    assert list(tmp_path.iterdir()) == []

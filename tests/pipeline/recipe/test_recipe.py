@@ -1,0 +1,250 @@
+import pytest
+import yaml
+
+from pipeline.recipe.loader import load_recipe, parse_recipe, recipe_names
+from pipeline.recipe.recipe import Recipe
+from serving.export.codecs import FLOAT16
+from serving.export.compression import stored_bytes
+from serving.export.stored_form import StoredForm
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
+from trainer.model.architectures.gated_net_vlad import GRID28, TABLE1
+from trainer.model.model_spec import ModelSpec
+
+SMALL = {
+    "name": "small",
+    "data": {"validate": ["a*.tfrecord"]},
+    "variants": ["K4-H8", "K8-H8"],
+    "push": {"directory": "models/small"},
+}
+
+
+def small(**changes: object) -> Recipe:
+    return parse_recipe({**SMALL, **changes}, where="test")
+
+
+def refusal(**changes: object) -> str:
+    with pytest.raises(UserError) as caught:
+        small(**changes)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["demo", "grid28", "table1", "video_level", "yhls"])
+def test_recipe_of_the_project_loads(name: str) -> None:
+    recipe = load_recipe(name)
+    assert name in recipe_names()
+    assert len(recipe.variants) >= 3
+    assert all(recipe.training_of(variant).steps > 0 for variant in recipe.variants)
+
+
+def test_table1_and_grid28_hold_the_papers_variants() -> None:
+    assert load_recipe("table1").variants == TABLE1
+    assert load_recipe("grid28").variants == GRID28
+
+
+def test_yhls_fits_the_papers_limit_at_the_papers_size() -> None:
+    recipe = load_recipe("yhls")
+    size = sum(stored_bytes(recipe.spec_of(variant), FLOAT16) for variant in recipe.variants)
+    assert size <= recipe.ensemble.limit_bytes == 1024 * MIB
+    assert size / MIB == pytest.approx(1019.7, abs=0.05)
+
+
+def test_training_defaults_of_yhls_are_the_papers() -> None:
+    training = load_recipe("yhls").training
+    assert (training.learning_rate, training.learning_rate_decay) == (1e-4, 0.8)
+    assert training.learning_rate_decay_examples == 4_000_000
+    assert training.gradient_clip_norm == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"trainig": {}}, "trainig: unknown key, did you mean training?"),
+        (
+            {"training": {"learning_rat": 1}},
+            "training.learning_rat: unknown key, did you mean learning_rate?",
+        ),
+        ({"push": {"directory": "x", "dir": "y"}}, "push.dir: unknown key, did you mean directory?"),
+        (
+            {"data": {"validate": ["x"], "validat": ["y"]}},
+            "data.validat: unknown key, did you mean validate?",
+        ),
+        ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop)"),
+        (
+            {"training_overrides": {"K4-H8": {"batchsize": 4}}},
+            "training_overrides.K4-H8.batchsize: unknown key, did you mean batch_size?",
+        ),
+    ],
+)
+def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
+    changes: dict[str, object], expected: str
+) -> None:
+    assert refusal(**changes) == f"test: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"variants": []}, "variants: "),
+        ({"variants": ["K4-H8", "K4-H8"]}, "variants: K4-H8 stands there more than once"),
+        ({"variants": ["K4H8"]}, "variants.0: an architecture is written like K4-H8. Received"),
+        (
+            {"training": {"steps": 0}},
+            "training.steps: input should be greater than or equal to 1. Received: 0",
+        ),
+        ({"training": {"learning_rate": "1e400"}}, "training.learning_rate: input should be "),
+        (
+            {"training": {"learning_rate": 10}},
+            "training.learning_rate: input should be less than or equal to 1",
+        ),
+        (
+            {"training": {"batch_size": 100_000_000}},
+            "training.batch_size: input should be less than or equal to",
+        ),
+        ({"training_overrides": {"K4-H8": {"batch_size": 10**8}}}, "training_overrides.K4-H8.batch_size: "),
+        ({"averaging": {"batch_size": 10**8}}, "averaging.batch_size: "),
+        ({"training": {"l2_penalty": float("nan")}}, "training.l2_penalty: input should be a finite number"),
+        ({"ensemble": {"limit_mib": float("inf")}}, "ensemble.limit_mib: input should be a finite number"),
+        ({"blessing": {"gap_floor": float("nan")}}, "blessing.gap_floor: input should be a finite number"),
+        ({"training_overrides": {"K9-H8": {}}}, "training_overrides.K9-H8: is not among the variants"),
+        ({"training_overrides": {"K4-H8": {"steps": 0}}}, "training_overrides.K4-H8.steps: "),
+        ({"ensemble": {"limit_mib": 1}}, "ensemble.limit_mib: no variant fits into 1 MiB"),
+        ({"compression": {"ladder": ["int4"]}}, "compression.ladder.0: a codec is written like int4-b128"),
+        (
+            {"compression": {"ladder": ["int8", "float16", "int8"]}},
+            "compression: ladder: int8 stands there more than once",
+        ),
+        (
+            {"compression": {"ladder": ["int8+gating_prob=float16"]}},
+            "compression.ladder: int8+gating_prob=float16: gating_prob is no big tensor of K4-H8",
+        ),
+        ({"data": {"train": ["x"]}}, "data: needs validate patterns"),
+        ({"name": "Under_score"}, "name: "),
+        ({"push": {}}, "push.directory: required, but not given"),
+        ({"push": None}, "push: "),
+    ],
+)
+def test_wrong_value_is_refused_with_its_place(changes: dict[str, object], part: str) -> None:
+    message = refusal(**changes)
+    assert message.startswith(f"test: {part}")
+    assert "\n" not in message
+
+
+def test_limit_holds_at_n_bytes_and_not_at_one_less() -> None:
+    needed = stored_bytes(ModelSpec.parse("K4-H8"), FLOAT16)
+    assert small(ensemble={"limit_mib": needed / MIB}).ensemble.limit_bytes == needed
+    assert "no variant fits" in refusal(ensemble={"limit_mib": (needed - 1) / MIB})
+
+
+def test_the_limit_is_that_of_the_smallest_form() -> None:
+    ladder = ["float16", "int4-b128"]
+    needed = stored_bytes(ModelSpec.parse("K4-H8"), StoredForm.parse("int4-b128"))
+    recipe = small(ensemble={"limit_mib": needed / MIB}, compression={"ladder": ladder})
+    assert [form.name for form in recipe.compression.forms] == ladder
+    assert recipe.model_dump(mode="json", by_alias=True)["compression"]["ladder"] == ladder
+    message = refusal(ensemble={"limit_mib": (needed - 1) / MIB}, compression={"ladder": ladder})
+    assert message.endswith("in int4-b128")
+    assert [form.name for form in small().compression.forms] == ["float16"]
+
+
+def test_all_complaints_are_given_at_once() -> None:
+    message = refusal(training={"steps": 0, "learning_rat": 1})
+    assert "training.steps" in message
+    assert "learning_rat:" in message
+
+
+def test_override_of_values_lists_and_missing_sections() -> None:
+    recipe = load_recipe(
+        "yhls",
+        [
+            "training.learning_rate=0.001",
+            "training.batch_size=160",
+            "variants.1=K16-H512",
+            "training_overrides.K16-H512.steps=7",
+            "compression.tolerance=0.5",
+            "beam.args=[--temp_location=x]",
+        ],
+    )
+    assert recipe.training.learning_rate == 0.001
+    assert recipe.training.batch_size == 160
+    assert str(recipe.variants[1]) == "K16-H512"
+    assert recipe.training_of(recipe.variants[1]).steps == 7
+    assert recipe.training_of(recipe.variants[0]).steps == recipe.training.steps
+    assert recipe.compression.tolerance == 0.5
+    assert recipe.beam.args == ("--temp_location=x",)
+
+
+def test_override_with_an_exponent_is_a_number() -> None:
+    assert load_recipe("yhls", ["training.learning_rate=1e-3"]).training.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("training.learning_rate", "--set takes section.key=value"),
+        ("training..steps=1", "--set takes section.key=value"),
+        ("variants.9=K4-H8", "--set variants.9: variants is a list of 4 elements, counted from 0"),
+        ("name.x=1", "--set name.x: name is a value, not a section"),
+        ("training.steps=[1", "--set training.steps: the value is not YAML"),
+        ("training.stepz=1", "recipe yhls: training.stepz: unknown key, did you mean steps?"),
+    ],
+)
+def test_bad_override_is_refused(override: str, part: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_recipe("yhls", [override])
+    assert str(caught.value).startswith(part)
+
+
+def test_data_patterns_of_the_command_line_replace_the_recipes() -> None:
+    recipe = load_recipe("yhls", train=[], validate=["x/*.tfrecord"])
+    assert recipe.data.train == ()
+    assert recipe.data.validate_ == ("x/*.tfrecord",)
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean video_level"):
+        load_recipe("videolevel")
+    with pytest.raises(UserError, match="no such file"):
+        load_recipe("./nothing.yaml")
+
+
+def test_recipe_from_a_file(tmp_path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(SMALL))
+    assert load_recipe(str(path)) == small()
+
+
+def test_key_given_twice_is_refused(tmp_path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(SMALL) + "\npush: {directory: elsewhere}\n")
+    with pytest.raises(UserError, match="push stands twice"):
+        load_recipe(str(path))
+
+
+def test_recipe_survives_json() -> None:
+    recipe = load_recipe("yhls", ["training_overrides.K16-H800.steps=7"])
+    assert Recipe.model_validate_json(recipe.model_dump_json(by_alias=True)) == recipe
+
+
+def test_the_vocabulary_counts_from_the_current_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/tmp")
+    recipe = small(data={"validate": ["a*.tfrecord"], "vocabulary": "names.csv"})
+    assert recipe.with_absolute_paths().data.vocabulary == "/tmp/names.csv"
+    assert small().with_absolute_paths().data.vocabulary is None
+
+
+def test_the_holdout_is_a_number_of_files_or_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"validate": ["v*"]}
+    assert small(data=data).data.judging_split == "eval"
+    assert small(data={**data, "holdout_files": 6}).data.holdout_files == 6
+    one = small(data={**data, "holdout_files": "h*.tfrecord"})
+    assert one.data.patterns == ("v*", "h*.tfrecord")
+    monkeypatch.chdir("/")
+    assert one.with_absolute_paths().data.holdout_files == ("/h*.tfrecord",)
+    assert small(data={**data, "holdout_files": 6}).with_absolute_paths().data.holdout_files == 6
+    assert Recipe.model_validate_json(one.model_dump_json(by_alias=True)) == one
+    assert "data.holdout_files" in refusal(data={**data, "holdout_files": -1})
+    assert "Dataflow's workers read gs:// only, not h*" in refusal(
+        data={"validate": ["gs://bkt/v*"], "holdout_files": ["h*"]},
+        beam={"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://bkt/t"},
+    )

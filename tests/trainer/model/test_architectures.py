@@ -1,0 +1,211 @@
+"""The contract that every architecture keeps: add one's name here, and it is tested."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tiny_family import Stages
+from trainer.base.errors import UserError
+from trainer.model.architectures import ARCHITECTURES
+from trainer.model.architectures.gated_net_vlad import GatedNetVlad
+from trainer.model.frames import as_stored, dequantize
+from trainer.model.model_spec import ModelSpec
+from trainer.model.training_pass import TrainingPass
+from trainer.model.weights import initial_weights
+from trainer.training.config import TrainingConfig
+from trainer.training.step import TrainingStep
+
+CLASSES = 7
+NAMES = ["K4-H4", "K5-H5-M2", "Stages-W6"]  # one cluster of audio would have nothing to learn
+
+
+def weights_of(spec: ModelSpec) -> dict[str, np.ndarray]:
+    """As after training: no statistic is at its initial value."""
+    generator = np.random.default_rng(1)
+    weights = initial_weights(spec, 0)
+    for tensor in spec.tensors:
+        if "/bn/" in tensor.name:
+            weights[tensor.name] = generator.uniform(0.5, 1.5, tensor.shape).astype(np.float32)
+    return weights
+
+
+def frames_of(videos: int = 4, length: int = 6) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (videos, length, 1152), np.uint8)
+
+
+def predict(spec, weights, frames, counts, made=dequantize):
+    once = tf.sequence_mask(counts, frames.shape[1], tf.float32)
+    return spec.architecture.forward(made(frames), once, weights).numpy()
+
+
+def test_every_architecture_is_tested():
+    assert {type(ARCHITECTURES.parse(name)) for name in NAMES} == set(ARCHITECTURES.kinds)
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    def test_a_name_is_letters_digits_and_hyphens_and_that_of_its_architecture(self, name):
+        architecture = ARCHITECTURES.parse(name)
+        assert architecture.name == str(architecture) == name
+        assert ARCHITECTURES.parse(name) == architecture
+        assert hash(ARCHITECTURES.parse(name)) == hash(architecture)
+        assert name.replace("-", "").isalnum()
+
+    def test_tensors_have_distinct_names_and_something_is_compressible(self, name):
+        tensors = ModelSpec.parse(name, CLASSES).tensors
+        assert len({tensor.name for tensor in tensors}) == len(tensors)
+        assert any(tensor.compressible for tensor in tensors)
+
+    def test_probabilities_of_a_video_depend_on_its_real_frames_alone(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        weights, counts = weights_of(spec), [1, 6, 3, 5]
+        together = predict(spec, weights, frames, counts)
+        assert together.shape == (4, CLASSES)
+        assert together.min() >= 0
+        assert together.max() <= 1
+        for row, count in enumerate(counts):
+            alone = predict(spec, weights, frames[row : row + 1, :count], [count])
+            np.testing.assert_allclose(together[row : row + 1], alone, atol=1e-6)
+
+    def test_frames_as_stored_are_the_numbers_they_stand_for(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        weights = weights_of(spec)
+        one, other = (predict(spec, weights, frames, [6] * 4, made) for made in (dequantize, as_stored))
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+    def test_a_pass_that_measures_leaves_all_moving_statistics_and_is_not_random(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        passes = [TrainingPass(0.5), TrainingPass()]
+        results = [
+            spec.architecture.forward(dequantize(frames), None, weights_of(spec), training=one)
+            for one in passes
+        ]
+        np.testing.assert_array_equal(*results)
+        assert passes[0].moments.keys() == {one.name for one in spec.tensors if not one.trainable}
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_a_step_trains_every_tensor_and_lowers_the_loss(self, name, precision):
+        config = TrainingConfig(batch_size=4, learning_rate=0.01, dropout=0.1, precision=precision)
+        step = TrainingStep(ModelSpec.parse(name, CLASSES), config)
+        before = step.weights()
+        batch = {
+            "frames": frames_of(),
+            "counts": np.array(4 * [[2, 1, 1, 1, 0, 0]], np.float32),
+            "labels": np.eye(4, CLASSES, dtype=bool),
+        }
+        losses = [float(step.run(batch, count).loss) for count in range(25)]
+        assert losses[-1] < 0.9 * losses[0]
+        after = step.weights()
+        assert [key for key in before if np.array_equal(before[key], after[key])] == []
+
+    def test_training_takes_more_memory_with_more_videos_frames_and_classes(self, name):
+        memory = ARCHITECTURES.parse(name).training_bytes
+        assert 0 < memory(1, 1, 9) < memory(2, 1, 9) < memory(2, 5, 9) < memory(2, 5, 99)
+
+
+def test_all_losses_of_an_architecture_are_trained():
+    """Against the plain gradient of the sum of losses, written down here."""
+    spec = ModelSpec.parse("Stages-W6-N0", CLASSES)
+    config = TrainingConfig(batch_size=4, learning_rate=1e-3, gradient_clip_norm=1e9, l2_penalty=0.1)
+    step = TrainingStep(spec, config)
+    variables = {name: tf.Variable(value) for name, value in step.weights().items()}
+    labels = np.eye(4, CLASSES, dtype=np.float32)
+
+    def entropy(p):
+        each = labels * tf.math.log(p + 1e-5) + (1 - labels) * tf.math.log(1 - p + 1e-5)
+        return -tf.reduce_mean(tf.reduce_sum(each, axis=1))
+
+    with tf.GradientTape() as tape:
+        hidden = tf.reduce_mean(dequantize(frames_of()).values() @ variables["frame/weights"], axis=1)
+        stage = variables["stage/weights"]
+        first = tf.sigmoid(hidden @ stage)
+        second = tf.sigmoid(((hidden + first @ tf.transpose(stage)) @ stage) * variables["stage/scale"])
+        loss = (
+            entropy(second) + 0.5 * entropy(first) + 0.01 * tf.reduce_mean(tf.reduce_sum(hidden**2, axis=1))
+        )
+        loss += 0.1 * tf.nn.l2_loss(stage)
+    gradients = tape.gradient(loss, list(variables.values()))
+    batch = {"frames": frames_of(), "counts": np.ones((4, 6), np.float32), "labels": labels > 0}
+    result = step.run(batch, 0)
+    assert float(result.gradient_norm) == pytest.approx(float(tf.linalg.global_norm(gradients)), rel=1e-4)
+    assert float(result.loss) == pytest.approx(float(entropy(second)), rel=1e-5)
+    for name, gradient in zip(variables, gradients, strict=True):
+        found = (
+            step.optimizer.slots[f"{name}/m"].numpy() / 0.1
+        )  # after the first step: a tenth of the gradient
+        np.testing.assert_allclose(found, gradient, rtol=1e-3, atol=1e-4 * np.abs(gradient).max())
+
+
+def test_seeds_of_a_pass_differ():
+    one = TrainingPass(seed=tf.constant([1, 2], tf.int64))
+    seeds = [tuple(one.next_seed().numpy()) for _ in range(4)]
+    assert seeds[0] == (1, 2)
+    assert len(set(seeds)) == 4
+    with pytest.raises(ValueError, match="nothing may be random"):
+        TrainingPass().next_seed()
+
+
+@given(st.integers(2, 300), st.integers(1, 3000), st.integers(1, 9))
+def test_names_of_gated_net_vlad_round_trip(clusters, hidden, mixtures):
+    name = GatedNetVlad(clusters, hidden, mixtures).name
+    assert ARCHITECTURES.parse(name) == GatedNetVlad(clusters, hidden, mixtures)
+    assert ("M" in name) == (mixtures != 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("k24-h1440", "K24-H1440"),
+        ("H1440-K24", "K24-H1440"),
+        ("K24", "K24-H1440"),
+        ("K32_H512", "K32-H512"),
+        ("stages-w3", "Stages-W3"),
+        ("Stage-W3", "Stages-W3"),
+        ("", "K24-H1440"),
+    ],
+)
+def test_another_name_is_refused_with_the_nearest_right_one(name, nearest):
+    with pytest.raises(UserError, match=f"^an architecture is written like {nearest}. Received: '{name}'$"):
+        ARCHITECTURES.parse(name)
+
+
+def test_a_size_below_its_minimum_is_refused():
+    with pytest.raises(UserError, match=r"cluster_size must be at least 2. Received: cluster_size=1"):
+        GatedNetVlad(1, 8)
+    with pytest.raises(UserError, match=r"hidden_size must be at least 1. Received: hidden_size=0"):
+        ARCHITECTURES.parse("K8-H0")
+
+
+def test_the_mean_of_frames_is_that_of_the_real_ones():
+    frames = frames_of(2, 3)
+    unit = dequantize(frames).values().numpy()
+    assert np.linalg.norm(unit, axis=-1) == pytest.approx(np.ones((2, 3)), rel=1e-5)
+    for made in (dequantize, as_stored):
+        np.testing.assert_allclose(made(frames).mean(), unit.mean(axis=1), atol=1e-6)
+        counts = tf.constant([[1.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
+        expected = np.stack([(unit[0, 0] + 2 * unit[0, 1]) / 3, unit[1, 0]])
+        np.testing.assert_allclose(made(frames).mean(counts), expected, atol=1e-6)
+
+
+def test_model_json_says_what_a_model_is(tmp_path):
+    spec = ModelSpec(Stages(3), 12)
+    spec.save(str(tmp_path / "run"))
+    assert ModelSpec.load(str(tmp_path / "run")) == spec
+    (tmp_path / "run" / "model.json").write_text(
+        '{"schema": 9, "architecture": "Stages-W3", "num_classes": 12}'
+    )
+    with pytest.raises(UserError, match="newer version of yt8m"):
+        ModelSpec.load(str(tmp_path / "run"))
+    (tmp_path / "run" / "model.json").write_text('{"schema"')
+    with pytest.raises(UserError, match="does not say which model"):
+        ModelSpec.load(str(tmp_path / "run"))
+
+
+def test_runs_of_before_there_was_a_model_json_are_read_by_their_shapes(tmp_path):
+    spec = ModelSpec.parse("K3-H5-M2", 12)
+    shapes = {tensor.name: tensor.shape for tensor in spec.tensors}
+    assert ModelSpec.load(str(tmp_path), shapes) == spec
+    with pytest.raises(UserError, match=r"has no model\.json"):
+        ModelSpec.load(str(tmp_path), {"w": (3,)})

@@ -1,0 +1,209 @@
+"""Opening and finding files that may be local or in a bucket.
+
+Local paths go through plain Python: it is faster for small reads, and reading needs no TensorFlow then.
+Everything else goes through tf.io.gfile.
+"""
+
+import glob
+import os
+import posixpath
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainer.base.addresses import check_address
+from trainer.base.errors import UserError
+from trainer.base.full_disk import naming
+
+_BUFFER_BYTES = 1 << 16
+
+
+def is_local(path: str) -> bool:
+    """Whether `path` names a file of this machine, and not one of a URL scheme such as gs://."""
+    return "://" not in path
+
+
+def open_file(path: str, mode: str) -> Any:
+    """Opens `path` in a binary mode, "rb" or "wb", and returns a context manager with read or write.
+
+    Raises:
+        UserError: The file to read does not exist or may not be read, or the address cannot be.
+    """
+    if is_local(path):
+        try:
+            return open(path, mode, buffering=_BUFFER_BYTES)
+        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            if mode != "rb":
+                raise
+            raise UserError(f"cannot read {path}: {error.strerror}; name a TFRecord file there") from error
+    check_address(path, "file", any_scheme=True)
+    import tensorflow as tf
+
+    if mode == "rb" and not tf.io.gfile.exists(path):
+        raise UserError(f"cannot read {path}: no such file; name a TFRecord file there")
+    return tf.io.gfile.GFile(path, mode)
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or directory of that name."""
+    if is_local(path):
+        return os.path.exists(path)
+    import tensorflow as tf
+
+    return tf.io.gfile.exists(path)
+
+
+def file_size(path: str) -> int:
+    """Bytes of the file at `path`."""
+    if is_local(path):
+        return os.path.getsize(path)
+    import tensorflow as tf
+
+    return tf.io.gfile.stat(path).length
+
+
+def rename(source: str, target: str) -> None:
+    """Moves a file over `target`, which may exist; on a local disk readers see the old or the new one."""
+    if is_local(source) and is_local(target):
+        os.replace(source, target)
+        return
+    import tensorflow as tf
+
+    tf.io.gfile.rename(source, target, overwrite=True)
+
+
+def make_dirs(path: str) -> None:
+    """Makes the directory `path` and its parents where they are missing."""
+    if is_local(path):
+        os.makedirs(path, exist_ok=True)
+        return
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(path)
+
+
+def sync_path(path: str) -> None:
+    """Makes the content of a local file, or the names in a local directory, survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_file(path: str) -> None:
+    """Removes a file, if there is one."""
+    if is_local(path):
+        Path(path).unlink(missing_ok=True)
+        return
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.remove(path)
+
+
+def remove_tree(path: str) -> None:
+    """Removes the directory `path` with all that is in it, if there is one."""
+    if is_local(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.rmtree(path)
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[str]:
+    """A local path to write to: what is there when the block ends without an error appears at `path`, all at once.
+
+    Two who write the same file at the same time do not disturb each other: the last one's stays.
+    """
+    if is_local(path):
+        unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
+        try:
+            with naming(path):
+                yield unfinished
+                os.replace(unfinished, path)
+        finally:
+            if os.path.exists(unfinished):
+                os.unlink(unfinished)
+        return
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as scratch:
+        unfinished = os.path.join(scratch, "unfinished")
+        yield unfinished
+        tf.io.gfile.copy(unfinished, path, overwrite=True)
+
+
+def expand(patterns: Iterable[str]) -> list[str]:
+    """Files that match any of the patterns (globs or plain paths), sorted, each once; no directories.
+
+    Raises:
+        UserError: A pattern matches no file, or no file can have such an address.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        check_address(pattern, "file pattern", pattern=True, any_scheme=True)
+        matches = _glob(pattern)
+        if not matches:
+            raise UserError(f"no file matches {pattern}; check the path, and quote the pattern in a shell")
+        found.update(matches)
+    return sorted(found)
+
+
+def expand_labelled(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Files for training or evaluation that match any of the patterns, and those that are left out of them.
+
+    A pattern that matches files named train* or validate*, and also files named test*, stands for a directory into
+    which the whole data set was downloaded: its test files, which have no labels, are left out. A pattern that
+    matches test files alone says what it wants.
+
+    Returns:
+        The files and the ones left out, each list sorted.
+
+    Raises:
+        UserError: A pattern matches no file.
+    """
+    found: set[str] = set()
+    left_out: set[str] = set()
+    for pattern in patterns:
+        matches = expand([pattern])
+        tests = {path for path in matches if file_kind(path) == "test"}
+        if not any(file_kind(path) in ("train", "validate") for path in matches):
+            tests = set()
+        found.update(set(matches) - tests)
+        left_out |= tests
+    return sorted(found), sorted(left_out - found)
+
+
+def left_out_line(left_out: Sequence[str]) -> str:
+    """One line on the files that `expand_labelled` left out."""
+    return (
+        f"{len(left_out)} file(s) named test* are left out, {left_out[0]} the first: their pattern also matches train "
+        "or validate files, and the test files of the data set have no labels"
+    )
+
+
+def file_kind(path: str) -> str:
+    """`train`, `validate`, `test`, or nothing: how the name of a file of the data set begins.
+
+    >>> file_kind("gs://bucket/frame/validate01.tfrecord"), file_kind("/data/part-0")
+    ('validate', '')
+    """
+    name = posixpath.basename(path)
+    return next((kind for kind in ("train", "validate", "test") if name.startswith(kind)), "")
+
+
+def _glob(pattern: str) -> list[str]:
+    if is_local(pattern):
+        # A file whose very name contains glob characters must still be found by that name.
+        return [pattern] if os.path.isfile(pattern) else [p for p in glob.glob(pattern) if os.path.isfile(p)]
+    import tensorflow as tf
+
+    return [path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path)]

@@ -1,0 +1,1 @@
+"""Weights on disk: snapshots, their averages, the authors' TensorFlow 1 checkpoints."""

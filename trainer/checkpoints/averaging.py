@@ -1,0 +1,159 @@
+"""Averages of many ranges of snapshots, for one reading of each snapshot and hardly any memory.
+
+The scheme: the tensors are taken in pieces small enough for the processor's cache. Of a piece, the snapshots' values
+are added up in float64 in the order of their steps, as one running sum P. Where a range starts, P is put aside as its
+base; where it ends, the range's average (P - base) / count is written, in float32, to that range's file. So
+
+- each byte of each snapshot is read once, whatever the number of ranges, and none outside the ranges;
+- memory is a few pieces, whatever the size of the model and the number of snapshots and ranges;
+- an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of them, are
+  good to about 1e-16 of the sums.
+
+However ranges overlap, the cost is one addition a snapshot and one subtraction a range.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.base.errors import UserError
+from trainer.base.full_disk import naming
+from trainer.base.units import MIB
+from trainer.checkpoints.piece_reader import PieceReader
+from trainer.checkpoints.snapshots import Snapshot
+from trainer.checkpoints.tensor_bundle import StoredTensor, stored_tensors
+
+_PIECE = 1 << 17
+"""Elements: 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""
+
+
+@dataclass(frozen=True, order=True)
+class Range:
+    """Snapshots `first` to `last`, both included, by their index in the list of snapshots."""
+
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """Number of snapshots."""
+        return self.last - self.first + 1
+
+
+def average_snapshots(
+    snapshots: Sequence[Snapshot], ranges: Sequence[Range], scratch: str
+) -> list[Mapping[str, np.ndarray]]:
+    """The arithmetic means of all snapshots of each range.
+
+    Args:
+        snapshots: Ascending by step, of one model, in local files.
+        ranges: Any number, overlapping in any way.
+        scratch: Local directory for the averages, a model in float32 each; must outlive their use.
+
+    Returns:
+        For each range the float32 weights, mapped from its file in `scratch`: they take no memory until used.
+
+    Raises:
+        ValueError: If a range does not lie in the list, or a snapshot has other tensors than the first one.
+        DamagedCheckpointError: If a snapshot is damaged.
+        UserError: If the averages do not fit on the disk.
+    """
+    for wanted in ranges:
+        if not 0 <= wanted.first <= wanted.last < len(snapshots):
+            raise ValueError(f"a range must lie within the {len(snapshots)} snapshots. Received: {wanted}")
+    if not ranges:
+        return []
+    distinct = sorted(set(ranges))
+    used = sorted({index for wanted in distinct for index in range(wanted.first, wanted.last + 1)})
+    stored = {index: stored_tensors(snapshots[index].prefix) for index in used}
+    shapes = _common_shapes({snapshots[index].prefix: tensors for index, tensors in stored.items()})
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    places = dict(zip(shapes, np.cumsum([0, *(4 * size for size in sizes[:-1])]).tolist(), strict=True))
+    _check_room(scratch, 4 * sum(sizes) * len(distinct))
+    paths = {wanted: os.path.join(scratch, f"average-{wanted.first}-{wanted.last}") for wanted in distinct}
+    with naming(scratch), ExitStack() as stack:
+        files = {wanted: stack.enter_context(open(path, "wb")).fileno() for wanted, path in paths.items()}
+
+        def average(name: str) -> None:
+            tensors = {index: stored[index][name] for index in used}
+            _average_tensor(tensors, distinct, files, places[name])
+
+        # The large ones first, or one thread would be left with the largest at the end.
+        largest_first = sorted(places, key=lambda name: -np.prod(shapes[name]))
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            list(pool.map(average, largest_first))
+    return [
+        {
+            name: np.memmap(paths[wanted], np.float32, "r", offset=places[name], shape=shape)
+            for name, shape in shapes.items()
+        }
+        for wanted in ranges
+    ]
+
+
+def _average_tensor(
+    tensors: Mapping[int, StoredTensor], ranges: Sequence[Range], files: Mapping[Range, int], place: int
+) -> None:
+    """Writes the averages of one tensor.
+
+    Args:
+        tensors: By index of the snapshot, ascending.
+        ranges: Distinct.
+        files: Descriptors by range.
+        place: Byte of the tensor in these files.
+    """
+    size = next(iter(tensors.values())).size
+    starts = {one.first for one in ranges}
+    ending = {index: [one for one in ranges if one.last == index] for index in tensors}
+    # Where no range goes on from the snapshot before, nobody needs what came before.
+    anew = {index for index in tensors if not any(one.first < index <= one.last for one in ranges)}
+    with ExitStack() as stack:
+        readers = {index: stack.enter_context(PieceReader(tensor)) for index, tensor in tensors.items()}
+        for start in range(0, size, _PIECE):
+            value = np.empty(min(_PIECE, size - start), np.float32)
+            mean, total = np.empty_like(value), np.zeros(len(value))
+            difference, bases = np.empty_like(total), {}
+            for index, reader in readers.items():
+                if index in anew:
+                    total[:] = 0
+                if index in starts:
+                    bases[index] = total.copy()
+                reader.read(value)
+                total += value
+                for one in ending[index]:
+                    np.subtract(total, bases[one.first], out=difference)
+                    np.divide(difference, one.count, out=mean, casting="same_kind")
+                    _write(files[one], mean, place + 4 * start)
+
+
+def _common_shapes(tensors: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, tuple[int, ...]]:
+    """Shapes by name; ValueError where the checkpoints, given by their prefixes, differ in them."""
+    (first, shapes), *others = (
+        (prefix, {name: tensor.shape for name, tensor in stored.items()})
+        for prefix, stored in tensors.items()
+    )
+    for prefix, other in others:
+        if other != shapes:
+            raise ValueError(f"{first} and {prefix} differ in the names or shapes of their tensors")
+    return shapes
+
+
+def _check_room(directory: str, size: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < size:
+        raise UserError(
+            f"the averages take {size / MIB:.0f} MiB and {directory} has {free / MIB:.0f} MiB: set TMPDIR to "
+            "a larger disk, or average fewer ranges"
+        )
+
+
+def _write(file: int, values: np.ndarray, place: int) -> None:
+    view = memoryview(values).cast("B")
+    while view:
+        written = os.pwrite(file, view, place)
+        view, place = view[written:], place + written

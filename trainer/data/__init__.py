@@ -1,0 +1,1 @@
+"""YouTube-8M records: read, checked, made, and turned into batches."""

@@ -1,0 +1,142 @@
+"""What one data file holds: found by reading it once, and true as long as the file stays the same."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from trainer.base.files import file_kind, file_size
+from trainer.data.records import Reject, Video, read_videos
+from trainer.data.video_ids import DIGEST, digest
+from trainer.data.yt8m import NUM_CLASSES
+
+REJECTS_SHOWN = 3
+"""Rejects that are kept of each reason; all are counted."""
+
+VIDEO = np.dtype([("id", DIGEST), ("offset", "<i8"), ("frames", "<u2"), ("labels", "<u2")])
+"""A valid video: the hash of its id, where its record begins, and how many frames and labels it has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCheck:
+    """What was found in a file, by itself: nothing here depends on other files, so it may be kept and used again."""
+
+    path: str
+    bytes: int
+    """As stored, so compressed where the file is."""
+    videos: int = 0
+    """Valid videos, those without labels included."""
+    unlabelled: int = 0
+    """Of these, the ones without a label, as in test files."""
+    frames: int = 0
+    labels: int = 0
+    editions: Mapping[str, int] = field(default_factory=dict)
+    """Videos by edition: see `trainer.data.records.Edition`."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Lost videos by reason, as far as the file itself tells."""
+    first_rejects: tuple[Reject, ...] = ()
+    """The first `REJECTS_SHOWN` of each reason."""
+    damage: Reject | None = None
+    """Why the file does not tell how many videos are lost with the rest of it; None where it does."""
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, VIDEO), repr=False, compare=False)
+    """VIDEO[videos], in the order of the file."""
+
+    @property
+    def records(self) -> int:
+        """Records that could be counted, valid or not."""
+        unknown = self.damage.lost_records if self.damage else 0
+        return self.videos + sum(self.rejected.values()) - unknown
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no record at all could be read, nor even counted: an empty file, an error page."""
+        return self.damage is not None and not self.records
+
+    @property
+    def kind(self) -> str:
+        """`train`, `validate`, `test`, or nothing, by the name of the file."""
+        return file_kind(self.path)
+
+    def document(self) -> dict[str, Any]:
+        """All but `rows` as plain JSON values."""
+        return asdict(replace(self, rows=np.empty(0, VIDEO))) | {"rows": None}
+
+    @classmethod
+    def of_document(cls, values: Mapping[str, Any], rows: np.ndarray | None = None) -> "FileCheck":
+        """The inverse of `document`, with `rows` from elsewhere."""
+        damage = values["damage"]
+        return cls(
+            **{
+                **values,
+                "first_rejects": tuple(Reject(**reject) for reject in values["first_rejects"]),
+                "damage": damage and Reject(**damage),
+                "rows": np.empty(0, VIDEO) if rows is None else rows,
+            }
+        )
+
+
+class FileCounter:
+    """Adds up what `read_videos` gives of one file.
+
+    Args:
+        path: Of the file.
+        size: Its bytes, where the caller knows them.
+    """
+
+    def __init__(self, path: str, size: int | None = None) -> None:
+        self._path = path
+        self._size = size
+        self._rows: list[tuple[bytes, int, int, int]] = []
+        self._editions: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._first: dict[str, list[Reject]] = {}
+        self._damage: Reject | None = None
+
+    def add(self, item: Video | Reject) -> None:
+        """Counts one."""
+        if isinstance(item, Video):
+            self._rows.append((digest(item.id), item.offset, item.num_frames, len(item.labels)))
+            self._editions[str(item.edition)] += 1
+            return
+        self._rejected[item.reason] += item.lost_records
+        shown = self._first.setdefault(item.reason, [])
+        if len(shown) < REJECTS_SHOWN:
+            shown.append(item)
+        if item.at_least:
+            self._damage = item
+
+    def finish(self) -> FileCheck:
+        """What they add up to."""
+        rows = np.array(self._rows, VIDEO)
+        return FileCheck(
+            path=self._path,
+            bytes=file_size(self._path) if self._size is None else self._size,
+            videos=len(rows),
+            unlabelled=int(np.count_nonzero(rows["labels"] == 0)),
+            frames=int(rows["frames"].sum(dtype=np.int64)),
+            labels=int(rows["labels"].sum(dtype=np.int64)),
+            editions=dict(sorted(self._editions.items())),
+            rejected=dict(sorted(self._rejected.items())),
+            first_rejects=tuple(reject for rejects in self._first.values() for reject in rejects),
+            damage=self._damage,
+            rows=rows,
+        )
+
+
+def check_file(path: str, num_classes: int = NUM_CLASSES) -> FileCheck:
+    """Reads one file to its end.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    return check_items(path, read_videos(path, num_classes))
+
+
+def check_items(path: str, items: Iterable[Video | Reject]) -> FileCheck:
+    """What the items of one file add up to."""
+    counter = FileCounter(path)
+    for item in items:
+        counter.add(item)
+    return counter.finish()

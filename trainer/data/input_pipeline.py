@@ -1,0 +1,281 @@
+"""Batches of the frame-level SequenceExamples that ExampleGen writes, as NumPy arrays.
+
+A record stays the one block of bytes that was read: its frames are views of it, and only those that are needed are
+copied. Frames stay uint8, a quarter of what float32 would take, up to the device. A thread works ahead of the
+consumer; a second one would wait for the interpreter's lock.
+
+Legend: B videos, T frames, D = 1152 bytes of a frame, V classes.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from trainer.base.errors import UserError
+from trainer.base.prefetch import prefetch
+from trainer.data.encoding import frame_dtype
+from trainer.data.frame_memory import FrameMemory, as_bytes
+from trainer.data.records import InvalidRecordError, Parts, parse_parts
+from trainer.data.tfrecord import Damage, read_records
+from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
+
+_OPEN_FILES = 16
+_BLOCK = 4
+"""Records that are read from one file before it is the next one's turn."""
+_BATCHES_AHEAD = 2
+_WIDTH_STEP = 16
+"""Batches are padded to multiples of so many frames, so that few shapes occur."""
+_RGB, _AUDIO = frame_dtype(RGB_SIZE), frame_dtype(AUDIO_SIZE)
+
+Batch = dict[str, np.ndarray]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    data: bytes
+    place: str
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    labels: tuple[int, ...]
+    counts: np.ndarray
+    """How often each of the frames that were drawn was."""
+    rgb: np.ndarray
+    """_RGB, these frames before anything else."""
+    audio: np.ndarray
+    """_AUDIO, likewise."""
+
+
+def eval_batches(
+    files: Sequence[str], batch_size: int, num_classes: int = NUM_CLASSES, limit: int | None = None
+) -> Iterator[Batch]:
+    """All real frames of every video, in the order of the files.
+
+    Args:
+        files: TFRecord files, plain or gzip, of valid SequenceExamples.
+        batch_size: B; the last batch may be smaller.
+        num_classes: V.
+        limit: Take only the first so many videos.
+
+    Yields:
+        {id: object (bytes) [B], labels: bool [B, V], frames: uint8 [B, T, D], num_frames: int32 [B]}, T the longest
+        video of the batch and at most 300.
+
+    Raises:
+        UserError: A file cannot be read, or holds what is no video.
+    """
+    memory = FrameMemory(batch_size * MAX_FRAMES)
+
+    def decode(records: Sequence[_Record]) -> Batch:
+        videos = [_parse(record, num_classes) for record in records]
+        lengths = np.array([video.num_frames for video in videos], np.int32)
+        frames = memory.array(len(videos), lengths.max())
+        for row, video in zip(frames, videos, strict=True):
+            row["rgb"][: video.num_frames], row["audio"][: video.num_frames] = _frames(video)
+            as_bytes(row[video.num_frames :])[:] = 0
+        ids = np.array([video.id for video in videos], object)
+        return {
+            "id": ids,
+            "labels": _label_rows(videos, num_classes),
+            "frames": as_bytes(frames),
+            "num_frames": lengths,
+        }
+
+    records = itertools.islice(itertools.chain.from_iterable(map(_read, files)), limit)
+    return prefetch(map(decode, _batched(records, batch_size)), _BATCHES_AHEAD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """The next record of the training stream: what a resumed run needs to go on where it stopped."""
+
+    epoch: int = 0
+    group: int = 0
+    offset: int = 0
+
+
+def train_batches(
+    files: Sequence[str],
+    *,
+    batch_size: int,
+    frames_per_video: int,
+    seed: int,
+    shuffle_buffer: int,
+    files_per_group: int,
+    num_classes: int = NUM_CLASSES,
+    start: Position | None = None,
+) -> Iterator[Batch]:
+    """An endless stream of shuffled batches, a function of the seed alone, which can start anywhere in it.
+
+    An epoch is a seeded permutation of the files, cut into groups. The records of a group's files are interleaved and
+    shuffled, with no buffer across groups; a run that goes on therefore skips within one group, not within an epoch.
+
+    `frames_per_video` frames are drawn at random, with replacement, from each video's real ones (at most its first
+    300), as the paper trains. A frame that is drawn several times stands in the batch once, with its count: of 300
+    draws from 300 frames 190 differ, and the network need not look at the others again.
+
+    Args:
+        files: TFRecord files of valid SequenceExamples.
+        batch_size: B; every batch is full.
+        frames_per_video: Draws a video.
+        seed: Of the order and of the frames.
+        shuffle_buffer: Records held for shuffling.
+        files_per_group: Files that are mixed with each other.
+        num_classes: V.
+        start: The `position` of the last record that was used, plus one.
+
+    Yields:
+        {labels: bool [B, V], frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding), position: int64 [B, 3]
+        (epoch, group, index in the shuffled group)}.
+
+    Raises:
+        UserError: A file cannot be read, or holds what is no video; or no file holds any.
+    """
+    most_frames = min(frames_per_video, MAX_FRAMES)
+    memory = FrameMemory(batch_size * most_frames)
+    # Of videos that stand in a batch by now. Memory that comes fresh from the system is cleared page by page first.
+    unused: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def assemble(items: Sequence[tuple[tuple[int, int, int], _Drawn]]) -> Batch:
+        videos = [video for _, video in items]
+        longest = max(len(video.counts) for video in videos)
+        width = min(most_frames, -(-longest // _WIDTH_STEP) * _WIDTH_STEP)
+        frames = memory.array(len(items), width)
+        counts = np.zeros((len(items), width), np.float32)
+        for row, times, video in zip(frames, counts, videos, strict=True):
+            number = len(video.counts)
+            row["rgb"][:number] = video.rgb["frame"][:number]
+            row["audio"][:number] = video.audio["frame"][:number]
+            as_bytes(row[number:])[:] = 0
+            times[:number] = video.counts
+            unused.append((video.rgb, video.audio))
+        return {
+            "labels": _label_rows(videos, num_classes),
+            "frames": as_bytes(frames),
+            "counts": counts,
+            "position": np.array([place for place, _ in items], np.int64),
+        }
+
+    def drawn(group: Sequence[str], generator: np.random.Generator) -> Iterator[_Drawn]:
+        # Before the shuffling: a record is still in the processor's cache, and what is held is smaller.
+        for record in _interleaved(group):
+            rgb, audio = (
+                unused.pop() if unused else (np.empty(most_frames, _RGB), np.empty(most_frames, _AUDIO))
+            )
+            yield _draw(_parse(record, num_classes), frames_per_video, generator, rgb, audio)
+
+    stream = _shuffled_stream(
+        sorted(files), seed, shuffle_buffer, files_per_group, start or Position(), drawn
+    )
+    return prefetch(map(assemble, _batched(stream, batch_size)), _BATCHES_AHEAD)
+
+
+def _shuffled_stream(
+    files: Sequence[str],
+    seed: int,
+    shuffle_buffer: int,
+    files_per_group: int,
+    start: Position,
+    read: Callable[[Sequence[str], np.random.Generator], Iterator[Item]],
+) -> Iterator[tuple[tuple[int, int, int], Item]]:
+    """What `read` makes of each group's files, shuffled, with its places; without end."""
+    first, offset = start.group, start.offset
+    for epoch in itertools.count(start.epoch):
+        generator = np.random.default_rng((seed, epoch))
+        permuted = [files[i] for i in generator.permutation(len(files))]
+        groups = [permuted[i : i + files_per_group] for i in range(0, len(permuted), files_per_group)]
+        seeds = generator.integers(1, 2**62, size=len(groups))
+        whole, seen = first == 0 and offset == 0, False
+        for group in range(first, len(groups)):
+            order, draws = np.random.default_rng(seeds[group]).spawn(2)
+            items = enumerate(_shuffled(read(groups[group], draws), shuffle_buffer, order))
+            for index, item in itertools.islice(items, offset, None):
+                seen = True
+                yield (epoch, group, index), item
+            offset = 0
+        if whole and not seen:
+            raise UserError(f"there is no video in {', '.join(files[:3]) or 'no file'}: nothing to train on")
+        first = 0
+
+
+def _interleaved(files: Sequence[str]) -> Iterator[_Record]:
+    """Some records of each file in turn, of at most `_OPEN_FILES` files at a time."""
+    waiting = map(_read, files)
+    active = deque(itertools.islice(waiting, _OPEN_FILES))
+    while active:
+        records = active.popleft()
+        if (first := next(records, None)) is not None:
+            yield first
+            yield from itertools.islice(records, _BLOCK - 1)
+            active.append(records)
+        else:
+            active.extend(itertools.islice(waiting, 1))
+
+
+def _read(path: str) -> Iterator[_Record]:
+    """The records of a plain or gzip file."""
+    for record in read_records(path):
+        if not isinstance(record, Damage):
+            yield _Record(record.data, f"{path}, byte {record.offset}")
+        elif record.reason != "empty_file":  # a shard without a video is no damage here
+            raise UserError(
+                f"{path}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
+            )
+
+
+def _shuffled(items: Iterable[Item], size: int, generator: np.random.Generator) -> Iterator[Item]:
+    """Each item takes a random place among the `size` that are held, and pushes out the one that was there."""
+    held: list[Item] = []
+    for item in items:
+        if len(held) < size:
+            held.append(item)
+            continue
+        place = generator.integers(size)
+        yield held[place]
+        held[place] = item
+    for place in generator.permutation(len(held)):
+        yield held[place]
+
+
+def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _parse(record: _Record, num_classes: int) -> Parts:
+    try:
+        return parse_parts(record.data, num_classes)
+    except InvalidRecordError as error:
+        raise UserError(f"{record.place}: no valid video, {error}; `yt8m data check` says more") from error
+
+
+def _draw(
+    video: Parts, draws: int, generator: np.random.Generator, rgb: np.ndarray, audio: np.ndarray
+) -> _Drawn:
+    """Puts the frames that it draws into `rgb` and `audio`."""
+    times = np.bincount((generator.random(draws) * video.num_frames).astype(np.int64))
+    chosen = np.flatnonzero(times)
+    # Whole elements, of which each is one copy; and nothing to check, or they would go through a buffer.
+    for part, source, target in ((video.rgb, _RGB, rgb), (video.audio, _AUDIO, audio)):
+        np.take(np.frombuffer(part, source), chosen, out=target[: len(chosen)], mode="clip")
+    return _Drawn(video.labels, times[chosen], rgb, audio)
+
+
+def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:
+    """The frames' bytes, rgb and audio, each [T]: views of the record."""
+    return np.frombuffer(video.rgb, _RGB)["frame"], np.frombuffer(video.audio, _AUDIO)["frame"]
+
+
+def _label_rows(videos: Sequence[Parts | _Drawn], num_classes: int) -> np.ndarray:
+    rows = np.zeros((len(videos), num_classes), np.bool_)
+    for row, video in zip(rows, videos, strict=True):
+        row[list(video.labels)] = True
+    return rows

@@ -1,0 +1,288 @@
+"""YouTube-8M records, validated: every record becomes a video or a reject with a reason, none disappears.
+
+Frame-level records (SequenceExample: id, labels; rgb and audio, one byte string a frame) and video-level
+records (Example: id, labels, mean_rgb, mean_audio) are told apart one by one. A video-level record becomes a
+one-frame video in the same 8-bit code. Whatever the encoding of the input, the bytes of a `Video` are a
+function of its content. All editions of the data set are read: see `Edition`.
+
+Legend: T frames.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from trainer.base.files import expand
+from trainer.data.encoding import (
+    encode_frame_values,
+    encode_frames,
+    frame_dtype,
+    frame_prefix,
+    quantise,
+    sequence_example,
+)
+from trainer.data.messages import FeatureList, Features
+from trainer.data.tfrecord import Damage, read_records
+from trainer.data.wire_format import byte_fields
+from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
+
+__all__ = ["Edition", "Reject", "Video", "expand", "parse_video", "read_videos"]
+
+_CONTEXT, _FEATURE_LISTS = 1, 2
+"""Fields of a SequenceExample (tensorflow/core/example/example.proto)."""
+_KEY, _VALUE = 1, 2
+"""Fields of a map's entry."""
+
+MEAN_LIMIT = 2.1
+"""Largest magnitude of a video-level feature. The data set's lie in [-1.992, 2.008], the ends of the code."""
+
+
+class Edition(StrEnum):
+    """An edition of the YouTube-8M data set, which a record shows by the names of its features."""
+
+    OF_2016 = "2016/17"
+    """The id of a video stands in `video_id`; 4,800 classes in 2016, 4,716 in 2017."""
+    OF_2018 = "2018"
+    """The id stands in `id`; 3,862 classes. Nothing tells a video of 2019 that has no segment labels from these."""
+    OF_2019 = "2019"
+    """Frame level, with labels of 5-second segments, which are not used: only those of the whole video are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One valid video."""
+
+    id: bytes
+    labels: tuple[int, ...]
+    """Ascending, each once; empty in test files."""
+    num_frames: int
+    """T, 1 to 300."""
+    sequence_example: bytes
+    """Serialised SequenceExample of exactly id, labels, rgb and audio."""
+    edition: Edition = field(default=Edition.OF_2018, compare=False)
+    offset: int = field(default=0, compare=False)
+    """Bytes of the uncompressed file before the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a valid record holds."""
+
+    id: bytes
+    labels: tuple[int, ...]
+    """Ascending, each once."""
+    num_frames: int
+    """T, 1 to 300."""
+    rgb: bytes | memoryview
+    """Serialised FeatureList of T frames in the layout of `trainer.data.encoding.encode_frames`; maybe a view of the
+    record."""
+    audio: bytes | memoryview
+    """Likewise."""
+    edition: Edition
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record, or the rest of a file, that cannot be used."""
+
+    file: str
+    offset: int
+    """Bytes of the uncompressed file before it."""
+    reason: str
+    """Of the container: see `trainer.data.tfrecord.Damage`. Of the record: `not_an_example`, `missing_feature`,
+    `wrong_type`, `wrong_frame_length`, `unequal_lengths`, `no_frames`, `label_out_of_range`, `not_finite`,
+    `value_out_of_range`. Of a video that is left out, though its record is valid: `duplicate_id`, `no_labels`."""
+    detail: str
+    lost_records: int = 1
+    at_least: bool = False
+    """`lost_records` is a lower bound: see `trainer.data.tfrecord.Damage`."""
+
+
+class InvalidRecordError(Exception):
+    """A record is no valid video. Carries the reason (see `Reject.reason`) and a detail for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | Reject]:
+    """Everything that stands in the TFRecord file `path`, plain or gzip, in order.
+
+    Args:
+        path: Local or in a bucket.
+        num_classes: A record with a label that is not in 0..num_classes - 1 is rejected. ANY_CLASSES is for those
+            who do not use labels.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    for record in read_records(path):
+        if isinstance(record, Damage):
+            yield Reject(path, *record)
+            continue
+        try:
+            yield parse_video(record.data, num_classes, record.offset)
+        except InvalidRecordError as error:
+            yield Reject(path, record.offset, error.reason, error.detail)
+
+
+def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) -> Video:
+    """One serialised frame-level or video-level record.
+
+    Args:
+        data: The record.
+        num_classes: See `read_videos`.
+        offset: See `Video.offset`.
+
+    Raises:
+        InvalidRecordError: It is no valid video.
+    """
+    parts = parse_parts(data, num_classes)
+    example = sequence_example(parts.id, parts.labels, bytes(parts.rgb), bytes(parts.audio))
+    return Video(parts.id, parts.labels, parts.num_frames, example, parts.edition, offset)
+
+
+def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
+    """The parts of one serialised frame-level or video-level record.
+
+    Raises:
+        InvalidRecordError: It is no valid video.
+    """
+    try:
+        context, lists = _parts(data)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRecordError("not_an_example", "the bytes are no Example or SequenceExample") from error
+    if not context and not lists:
+        raise InvalidRecordError("not_an_example", "there is no feature in it")
+    edition = _edition(context)
+    video_id = _id(context, _ID_NAMES[edition])
+    labels = _labels(context, num_classes)
+    if not lists and ("mean_rgb" in context or "mean_audio" in context):
+        rgb = encode_frames(_mean(context, "mean_rgb", RGB_SIZE))
+        audio = encode_frames(_mean(context, "mean_audio", AUDIO_SIZE))
+        num_frames = 1
+    else:
+        rgb, rgb_frames = _frame_list(lists, "rgb", RGB_SIZE)
+        audio, audio_frames = _frame_list(lists, "audio", AUDIO_SIZE)
+        if rgb_frames != audio_frames:
+            raise InvalidRecordError(
+                "unequal_lengths", f"{rgb_frames} frames of rgb, {audio_frames} of audio"
+            )
+        if not rgb_frames:
+            raise InvalidRecordError("no_frames", "rgb and audio are empty")
+        num_frames = min(rgb_frames, MAX_FRAMES)
+        if rgb_frames > MAX_FRAMES:
+            rgb = rgb[: len(rgb) // rgb_frames * MAX_FRAMES]
+            audio = audio[: len(audio) // audio_frames * MAX_FRAMES]
+    return Parts(video_id, labels, num_frames, rgb, audio, edition)
+
+
+def _parts(data: bytes) -> tuple[Any, dict[str, memoryview]]:
+    """The features of the context, and the serialised FeatureLists by name, which stay where they are.
+
+    An Example has the parts of a SequenceExample without feature lists: both have their Features in field 1.
+    """
+    context, lists = Features(), {}
+    for number, content in byte_fields(memoryview(data)):
+        if number == _CONTEXT:
+            context.MergeFromString(content)
+        elif number == _FEATURE_LISTS:
+            for _, entry in byte_fields(content):
+                fields = dict(byte_fields(entry))
+                lists[str(fields.get(_KEY, b""), "utf-8")] = fields.get(_VALUE, memoryview(b""))
+    return context.feature, lists
+
+
+def _values(context: Any, name: str, kind: str) -> Sequence[Any]:
+    feature = context[name]
+    given = feature.WhichOneof("kind")
+    if given not in (None, kind):
+        raise InvalidRecordError("wrong_type", f"{name} is a {given}, not a {kind}")
+    return getattr(feature, kind).value
+
+
+def _edition(context: Any) -> Edition:
+    if "id" in context:
+        return Edition.OF_2019 if "segment_labels" in context else Edition.OF_2018
+    return Edition.OF_2016 if "video_id" in context else Edition.OF_2018
+
+
+_ID_NAMES = {Edition.OF_2016: "video_id", Edition.OF_2018: "id", Edition.OF_2019: "id"}
+
+
+def _id(context: Any, name: str) -> bytes:
+    if name not in context:
+        raise InvalidRecordError("missing_feature", name)
+    values = _values(context, name, "bytes_list")
+    if not values or not values[0]:
+        raise InvalidRecordError("missing_feature", f"{name} is empty")
+    if len(values) > 1:
+        raise InvalidRecordError("wrong_type", f"{name} has {len(values)} values, not 1")
+    return values[0]
+
+
+def _labels(context: Any, num_classes: int) -> tuple[int, ...]:
+    if "labels" not in context:
+        return ()
+    labels = sorted(set(_values(context, "labels", "int64_list")))
+    if labels and (labels[0] < 0 or labels[-1] >= num_classes):
+        wrong = labels[0] if labels[0] < 0 else labels[-1]
+        detail = f"label {wrong} is not in 0..{num_classes - 1}"
+        if "video_id" in context:
+            detail += "; the editions of 2016 and 2017 have 4800 and 4716 classes (data.num_classes)"
+        raise InvalidRecordError("label_out_of_range", detail)
+    return tuple(labels)
+
+
+def _mean(context: Any, name: str, size: int) -> np.ndarray:
+    """uint8 [1, size]: a video-level feature as one frame."""
+    if name not in context:
+        raise InvalidRecordError("missing_feature", name)
+    values = np.array(_values(context, name, "float_list"), np.float32)
+    if values.size != size:
+        raise InvalidRecordError("wrong_frame_length", f"{name} has {values.size} values, not {size}")
+    if not np.isfinite(values).all():
+        raise InvalidRecordError("not_finite", f"{name} has a value that is NaN or infinite")
+    if np.abs(values).max() > MEAN_LIMIT:
+        raise InvalidRecordError(
+            "value_out_of_range", f"{name} has a value of magnitude {np.abs(values).max():g} > {MEAN_LIMIT}"
+        )
+    return quantise(values)[np.newaxis]
+
+
+_ENTRIES = {size: frame_dtype(size) for size in (RGB_SIZE, AUDIO_SIZE)}
+_PREFIXES = {size: frame_prefix(size) for size in (RGB_SIZE, AUDIO_SIZE)}
+
+
+def _frame_list(lists: dict[str, memoryview], name: str, size: int) -> tuple[bytes | memoryview, int]:
+    """The serialised FeatureList `name` in its usual layout, and how many frames of `size` bytes it has."""
+    if name not in lists:
+        raise InvalidRecordError("missing_feature", name)
+    blob = lists[name]
+    if len(blob) % _ENTRIES[size].itemsize == 0:
+        # One comparison in place of an object a frame. Only the usual layout can pass it.
+        entries = np.frombuffer(blob, _ENTRIES[size])
+        if entries["prefix"].tobytes() == _PREFIXES[size] * len(entries):
+            return blob, len(entries)
+    message = FeatureList()
+    try:
+        message.ParseFromString(bytes(blob))
+    except DecodeError as error:
+        raise InvalidRecordError("not_an_example", f"{name} is no FeatureList") from error
+    frames = []
+    for index, feature in enumerate(message.feature):
+        if feature.WhichOneof("kind") != "bytes_list" or len(feature.bytes_list.value) != 1:
+            raise InvalidRecordError("wrong_type", f"frame {index} of {name} is not one byte string")
+        frame = feature.bytes_list.value[0]
+        if len(frame) != size:
+            raise InvalidRecordError(
+                "wrong_frame_length", f"frame {index} of {name} has {len(frame)} bytes, not {size}"
+            )
+        frames.append(frame)
+    return encode_frame_values(frames), len(frames)

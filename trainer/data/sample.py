@@ -1,0 +1,143 @@
+"""A synthetic data set in the exact format of YouTube-8M's frame level, small enough for a laptop and
+learnable.
+
+Every class has a signature, a random direction in feature space. A frame shows its video's labels in random
+proportions, on top of a background of the video's own and noise of the frame's own. Class frequencies fall
+like those of YouTube-8M: a few common classes, a long tail of rare ones (Zipf-Mandelbrot). So a network must
+find the signatures, cannot win by guessing the common classes, and cannot be perfect, because the tail is
+hardly ever seen.
+
+Legend: T frames, D = 1152 features of a frame, V classes, L labels of a video.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trainer.base.addresses import check_address
+from trainer.base.errors import UserError
+from trainer.base.files import make_dirs
+from trainer.data.encoding import encode_frames, quantise, sequence_example
+from trainer.data.tfrecord import write_tfrecords
+from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
+
+_MORE_LABELS = 2.0
+"""Mean number of labels after the first; YouTube-8M has about 3.0 labels a video."""
+_ZIPF_SHIFT, _ZIPF_POWER = 30.0, 2.5
+"""The commonest class is on about one video in eight, as in YouTube-8M."""
+_SIGNAL, _BACKGROUND, _NOISE = 0.5, 0.35, 0.5
+"""Standard deviations, in units of the dequantised features, of signatures, background and noise."""
+
+
+def write_sample(
+    directory: str,
+    *,
+    train_videos: int = 2400,
+    validate_videos: int = 800,
+    shards: int = 8,
+    seed: int = 0,
+    min_frames: int = 4,
+    max_frames: int = 16,
+    num_classes: int = NUM_CLASSES,
+) -> list[str]:
+    """Writes `train0000.tfrecord`, ... and `validate0000.tfrecord`, ... and returns their paths.
+
+    Args:
+        directory: Where; made when it is missing. Files of these names are replaced.
+        train_videos: Videos in the train shards.
+        validate_videos: Videos in the validate shards.
+        shards: Files of each of the two kinds.
+        seed: The same arguments give the same bytes.
+        min_frames: Shortest video, in frames.
+        max_frames: Longest video, at most 300.
+        num_classes: V.
+
+    Raises:
+        UserError: The numbers do not fit each other, or the directory cannot be made.
+    """
+    _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
+    world = _World.of(seed, num_classes)
+    check_address(directory, "directory")
+    try:
+        make_dirs(directory)
+    except OSError as error:
+        raise UserError(f"cannot write to {directory}: {error.strerror}; name another directory") from error
+    paths = []
+    for kind, (name, videos) in enumerate((("train", train_videos), ("validate", validate_videos))):
+        for shard in range(shards):
+            # A generator a shard: a shard's bytes do not depend on how the others were written.
+            generator = np.random.default_rng((seed, kind, shard))
+            count = videos // shards + (shard < videos % shards)
+            path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
+            prefix = f"{'tv'[kind]}{shard:04d}"
+            write_tfrecords(path, _videos(world, generator, count, prefix, min_frames, max_frames))
+            paths.append(path)
+    return paths
+
+
+def _check(
+    train_videos: int, validate_videos: int, shards: int, min_frames: int, max_frames: int, num_classes: int
+) -> None:
+    if shards < 1 or min(train_videos, validate_videos) < shards:
+        raise UserError(
+            f"a sample needs at least one video a shard. Received: {train_videos} train videos, "
+            f"{validate_videos} validate videos, {shards} shards of each; ask for fewer shards or more videos"
+        )
+    if not 1 <= min_frames <= max_frames <= MAX_FRAMES:
+        raise UserError(
+            f"frames of a video lie in 1..{MAX_FRAMES}. Received: {min_frames} to {max_frames}; choose others"
+        )
+    if num_classes < 20:
+        raise UserError(f"a sample has at least 20 classes. Received: {num_classes}; ask for more")
+
+
+@dataclass(frozen=True)
+class _World:
+    """What all videos share."""
+
+    signatures: np.ndarray = field(repr=False)
+    """float32 [V, D], standard normal."""
+    frequencies: np.ndarray = field(repr=False)
+    """float64 [V], sum 1."""
+
+    @classmethod
+    def of(cls, seed: int, num_classes: int) -> "_World":
+        generator = np.random.default_rng((seed, 2))
+        signatures = generator.standard_normal((num_classes, FRAME_SIZE), np.float32)
+        weights = (np.arange(num_classes) + 1 + _ZIPF_SHIFT) ** -_ZIPF_POWER
+        return cls(signatures, weights / weights.sum())
+
+
+def _videos(
+    world: _World, generator: np.random.Generator, count: int, prefix: str, min_frames: int, max_frames: int
+) -> Iterator[bytes]:
+    for index in range(count):
+        labels = _draw_labels(world, generator)
+        num_frames = int(generator.integers(min_frames, max_frames, endpoint=True))
+        frames = quantise(_draw_frames(world, generator, labels, num_frames))
+        yield sequence_example(
+            f"{prefix}{index:05d}".encode(),
+            labels.tolist(),
+            encode_frames(frames[:, :RGB_SIZE]),
+            encode_frames(frames[:, RGB_SIZE:]),
+        )
+
+
+def _draw_labels(world: _World, generator: np.random.Generator) -> np.ndarray:
+    """int64 [L], ascending and different."""
+    wanted = min(1 + generator.poisson(_MORE_LABELS), 12)
+    labels = generator.choice(len(world.frequencies), size=wanted, replace=False, p=world.frequencies)
+    return np.sort(labels)
+
+
+def _draw_frames(
+    world: _World, generator: np.random.Generator, labels: np.ndarray, num_frames: int
+) -> np.ndarray:
+    """float32 [T, D] in the units of the dequantised features."""
+    # Root of a Dirichlet: the signal of a frame has the same strength whatever the number of labels.
+    proportions = np.sqrt(generator.dirichlet(np.ones(len(labels)), size=num_frames)).astype(np.float32)
+    background = generator.standard_normal((1, FRAME_SIZE), np.float32)
+    noise = generator.standard_normal((num_frames, FRAME_SIZE), np.float32)
+    return _SIGNAL * (proportions @ world.signatures[labels]) + _BACKGROUND * background + _NOISE * noise

@@ -1,0 +1,1 @@
+"""What a model is: architectures, their layers, tensors and weights."""

@@ -1,0 +1,43 @@
+"""Weights outside a graph: a dictionary from tensor names to arrays."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from trainer.model.model_spec import ModelSpec
+
+Arrays = dict[str, np.ndarray]
+"""The tensors of a model, keyed by `TensorSpec.name`."""
+
+
+def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
+    """Fresh float32 weights, a function of the seed and of each tensor's own place in the network alone.
+
+    A generator a tensor (spawned from the seed) rather than one for all: a tensor's values then do not depend on
+    the sizes of those before it.
+    """
+    generators = np.random.default_rng(seed).spawn(len(spec.tensors))
+    weights = {}
+    for tensor, generator in zip(spec.tensors, generators, strict=True):
+        if tensor.stddev is None:
+            weights[tensor.name] = np.full(tensor.shape, tensor.constant, np.float32)
+        else:
+            values = generator.standard_normal(tensor.shape, np.float32)
+            values *= tensor.stddev
+            if tensor.constant:
+                values += tensor.constant
+            weights[tensor.name] = values
+    return weights
+
+
+def check_weights(spec: ModelSpec, weights: Mapping[str, np.ndarray]) -> None:
+    """ValueError when a tensor of the model is missing, surplus or of another shape (it is named)."""
+    expected = {tensor.name: tensor for tensor in spec.tensors}
+    for name in expected.keys() ^ weights.keys():
+        problem = "is missing" if name in expected else "is not a tensor of this network"
+        raise ValueError(f"{spec}: tensor {name} {problem}")
+    for name, tensor in expected.items():
+        if tuple(weights[name].shape) != tensor.shape:
+            raise ValueError(
+                f"{spec}: tensor {name} must have shape {tensor.shape}. Received: {tuple(weights[name].shape)}"
+            )

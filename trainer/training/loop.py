@@ -1,0 +1,192 @@
+"""The training loop: steps, logs, snapshots, and a state from which a killed run goes on.
+
+Legend: B videos, V classes.
+"""
+
+import hashlib
+import json
+import logging
+import posixpath
+import time
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from trainer.checkpoints.snapshots import write_snapshot
+from trainer.data.input_pipeline import Position, train_batches
+from trainer.metrics.scorer import Scorer, evaluate
+from trainer.model.model_spec import ModelSpec
+from trainer.training.config import TrainingConfig
+from trainer.training.optimizer import learning_rate
+from trainer.training.progress import TrainingProgress
+from trainer.training.state import State, read_state, write_state
+from trainer.training.step import StepResult, TrainingStep
+
+_GENERATION = 5
+"""Of the digest of a run. (The number of mixtures stood in this place: runs of that time can go on.)"""
+_STREAM = 2
+"""Of the order of records and draws of frames: a state goes on only in the stream that it came from."""
+
+SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
+"""Sub-directories of a training run."""
+
+_logger = logging.getLogger("yt8m.train")
+
+
+def train(
+    spec: ModelSpec,
+    config: TrainingConfig,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    directory: str,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    until: int | None = None,
+) -> TrainingStep:
+    """Trains one model in a directory, or goes on with the run that was stopped there.
+
+    On CPU a run that was killed at any moment and started again ends with the same weights, bit for bit, as one that
+    was not; so does one that lost its newest state to a bad disk.
+
+    Args:
+        spec: The model to train.
+        config: Settings of the training.
+        train_files: TFRecord files of valid SequenceExamples.
+        eval_files: Likewise; their first `config.eval_slice` videos are scored at each snapshot, for the log alone.
+        directory: Receives `snapshots/`, `state/` and TensorBoard's `logs/`.
+        strategy: Of tf.distribute; None for all GPUs of this machine, or its CPU.
+        until: Step after which it stops, with a snapshot and a state from which the rest can be trained; None for
+            the last step.
+
+    Returns:
+        The trained model, its variables in place.
+
+    Raises:
+        UserError: If the directory holds the state of another run.
+    """
+    step_function = TrainingStep(spec, config, strategy or default_strategy())
+    state_directory = posixpath.join(directory, STATE)
+    fingerprint = run_fingerprint(spec, config, train_files)
+    done, position = 0, Position()
+    if state := read_state(state_directory, fingerprint):
+        step_function.load(state.weights)
+        step_function.optimizer.load(state.slots)
+        done, position = state.step, state.position
+        _logger.info("%s: going on from step %d", spec, done)
+    batches = train_batches(
+        train_files,
+        batch_size=config.batch_size,
+        frames_per_video=config.frames_per_video,
+        seed=config.seed,
+        shuffle_buffer=config.shuffle_buffer,
+        files_per_group=config.files_per_group,
+        num_classes=spec.num_classes,
+        start=position,
+    )
+    scorer = Scorer(spec, step_function.variables)
+    log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
+    spec.save(posixpath.join(directory, SNAPSHOTS))
+    end = config.steps if until is None else min(until, config.steps)
+    while done < end:
+        batch = next(batches)
+        result = step_function.run(batch, done)
+        done += 1
+        last = done == end
+        if done % config.log_every == 0 or last:
+            log.step(done, result)
+        if done % config.snapshot_every == 0 or last:
+            write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
+            if config.eval_slice:
+                metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
+                log.evaluation(done, metrics.gap, metrics.videos)
+        if done % config.state_every == 0 or last:
+            epoch, group, offset = batch["position"][-1].tolist()
+            position = Position(epoch=epoch, group=group, offset=offset + 1)
+            state = State(done, position, step_function.variables, step_function.optimizer.slots)
+            write_state(state_directory, state, fingerprint)
+    batches.close()
+    log.close()
+    return step_function
+
+
+def default_strategy() -> tf.distribute.Strategy:
+    """MirroredStrategy over this machine's GPUs when there is more than one, else the default."""
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str]) -> str:
+    """Digest of everything that decides the weights and snapshots of a run.
+
+    Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
+    """
+    settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
+    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
+    content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class _Log:
+    """Progress lines and TensorBoard points."""
+
+    def __init__(self, variant: str, config: TrainingConfig, directory: str, done: int) -> None:
+        self._variant = variant
+        self._config = config
+        self._directory = directory
+        self._gap: float | None = None
+        self._writer = tf.summary.create_file_writer(directory)
+        self._since = time.monotonic()
+        self._done = done
+
+    def step(self, done: int, result: StepResult) -> None:
+        loss, norm = float(result.loss), float(result.gradient_norm)
+        now = time.monotonic()
+        rate = (done - self._done) / max(now - self._since, 1e-9)
+        self._since, self._done = now, done
+        videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
+        with self._writer.as_default(step=done):
+            tf.summary.scalar("loss", loss)
+            tf.summary.scalar("learning_rate", learning_rate(self._config, done - 1))
+            tf.summary.scalar("gradient_norm", norm)
+            tf.summary.scalar("examples_per_second", videos)
+        _logger.info(
+            "%s: step %d of %d (%d %%), loss %.3f, %.0f videos/s, %.0f s left",
+            self._variant,
+            done,
+            self._config.steps,
+            100 * done // self._config.steps,
+            loss,
+            videos,
+            left,
+            extra={"progress": self._progress(done, videos, left)},
+        )
+
+    def evaluation(self, done: int, gap: float, videos: int) -> None:
+        with self._writer.as_default(step=done):
+            tf.summary.scalar("gap", gap)
+        self._gap = gap
+        _logger.info(
+            "%s: step %d, GAP %.4f on %d eval videos",
+            self._variant,
+            done,
+            gap,
+            videos,
+            extra={"progress": self._progress(done)},
+        )
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _progress(
+        self, done: int, videos_per_second: float | None = None, seconds_left: float | None = None
+    ) -> TrainingProgress:
+        return TrainingProgress(
+            variant=self._variant,
+            step=done,
+            steps=self._config.steps,
+            videos_per_second=videos_per_second,
+            seconds_left=seconds_left,
+            gap=self._gap,
+            logs=self._directory,
+        )

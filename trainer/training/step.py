@@ -1,0 +1,186 @@
+"""One step of training, on one device or on several.
+
+Legend: B videos, T frames, D bytes of a frame, V classes.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.base.memory import use_huge_pages
+from trainer.data.input_pipeline import Batch
+from trainer.data.tensors import as_tensor
+from trainer.data.yt8m import FRAME_SIZE
+from trainer.model.frames import as_stored, dequantize
+from trainer.model.model_spec import ModelSpec
+from trainer.model.product import Factors, Product, dense_gradient
+from trainer.model.training_pass import Moments, TrainingPass
+from trainer.model.weights import check_weights, initial_weights
+from trainer.training.config import TrainingConfig
+from trainer.training.loss import cross_entropy
+from trainer.training.mixup import mixup, repeated
+from trainer.training.optimizer import Adam
+
+_INPUTS = ("frames", "counts", "labels")
+_STEPS_TO_ALLOCATE = 2
+"""After so many, the allocator holds all the memory that a step needs, and keeps it."""
+_LARGE_BYTES = 1 << 27
+"""Of weights, from which on huge pages are worth the second that they take to ask for."""
+_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
+
+
+class StepResult(NamedTuple):
+    """What a step leaves to be logged; float32 scalars."""
+
+    loss: tf.Tensor
+    """Cross-entropy of the batch, before the update; without the L2 penalty and the losses of a `TrainingPass`."""
+    gradient_norm: tf.Tensor
+    """L2 norm over all gradients, before they are clipped."""
+
+
+class TrainingStep:
+    """The weights of a model, its optimizer, and the function that moves both by one batch.
+
+    Args:
+        spec: The model that is trained.
+        config: Settings of the training.
+        strategy: Where the variables live and the steps run; with several replicas, each takes its share of the
+            batch, gradients are summed and batch statistics averaged over all of them.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        config: TrainingConfig,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
+        self.spec = spec
+        self.config = config
+        self.strategy = strategy or tf.distribute.get_strategy()
+        initial = initial_weights(spec, config.seed)
+        with self.strategy.scope():
+            self.variables = {
+                tensor.name: tf.Variable(initial[tensor.name], trainable=tensor.trainable, name=tensor.name)
+                for tensor in spec.tensors
+            }
+            trained = {
+                tensor.name: self.variables[tensor.name] for tensor in spec.tensors if tensor.trainable
+            }
+            decayed = [tensor.name for tensor in spec.tensors if tensor.trainable and tensor.l2]
+            self.optimizer = Adam(trained, config, decayed, _DTYPES[config.precision])
+        self._trained = trained
+        self._steps_run = 0
+        self._is_large = sum(value.nbytes for value in initial.values()) >= _LARGE_BYTES
+        # The number of frames differs from batch to batch; replicas' shares cannot be described beforehand.
+        alone = self.strategy.num_replicas_in_sync == 1
+        self._run = tf.function(
+            self._distributed,
+            input_signature=self._signature() if alone else None,
+            reduce_retracing=not alone,
+        )
+
+    def run(self, batch: Batch, step: int) -> StepResult:
+        """One update by a batch of `train_batches`; `step` counts from 0."""
+        result = self._run(self._shares(batch), tf.constant(step, tf.int64))
+        self._steps_run += 1
+        if (
+            self._steps_run == _STEPS_TO_ALLOCATE
+            and self._is_large
+            and not tf.config.list_logical_devices("GPU")
+        ):
+            use_huge_pages()
+        return result
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The tensors as arrays."""
+        return {name: variable.numpy() for name, variable in self.variables.items()}
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Puts weights in place; ValueError names a tensor that does not fit."""
+        check_weights(self.spec, weights)
+        for name, variable in self.variables.items():
+            variable.assign(weights[name])
+
+    def _signature(self) -> tuple[dict[str, tf.TensorSpec], tf.TensorSpec]:
+        batch = {
+            "frames": tf.TensorSpec([None, None, FRAME_SIZE], tf.uint8),
+            "counts": tf.TensorSpec([None, None], tf.float32),
+            "labels": tf.TensorSpec([None, self.spec.num_classes], tf.bool),
+        }
+        return batch, tf.TensorSpec([], tf.int64)
+
+    def _shares(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """What a step needs of a batch; with several replicas, a part of the videos for each."""
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            return {name: as_tensor(batch[name]) for name in _INPUTS}
+        parts = {name: np.array_split(batch[name], replicas) for name in _INPUTS}
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: {
+                name: tf.convert_to_tensor(part[context.replica_id_in_sync_group])
+                for name, part in parts.items()
+            }
+        )
+
+    def _distributed(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> StepResult:
+        per_replica = self.strategy.run(self._replica, args=(batch, step))
+        # Both values are already global on every replica.
+        return StepResult(*(self.strategy.experimental_local_results(value)[0] for value in per_replica))
+
+    def _replica(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> StepResult:
+        config = self.config
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        # What is random differs from step to step and from replica to replica, and from seed to seed.
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
+        seed = tf.stack([tf.constant(config.seed, tf.int64), step * replicas + replica])
+        labels = tf.cast(batch["labels"], tf.float32)
+        if config.mixup:
+            frames = dequantize(repeated(batch["frames"], batch["counts"], config.frames_per_video))
+            frames, labels = mixup(frames, labels, config.mixup, seed)
+            counts = None
+        else:
+            frames, counts = as_stored(batch["frames"]), batch["counts"]
+        training = TrainingPass(config.dropout, seed)
+        products = {name: Product(value) for name, value in self._trained.items() if value.shape.rank == 2}
+        with tf.GradientTape() as tape:
+            probabilities = self.spec.architecture.forward(
+                frames,
+                counts,
+                self.variables | products,
+                training=training,
+                dtype=_DTYPES[config.precision],
+            )
+            loss = cross_entropy(probabilities, labels)
+            total = training.total(lambda output: cross_entropy(output, labels), loss) / replicas
+        sources = self._trained | {name: product.sources for name, product in products.items()}
+        found = tape.gradient(total, sources)
+        gradients = {
+            name: products[name].gradient(found[name])
+            if name in products
+            else dense_gradient(found[name], variable.shape)
+            for name, variable in self._trained.items()
+        }
+        factors = {name: value for name, value in gradients.items() if isinstance(value, Factors)}
+        gradients = {name: value for name, value in gradients.items() if name not in factors}
+        moments = training.moments
+        if replicas > 1:
+            loss, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (loss / replicas, gradients))
+            factors = {name: of_kernel.gathered(context) for name, of_kernel in factors.items()}
+            if moments:
+                moments = context.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
+        gradients |= factors
+        norm = self.optimizer.apply(gradients, step)
+        self._update_moving(moments, step)
+        return StepResult(loss, norm)
+
+    def _update_moving(self, moments: Moments, step: tf.Tensor) -> None:
+        """Moving statistics of batch normalisation; the decay ramps up so that short runs have useful ones."""
+        count = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.config.batch_norm_decay, (1.0 + count) / (10.0 + count))
+        for name, batch_value in moments.items():
+            variable = self.variables[name]
+            value = decay * variable + (1.0 - decay) * batch_value
+            tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
