@@ -14,8 +14,8 @@ from trainer.model.product import matrix_product, stand_in
 class KernelInputs:
     """A stand-in for a kernel in a forward pass, which adds up X^T X over the rows X that it is multiplied with.
 
-    Layers multiply with it by `trainer.model.layers.matmul`. TensorFlow's functions take it as the tensor that it stands
-    for; what is multiplied in that way is not seen.
+    Layers multiply with it by `trainer.model.layers.matmul`. TensorFlow's functions take it as the tensor that it
+    stands for; what is multiplied in that way is not seen.
 
     Args:
         kernel: float32 [P, Q].
