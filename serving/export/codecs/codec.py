@@ -52,7 +52,8 @@ class Codec(SizedName, ABC):
         Args:
             array: float32, any shape.
             statistics: float32 [P, P], X^T X summed over rows X that a kernel [P, Q] is multiplied with in the
-                model; for codecs that round by it, None where it was not measured (see `serving.second_moments`).
+                model; for codecs that round by it, None where it was not measured (see
+                `trainer.metrics.second_moments`).
 
         Raises:
             ValueError: If a value has no stored form; the text begins with its place, such as ``[3, 5] = 1e+06``.
