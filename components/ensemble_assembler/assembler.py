@@ -1,21 +1,27 @@
 """From models to the SavedModel of their best ensemble under a size limit, and the report."""
 
+import dataclasses
 import logging
+import math
 import tempfile
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from components.ensemble_assembler.analysis import analyse
-from components.ensemble_assembler.ensemble import Ensemble, ModelEntry
+from components.ensemble_assembler.ensemble import Combination, Ensemble, ModelEntry
 from components.ensemble_assembler.exact import exact_gaps
 from components.ensemble_assembler.prediction import predict_all
+from components.ensemble_assembler.promising import promising_combinations
 from components.ensemble_assembler.report import EnsembleReport, EnsembleRow, ModelRow
+from components.ensemble_assembler.score_file import EvalScores
 from components.ensemble_assembler.search import best_ensembles
-from components.ensemble_assembler.selection import fitting_combinations, inferior_to
+from components.ensemble_assembler.selection import inferior_to, needless_forms
 from components.evaluator.blessing import directory_bytes
 from serving.export.card import ModelCard
+from serving.export.codecs import CODECS
 from serving.export.saved_model import Member, read_stored, write_saved_model
+from serving.export.stored_form import StoredForm
 from serving.export.vocabulary import Vocabulary
 from serving.server.warmup import write_warmup
 from trainer.base.errors import UserError
@@ -25,7 +31,7 @@ _logger = logging.getLogger("yt8m.assembler")
 
 
 def assemble(
-    model_dirs: Sequence[str],
+    model_dirs: Sequence[Sequence[str]],
     eval_files: Sequence[str],
     target_dir: str,
     limit_bytes: int,
@@ -34,61 +40,69 @@ def assemble(
     """Writes the best weighted combination of models whose tensors, and whose directory, fit into a limit.
 
     Args:
-        model_dirs: Directories of SavedModels of one member each, whose tensors are stored as they shall be in the
-            ensemble.
-        eval_files: TFRecord files of the eval split, on which members and weights are chosen.
+        model_dirs: For each model its SavedModels of one member, one in each stored form.
+        eval_files: TFRecord files of the eval split, on which members, forms and weights are chosen.
         target_dir: Directory that the SavedModel of the ensemble is written to.
         limit_bytes: Largest size of the ensemble, of its tensors as stored and of its directory.
         vocabulary: Names of the classes, which the ensemble will answer with; None for numbers only.
 
     Returns:
-        The models, the best ensembles with the written one first, and the analysis of the written one.
+        The models in all their forms, the best ensembles with the written one first, and the analysis of the written
+        one.
 
     Raises:
         UserError: If the models do not belong together, nothing fits the limit, or there is no video.
     """
-    cards = [ModelCard.load(directory) for directory in model_dirs]
-    _check_cards(model_dirs, cards)
+    directories = [directory for forms in model_dirs for directory in forms]
+    cards = [ModelCard.load(directory) for directory in directories]
+    _check_cards(directories, cards)
+    owners = [model for model, forms in enumerate(model_dirs) for _ in forms]
+    entries = [_entry(card, owner) for card, owner in zip(cards, owners, strict=True)]
+    # Before anything is predicted: every form costs a pass over the eval split and 4 bytes a video and class.
+    needless = needless_forms(entries)
+    kept = [index for index, reason in enumerate(needless) if reason is None]
     with tempfile.TemporaryDirectory(prefix="yt8m-scores-") as scratch:
-        data = predict_all(model_dirs, cards, eval_files, scratch)
-        gaps = exact_gaps(data, [((index,), (1.0,)) for index in range(len(cards))])
-        models = [
-            ModelEntry(variant=card.members[0].variant, bytes=card.bytes, gap=gap)
-            for card, gap in zip(cards, gaps, strict=True)
-        ]
+        data = predict_all(
+            [directories[index] for index in kept], [cards[index] for index in kept], eval_files, scratch
+        )
+        for index, gap in zip(
+            kept, exact_gaps(data, [((place,), (1.0,)) for place in range(len(kept))]), strict=True
+        ):
+            entries[index] = dataclasses.replace(entries[index], gap=gap)
+        models = [entries[index] for index in kept]
         reasons = inferior_to(models)
-        kept = [index for index, reason in enumerate(reasons) if reason is None]
-        local = fitting_combinations([models[index].bytes for index in kept], limit_bytes)
-        if not local:
-            smallest = min(models, key=lambda model: model.bytes)
-            raise UserError(
-                f"no model fits into {limit_bytes} bytes, the smallest is {smallest.variant} with "
-                f"{smallest.bytes}: raise ensemble.limit_mib or add a smaller variant"
-            )
-        _logger.info("%d of %d models stay, %d combinations fit", len(kept), len(models), len(local))
-        combinations = [tuple(kept[index] for index in members) for members in local]
+        combinations = _combinations(data, models, reasons, limit_bytes)
         ensembles = best_ensembles(data, combinations)
         written = _write_first_that_fits(
-            model_dirs, cards, models, ensembles, target_dir, limit_bytes, vocabulary
+            [directories[index] for index in kept],
+            [cards[index] for index in kept],
+            *(models, ensembles, target_dir, limit_bytes, vocabulary),
         )
         analysis = analyse(data, written.members, written.weights, vocabulary)
+    better: dict[int, ModelEntry] = {
+        **{index: entries[other] for index, other in enumerate(needless) if other is not None},
+        **{kept[place]: models[other] for place, other in enumerate(reasons) if other is not None},
+    }
     ordered = [written, *(ensemble for ensemble in ensembles if ensemble is not written)]
     return EnsembleReport(
         videos=data.videos,
         limit_bytes=limit_bytes,
         members=tuple(
             ModelRow(
-                variant=model.variant,
-                bytes=model.bytes,
-                gap=model.gap,
-                inferior_to=None if reason is None else models[reason].variant,
+                variant=entry.variant,
+                form=entry.form,
+                bytes=entry.bytes,
+                gap=entry.gap,
+                inferior_to=better[index].variant if index in better else None,
+                inferior_to_form=better[index].form if index in better else None,
             )
-            for model, reason in zip(models, reasons, strict=True)
+            for index, entry in enumerate(entries)
         ),
         combinations_fitting=len(combinations),
         ensembles=tuple(
             EnsembleRow(
                 members=tuple(models[index].variant for index in ensemble.members),
+                forms=tuple(models[index].form for index in ensemble.members),
                 weights=ensemble.weights,
                 bytes=sum(models[index].bytes for index in ensemble.members),
                 gap=ensemble.gap,
@@ -97,6 +111,34 @@ def assemble(
         ),
         analysis=analysis,
     )
+
+
+def _entry(card: ModelCard, model: int) -> ModelEntry:
+    """With the GAP that its compressor measured; without one a form cannot be left out unseen."""
+    (member,) = card.members
+    form = StoredForm.of(
+        card.spec(), {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors}
+    )
+    gap = math.nan if member.gap is None else member.gap
+    return ModelEntry(variant=member.variant, form=form.name, bytes=card.bytes, gap=gap, model=model)
+
+
+def _combinations(
+    data: EvalScores, models: Sequence[ModelEntry], reasons: Sequence[int | None], limit_bytes: int
+) -> list[Combination]:
+    """The combinations to be searched, of the models that no other makes superfluous."""
+    kept = [index for index, reason in enumerate(reasons) if reason is None]
+    combinations = promising_combinations(data, models, kept, limit_bytes)
+    if not combinations:
+        smallest = min(models, key=lambda model: model.bytes)
+        raise UserError(
+            f"no model fits into {limit_bytes} bytes, the smallest is {smallest.variant} with "
+            f"{smallest.bytes}: raise ensemble.limit_mib or add a smaller variant"
+        )
+    _logger.info(
+        "%d of %d models stay, %d combinations are searched", len(kept), len(models), len(combinations)
+    )
+    return combinations
 
 
 def _check_cards(model_dirs: Sequence[str], cards: Sequence[ModelCard]) -> None:
@@ -142,7 +184,10 @@ def _write_first_that_fits(
         card = write_saved_model(target_dir, members, ensemble.gap, vocabulary)
         write_warmup(target_dir)
         size = directory_bytes(target_dir)
-        names = " + ".join(f"{member.weight:g} {member.spec}" for member in members)
+        names = " + ".join(
+            f"{member.weight:g} {models[index].variant} ({models[index].form})"
+            for index, member in zip(ensemble.members, members, strict=True)
+        )
         if size <= limit_bytes:
             _logger.info("best ensemble: %s, %.2f MiB, GAP %.4f", names, card.bytes / MIB, ensemble.gap)
             return ensemble

@@ -42,7 +42,7 @@ class EnsembleAssembler(base_component.BaseComponent):
         )
 
     Args:
-        models: One channel for each model that may become a member.
+        models: One channel for each model that may become a member, in one stored form or in several.
         examples: SequenceExamples with a split `eval`.
         limit_bytes: Largest size of the ensemble in bytes; the paper's is 1 GB = 1024 MiB.
         vocabulary: Path of YT-8M's vocabulary.csv, whose class names the ensemble will answer with; None for numbers

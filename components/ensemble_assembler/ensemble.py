@@ -10,17 +10,21 @@ Combination = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
-    """A model that may become a member.
+    """A model in one of its stored forms, that may become a member.
 
     Attributes:
         variant: Name of its architecture.
         bytes: Of its tensors as stored.
         gap: On the eval split.
+        form: Name of its stored form.
+        model: Index of the model; an ensemble has each model once at most, in one form.
     """
 
     variant: str
     bytes: int
     gap: float
+    form: str = "float16"
+    model: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

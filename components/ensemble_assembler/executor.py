@@ -2,6 +2,7 @@
 
 from components.ensemble_assembler.assembler import assemble
 from components.ensemble_assembler.inputs import MODEL
+from components.ladder import form_directories
 from components.step_executor import Step, StepExecutor
 from serving.export.vocabulary import Vocabulary
 
@@ -13,7 +14,7 @@ class Executor(StepExecutor):
         """Writes the ensemble and the report."""
         vocabulary = step.parameters.get("vocabulary")
         report = assemble(
-            step.input_models(MODEL),
+            [form_directories(directory) for directory in step.input_dirs(MODEL)],
             step.files("eval"),
             step.output_model("model"),
             step.parameters["limit_bytes"],

@@ -8,21 +8,26 @@ from trainer.metrics.video_metrics import Metrics
 
 
 class ModelRow(ReportPart):
-    """A model that could become a member."""
+    """A model in one stored form, which could become a member."""
 
     variant: str = Field(description="Name of the architecture, such as K24-H1440.")
+    form: str = Field("float16", description="Name of the stored form; earlier versions knew float16 alone.")
     bytes: int = Field(description="Bytes of its tensors as stored.")
     gap: float = Field(description="Its own GAP on the eval split.")
     inferior_to: str | None = Field(
         description="The variant that is no larger and at least as good, for which this one is left out; None if it "
         "may become a member."
     )
+    inferior_to_form: str | None = Field(None, description="The stored form of that variant.")
 
 
 class EnsembleRow(ReportPart):
     """An ensemble whose GAP was measured."""
 
     members: tuple[str, ...] = Field(description="The variants.")
+    forms: tuple[str, ...] = Field(
+        (), description="The stored form of each member; empty where all are float16."
+    )
     weights: tuple[float, ...] = Field(description="The weight of each member; their sum is 1.")
     bytes: int = Field(description="Bytes of the tensors of all members as stored.")
     gap: float = Field(description="GAP on the eval split.")
@@ -77,8 +82,12 @@ class EnsembleReport(StepReport):
 
     videos: int = Field(description="Videos of the eval split.")
     limit_bytes: int = Field(description="Largest size of an ensemble.")
-    members: tuple[ModelRow, ...] = Field(description="All models, in the order in which they were given.")
-    combinations_fitting: int = Field(description="Combinations of members that fit into the limit.")
+    members: tuple[ModelRow, ...] = Field(
+        description="All models in all their forms, in the order in which they were given."
+    )
+    combinations_fitting: int = Field(
+        description="Combinations that were searched: all that fit into the limit, unless these are very many."
+    )
     ensembles: tuple[EnsembleRow, ...] = Field(
         description="The ensemble that was written, then the others by decreasing GAP."
     )

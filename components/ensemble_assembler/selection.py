@@ -1,14 +1,12 @@
 """Which models may become members, and which combinations of them fit (paper, "ensemble")."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from components.ensemble_assembler.ensemble import Combination, ModelEntry
 
-_logger = logging.getLogger("yt8m.assembler")
-
-MAX_COMBINATIONS = 300_000
-"""More are not searched: 2 ** 18 and the paper's 14,224 are below."""
+FORM_TOLERANCE = 5e-5
+"""GAP that a larger form of a model must have more than a smaller one, or it is left out: less than what one
+eval split tells from another."""
 
 
 def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
@@ -39,31 +37,53 @@ def _beats(models: Sequence[ModelEntry], one: int, other: int) -> bool:
     return a.bytes <= b.bytes and a.gap >= b.gap
 
 
+def needless_forms(models: Sequence[ModelEntry]) -> list[int | None]:
+    """For each form the smaller form of the same model that is as good, but for FORM_TOLERANCE; None if there is none.
+
+    A form whose GAP is not known (NaN) stays. The one that is named stays, so no more than the tolerance is lost.
+    """
+    reasons: list[int | None] = [None] * len(models)
+    kept: list[int] = []
+    for index in sorted(range(len(models)), key=lambda k: (models[k].bytes, -models[k].gap)):
+        same = [other for other in kept if models[other].model == models[index].model]
+        best = max(same, key=lambda other: models[other].gap, default=None)
+        if best is not None and models[index].gap <= models[best].gap + FORM_TOLERANCE:
+            reasons[index] = best
+        else:
+            kept.append(index)
+    return reasons
+
+
 def fitting_combinations(
-    sizes: Sequence[int], limit: int, at_most: int = MAX_COMBINATIONS
-) -> list[Combination]:
+    sizes: Sequence[int], limit: int, models: Sequence[int] | None = None, at_most: int | None = None
+) -> list[Combination] | None:
     """All sets of members whose sizes add up to no more than the limit, fewest members first.
 
     Args:
-        sizes: Bytes of each model.
+        sizes: Bytes of each model, or of each form of a model.
         limit: Bytes of all together.
-        at_most: With more combinations than these, the ones of most members are left out (the log says so): the
-            paper found three to four members to be best.
+        models: Ascending; entries of the same number are forms of one model, which a set has once at most. None:
+            each is a model of its own.
+        at_most: None is returned where there are more combinations than these.
     """
-    level: list[tuple[Combination, int]] = [((), 0)]
     found: list[Combination] = []
-    while level:
+    for level in _levels(sizes, limit, models or range(len(sizes))):
+        found += level
+        if at_most is not None and len(found) > at_most:
+            return None
+    return found
+
+
+def _levels(sizes: Sequence[int], limit: int, models: Sequence[int]) -> Iterator[list[Combination]]:
+    """The sets of one member that fit, those of two, and so on."""
+    level: list[tuple[Combination, int]] = [((), 0)]
+    while True:
         level = [
             ((*members, index), total + sizes[index])
             for members, total in level
             for index in range(members[-1] + 1 if members else 0, len(sizes))
-            if total + sizes[index] <= limit
+            if total + sizes[index] <= limit and not (members and models[members[-1]] == models[index])
         ]
-        if len(found) + len(level) > at_most:
-            _logger.warning(
-                "more than %d combinations fit: those of %d and more members are not searched",
-                *(at_most, len(level[0][0])),
-            )
-            break
-        found += [members for members, _ in level]
-    return found
+        if not level:
+            return
+        yield [members for members, _ in level]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from components.run_report.naming import ensemble_names, row_name
 from trainer.base.units import MIB
 
 Report = dict[str, Any]
@@ -20,11 +21,12 @@ def compare(reports: Mapping[str, Report]) -> Report:
         {runs: [{name, run_id, state, seconds, eval_videos, split, gap, selection_gap, hit_at_one, perr, map, mib,
         limit_mib, members, weights, pushed_version, version, commit}], members: [{variant, runs: [{stored_mib, gap,
         average_gap, single_gap, training_seconds}]}], ensembles: [[{members, mib, gap}]]}. What stands in a list of
-        runs is in their order; None for what a run has not. The variants are by decreasing size, the ensembles the 20
-        best. The GAP of a run is of its holdout where it has one, and `split` says so.
+        runs is in their order; None for what a run has not. The variants, each with its stored form where that is not
+        float16, are by decreasing size, the ensembles the 20 best. The GAP of a run is of its holdout where it has
+        one, and `split` says so.
     """
     members = {
-        name: {row["variant"]: _member(report, row) for row in report["members"]}
+        name: {row_name(row): _member(report, row) for row in report["members"]}
         for name, report in reports.items()
     }
     sizes: dict[str, float] = {}
@@ -38,7 +40,10 @@ def compare(reports: Mapping[str, Report]) -> Report:
             for variant in sorted(sizes, key=lambda variant: (-sizes[variant], variant))
         ],
         "ensembles": [
-            [{key: one[key] for key in ("members", "mib", "gap")} for one in report["ensembles"][:_ENSEMBLES]]
+            [
+                {"members": ensemble_names(one), "mib": one["mib"], "gap": one["gap"]}
+                for one in report["ensembles"][:_ENSEMBLES]
+            ]
             for report in reports.values()
         ],
     }
@@ -60,7 +65,7 @@ def _run(name: str, report: Report) -> Report:
         **{key: candidate.get(key) for key in ("hit_at_one", "perr", "map")},
         "mib": best.get("mib"),
         "limit_mib": limit and limit / MIB,
-        "members": best.get("members"),
+        "members": ensemble_names(best) if best else None,
         "weights": best.get("weights"),
         "pushed_version": (report["push"] or {}).get("version"),
         "version": run.get("code", {}).get("version"),

@@ -64,7 +64,7 @@ class RunReport(base_component.BaseComponent):
         half_time: Output `report` of HalfTime; None where every variant is trained to the end.
         training: Output `model_run` of each Trainer, in the order of the recipe's variants.
         averaging: Output `report` of each CheckpointAverager.
-        compression: Output `report` of each Fp16Compressor.
+        compression: Output `report` of each Fp16Compressor or Compressor.
         ensemble: Output `report` of the EnsembleAssembler.
         evaluation: Output `evaluation` of the Evaluator.
         blessing: Output `blessing` of the Evaluator.

@@ -14,7 +14,7 @@ def scalar_metrics(report: Report) -> dict[str, float]:
     Returns:
         gap, hit_at_one, perr and map of the candidate, on the holdout where there is one, and then selection_gap,
         which is its GAP on the eval split; served_gap of the model before it, ensemble_mib, pushed_version, and
-        gap_<variant> and mib_<variant> of each member.
+        gap_<variant> and mib_<variant> of each member; of a model in several stored forms, of the largest one.
     """
     evaluation = report.get("evaluation") or {}
     found: dict[str, float | None] = {
@@ -26,6 +26,6 @@ def scalar_metrics(report: Report) -> dict[str, float]:
         found["ensemble_mib"] = report["ensembles"][0]["mib"]
     found["pushed_version"] = (report.get("push") or {}).get("version")
     for member in report["members"]:
-        found[f"gap_{member['variant']}"] = member["gap"]
-        found[f"mib_{member['variant']}"] = member["stored_mib"]
+        found.setdefault(f"gap_{member['variant']}", member["gap"])
+        found.setdefault(f"mib_{member['variant']}", member["stored_mib"])
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from components.run_report.naming import DEFAULT_FORM, member_name
 from trainer.base.units import MIB
 
 Report = dict[str, Any]
@@ -37,7 +38,7 @@ def assemble_report(
         half_time: Which variants were stopped at half time (`HalfTimeReport`).
         training: Curves of the Trainers, by variant (see `read_curves`).
         averaging: What the CheckpointAveragers found, one report for each variant (`AveragingReport`).
-        compression: What the compressors measured, one report for each variant (`CompressionReport`).
+        compression: What the compressors measured, one report for each variant (`CompressionReport` or `LadderReport`).
         ensemble: What the EnsembleAssembler found (`EnsembleReport`).
         evaluation: What the Evaluator measured (`EvaluationResults`).
         blessing: The verdict of the Evaluator (`Verdict`).
@@ -46,9 +47,9 @@ def assemble_report(
 
     Returns:
         The arguments by their names (averaging and compression as objects by variant), and the two tables:
-        members, [{variant, float32_mib, stored_mib, rate, average_gap, single_gap, gap, inferior_to}] by
-        decreasing size, and ensembles, [{members, weights, mib, gap}], the best first. Sizes are in MiB of
-        2**20 bytes; rate is the share of the bytes that compression saves.
+        members, [{variant, form, float32_mib, stored_mib, rate, average_gap, single_gap, gap, inferior_to}] by
+        decreasing size, a row for each stored form of each variant, and ensembles, [{members, forms, weights, mib,
+        gap}], the best first. Sizes are in MiB of 2**20 bytes; rate is the share of the bytes that compression saves.
     """
     averages = {report["variant"]: report for report in averaging}
     compressions = {report["variant"]: report for report in compression}
@@ -57,6 +58,7 @@ def assemble_report(
         "ensembles": [
             {
                 "members": one["members"],
+                "forms": one.get("forms") or [DEFAULT_FORM] * len(one["members"]),
                 "weights": one["weights"],
                 "mib": one["bytes"] / MIB,
                 "gap": one["gap"],
@@ -80,24 +82,51 @@ def assemble_report(
 
 
 def _members(averages: dict[str, Report], compressions: dict[str, Report], ensemble: Report) -> list[Report]:
-    assembled = {member["variant"]: member for member in ensemble.get("members", ())}
+    stored = {
+        (variant, form["form"]): form for variant, report in compressions.items() for form in _forms(report)
+    }
+    assembled = {
+        (member["variant"], member.get("form", DEFAULT_FORM)): member
+        for member in ensemble.get("members", ())
+    }
+    known = {variant for variant, _ in {**stored, **assembled}}
     rows = []
-    for variant in {**averages, **compressions, **assembled}:
-        average, compression = averages.get(variant, {}), compressions.get(variant, {})
-        member = assembled.get(variant, {})
+    for variant, form in {
+        **{(variant, DEFAULT_FORM): None for variant in averages if variant not in known},
+        **stored,
+        **assembled,
+    }:
+        average, compression = averages.get(variant, {}), stored.get((variant, form), {})
+        member = assembled.get((variant, form), {})
+        better = member.get("inferior_to")
         rows.append(
             {
                 "variant": variant,
-                "float32_mib": _mib(compression.get("float32_bytes")),
-                "stored_mib": _mib(compression.get("stored_bytes", member.get("bytes"))),
+                "form": form,
+                "float32_mib": _mib(compressions.get(variant, {}).get("float32_bytes")),
+                "stored_mib": _mib(compression.get("bytes", member.get("bytes"))),
                 "rate": compression.get("rate"),
                 "average_gap": (average.get("best_average") or {}).get("gap"),
                 "single_gap": (average.get("best_single") or {}).get("gap"),
-                "gap": member.get("gap", compression.get("gap_stored")),
-                "inferior_to": member.get("inferior_to"),
+                "gap": member.get("gap", compression.get("gap")),
+                "inferior_to": better and member_name(better, member.get("inferior_to_form")),
             }
         )
-    return sorted(rows, key=lambda row: (-(row["stored_mib"] or 0), row["variant"]))
+    return sorted(rows, key=lambda row: (-(row["stored_mib"] or 0), row["variant"], row["form"]))
+
+
+def _forms(compression: Report) -> list[Report]:
+    """The forms of a Compressor's report, or the one of an Fp16Compressor's."""
+    if "forms" in compression:
+        return compression["forms"]
+    return [
+        {
+            "form": compression.get("encoding", DEFAULT_FORM),
+            "bytes": compression.get("stored_bytes"),
+            "rate": compression.get("rate"),
+            "gap": compression.get("gap_stored"),
+        }
+    ]
 
 
 def _mib(size: int | None) -> float | None:

@@ -78,7 +78,7 @@ def tiles(report: Report) -> list[Tile]:
         best = report["ensembles"][0]
         limit = report["ensemble"]["limit_bytes"] / MIB
         made.append(Tile("Size", f"{best['mib']:.1f} MiB", f"of {limit:g} MiB allowed"))
-        trained = len(report["members"])
+        trained = len({row["variant"] for row in report["members"]})
         made.append(Tile("Members", str(len(best["members"])), f"of {trained} trained"))
     if data := report["data"]:
         videos = {name: split["videos"] for name, split in data["splits"].items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.evaluator.files import HOLDOUT
+from components.run_report.naming import ensemble_names, row_name
 from trainer.base.units import MIB
 
 Report = dict[str, Any]
@@ -56,7 +57,7 @@ def members_table(report: Report) -> Table:
     return make_table(
         "Members",
         report["members"],
-        ("member", False, lambda row: row["variant"]),
+        ("member", False, row_name),
         ("float32 MiB", True, lambda row: number(row["float32_mib"], ".2f")),
         ("stored MiB", True, lambda row: number(row["stored_mib"], ".2f")),
         ("rate", True, lambda row: number(row["rate"], ".1%")),
@@ -71,7 +72,7 @@ def ensembles_table(report: Report) -> Table:
     return make_table(
         "Ensembles",
         report["ensembles"],
-        ("members", False, lambda row: " + ".join(row["members"])),
+        ("members", False, lambda row: " + ".join(ensemble_names(row))),
         ("weights", False, lambda row: ", ".join(f"{weight:.4g}" for weight in row["weights"])),
         ("MiB", True, lambda row: number(row["mib"], ".2f")),
         ("GAP", True, lambda row: number(row["gap"], ".4f")),

@@ -40,11 +40,12 @@ def evaluate(
 
     Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
     """
-    result = _measure(model, data, batch_size)
+    result = measure(model, data, batch_size)
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
 
 
-def _measure(model: str, patterns: list[str], batch_size: int) -> dict[str, Any]:
+def measure(model: str, patterns: list[str], batch_size: int = 64) -> dict[str, Any]:
+    """The four metrics of a SavedModel on the valid videos of files, and the number of other records."""
     from serving.store.model_store import whole_model_path
     from trainer.base.files import expand_labelled, left_out_line
 

@@ -28,6 +28,7 @@ VERBS = {
     "predict": ("pipeline.cli.predict", "predict"),
     "infer": ("pipeline.cli.infer", "infer"),
     "models": ("pipeline.cli.models", "app"),
+    "compress": ("pipeline.cli.compress", "compress"),
     "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
 }
 """The module and the function of each verb, or its typer app if it has verbs of its own."""

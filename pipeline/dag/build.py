@@ -16,6 +16,7 @@ from tfx.types.channel import BaseChannel
 
 from components.baseline.component import Baseline
 from components.checkpoint_averager.component import CheckpointAverager
+from components.compressor.component import Compressor
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
@@ -110,7 +111,7 @@ class _VariantLine(NamedTuple):
 
     trainer: Trainer | SecondHalf
     averager: CheckpointAverager
-    compressor: Fp16Compressor
+    compressor: Compressor | Fp16Compressor
 
 
 def _variant_line(
@@ -119,10 +120,24 @@ def _variant_line(
     averager = CheckpointAverager(
         model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
     ).with_id(f"CheckpointAverager-{variant}")
-    compressor = Fp16Compressor(
-        model=averager.outputs["model"], examples=examples, tolerance=recipe.compression.tolerance
-    ).with_id(f"Fp16Compressor-{variant}")
-    return _VariantLine(trainer, averager, compressor)
+    return _VariantLine(trainer, averager, _compressor(recipe, variant, averager.outputs["model"], examples))
+
+
+def _compressor(
+    recipe: Recipe, variant: Architecture, model: BaseChannel, examples: BaseChannel
+) -> Compressor | Fp16Compressor:
+    """A ladder of forms where the recipe asks for one, and else the paper's float16."""
+    compression = recipe.compression
+    if not compression.ladder:
+        return Fp16Compressor(model=model, examples=examples, tolerance=compression.tolerance).with_id(
+            f"Fp16Compressor-{variant}"
+        )
+    return Compressor(
+        model=model,
+        examples=examples,
+        ladder=[form.name for form in compression.ladder],
+        calibration_videos=compression.calibration_videos,
+    ).with_id(f"Compressor-{variant}")
 
 
 class _Delivery(NamedTuple):

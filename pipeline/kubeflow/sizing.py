@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.dag.trainer_order import trainer_nodes
 from pipeline.recipe.pools import Pool
 from pipeline.recipe.recipe import Recipe
+from serving.export.compression import stored_bytes
 from trainer.base.errors import UserError
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 from trainer.model.model_spec import ModelSpec
@@ -22,6 +23,9 @@ _GPU_CONTEXT = 1.5 * GIB
 
 _HOST_COPIES = 4
 """The copies of the weights in main memory while snapshots, states and models are written or averaged."""
+
+_ROUNDING = 2 * GB
+"""What a Compressor rounds by: second moments of up to 4,096 inputs, their inverse and their eigenvectors."""
 
 _PREFETCHED_BATCHES = 8
 
@@ -91,6 +95,22 @@ def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | No
     return Resources(cpus=profile.cpus, memory_gb=memory_gb, gpus=pool.gpus, gpu_resource=profile.resource)
 
 
+def loaded_bytes(recipe: Recipe) -> int:
+    """Memory of the largest ensemble that the limit allows, decoded to float32.
+
+    Float16 becomes twice as large. A smaller form of a ladder becomes many times as large, up to all variants in
+    float32, and its stored bytes are counted as well.
+    """
+    limit = recipe.ensemble.limit_bytes
+    if not recipe.compression.ladder:
+        return 2 * limit
+    specs = [recipe.spec_of(variant) for variant in recipe.variants]
+    growth = max(
+        spec.float32_bytes / stored_bytes(spec, form) for spec in specs for form in recipe.compression.ladder
+    )
+    return limit + int(min(growth * limit, sum(spec.float32_bytes for spec in specs)))
+
+
 def step_resources(recipe: Recipe) -> dict[str, Resources]:
     """Returns what every step of a recipe's pipeline asks for, by node id."""
     limit = recipe.ensemble.limit_bytes
@@ -98,9 +118,10 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
     small = Resources(cpus=1, memory_gb=_gb(_PROGRAM))
     # With a remote runner the step only waits.
     reading = small if recipe.beam.is_remote else Resources(workers, _gb(_PROGRAM * (1 + workers)))
-    # Each worker loads candidate and baseline, float16 decoded to float32.
+    loaded = loaded_bytes(recipe)
+    # Each worker loads candidate and baseline.
     evaluating = small if recipe.beam.is_remote else Resources(
-        workers, _gb(_PROGRAM + workers * (_PROGRAM + 4 * limit))
+        workers, _gb(_PROGRAM + workers * (_PROGRAM + 2 * loaded))
     )  # fmt: skip
     resources = {
         "YouTube8MExampleGen": reading,
@@ -110,7 +131,7 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "EnsembleAssembler": Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * limit)),
         "Baseline": small,
         "Evaluator": evaluating,
-        "ModelServerValidator": Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * limit)),
+        "ModelServerValidator": Resources(cpus=4, memory_gb=_gb(_PROGRAM + 2 * loaded)),
         "Pusher": small,
         "RunReport": small,
     }
@@ -124,7 +145,13 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
             cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes)
         )
         resources[f"CheckpointAverager-{variant}"] = holding
-        resources[f"Fp16Compressor-{variant}"] = holding
+        if recipe.compression.ladder:
+            resources[f"Compressor-{variant}"] = Resources(
+                cpus=4,
+                memory_gb=_gb(_PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes + _ROUNDING),
+            )
+        else:
+            resources[f"Fp16Compressor-{variant}"] = holding
     return resources
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.recipe.recipe import Recipe
-from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from trainer.base.directories import nearest_existing
 from trainer.base.errors import UserError
@@ -60,8 +59,11 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
         )
     ]
     specs = [recipe.spec_of(variant) for variant in recipe.variants]
+    forms = recipe.compression.forms
+    compressor = "Compressor" if recipe.compression.ladder else "Fp16Compressor"
     for spec in specs:
         trainer = f"Trainer-{spec}"
+        stored = sum(stored_bytes(spec, form) for form in forms)
         training = _left(training_bytes(recipe, spec), artifacts / trainer, work / trainer)
         needs += [
             Need("--root", root, f"the snapshots and the state of {spec}", training),
@@ -72,10 +74,10 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
                 "--root",
                 root,
                 "models",
-                _left(stored_bytes(spec, FLOAT16), artifacts / f"Fp16Compressor-{spec}"),
+                _left(stored, artifacts / f"{compressor}-{spec}"),
             ),
         ]
-    ensemble = min(stored_bytes(spec, FLOAT16) for spec in specs)
+    ensemble = min(stored_bytes(spec, form) for spec in specs for form in forms)
     needs.append(Need("--root", root, "models", _left(ensemble, artifacts / "EnsembleAssembler")))
     if is_local(recipe.push.directory):
         needs.append(Need("push.directory", recipe.push.directory, "the version that is pushed", ensemble))

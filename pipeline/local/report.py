@@ -89,7 +89,10 @@ def local_report(place: RunPlace) -> dict[str, Any]:
             },
             _training(graph, outputs, place.base if context is runs[-1] else None),
             _each(graph, outputs, "CheckpointAverager-"),
-            _each(graph, outputs, "Fp16Compressor-"),
+            [
+                *_each(graph, outputs, "Fp16Compressor-"),
+                *_each(graph, outputs, "Compressor-"),
+            ],
         ),
     )
 

@@ -20,8 +20,8 @@ from pipeline.recipe.sections import (
     ServingSection,
 )
 from pipeline.recipe.variant_name import VariantName
-from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
+from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.model.architectures import Architecture
 from trainer.model.model_spec import ModelSpec
@@ -110,10 +110,18 @@ class Recipe(Section):
                 raise ValueError(
                     f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
                 )
-        smallest = min(stored_bytes(self.spec_of(variant), FLOAT16) for variant in self.variants)
+        specs = [self.spec_of(variant) for variant in self.variants]
+        for form in self.compression.ladder:
+            try:
+                form.check(*specs)
+            except UserError as error:
+                raise ValueError(f"compression.ladder: {error}") from None
+        smallest, form = min(
+            (stored_bytes(spec, form), form.name) for spec in specs for form in self.compression.forms
+        )
         if smallest > self.ensemble.limit_bytes:
             raise ValueError(
                 f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, "
-                f"the smallest takes {smallest / MIB:.2f} in float16"
+                f"the smallest takes {smallest / MIB:.2f} in {form}"
             )
         return self

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from pipeline.recipe.pools import PoolSection, pool_profiles
 from pipeline.recipe.recipe import Recipe
+from serving.export.stored_form import StoredForm
 from trainer.model.architectures import Architecture
 
 _HEAD = """\
@@ -90,6 +91,7 @@ def _type(annotation: Any) -> str:
         bool: "true or false",
         Any: "any",
         Architecture: "variant",
+        StoredForm: "stored form",
     }
     return words[annotation]
 

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.recipe.field_types import FileAddress, FilePattern
+from pipeline.recipe.form_name import FormName
+from serving.export.codecs import FLOAT16
+from serving.export.stored_form import StoredForm
 from trainer.base.units import MIB
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
@@ -113,13 +116,36 @@ class HalvingSection(Section):
 
 
 class CompressionSection(Section):
-    """The storage of the four big tensors as float16 (paper, section 2.2)."""
+    """The storage of the big tensors in fewer bytes: as float16 (paper, section 2.2), or in a ladder of forms."""
 
     tolerance: float = Field(
         1e-4,
         gt=0,
-        description="Largest change of GAP on 17,600 videos; on fewer it grows with the square root.",
+        description="Largest change of GAP by float16 on 17,600 videos; on fewer it grows with the square root.",
     )
+    ladder: tuple[FormName, ...] = Field(
+        (),
+        description="Forms that every model is stored in, such as [float16, int8, int4-b128]; the assembler chooses "
+        "among them. A tensor may have a codec of its own: int4-b128+gating_prob/weights=lowrank-r256-int8. Empty: "
+        "float16 alone.",
+    )
+    calibration_videos: int = Field(
+        3000,
+        ge=0,
+        description="Train videos whose activations the forms of `ladder` are rounded by; 0: none.",
+    )
+
+    @model_validator(mode="after")
+    def _forms_differ(self) -> "CompressionSection":
+        twice = sorted({str(form) for form in self.ladder if self.ladder.count(form) > 1})
+        if twice:
+            raise ValueError(f"ladder: {', '.join(twice)} stands there more than once")
+        return self
+
+    @property
+    def forms(self) -> tuple[StoredForm, ...]:
+        """All forms that a model is stored in."""
+        return self.ladder or (StoredForm(FLOAT16),)
 
 
 class EnsembleSection(Section):

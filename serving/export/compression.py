@@ -1,12 +1,13 @@
-"""Models whose big tensors are stored by a codec."""
+"""Models whose big tensors are stored by codecs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from serving.export.codecs import CODECS, FLOAT32, VALUES, Codec
+from serving.export.codecs import CODECS, VALUES, Codec
 from serving.export.codecs.codec import Parts, Shape
+from serving.export.stored_form import StoredForm
 from trainer.base.errors import UserError
 from trainer.model.model_spec import ModelSpec
 
@@ -58,37 +59,40 @@ def part_name(tensor: str, part: str) -> str:
 def compress(
     spec: ModelSpec,
     weights: Mapping[str, np.ndarray],
-    codec: Codec,
+    form: StoredForm | Codec,
     statistics: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, EncodedTensor]:
-    """The weights with exactly the compressible tensors stored by a codec, and all others in float32.
+    """The weights with exactly the compressible tensors stored as a form says, and all others in float32.
 
     Args:
         spec: The model.
         weights: All its tensors, float32.
-        codec: Of the compressible ones.
+        form: Of the compressible ones; a codec stands for itself on all of them.
         statistics: By the names of tensors, for codecs that use them (see `Codec.encode`).
 
     Raises:
         UserError: If a value has no stored form; the first is named.
     """
+    form = _form(form)
     encoded = {}
     for tensor in spec.tensors:
         value = np.asarray(weights[tensor.name], np.float32)
-        chosen = codec if tensor.compressible else FLOAT32
+        codec = form.codec_of(tensor)
         try:
-            parts = chosen.encode(value, (statistics or {}).get(tensor.name))
+            parts = codec.encode(value, (statistics or {}).get(tensor.name))
         except ValueError as error:
             raise UserError(
                 f"{spec}: {tensor.name}{error}: train it with a lower learning rate, or leave the variant out of the "
                 "recipe"
             ) from None
-        encoded[tensor.name] = EncodedTensor(chosen, tensor.shape, parts)
+        encoded[tensor.name] = EncodedTensor(codec, tensor.shape, parts)
     return encoded
 
 
-def stored_bytes(spec: ModelSpec, codec: Codec) -> int:
-    """Bytes of a model's tensors with the compressible ones stored by a codec; no weights are needed."""
-    return sum(
-        (codec if tensor.compressible else FLOAT32).stored_bytes(tensor.shape) for tensor in spec.tensors
-    )
+def stored_bytes(spec: ModelSpec, form: StoredForm | Codec) -> int:
+    """Bytes of a model's tensors with the compressible ones stored in a form; no weights are needed."""
+    return sum(_form(form).codec_of(tensor).stored_bytes(tensor.shape) for tensor in spec.tensors)
+
+
+def _form(form: StoredForm | Codec) -> StoredForm:
+    return form if isinstance(form, StoredForm) else StoredForm(form)

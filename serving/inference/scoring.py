@@ -49,7 +49,7 @@ class SavedModelScorer:
                 "predictions"
             ].numpy()
         # The records are taken apart here: TensorFlow's parser would take a fifth of the time, on one core.
-        return self._of_frames(**_frames(videos, self.card.num_classes))["predictions"].numpy()
+        return self._of_frames(**frames_of(videos, self.card.num_classes))["predictions"].numpy()
 
 
 def score_videos(
@@ -90,7 +90,7 @@ def _batches(files: Iterable[str], num_classes: int, batch_size: int) -> Iterato
     yield [], rejects
 
 
-def _frames(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
+def frames_of(videos: Sequence[Video], num_classes: int) -> dict[str, tf.Tensor]:
     """Returns the frames of B videos as the model takes them, uint8 [B, T, D], where T is that of the longest."""
     counts = np.array([video.num_frames for video in videos], np.int32)
     parts = [parse_parts(video.sequence_example, num_classes) for video in videos]

@@ -1,29 +1,40 @@
 """The assembler: the inferiority rule, what fits, and that nothing better is missed."""
 
 import itertools
+import math
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.ensemble_assembler import promising
 from components.ensemble_assembler import search as search_module
 from components.ensemble_assembler.assembler import assemble
 from components.ensemble_assembler.ensemble import ModelEntry, rounded_weights
 from components.ensemble_assembler.exact import exact_gaps
+from components.ensemble_assembler.promising import promising_combinations
 from components.ensemble_assembler.reduced_scores import ReducedScores
 from components.ensemble_assembler.score_file import EvalScores, ScoreFile
 from components.ensemble_assembler.search import best_ensembles
-from components.ensemble_assembler.selection import fitting_combinations, inferior_to
+from components.ensemble_assembler.selection import (
+    FORM_TOLERANCE,
+    fitting_combinations,
+    inferior_to,
+    needless_forms,
+)
 from components.ensemble_assembler.weighting import MeritWeights, tuned_weights
 from serving.export.card import ModelCard
 from serving.export.codecs import FLOAT16
 from serving.export.compression import compress, stored_bytes
 from serving.export.saved_model import Member, read_stored, write_saved_model
+from serving.export.stored_form import StoredForm
 from serving.export.vocabulary import Vocabulary
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
+from trainer.metrics.scorer import Scorer, evaluate
 from trainer.metrics.video_metrics import VideoMetrics
 from trainer.model.architectures.gated_net_vlad import TABLE1
 from trainer.model.model_spec import ModelSpec
@@ -112,10 +123,86 @@ class TestCombinations:
         expected = [one for one in everything if sum(sizes[index] for index in one) <= limit]
         assert sorted(fitting_combinations(sizes, limit)) == sorted(expected)
 
-    def test_too_many_are_cut_by_their_number_of_members(self, caplog):
-        found = fitting_combinations([1] * 10, 10, at_most=100)
-        assert len(found) == 10 + 45
-        assert "3 and more members" in caplog.text
+
+def forms(*triples):
+    """Of (model, bytes, GAP)."""
+    return [ModelEntry(variant="v", model=model, bytes=size, gap=gap) for model, size, gap in triples]
+
+
+class TestForms:
+    def test_a_larger_form_must_be_worth_it(self):
+        entries = forms(
+            (0, 100, 0.8), (0, 50, 0.8), (0, 25, 0.7), (1, 90, 0.8), (1, 45, 0.79996), (1, 20, 0.7)
+        )
+        assert needless_forms(entries) == [1, None, None, 4, None, None]
+
+    def test_losses_do_not_add_up_over_many_forms(self):
+        entries = forms(*((0, 10 + step, 0.5 + step * 0.8 * FORM_TOLERANCE) for step in range(6)))
+        assert needless_forms(entries) == [None, 0, None, 2, None, 4]
+
+    def test_a_form_of_unknown_gap_stays(self):
+        assert needless_forms(forms((0, 20, math.nan), (0, 10, math.nan), (0, 5, 0.5))) == [None] * 3
+
+    @given(st.lists(st.integers(0, 2), min_size=1, max_size=7), st.integers(0, 12), st.randoms())
+    def test_a_model_stands_in_a_combination_once(self, owners, limit, random):
+        owners, sizes = sorted(owners), [random.randint(1, 5) for _ in owners]
+        found = fitting_combinations(sizes, limit, models=owners)
+        everything = itertools.chain.from_iterable(
+            itertools.combinations(range(len(sizes)), count) for count in range(1, len(sizes) + 1)
+        )
+        expected = [
+            one
+            for one in everything
+            if sum(sizes[index] for index in one) <= limit
+            and len({owners[index] for index in one}) == len(one)
+        ]
+        assert sorted(found) == sorted(expected)
+        assert fitting_combinations(sizes, limit, owners, len(expected)) == found
+        if expected:
+            assert fitting_combinations(sizes, limit, owners, len(expected) - 1) is None
+
+    @pytest.mark.parametrize("limit", [5, 9, 17, 40])
+    def test_the_guided_search_loses_nothing_that_counts(self, tmp_path, monkeypatch, limit):
+        """Against all combinations of five models of three forms each; those of few bytes are worse."""
+        data, models = scores_of_forms(tmp_path, 5)
+        kept = range(len(models))
+        everything = promising_combinations(data, models, kept, limit)
+        assert sorted(everything) == sorted(
+            fitting_combinations([m.bytes for m in models], limit, models=[m.model for m in models])
+        )
+        monkeypatch.setattr(promising, "EXHAUSTIVE", 0)
+        monkeypatch.setattr(promising, "_RETURNED", 50)
+        guided = promising_combinations(data, models, kept, limit)
+        assert set(guided) <= set(everything)
+        assert len(guided) <= 50
+        best = [best_ensembles(data, found)[0].gap for found in (everything, guided)]
+        assert best[1] >= best[0] - 0.0002
+
+    def test_the_guided_search_looks_at_few_where_there_are_very_many(self, tmp_path, caplog):
+        caplog.set_level("INFO", "yt8m.assembler")
+        data, models = scores_of_forms(tmp_path, 12, videos=60)
+        found = promising_combinations(data, models, range(len(models)), 60)
+        looked_at = int(re.search(r"looked at (\d+) combinations of 36 forms", caplog.text)[1])
+        assert len(found) <= looked_at <= promising.EXHAUSTIVE
+        for members in found:
+            assert sum(models[index].bytes for index in members) <= 60
+            assert len({models[index].model for index in members}) == len(members)
+
+
+def scores_of_forms(directory, members, videos=300):
+    """Each model as it is (8 bytes), a little worse (4 bytes), and much worse (1 byte)."""
+    plain = noisy_scores(directory, members, videos=videos, classes=40, spread=0.05)
+    generator = np.random.default_rng(5)
+    files, entries = [], []
+    for model, file in enumerate(plain.scores):
+        scores = file.rows(0, plain.videos)
+        for size, noise in ((8, 0.0), (4, 0.05), (1, 0.6)):
+            logits = np.log(scores / (1 - scores)) + generator.normal(0, noise, scores.shape)
+            worse = (1 / (1 + np.exp(-logits))).astype(np.float32)
+            path = str(directory / f"form-{model}-{size}")
+            files.append(ScoreFile.write(path, [worse], plain.num_classes, np.float32))
+            entries.append(ModelEntry(variant=str(model), form=str(size), model=model, bytes=size, gap=0.0))
+    return EvalScores(tuple(files), plain.labels), entries
 
 
 class TestReducedScores:
@@ -216,7 +303,7 @@ def write_models(directory, names):
         path = str(directory / f"model-{index}")
         member = Member(spec=spec, weights=weights, first_step=10, last_step=20, snapshots=2)
         write_saved_model(path, [member])
-        paths.append(path)
+        paths.append([path])
     return paths
 
 
@@ -241,7 +328,7 @@ class TestAssemble:
         assert sum(best.weights) == pytest.approx(1)
         assert (card.gap, card.bytes) == (best.gap, best.bytes)
         for index, member in enumerate(card.members):
-            source = read_stored(paths[["K2-H3", "K3-H5", "K4-H7"].index(member.variant)])
+            source = read_stored(paths[["K2-H3", "K3-H5", "K4-H7"].index(member.variant)][0])
             written = read_stored(target, index)
             for name, value in source.items():
                 assert written[name].codec == value.codec
@@ -253,6 +340,42 @@ class TestAssemble:
         report = assemble(write_models(tmp_path, ["K2-H3"]), eval_shards(tmp_path), target, 10 * MIB)
         assert report.ensembles[0].weights == (1.0,)
         assert ModelCard.load(target).members[0].weight == 1.0
+
+    def test_chooses_a_form_of_each_model(self, tmp_path):
+        """Three forms of each: float16 fits for one model only, int8 is as good, and one is spoilt."""
+        files, ladders = eval_shards(tmp_path), []
+        for seed, name in enumerate(("K2-H3", "K3-H5")):
+            spec, weights, ladder = ModelSpec.parse(name, CLASSES), weights_of(name, seed), []
+            scorer = Scorer(spec)
+            for index, form in enumerate(("float16", "int8", "int4-b32+experts/weights=sparse-k1-int8")):
+                stored = compress(spec, weights, StoredForm.parse(form))
+                scorer.load({key: value.decode() for key, value in stored.items()})
+                path = str(tmp_path / f"{name}-{index}")
+                gap = evaluate(scorer, files).gap
+                write_saved_model(path, [Member(spec=spec, weights=stored, gap=gap)])
+                ladder.append(path)
+            ladders.append(ladder)
+        target = str(tmp_path / "ensemble")
+        report = assemble(ladders, files, target, 10 * MIB).model_dump(mode="json")
+        rows = {(row["variant"], row["form"]): row for row in report["members"]}
+        assert len(rows) == 6
+        best = report["ensembles"][0]
+        card = ModelCard.load(target)
+        assert [member.variant for member in card.members] == best["members"]
+        assert (
+            sum(rows[pair]["bytes"] for pair in zip(best["members"], best["forms"], strict=True))
+            == card.bytes
+        )
+        for one in report["ensembles"]:
+            assert len(set(one["members"])) == len(one["members"])
+            for pair in zip(one["members"], one["forms"], strict=True):
+                assert rows[pair]["inferior_to"] is None
+        for index, (variant, form) in enumerate(zip(best["members"], best["forms"], strict=True)):
+            codecs = {name: value.codec for name, value in read_stored(target, index).items()}
+            assert StoredForm.of(ModelSpec.parse(variant, CLASSES), codecs).name == form
+        for row in report["members"]:
+            if row["inferior_to"] is not None:
+                assert (row["inferior_to"], row["inferior_to_form"]) in rows
 
     def test_the_directory_counts_too(self, tmp_path, monkeypatch):
         paths, files = write_models(tmp_path, ["K2-H3"]), eval_shards(tmp_path, videos=4)
@@ -274,4 +397,4 @@ class TestAssemble:
         member = Member(spec=ModelSpec.parse("K2-H3", CLASSES), weights=weights_of("K2-H3", 0), weight=0.5)
         write_saved_model(str(tmp_path / "two"), [member, member])
         with pytest.raises(UserError, match="single model"):
-            assemble([str(tmp_path / "two")], [], str(tmp_path / "ensemble"), MIB)
+            assemble([[str(tmp_path / "two")]], [], str(tmp_path / "ensemble"), MIB)

@@ -31,7 +31,9 @@ def test_a_mixed_ensemble_is_searched_and_written(tmp_path):
         scorer.load({key: value.decode() for key, value in encoded.items()})
         gaps[name] = evaluate(scorer, files).gap
     target = str(tmp_path / "ensemble")
-    report = assemble(directories, files, target, 10 * MIB)
+    report = assemble([[directory] for directory in directories], files, target, 10 * MIB).model_dump(
+        mode="json"
+    )
 
     sizes = {name: stored_bytes(ModelSpec.parse(name, CLASSES), FLOAT16) for name in NAMES}
     found = {member["variant"]: member for member in report["members"]}

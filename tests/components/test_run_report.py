@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from components.run_report.figures.ensembles import ensembles
+from components.run_report.figures.size_gap import size_gap
 from components.run_report.metrics import scalar_metrics
 from components.run_report.report import assemble_report
 from components.run_report.summary import tiles
-from components.run_report.tables import conclusions, markdown, render
+from components.run_report.tables import conclusions, ensembles_table, markdown, members_table, render
 from tests.components.test_report_sources import log
 from trainer.base.units import MIB
 
@@ -80,6 +82,7 @@ def test_members_by_decreasing_size(report):
     assert [row["variant"] for row in report["members"]] == ["K24-H1440", "K16-H512", "K32-H256"]
     assert report["members"][0] == {
         "variant": "K24-H1440",
+        "form": "float16",
         "float32_mib": 714.9375,
         "stored_mib": 381.375,
         "rate": pytest.approx(0.46656, abs=1e-5),
@@ -88,6 +91,62 @@ def test_members_by_decreasing_size(report):
         "gap": 0.8744,
         "inferior_to": None,
     }
+
+
+def test_members_and_ensembles_name_their_forms():
+    def form(name, mib, gap):
+        return {"form": name, "bytes": mib * MIB, "rate": 1 - mib / 150, "gap": gap}
+
+    report = assemble_report(
+        compression=[
+            {
+                "variant": "K8-H256",
+                "float32_bytes": 150 * MIB,
+                "forms": [form("float16", 75.0, 0.7), form("int8", 39.0, 0.7), form("int4-b128", 21.0, 0.69)],
+            }
+        ],
+        ensemble={
+            "limit_bytes": 30 * MIB,
+            "combinations_fitting": 1,
+            "members": [
+                {
+                    "variant": "K8-H256",
+                    "form": name,
+                    "bytes": mib * MIB,
+                    "gap": gap,
+                    "inferior_to": better and "K8-H256",
+                    "inferior_to_form": better,
+                }
+                for name, mib, gap, better in (
+                    ("float16", 75.0, 0.7, "int8"),
+                    ("int8", 39.0, 0.7, None),
+                    ("int4-b128", 21.0, 0.69, None),
+                )
+            ],
+            "ensembles": [
+                {
+                    "members": ["K8-H256"],
+                    "forms": ["int4-b128"],
+                    "weights": [1.0],
+                    "bytes": 21 * MIB,
+                    "gap": 0.69,
+                }
+            ],
+        },
+    )
+    assert [(row["form"], row["stored_mib"], row["gap"]) for row in report["members"]] == [
+        ("float16", 75.0, 0.7),
+        ("int8", 39.0, 0.7),
+        ("int4-b128", 21.0, 0.69),
+    ]
+    assert report["members"][0]["inferior_to"] == "K8-H256 int8"
+    assert [table.rows[0][0] for table in (members_table(report), ensembles_table(report))] == [
+        "K8-H256",
+        "K8-H256 int4-b128",
+    ]
+    assert "K8-H256 int4-b128" in ensembles(report)
+    assert "K8-H256 int8" in size_gap(report)
+    assert scalar_metrics(report)["mib_K8-H256"] == 75.0
 
 
 def test_markdown_tables(report):

@@ -70,7 +70,7 @@ def test_the_whole_way(tmp_path):
     write_snapshot(str(tmp_path / "other"), 1, weights_of("K2-H3", 0))
     average_checkpoints(str(tmp_path / "other"), files, str(tmp_path / "other-model"), AveragingConfig())
     compress_model(str(tmp_path / "other-model"), files, str(tmp_path / "other-small"), tolerance=1.0)
-    report = assemble([small, str(tmp_path / "other-small")], files, target, 10 * MIB)
+    report = assemble([[small], [str(tmp_path / "other-small")]], files, target, 10 * MIB)
     assert {member.variant for member in report.members} == {"Stages-W6", "K2-H3"}
 
     card, model = ModelCard.load(target), tf.saved_model.load(target)

@@ -6,20 +6,22 @@ The grammar is the same for all: a prefix, then letters and a whole number for e
 import dataclasses
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from trainer.base.errors import UserError
 
 
-def size(letters: str, *, minimum: int = 1, default: int | None = None) -> Any:
+def size(letters: str, *, minimum: int = 1, maximum: int | None = None, default: int | None = None) -> Any:
     """A field of a `SizedName`.
 
     Args:
         letters: Letters that stand before the number in the name.
         minimum: Smallest value of the size.
+        maximum: Largest value of the size; None where there is none.
         default: Value of the size where a name leaves it out; None where every name must have it.
     """
-    metadata = {"letters": letters, "minimum": minimum}
+    metadata = {"letters": letters, "minimum": minimum, "maximum": maximum}
     if default is None:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -39,7 +41,7 @@ class SizedName:
     (Block(width=64, layers=3), 'Block-W8')
 
     Raises:
-        UserError: If a size is below its minimum.
+        UserError: If a size is below its minimum or above its maximum.
     """
 
     PREFIX: ClassVar[str]
@@ -49,9 +51,12 @@ class SizedName:
 
     def __post_init__(self) -> None:
         for one in self._sizes():
-            value, minimum = getattr(self, one.name), one.metadata["minimum"]
+            value = getattr(self, one.name)
+            minimum, maximum = one.metadata["minimum"], one.metadata["maximum"]
             if value < minimum:
                 raise UserError(f"{one.name} must be at least {minimum}. Received: {one.name}={value}")
+            if maximum is not None and value > maximum:
+                raise UserError(f"{one.name} must be at most {maximum}. Received: {one.name}={value}")
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
@@ -82,7 +87,7 @@ class SizedName:
         found = {
             one.name: values[one.metadata["letters"].lower()]
             for one in cls._sizes()
-            if values.get(one.metadata["letters"].lower(), -1) >= one.metadata["minimum"]
+            if _within(values.get(one.metadata["letters"].lower()), one.metadata)
         }
         try:
             return dataclasses.replace(example, **found).name
@@ -130,6 +135,12 @@ class SizedName:
         return pattern
 
 
+def _within(value: int | None, metadata: Mapping[str, Any]) -> bool:
+    if value is None or value < metadata["minimum"]:
+        return False
+    return metadata["maximum"] is None or value <= metadata["maximum"]
+
+
 Kind = TypeVar("Kind", bound=SizedName)
 
 
@@ -170,8 +181,9 @@ class Registry(Generic[Kind]):
         raise UserError(f"{self._what} is written like {self._nearest(name)}. Received: {name!r}")
 
     def _nearest(self, name: str) -> str:
-        def likeness(kind: type[Kind]) -> float:
-            return max(
+        def likeness(kind: type[Kind]) -> tuple[bool, float]:
+            # Whoever writes int4 means int4-b128, though int8 has more letters in common with it.
+            return name.lower().startswith(kind.PREFIX.lower()), max(
                 difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
                 for other in (kind.nearest(name), kind.EXAMPLE)
             )

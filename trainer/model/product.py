@@ -130,27 +130,33 @@ class Product:
 
 
 def _converted(
-    product: Product, dtype: tf.DType | None = None, name: str | None = None, as_ref: bool = False
+    kernel: Any, dtype: tf.DType | None = None, name: str | None = None, as_ref: bool = False
 ) -> Any:
     del name, as_ref
     if dtype is not None and not dtype.is_compatible_with(tf.float32):
         return NotImplemented
-    return product._as_tensor()
+    return kernel._as_tensor()
 
 
 def _operator(name: str) -> Any:
-    def apply(self: Product, *arguments: Any) -> tf.Tensor:
+    def apply(self: Any, *arguments: Any) -> tf.Tensor:
         return getattr(self._as_tensor(), name)(*arguments)
 
     return apply
 
 
-tf.register_tensor_conversion_function(Product, _converted)
-for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
-    for _side in ("", "r"):
-        setattr(Product, f"__{_side}{_name}__", _operator(f"__{_side}{_name}__"))
-for _name in ("neg", "abs"):
-    setattr(Product, f"__{_name}__", _operator(f"__{_name}__"))
+def stand_in(kind: type) -> type:
+    """Makes TensorFlow's functions and operators take a class as the tensor of its `_as_tensor`; a decorator."""
+    tf.register_tensor_conversion_function(kind, _converted)
+    for name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
+        for side in ("", "r"):
+            setattr(kind, f"__{side}{name}__", _operator(f"__{side}{name}__"))
+    for name in ("neg", "abs"):
+        setattr(kind, f"__{name}__", _operator(f"__{name}__"))
+    return kind
+
+
+stand_in(Product)
 
 
 def dense_gradient(gradient: tf.Tensor | tf.IndexedSlices | None, shape: tf.TensorShape) -> tf.Tensor:

@@ -48,7 +48,8 @@ def series_styles(names: list[str]) -> dict[str, SeriesStyle]:
 
 def variant_names(report: dict[str, Any]) -> list[str]:
     """The variants in the order in which colours are given: members by size, then those that were trained only."""
-    members = [row["variant"] for row in report["members"]]
+    # A colour for all forms of a variant.
+    members = list(dict.fromkeys(row["variant"] for row in report["members"]))
     return members + [variant for variant in report["training"] if variant not in members]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
+from components.run_report.naming import ensemble_names, row_name
 from components.run_report.units import is_number
 from trainer.base.units import MIB
 
@@ -17,7 +18,7 @@ _FAR = 3
 
 def ensembles(report: Report) -> str | None:
     """A bar an ensemble, the best on top; a segment a member, as long as it is big, with its weight."""
-    sizes = {row["variant"]: row["stored_mib"] for row in report["members"]}
+    sizes = {row_name(row): row["stored_mib"] for row in report["members"]}
     shown = [one for one in report["ensembles"] if _is_drawable(one, sizes)][:SHOWN]
     limit = report["ensemble"]["limit_bytes"] / MIB if report["ensemble"] else 0
     if not shown or not limit:
@@ -36,14 +37,18 @@ def ensembles(report: Report) -> str | None:
     pixels = (FULL - 36 - _GAP_COLUMN - 22) / (longest * 1.005)
     for place, one in enumerate(shown):
         start = 0.0
-        for variant, weight in sorted(
-            zip(one["members"], one["weights"], strict=True), key=lambda pair: -pair[1]
-        ):
-            size, style = sizes[variant], styles[variant]
+        parts = zip(one["members"], ensemble_names(one), one["weights"], strict=True)
+        for variant, name, weight in sorted(parts, key=lambda part: -part[2]):
+            size, style = sizes[name], styles[variant]
             axes.barh(place, size, left=start, height=0.76, color=style.colour, ec=SURFACE, lw=1.5)
             text = _fitting(
                 size * pixels - 8,
-                (f"{variant} \N{MULTIPLICATION SIGN} {weight:.2f}", variant, variant.split("-")[0]),
+                (
+                    f"{name} \N{MULTIPLICATION SIGN} {weight:.2f}",
+                    f"{variant} \N{MULTIPLICATION SIGN} {weight:.2f}",
+                    variant,
+                    variant.split("-")[0],
+                ),
             )
             axes.text(
                 start + size / 2, place, text, ha="center", va="center_baseline", fontsize=SMALL, color=SURFACE,
@@ -70,14 +75,14 @@ def ensembles(report: Report) -> str | None:
         figure,
         "ensembles",
         "Size, members and GAP of the best ensembles",
-        f"The best of {len(shown)} is {' + '.join(best['members'])}: {best['mib']:.1f} of {limit:g} MiB, "
+        f"The best of {len(shown)} is {' + '.join(ensemble_names(best))}: {best['mib']:.1f} of {limit:g} MiB, "
         f"GAP {best['gap']:.4f}.",
     )
 
 
 def _is_drawable(one: Report, sizes: dict[str, float | None]) -> bool:
     """Whether an ensemble and its members have sizes, and all its numbers are finite."""
-    members = [sizes.get(variant) for variant in one["members"]]
+    members = [sizes.get(name) for name in ensemble_names(one)]
     return is_number(one["mib"], one["gap"], *one["weights"], *members) and one["mib"] > 0
 
 

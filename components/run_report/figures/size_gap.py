@@ -5,6 +5,7 @@ from typing import Any
 from components.run_report.figures.canvas import FULL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import MUTED, SURFACE, variant_styles
 from components.run_report.figures.labels import label_points
+from components.run_report.naming import row_name
 from components.run_report.units import is_number
 
 Report = dict[str, Any]
@@ -47,10 +48,10 @@ def size_gap(report: Report) -> str | None:
     axes.margins(x=0.04, y=0.1)
     label_points(
         axes,
-        {row["variant"]: (row["stored_mib"], row["gap"]) for row in members},
-        {row["variant"]: f"{row['variant']} (inferior)" for row in members if row["inferior_to"]},
+        {row_name(row): (row["stored_mib"], row["gap"]) for row in members},
+        {row_name(row): f"{row_name(row)} (inferior)" for row in members if row["inferior_to"]},
     )
-    inferior = [row["variant"] for row in members if row["inferior_to"]]
+    inferior = [row_name(row) for row in members if row["inferior_to"]]
     return to_svg(
         figure,
         "size-gap",
@@ -70,4 +71,4 @@ def pareto_front(members: list[Report]) -> list[Report]:
 
 
 def _place(row: Report) -> str:
-    return f"{row['variant']} ({row['stored_mib']:.0f} MiB, {row['gap']:.4f})"
+    return f"{row_name(row)} ({row['stored_mib']:.0f} MiB, {row['gap']:.4f})"

@@ -52,7 +52,8 @@ class Codec(SizedName, ABC):
         Args:
             array: float32, any shape.
             statistics: float32 [P, P], X^T X summed over rows X that a kernel [P, Q] is multiplied with in the
-                model; for codecs that round by it, None where it was not measured.
+                model; for codecs that round by it, None where it was not measured (see
+                `trainer.metrics.second_moments`).
 
         Raises:
             ValueError: If a value has no stored form; the text begins with its place, such as ``[3, 5] = 1e+06``.
@@ -74,3 +75,36 @@ class Codec(SizedName, ABC):
     def stored_bytes(self, shape: Shape) -> int:
         """Bytes of all parts of a tensor of this shape."""
         return sum(part.bytes for part in self.layout(shape).values())
+
+
+def matrix_shape(shape: Shape) -> tuple[int, int]:
+    """Rows and columns of a tensor as a matrix: the last dimension is the columns, a vector is one column.
+
+    >>> matrix_shape((1, 1024, 8)), matrix_shape((7,))
+    ((1024, 8), (7, 1))
+    """
+    if len(shape) < 2:
+        return math.prod(shape), 1
+    return math.prod(shape[:-1]), shape[-1]
+
+
+def check_range(array: np.ndarray, largest: float, problem: str) -> None:
+    """Refuses values that are not finite, or larger than a codec can store.
+
+    Args:
+        array: float32, any shape.
+        largest: Largest magnitude that has a stored form.
+        problem: What a larger value is: "is beyond float16's 65504".
+
+    Raises:
+        ValueError: It begins with the place of the first such value.
+    """
+    # Minimum and maximum pass NaN on, and need no copy of the tensor.
+    if not array.size or np.abs([array.min(), array.max()]).max() <= largest:
+        return
+    bad = ~(np.abs(array) <= largest)
+    index = np.unravel_index(int(bad.argmax()), array.shape)
+    reason = problem if np.isfinite(array[index]) else "is not finite"
+    raise ValueError(
+        f"[{', '.join(map(str, index))}] = {array[index]:g} {reason} ({int(bad.sum())} such values)"
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from serving.export.codecs.codec import VALUES, Codec, Parts, PartSpec, Shape
+from serving.export.codecs.codec import VALUES, Codec, Parts, PartSpec, Shape, check_range
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -57,14 +57,7 @@ class Float16(Codec):
         """See `Codec`; a value that is not finite or beyond float16's range has no stored form."""
         del statistics
         array = np.asarray(array, np.float32)
-        # Minimum and maximum pass NaN on, and need no copy of the tensor.
-        if array.size and not np.abs([array.min(), array.max()]).max() <= FLOAT16_MAX:
-            bad = ~(np.abs(array) <= FLOAT16_MAX)
-            index = np.unravel_index(int(bad.argmax()), array.shape)
-            problem = "is beyond float16's 65504" if np.isfinite(array[index]) else "is not finite"
-            raise ValueError(
-                f"[{', '.join(map(str, index))}] = {array[index]:g} {problem} ({int(bad.sum())} such values)"
-            )
+        check_range(array, FLOAT16_MAX, "is beyond float16's 65504")
         return {VALUES: array.astype(np.float16)}
 
     def decode_tensors(self, parts: "Mapping[str, tf.Tensor]", shape: Shape) -> "tf.Tensor":

@@ -97,6 +97,26 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
     }
 
 
+def test_a_ladder_takes_the_place_of_float16() -> None:
+    ladder = ["float16", "int4-b128+gating_prob/weights=lowrank-r256-int8"]
+    nodes = compiled(
+        "yhls", f"compression.ladder=[{', '.join(ladder)}]", "compression.calibration_videos=500"
+    )
+    assert not any(name.startswith("Fp16Compressor") for name in nodes)
+    compressor = nodes["Compressor-K16-H800"]
+    assert producers(compressor) == {
+        "float32_model": {"CheckpointAverager-K16-H800"},
+        "examples": {"YouTube8MExampleGen"},
+    }
+    values = {key: value.field_value for key, value in compressor.parameters.parameters.items()}
+    assert values["ladder"].string_value.split(",") == ladder
+    assert values["calibration_videos"].int_value == 500
+    assert producers(nodes["EnsembleAssembler"])["model_002"] == {"Compressor-K16-H800"}
+    assert {f"Compressor-{name}" for name in ("K24-H1440", "K32-H512")} <= set(
+        nodes["RunReport"].upstream_nodes
+    )
+
+
 def test_evaluator_runs_without_a_baseline(nodes) -> None:
     inputs = nodes["Evaluator"].inputs.inputs
     assert inputs["baseline_model"].min_count == 0

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from pipeline.kubeflow.sizing import GIB, Resources, host_bytes, step_resources, training_bytes
+from pipeline.kubeflow.sizing import GIB, Resources, host_bytes, loaded_bytes, step_resources, training_bytes
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.pools import PoolSection, make_pool, pool_profiles
 from trainer.base.errors import UserError
@@ -154,3 +154,15 @@ def test_a_pool_that_is_too_small_is_refused_with_both_sizes(override: str, reas
     with pytest.raises(UserError) as caught:
         step_resources(load_recipe("yhls", ["kubernetes.trainer_pool=t4", override]))
     assert reason in str(caught.value)
+
+
+def test_steps_of_a_ladder_hold_what_small_forms_become_in_memory() -> None:
+    plain = step_resources(load_recipe("table1"))
+    compact = load_recipe("table1-compact")
+    found = step_resources(compact)
+    float32 = sum(compact.spec_of(variant).float32_bytes for variant in compact.variants)
+    assert loaded_bytes(compact) == compact.ensemble.limit_bytes + float32  # all 18 fit into the limit
+    assert found["ModelServerValidator"].memory_gb * 1e9 > 2 * float32
+    assert plain["ModelServerValidator"].memory_gb * 1e9 < float32 * 1.2  # float16 only doubles
+    assert "Fp16Compressor-K8-H512" not in found
+    assert found["Compressor-K8-H512"].memory_gb > plain["Fp16Compressor-K8-H512"].memory_gb

@@ -5,6 +5,7 @@ from pipeline.recipe.loader import load_recipe, parse_recipe, recipe_names
 from pipeline.recipe.recipe import Recipe
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
+from serving.export.stored_form import StoredForm
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.model.architectures.gated_net_vlad import TABLE1
@@ -123,6 +124,15 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         ({"training_overrides": {"K9-H8": {}}}, "training_overrides.K9-H8: is not among the variants"),
         ({"training_overrides": {"K4-H8": {"steps": 0}}}, "training_overrides.K4-H8.steps: "),
         ({"ensemble": {"limit_mib": 1}}, "ensemble.limit_mib: no variant fits into 1 MiB"),
+        ({"compression": {"ladder": ["int4"]}}, "compression.ladder.0: a codec is written like int4-b128"),
+        (
+            {"compression": {"ladder": ["int8", "float16", "int8"]}},
+            "compression: ladder: int8 stands there more than once",
+        ),
+        (
+            {"compression": {"ladder": ["int8+gating_prob=float16"]}},
+            "compression.ladder: int8+gating_prob=float16: gating_prob is no big tensor of K4-H8",
+        ),
         ({"data": {"train": ["x"]}}, "data: needs validate patterns"),
         ({"name": "Under_score"}, "name: "),
         ({"push": {}}, "push.directory: required, but not given"),
@@ -139,6 +149,17 @@ def test_limit_holds_at_n_bytes_and_not_at_one_less() -> None:
     needed = stored_bytes(ModelSpec.parse("K4-H8"), FLOAT16)
     assert small(ensemble={"limit_mib": needed / MIB}).ensemble.limit_bytes == needed
     assert "no variant fits" in refusal(ensemble={"limit_mib": (needed - 1) / MIB})
+
+
+def test_the_limit_is_that_of_the_smallest_form() -> None:
+    ladder = ["float16", "int4-b128"]
+    needed = stored_bytes(ModelSpec.parse("K4-H8"), StoredForm.parse("int4-b128"))
+    recipe = small(ensemble={"limit_mib": needed / MIB}, compression={"ladder": ladder})
+    assert [form.name for form in recipe.compression.forms] == ladder
+    assert recipe.model_dump(mode="json", by_alias=True)["compression"]["ladder"] == ladder
+    message = refusal(ensemble={"limit_mib": (needed - 1) / MIB}, compression={"ladder": ladder})
+    assert message.endswith("in int4-b128")
+    assert [form.name for form in small().compression.forms] == ["float16"]
 
 
 def test_all_complaints_are_given_at_once() -> None:

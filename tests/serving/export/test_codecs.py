@@ -9,10 +9,23 @@ from serving.export.decoded_tensor import DecodedTensor
 from tests.tiny_family import Columns
 from trainer.base.errors import UserError
 
-NAMES = ["float32", "float16", "Columns-L127"]
-SHAPES = [(6, 5), (1, 1), (7,), (1, 16, 3), (130, 33)]
-ERROR = {"float32": 0.0, "float16": 1e-3, "Columns-L127": 0.02}
-"""Largest error of values of about 1."""
+SHAPES = [(6, 5), (1, 1), (7,), (1, 16, 3), (130, 33), (32, 7)]
+ERROR = {
+    "float32": 0.0,
+    "float16": 1e-3,
+    "Columns-L127": 0.02,
+    "int8": 0.02,
+    "int4-b32": 0.25,
+    "int4-b64": 0.25,
+    "int4-b128": 0.25,
+    "lowrank-r64-float16": 5e-3,
+    "lowrank-r64-int8": 0.1,
+    "sparse-k100-float16": 1e-3,
+    "sparse-k100-int4-b32": 0.25,
+    "lowrank-r64-sparse-k100-int8": 0.1,
+}
+"""Largest error over the largest of about normal values: with all directions and all weights kept."""
+NAMES = list(ERROR)
 
 
 def values(shape: tuple[int, ...]) -> np.ndarray:
@@ -63,6 +76,13 @@ def test_a_graph_decodes_the_same_values_once_at_load(name, tmp_path):
     tf.saved_model.save(Model(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     np.testing.assert_array_equal(loaded.read(), codec.decode(parts, array.shape))
+    # What the calibrated rounding stores is decoded in the same way, and so is what no input ever reaches.
+    for statistics in (np.eye(9, dtype=np.float32), np.zeros((9, 9), np.float32)):
+        again = codec.encode(array, statistics)
+        assert {part: (value.shape, value.dtype) for part, value in again.items()} == {
+            part: (value.shape, value.dtype) for part, value in parts.items()
+        }
+        assert np.isfinite(codec.decode(again, array.shape)).all()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "float32"])
@@ -81,3 +101,9 @@ def test_names_of_no_codec_are_refused_with_the_nearest():
         CODECS.parse("columns-l7")
     with pytest.raises(UserError, match="like float16"):
         CODECS.parse("flaot16")
+    with pytest.raises(UserError, match="like int4-b64"):
+        CODECS.parse("int4_b64")
+    with pytest.raises(UserError, match="like lowrank-r16-int8"):
+        CODECS.parse("lowrank-r16-int7")
+    with pytest.raises(UserError, match="kept must be at most 100"):
+        CODECS.parse("sparse-k101-int8")

@@ -14,6 +14,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from serving.export.codecs import FLOAT16
 from serving.export.compression import compress
 from serving.export.saved_model import Member, write_saved_model
+from serving.export.stored_form import StoredForm
 from serving.server.servable import Servable
 from serving.server.server import PredictionServer
 from serving.server.warmup import run_warmup, write_warmup
@@ -62,6 +63,33 @@ def test_all_three_loaders_give_the_same_bits(model_dir, examples):
     model = tf.saved_model.load(model_dir)
     eager = model.signatures["predictions"](examples=tf.constant(examples))["predictions"]
     np.testing.assert_array_equal(native, eager)
+
+
+FORMS = (
+    "int8",
+    "int4-b32+gating_prob/weights=lowrank-r5-int8",
+    "sparse-k30-int4-b64+hidden1/weights=int4-b128+gates/weights=lowrank-r3-float16",
+)
+
+
+def test_all_three_loaders_decode_every_codec_to_the_same_bits(examples, tmp_path):
+    spec, directory = ModelSpec.parse("K2-H4", CLASSES), str(tmp_path / "m")
+    stored = [compress(spec, initial_weights(spec, 1), StoredForm.parse(form)) for form in FORMS]
+    write_saved_model(directory, [Member(spec=spec, weights=weights, weight=1 / 3) for weights in stored])
+    answer = run_c_api(directory, "predictions", examples, "predictions")
+    assert answer["error"] is None
+    native = np.frombuffer(bytes.fromhex(answer["outputs"][0]), np.float32).reshape(len(examples), CLASSES)
+    np.testing.assert_array_equal(native, session_answer(directory, examples))
+    model = tf.saved_model.load(directory)
+    eager = model.signatures["predictions"](examples=tf.constant(examples))["predictions"].numpy()
+    np.testing.assert_array_equal(native, eager)
+    # They are the answers of the very weights that `decode` gives.
+    plain = [
+        Member(spec=spec, weights={name: value.decode() for name, value in weights.items()}, weight=1 / 3)
+        for weights in stored
+    ]
+    write_saved_model(str(tmp_path / "plain"), plain)
+    np.testing.assert_array_equal(native, session_answer(str(tmp_path / "plain"), examples))
 
 
 def without_index(variables):

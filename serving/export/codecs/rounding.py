@@ -1,0 +1,125 @@
+"""Rounding to whole numbers: each value by itself, or so that the products with real inputs change least.
+
+Legend: P rows, Q columns, b rows of a block.
+"""
+
+import numpy as np
+
+_SHRINKS = np.linspace(1.0, 0.7, 7, dtype=np.float32)
+"""Shares of the scale that reaches the largest value of a block, of which the one of the least error is taken: a
+smaller scale cuts the largest values and rounds all others more finely."""
+_DAMPING = 0.01
+"""Share of the mean second moment that is added to each, for directions that few or no inputs have."""
+_COLUMNS = 4096
+"""Columns that are rounded at once; bounds the memory."""
+_STEP = 32
+"""Rows after which the errors are passed on to all later rows, by one product of matrices."""
+
+
+def round_to(matrix: np.ndarray, scales: np.ndarray, largest: int) -> np.ndarray:
+    """int8: the nearest multiples of the scales, from -largest to largest; 0 where a scale is 0."""
+    divisors = np.where(scales > 0, scales, np.float32(1)).astype(np.float32)
+    values = matrix / divisors
+    np.rint(values, out=values)
+    return np.clip(values, -largest, largest, out=values).astype(np.int8)
+
+
+def block_scales(matrix: np.ndarray, block: int, largest: int) -> np.ndarray:
+    """float16 [ceil(P / b), Q]: for each block of rows the scale of the least squared error of `round_to`."""
+    scales = np.empty((-(-len(matrix) // block), matrix.shape[1]), np.float16)
+    for index in range(len(scales)):
+        scales[index] = _block_scale(matrix[index * block : (index + 1) * block], largest)
+    return scales
+
+
+def _block_scale(rows: np.ndarray, largest: int) -> np.ndarray:
+    """float16 [Q] of rows float32 [b, Q]."""
+    reach = np.abs(rows).max(axis=0) / np.float32(largest)
+    best = _float16_up(reach)
+    least = _squared_error(rows, best, largest)
+    for shrink in _SHRINKS[1:]:
+        scale = _float16_up(reach * shrink)
+        error = _squared_error(rows, scale, largest)
+        better = error < least
+        best[better], least[better] = scale[better], error[better]
+    return best
+
+
+def _float16_up(values: np.ndarray) -> np.ndarray:
+    """The float16 that is not below, so that the largest value of a block is within reach."""
+    nearest = values.astype(np.float16)
+    below = nearest.astype(np.float32) < values
+    nearest[below] = np.nextafter(nearest[below], np.float16(np.inf))
+    return np.minimum(nearest, np.finfo(np.float16).max)
+
+
+def _squared_error(rows: np.ndarray, scale: np.ndarray, largest: int) -> np.ndarray:
+    wide = scale.astype(np.float32)
+    difference = round_to(rows, wide, largest) * wide
+    difference -= rows
+    return np.einsum("bq,bq->q", difference, difference)
+
+
+def calibrated_rounding(
+    matrix: np.ndarray, statistics: np.ndarray, block: int, largest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rounds row by row and makes the later rows answer for the error of the earlier ones (GPTQ).
+
+    The error that counts is that of the products X @ matrix with real inputs X. Once a row is rounded, what it is off
+    by is taken up by the rows that are not rounded yet, as far as the inputs go together: by the inverse of X^T X.
+
+    Args:
+        matrix: float32 [P, Q].
+        statistics: [P, P], X^T X.
+        block: Rows that share a scale.
+        largest: Values are from -largest to largest.
+
+    Returns:
+        int8 [P, Q] and the float16 scales [ceil(P / b), Q].
+
+    Reference: Frantar et al. 2023, https://arxiv.org/abs/2210.17323.
+    """
+    upper = _inverse_factor(statistics)
+    values = np.empty(matrix.shape, np.int8)
+    scales = np.empty((-(-len(matrix) // block), matrix.shape[1]), np.float16)
+    for start in range(0, matrix.shape[1], _COLUMNS):
+        part = slice(start, start + _COLUMNS)
+        _round_columns(matrix[:, part].copy(), upper, block, largest, values[:, part], scales[:, part])
+    return values, scales
+
+
+def _round_columns(
+    left: np.ndarray, upper: np.ndarray, block: int, largest: int, values: np.ndarray, scales: np.ndarray
+) -> None:
+    """Rounds the rows of `left`, which it changes, into `values` and `scales`."""
+    rows = len(left)
+    start = 0
+    while start < rows:
+        if start % block == 0:
+            scales[start // block] = _block_scale(left[start : start + block], largest)
+        stop = min(rows, start + _STEP, start - start % block + block)
+        scale = scales[start // block].astype(np.float32)
+        errors = np.empty((stop - start, left.shape[1]), np.float32)
+        for row in range(start, stop):
+            rounded = round_to(left[row], scale, largest)
+            values[row] = rounded
+            errors[row - start] = (left[row] - rounded * scale) / upper[row, row]
+            left[row + 1 : stop] -= np.outer(upper[row, row + 1 : stop], errors[row - start])
+        left[stop:] -= upper[start:stop, stop:].T @ errors
+        start = stop
+
+
+def _inverse_factor(statistics: np.ndarray) -> np.ndarray:
+    """float32 [P, P] upper triangular U with U^T U the inverse of the damped second moments."""
+    from scipy import linalg  # here: sizes are asked for where nothing is computed
+
+    moments = np.array(statistics, np.float64)
+    mean = float(np.trace(moments)) / len(moments)
+    moments[np.diag_indices_from(moments)] += _DAMPING * mean if mean > 0 else 1.0
+    lower = linalg.cholesky(moments, lower=True, overwrite_a=True, check_finite=False)
+    inverse, failed = linalg.lapack.dpotri(lower, lower=1, overwrite_c=1)
+    if failed:
+        raise ValueError(f" cannot be rounded by its inputs' second moments (LAPACK dpotri says {failed})")
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    return linalg.cholesky(inverse, lower=False, overwrite_a=True, check_finite=False).astype(np.float32)

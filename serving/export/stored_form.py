@@ -1,0 +1,83 @@
+"""How a whole model is stored: one codec for its big tensors, and others for some of them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serving.export.codecs import CODECS, FLOAT32, Codec
+from trainer.base.errors import UserError
+from trainer.model.model_spec import ModelSpec
+from trainer.model.tensor_spec import TensorSpec
+
+
+@dataclass(frozen=True)
+class StoredForm:
+    """The codecs of a model's compressible tensors; all other tensors stay float32.
+
+    >>> form = StoredForm.parse("int4-b128+gating_prob/weights=lowrank-r256-int8")
+    >>> form.codec.name, form.others
+    ('int4-b128', (('gating_prob/weights', LowRank(inner=Int8(), rank=256)),))
+
+    Attributes:
+        codec: Of the tensors that `others` does not name.
+        others: Name and codec of tensors that are stored otherwise, ascending.
+    """
+
+    codec: Codec
+    others: tuple[tuple[str, Codec], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "StoredForm":
+        """The form of a name, such as ``int4-b128`` or ``int4-b128+gating_prob/weights=lowrank-r256-int8``.
+
+        Raises:
+            UserError: If it is none.
+        """
+        codec, *others = text.split("+")
+        named: dict[str, Codec] = {}
+        for other in others:
+            tensor, equals, name = other.partition("=")
+            if not equals or not tensor.strip():
+                raise UserError(
+                    "a stored form is written like int8, or like int4-b128+gating_prob/weights=lowrank-r256-int8: a "
+                    f"codec, then + and NAME=CODEC for each tensor that has another one. Received: {text!r}"
+                )
+            named[tensor.strip()] = CODECS.parse(name)
+        return cls(CODECS.parse(codec), tuple(sorted(named.items())))
+
+    @classmethod
+    def of(cls, spec: ModelSpec, codecs: Mapping[str, Codec]) -> "StoredForm":
+        """The form of a model whose tensors are stored by these codecs; the one of most weights comes first."""
+        sizes: Counter[Codec] = Counter()
+        for tensor in spec.tensors:
+            if tensor.compressible:
+                sizes[codecs[tensor.name]] += tensor.size
+        main = sizes.most_common(1)[0][0] if sizes else FLOAT32
+        others = (
+            (tensor.name, codecs[tensor.name])
+            for tensor in spec.tensors
+            if tensor.compressible and codecs[tensor.name] != main
+        )
+        return cls(main, tuple(sorted(others)))
+
+    @property
+    def name(self) -> str:
+        """As `parse` reads it."""
+        return "+".join([self.codec.name, *(f"{tensor}={codec}" for tensor, codec in self.others)])
+
+    def __str__(self) -> str:
+        return self.name
+
+    def codec_of(self, tensor: TensorSpec) -> Codec:
+        """What a tensor is stored by."""
+        return dict(self.others).get(tensor.name, self.codec) if tensor.compressible else FLOAT32
+
+    def check(self, *specs: ModelSpec) -> None:
+        """UserError when it names a tensor that no model of these has, or may store in fewer bytes."""
+        known = {tensor.name for spec in specs for tensor in spec.tensors if tensor.compressible}
+        for name, _ in self.others:
+            if name not in known:
+                models = ", ".join(str(spec) for spec in specs[:3])
+                raise UserError(
+                    f"{self}: {name} is no big tensor of {models}; those are {', '.join(sorted(known))}"
+                )
