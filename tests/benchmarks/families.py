@@ -31,7 +31,8 @@ from trainer.training.step import TrainingStep
 
 _PEAK_SIZE = 4096
 _EVERY_FRAME = ("expansion/weights", "attention/weights", "cluster_weights", "inputs/weights")
-_EVERY_STATE = ("gates/weights", "candidate/weights", "recurrent/weights")
+# Below layer<i>/: the mixture of experts has gates/weights, too.
+_EVERY_STATE = ("/gates/weights", "/candidate/weights", "/recurrent/weights")
 
 
 def operations(spec: ModelSpec, batch: int, frames: int) -> int:

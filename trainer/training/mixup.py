@@ -35,7 +35,7 @@ def mixup(frames: Frames, labels: tf.Tensor, alpha: float, seed: tf.Tensor) -> t
         seed: Seed of the draws, int64 [2].
 
     Returns:
-        Blended frames, of norm 1 again (dequantised, they have the blend of both norms), and blended labels.
+        Blended frames, of norm 1 again (dequantized, they have the blend of both norms), and blended labels.
 
     Reference: Zhang, Cisse, Dauphin & Lopez-Paz 2018, https://arxiv.org/abs/1710.09412.
     """
@@ -46,6 +46,6 @@ def mixup(frames: Frames, labels: tf.Tensor, alpha: float, seed: tf.Tensor) -> t
     own = (share * frames.scale)[:, :, tf.newaxis]
     other = ((1.0 - share) * frames.scale[::-1])[:, :, tf.newaxis]
     rgb, audio = (own * part.values + other * part.values[::-1] for part in (frames.rgb, frames.audio))
-    norms = frames.unit / frames.scale  # of the dequantised frames [B, T]
-    blended = normalized(rgb, audio)._replace(unit=share * norms + (1.0 - share) * norms[::-1])
-    return blended, labels
+    norms = frames.unit / frames.scale  # of the dequantized frames, [B, T]
+    blended = normalized(rgb, audio)
+    return blended._replace(unit=blended.scale * (share * norms + (1.0 - share) * norms[::-1])), labels

@@ -39,7 +39,7 @@ def test_dequantize_is_the_code_of_the_data_set():
     frames[0, 0, 0] = 255
     low, high = 4 / 512 - 2, 4 + 4 / 512 - 2
     norm = np.sqrt(high**2 + 1151 * low**2)
-    rgb, audio, scale = dequantize(frames)
+    rgb, audio, scale, _ = dequantize(frames)
     values = np.concatenate([rgb.values, audio.values], axis=-1)[0, 0] * scale.numpy()[0, 0]
     assert values[0] == pytest.approx(high / norm)
     assert values[1] == pytest.approx(low / norm)
