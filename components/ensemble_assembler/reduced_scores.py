@@ -24,11 +24,11 @@ _CACHED_VIDEOS = 1024
 """Videos mixed and partitioned at once: 256 KB, which stays in the processor's cache."""
 _KEPT_CLASSES = 64
 _DROPPED_BITS = np.uint32(13)
-"""Of the 23 fraction bits of a float32."""
+"""How many of the 23 fraction bits of a float32 are dropped."""
 _LOWEST_BIN = np.float32(2.0**-24).view(np.uint32) >> _DROPPED_BITS
-"""Smaller confidences are one bin."""
+"""The first bin, which holds all smaller confidences as well."""
 _HIGHEST_BIN = np.float32(1).view(np.uint32) >> _DROPPED_BITS
-"""Probabilities end here."""
+"""The last bin, that of the probability 1."""
 _BINS = int(_HIGHEST_BIN - _LOWEST_BIN) + 1
 
 
@@ -55,9 +55,9 @@ class ReducedScores:
 
         Args:
             data: All scores.
-            members: Models to keep, which become 0, 1, ... here.
+            members: Indices of the models to keep, which become 0, 1, ... here.
             seed: Seed of the order of the videos, in which the first n are a random sample, and of their choice.
-            max_videos: More are sampled: what remains of memory does not grow with the eval split.
+            max_videos: Most videos that are kept; of more a sample is, so that memory does not grow with the split.
         """
         order = np.random.default_rng(seed).permutation(data.videos)[:max_videos]
         place = np.argsort(order)

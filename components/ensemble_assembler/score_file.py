@@ -1,6 +1,6 @@
 """Scores and labels of the eval split on disk, read a block of videos at a time.
 
-Files rather than memory maps, whose pages would count as the process's memory.
+They are files and not memory maps, since the pages of a map would count as the process's memory.
 
 Legend: N videos, V classes.
 """
@@ -15,7 +15,14 @@ from trainer.base.full_disk import naming
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """A matrix [videos, columns] of one type, row after row."""
+    """A file that holds a matrix [videos, columns], row after row.
+
+    Attributes:
+        path: The local file.
+        videos: Number of rows, N.
+        columns: Number of columns, V.
+        dtype: Type of the values, np.float32 or np.bool_.
+    """
 
     path: str
     videos: int
@@ -24,7 +31,7 @@ class ScoreFile:
 
     @classmethod
     def write(cls, path: str, batches: Iterable[np.ndarray], columns: int, dtype: type) -> "ScoreFile":
-        """Writes batches [B, columns] one after the other."""
+        """Writes batches of shape [B, columns] one after the other."""
         videos = 0
         with naming(path), open(path, "wb") as file:
             for batch in batches:
@@ -33,7 +40,7 @@ class ScoreFile:
         return cls(path, videos, columns, dtype)
 
     def rows(self, start: int, stop: int) -> np.ndarray:
-        """Rows start to stop - 1, or up to the last one."""
+        """Reads the rows from `start` to `stop` - 1, or to the last row where that comes before."""
         stop = min(stop, self.videos)
         row_bytes = self.columns * np.dtype(self.dtype).itemsize
         values = np.fromfile(self.path, self.dtype, (stop - start) * self.columns, offset=start * row_bytes)
@@ -42,11 +49,11 @@ class ScoreFile:
 
 @dataclass(frozen=True)
 class EvalScores:
-    """What the search is about.
+    """The scores of all models on the eval split, and its labels.
 
     Attributes:
-        scores: float32 [N, V] of each model.
-        labels: bool [N, V].
+        scores: The probabilities of each model, float32 [N, V].
+        labels: Whether a class is a label of a video, bool [N, V].
     """
 
     scores: tuple[ScoreFile, ...]
@@ -54,10 +61,10 @@ class EvalScores:
 
     @property
     def videos(self) -> int:
-        """N."""
+        """Number of videos, N."""
         return self.labels.videos
 
     @property
     def num_classes(self) -> int:
-        """V."""
+        """Number of classes, V."""
         return self.labels.columns

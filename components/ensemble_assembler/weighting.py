@@ -1,4 +1,4 @@
-"""Weights of an ensemble: good ones at once, and tuned ones."""
+"""Weights of an ensemble: some that are good without a search, and tuned ones."""
 
 from collections.abc import Sequence
 
@@ -27,8 +27,8 @@ class MeritWeights:
 
     Args:
         reduced: Scores of the members.
-        sample: Combinations by which the sharpness is chosen: the one of the highest mean GAP.
-        videos: How many videos are looked at.
+        sample: Combinations of members. The sharpness is chosen that gives them the highest mean GAP.
+        videos: How many videos GAP is measured on for this; None for all.
     """
 
     def __init__(
@@ -45,24 +45,29 @@ class MeritWeights:
         self.sharpness = _SHARPNESSES[int(np.argmax(means))]
 
     def weights(self, members: Combination) -> np.ndarray:
-        """float64, positive, one a member, of sum 1."""
+        """The weights of a combination: float64 [members], positive, of sum 1."""
         weights = np.exp(self.sharpness * self._merits[list(members)])
         return weights / weights.sum()
 
 
 def equal_weights(members: Combination) -> np.ndarray:
-    """The same for every member."""
+    """The same weight for every member: float64 [members], of sum 1."""
     return np.full(len(members), 1 / len(members))
 
 
 def tuned_weights(reduced: ReducedScores, members: Combination, start: np.ndarray) -> np.ndarray:
-    """Weights of higher GAP than the start, or the start.
+    """Searches for weights of higher GAP than that of the given ones.
 
-    GAP is piecewise constant in the weights, so nothing is derived: Nelder and Mead's search (scipy) over the
-    logarithms of the weights against the first one, GAP being the same for all multiples of the weights.
+    GAP is piecewise constant in the weights, so there is no gradient to follow: scipy's Nelder-Mead searches over the
+    logarithms of the ratios of the weights to the first one. GAP is the same for all multiples of the weights.
+
+    Args:
+        reduced: Scores of the members.
+        members: The combination.
+        start: The weights that the search starts from: float64 [members], positive.
 
     Returns:
-        float64, positive, one a member, of sum 1.
+        The weights that were found, float64 [members], positive, of sum 1; `start` where none were better.
     """
     if len(members) == 1:
         return np.ones(1)

@@ -22,7 +22,7 @@ records, so they do not count in the share of rejects."""
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTask:
-    """What is made of one input file."""
+    """The conversion of one input file."""
 
     path: str
     split: str

@@ -7,7 +7,7 @@ from components.half_time.rule import stopped_for
 from components.step_executor import Step, StepExecutor
 
 FIRST_HALF = "first_half_"
-"""A number follows: Kubeflow Pipelines takes one producer a key."""
+"""Beginning of the key of each first half. A number follows, since Kubeflow Pipelines takes one producer a key."""
 
 _logger = logging.getLogger("yt8m.half_time")
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from components.report_file import StepReport
+from trainer.base.errors import UserError
 
 
 class HalfTimeResult(StepReport):
@@ -34,6 +35,15 @@ class HalfTimeReport(StepReport):
     variants: tuple[HalfTimeVerdict, ...]
 
     def verdict_on(self, variant: str) -> HalfTimeVerdict:
-        """The verdict on the variant of that name."""
-        (verdict,) = (one for one in self.variants if one.variant == variant)
-        return verdict
+        """Finds the verdict on the variant of that name.
+
+        Raises:
+            UserError: If there is none.
+        """
+        for verdict in self.variants:
+            if verdict.variant == variant:
+                return verdict
+        known = ", ".join(one.variant for one in self.variants) or "none"
+        raise UserError(
+            f"half time has no verdict on {variant}, only on {known}: run the first halves of this recipe again"
+        )

@@ -162,3 +162,10 @@ def test_no_number_that_json_does_not_know_is_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         report.write(str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_variant_without_a_verdict_is_named():
+    report = HalfTimeReport.model_validate(DOCUMENTS[HalfTimeReport])
+    assert report.verdict_on("K2-H3").variant == "K2-H3"
+    with pytest.raises(UserError, match="no verdict on K9-H9, only on K2-H3"):
+        report.verdict_on("K9-H9")
