@@ -46,10 +46,6 @@ class Step:
         """The SavedModel in the model artifact of an input."""
         return path_utils.serving_model_path(self.input_dir(key))
 
-    def input_models(self, prefix: str) -> list[str]:
-        """The SavedModels of the inputs whose keys are the prefix and a number, in the order of these numbers."""
-        return [path_utils.serving_model_path(directory) for directory in self.input_dirs(prefix)]
-
     def files(self, split: str) -> list[str]:
         """The TFRecord files of a split of the input `examples`; UserError when there is none."""
         return split_files(self.inputs["examples"], split)

@@ -3,9 +3,9 @@
 #
 #   scripts/in_debian13.sh make test
 #
-# TFX 1.21's lock file needs glibc 2.39, which Debian 12 lacks: this way Debian 12 tests it, too. debootstrap makes the root directory from the package archive that apt uses here (a minute, 0.8 GB; with .venv
-# 4 GB) and it is kept for the next time in $DEBIAN13_ROOT, by default ~/.cache/yt8m/debian13. The command gets the
-# files of this checkout as they are (without what git ignores), and ../shared where that is there; what it writes to
+# TFX 1.21's lock file needs glibc 2.39, which Debian 12 lacks: this way Debian 12 tests it, too. debootstrap makes the
+# root directory from the package archive that apt uses here (a minute, 0.8 GB; with .venv 4 GB), and it is kept for the
+# next time in $DEBIAN13_ROOT, by default ~/.cache/yt8m/debian13. The command gets the files of this checkout as they are (without what git ignores), and ../shared where that is there; what it writes to
 # build/ is in build/debian13/ here.
 #
 # Exit code: the command's; 77 where no such root can be had, and one line says why.
