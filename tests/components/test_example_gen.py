@@ -114,14 +114,16 @@ def test_every_file_is_in_exactly_one_split(
     }
     drawn = validate - named
     most = max(1, round(eval_share * len(drawn)))
-    if not drawn or len(train) + len(drawn) < min(eval_files, most) + min(holdout_files, most) + 1:
+    count = min(eval_files, most)
+    held = max(0, min(holdout_files, most, len(drawn) - count))
+    left, wanted = len(train) + len(drawn) - count - held, bool(holdout_files and not named)
+    if not drawn or left < 1 or (wanted and not held):
         with pytest.raises(UserError):
             split_files(train, validate, named, **settings)
         return
     split = split_files(train, validate, named, **settings)
     assert sorted([*split.train, *split.eval, *split.holdout]) == sorted(train | validate | named)
-    assert len(split.eval) == min(eval_files, most)
-    assert len(split.holdout) == len(named) + min(holdout_files, most, len(drawn) - len(split.eval))
+    assert (len(split.eval), len(split.holdout)) == (count, len(named) + held)
 
 
 @pytest.mark.parametrize(

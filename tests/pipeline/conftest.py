@@ -18,7 +18,6 @@ def local_place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> 
     """A directory with the recipe of `local_run`."""
     directory = tmp_path_factory.mktemp("run")
     recipe = tiny_recipe(tiny_sample, "served/yt8m")
-    recipe["data"]["holdout_files"] = 1
     (directory / "tiny.yaml").write_text(yaml.safe_dump(recipe))
     return directory
 

@@ -14,6 +14,7 @@ def tiny_recipe(sample: Path, push: str, **sections: Any) -> dict[str, Any]:
             "train": [f"{sample}/train*.tfrecord"],
             "validate": [f"{sample}/validate*.tfrecord"],
             "eval_share": 0.5,
+            "holdout_files": 1,
         },
         "variants": VARIANTS,
         "training": {

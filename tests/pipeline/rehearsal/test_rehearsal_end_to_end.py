@@ -143,7 +143,8 @@ def test_the_next_rehearsal_finds_the_served_model(first: Any, place: Place) -> 
 def _stand_in(outputs: dict[str, str]) -> str:
     """A script that hands out artifacts which lie elsewhere already."""
     metadata = {
-        key: {"payload_uri": place, "split_names": '["train", "eval"]'} for key, place in outputs.items()
+        key: {"payload_uri": place, "split_names": '["train", "eval", "holdout"]'}
+        for key, place in outputs.items()
     }
     return (
         f"{READ}metadata = {metadata!r}\n"

@@ -120,7 +120,7 @@ def test_a_codec_that_is_not_known_is_said_when_weights_are_read(tmp_path):
     directory = tmp_path / "model"
     write_saved_model(str(directory), [Member(spec=SPEC, weights=initial_weights(SPEC, 0))])
     content = json.loads((directory / "assets.extra" / "card.json").read_text())
-    content["members"][0]["tensors"][3]["encoding"] = "int4-b64"
+    content["members"][0]["tensors"][3]["encoding"] = "int5-b64"
     put_card(directory, content)
-    with pytest.raises(UserError, match=r"a codec is written like .* Received: 'int4-b64'"):
+    with pytest.raises(UserError, match=r"a codec is written like .* Received: 'int5-b64'"):
         read_stored(str(directory))

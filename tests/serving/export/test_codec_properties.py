@@ -16,7 +16,7 @@ from serving.export.codecs.sparse import Sparse
 MATRICES = arrays.arrays(
     np.float32,
     arrays.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=9),
-    elements=st.floats(-1000, 1000, width=32),
+    elements=st.floats(-1000, 1000, width=32, allow_subnormal=False),
 )
 """Zeros, tiny values, and values of very different sizes in one column."""
 SUBNORMAL = 2e-38
