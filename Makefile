@@ -15,7 +15,7 @@ help: ## List the targets
 setup: .venv/installed ## Install everything into .venv from the lock file that this machine can run (once; 3 GB)
 	@:
 
-.venv/installed: requirements.lock requirements-tfx121.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
+.venv/installed: requirements.lock requirements-dev.lock requirements-tfx121.lock requirements-tfx121-dev.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
 		$(if $(wildcard trainer/native/liboperations.so),,not-compiled)
 	@scripts/setup.sh
 
