@@ -3,7 +3,7 @@
 
     scripts/in_debian13.sh python3 scripts/image_root.py         (make test-image)
 
-It carries out the Dockerfile's own instructions, each stage on top of this Debian 13, which is the system of the default
+It carries out the Dockerfile's own instructions, each stage on top of this Debian 13, the system of the default
 base image, in an overlay that is thrown away. Then a step of a compiled pipeline runs there as the image's user, with
 a root that cannot be written to; only HOME and /tmp can.
 
