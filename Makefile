@@ -15,7 +15,7 @@ help: ## List the targets
 setup: .venv/installed ## Install everything into .venv from the lock file that this machine can run (once; 3 GB)
 	@:
 
-.venv/installed: requirements.lock requirements-tfx121.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
+.venv/installed: requirements.lock requirements-dev.lock requirements-tfx121.lock requirements-tfx121-dev.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
 		$(if $(wildcard trainer/native/liboperations.so),,not-compiled)
 	@scripts/setup.sh
 
@@ -38,6 +38,10 @@ test-fast: setup ## The tests that take seconds and import no TFX
 .PHONY: test-tfx121
 test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that root makes by debootstrap (15 minutes on 2 cores)
 	@scripts/test_tfx121.sh
+
+.PHONY: test-image
+test-image: ## Build the image's file system without Docker, in a Debian 13 as above, and run a step in it (3 minutes)
+	@scripts/in_debian13.sh python3 scripts/image_root.py
 
 .PHONY: bench
 bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minutes on 2 cores)

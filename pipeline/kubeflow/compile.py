@@ -93,6 +93,7 @@ def compile_pipeline(recipe: Recipe, image: str, pipeline_root: str) -> Compiled
         sorted(spec["root"]["dag"]["tasks"]),
         {task: pool for task, pool in pools.items() if pool},
         recipe.kubernetes.volumes,
+        recipe.kubernetes.queue,
     )
     check_spec(spec, platform)
     return CompiledPipeline(spec, platform)

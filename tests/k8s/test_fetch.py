@@ -54,7 +54,9 @@ def fetch(tmp_path, base):
     (tools / "gcloud").write_text(_GCLOUD, encoding="utf-8")
     (tools / "gcloud").chmod(0o755)
 
-    def run(config: Path = STABLE_ONLY, **environment: str) -> tuple[int, str, Path]:
+    def run(
+        config: Path = STABLE_ONLY, arguments: tuple[str, ...] = (), **environment: str
+    ) -> tuple[int, str, Path]:
         variables = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "CONFIG_DIR": str(config),
@@ -64,7 +66,9 @@ def fetch(tmp_path, base):
             "STABLE_VERSION": "1",
             **environment,
         }
-        command = ["/bin/sh", str(SERVING / "base" / "config" / "fetch.sh")]
+        script = (SERVING / "base" / "config" / "fetch.sh").read_text(encoding="utf-8")
+        # As KServe calls it; as a file it is the same.
+        command = ["/bin/sh", "-c", script, "fetch.sh", *arguments]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr, models
 
@@ -89,6 +93,19 @@ def test_a_whole_version_is_laid_where_the_server_looks(fetch, base):
     assert contents(models / "yt8m" / "1") == contents(base / "1")
     assert not (models / "yt8m" / "2").exists()
     assert served(models) == ([1], {"stable": 1})
+
+
+def test_one_version_as_kserve_asks_for_it(fetch, base, tmp_path):
+    target = tmp_path / "mnt" / "models"
+    code, errors, _ = fetch(arguments=(f"gs://{base}/2", str(target)))
+    assert code == 0, errors
+    assert contents(target / "2") == contents(base / "2")
+    (base / "2" / "saved_model.pb").write_bytes(b"another program")
+    code, errors, _ = fetch(arguments=(f"gs://{base}/2", str(target)))
+    assert code == 1
+    assert "not what was published" in errors.splitlines()[-1]
+    code, errors, _ = fetch(arguments=(f"gs://{base}", str(target)))
+    assert (code, "its last part is not a number" in errors) == (1, True)
 
 
 def test_both_versions_of_a_canary(fetch, base):
