@@ -37,9 +37,8 @@ def copy_served_model(base: str, target: str) -> int | None:
                 raise
             continue  # deleted meanwhile: take what is served now
         if store.read(version, MANIFEST) is None:  # put there by other means
-            from serving.store.whole_model import (
-                check_model,  # TensorFlow, which the others need not wait for
-            )
+            # TensorFlow, which the others need not wait for.
+            from serving.store.whole_model import check_model
 
             check_model(target, weights=True)
         return version
@@ -84,9 +83,8 @@ def check_comparable(directory: str, base: str, version: int) -> None:
     Raises:
         UserError: If no candidate can be compared with it.
     """
-    from serving.inference.load_check import (
-        load_problem,
-    )  # TensorFlow: seconds that nobody waits for where nothing is served
+    # TensorFlow: seconds that nobody waits for where nothing is served.
+    from serving.inference.load_check import load_problem
 
     if problem := load_problem(directory):
         raise UserError(
