@@ -8,6 +8,29 @@ from serving.store.model_store import local_version, open_store
 from trainer.base.errors import UserError
 
 
+def hand_out(base: str, target: str) -> int | None:
+    """Copies the served version at the beginning of a run, and checks what the run needs at its end.
+
+    The Evaluator and the Pusher come after all training: so the model is loaded now, and a file written to where the
+    new version goes, with the rights of the process that runs the steps.
+
+    Args:
+        base: Push destination: directory of the versions, local or gs://.
+        target: Directory to be created, local.
+
+    Returns:
+        Number of the version. None when nothing is served yet; there is no `target` then.
+
+    Raises:
+        UserError: If nothing can be written to `base`, the version is damaged, or no candidate can be compared with it.
+    """
+    open_store(base).check_writable()
+    version = copy_served_model(base, target)
+    if version is not None:
+        check_comparable(target, base, version)
+    return version
+
+
 def copy_served_model(base: str, target: str) -> int | None:
     """Copies the served version into a directory of its own, and checks the copy.
 
