@@ -32,7 +32,7 @@ def single_indices(count: int, every: int) -> list[int]:
 
 
 def configured_ranges(config: AveragingConfig, steps: Sequence[int]) -> list[Range]:
-    """The ranges that the recipe asks for.
+    """Returns the ranges that the recipe asks for.
 
     A range that holds no snapshot is left out with a warning. It is no error: a training that was shorter than planned
     must not be lost for it.

@@ -42,7 +42,7 @@ class Search:
     weights: Weights
 
     def best_of(self, kind: str) -> Candidate | None:
-        """The best candidate of a kind, `single` or `average`; None where there is none."""
+        """Returns the best candidate of a kind, `single` or `average`; None where there is none."""
         return max((one for one in self.candidates if one.kind == kind), key=_merit, default=None)
 
 

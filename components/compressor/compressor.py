@@ -36,7 +36,7 @@ def compress_ladder(
         eval_files: TFRecord files of the eval split, which every form is measured on.
         calibration_files: TFRecord files of the train split; the eval split would make the measurement too good.
         forms: The ladder, in the order in which it is written; at least one.
-        directory_of: Where the form of an index goes.
+        directory_of: Gives the directory that the form of an index is written to.
         calibration_videos: The first so many videos of the train split are looked at; 0 means none, so codecs
             round each value by itself.
 

@@ -114,7 +114,7 @@ def assemble(
 
 
 def _entry(card: ModelCard, model: int) -> ModelEntry:
-    """With the GAP that its compressor measured; without one a form cannot be left out unseen."""
+    """Makes an entry with the GAP that the compressor measured; without one a form cannot be left out unseen."""
     (member,) = card.members
     form = StoredForm.of(
         card.spec(), {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors}

@@ -10,7 +10,7 @@ eval split tells from another."""
 
 
 def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
-    """For each model the one that makes it superfluous: smaller or as small, and better or as good.
+    """Finds for each model the one that makes it superfluous: smaller or as small, and better or as good.
 
     Of models equal in both the first stays. The one that is named stays itself, so it is the best reason.
 
@@ -38,7 +38,7 @@ def _beats(models: Sequence[ModelEntry], one: int, other: int) -> bool:
 
 
 def needless_forms(models: Sequence[ModelEntry]) -> list[int | None]:
-    """For each form the smaller form of the same model that is as good, but for FORM_TOLERANCE; None if there is none.
+    """Finds for each form the smaller form of the same model that is as good, but for FORM_TOLERANCE; else None.
 
     A form whose GAP is not known (NaN) stays. The one that is named stays, so no more than the tolerance is lost.
     """
@@ -57,7 +57,7 @@ def needless_forms(models: Sequence[ModelEntry]) -> list[int | None]:
 def fitting_combinations(
     sizes: Sequence[int], limit: int, models: Sequence[int] | None = None, at_most: int | None = None
 ) -> list[Combination] | None:
-    """All sets of members whose sizes add up to no more than the limit, fewest members first.
+    """Returns all sets of members whose sizes add up to no more than the limit, fewest members first.
 
     Args:
         sizes: Bytes of each model, or of each form of a model.

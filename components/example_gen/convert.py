@@ -60,13 +60,13 @@ class ShardResult:
     """The message of a UserError; where there is one, nothing else counts."""
 
     def document(self) -> dict[str, Any]:
-        """The result as plain JSON values, without the rows of the check."""
+        """Returns the result as plain JSON values, without the rows of the check."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {"check": self.check and self.check.document()}
 
     @classmethod
     def of_document(cls, values: dict[str, Any]) -> "ShardResult":
-        """The inverse of `document`."""
+        """Makes a result of what `document` returned."""
         check = values["check"]
         return cls(**(values | {"check": check and FileCheck.of_document(check)}))
 

@@ -52,5 +52,5 @@ def validation_steps(summaries: BaseChannel, schema_file: str | None = None) -> 
 
 
 def installed_schema() -> str:
-    """The path of the summaries' schema in this installation."""
+    """Returns the path of the summaries' schema in this installation."""
     return os.fspath(resources.files("components.example_gen.schema").joinpath("schema.pbtxt"))

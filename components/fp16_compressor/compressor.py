@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 
 
 def allowed_change(tolerance: float, videos: int) -> float:
-    """The tolerance on a smaller eval split: GAP's noise falls with the root of the number of videos.
+    """Returns the tolerance on a smaller eval split: GAP's noise falls with the root of the number of videos.
 
     >>> allowed_change(1e-4, 4400)
     0.0002
@@ -98,7 +98,7 @@ def compress_model(
 
 
 def check_gap(spec: ModelSpec, codec: Codec, before: Metrics, after: Metrics, tolerance: float) -> None:
-    """UserError when GAP before and after compression differs by more than is allowed."""
+    """Raises UserError when GAP before and after compression differs by more than is allowed."""
     change, allowed = after.gap - before.gap, allowed_change(tolerance, after.videos)
     if abs(change) > allowed:
         raise UserError(

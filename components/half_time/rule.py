@@ -11,7 +11,7 @@ from trainer.training.config import TrainingConfig
 
 
 def half_time(training: TrainingConfig) -> int:
-    """The step at which the first half of a training ends.
+    """Returns the step at which the first half of a training ends.
 
     It is the step of the last snapshot in the first half or, where there is none, half of all steps.
 

@@ -32,7 +32,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """The table in Markdown, under a heading."""
+        """Returns the table in Markdown, under a heading."""
         lines = [
             f"## {self.title}",
             "",
@@ -53,7 +53,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def members_table(report: Report) -> Table:
-    """Size and GAP of each member, by decreasing size (paper, Table 1)."""
+    """Makes the table of size and GAP of each member, by decreasing size (paper, Table 1)."""
     return make_table(
         "Members",
         report["members"],
@@ -80,7 +80,7 @@ def ensembles_table(report: Report) -> Table:
 
 
 def half_time_table(report: Report) -> Table:
-    """What each variant had reached at half time, by decreasing size, and which were stopped there."""
+    """Makes the table of what each variant reached at half time, by decreasing size, and which were stopped there."""
     rows = (report.get("half_time") or {}).get("variants", ())
     return make_table(
         "Half time",
@@ -94,7 +94,7 @@ def half_time_table(report: Report) -> Table:
 
 
 def models_table(evaluation: Report) -> Table:
-    """The four metrics of the candidate and of the model that was served."""
+    """Makes the table of the four metrics of the candidate and of the model that was served."""
     names = {"candidate": "candidate", "baseline": "served before"}
     rows = [{"name": names[key], **evaluation[key]} for key in names if evaluation.get(key)]
     title = "Evaluation on the holdout" if evaluation.get("split") == HOLDOUT else "Evaluation"
@@ -102,7 +102,7 @@ def models_table(evaluation: Report) -> Table:
 
 
 def slices_table(evaluation: Report) -> Table:
-    """The candidate's metrics by number of labels and by length."""
+    """Makes the table of the candidate's metrics by number of labels and by length."""
     rows = [
         {"name": f"{one['feature'].removeprefix('num_')} {one['bin']}", **one["candidate"]}
         for one in evaluation.get("slices", ())
@@ -112,13 +112,13 @@ def slices_table(evaluation: Report) -> Table:
 
 
 def markdown(report: Report) -> str:
-    """The page of a run: what happened to the model, then the tables."""
+    """Returns a run's page in Markdown: what happened to the model, then the tables."""
     head = ["# Run report", "", *(f"- {line}" for line in conclusions(report))]
     return "\n".join(head) + "\n\n" + "\n\n".join(table.markdown() for table in tables(report)) + "\n"
 
 
 def render(report: Report, width: int = 120) -> str:
-    """The members and the ensembles as aligned text of at most so many columns, and what came of the model."""
+    """Returns members and ensembles as aligned text of at most so many columns, and what came of the model."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -140,7 +140,7 @@ def render(report: Report, width: int = 120) -> str:
 
 
 def conclusions(report: Report) -> list[str]:
-    """One sentence each on the data, the variants that were stopped, the verdicts with their reasons, and the push."""
+    """Returns a sentence each on the data, variants that were stopped, verdicts with their reasons, and the push."""
     lines = []
     if data := report.get("data"):
         lines.append(_data_line(data))
@@ -159,7 +159,7 @@ def conclusions(report: Report) -> list[str]:
 
 
 def holdout_line(evaluation: Report | None) -> str | None:
-    """The candidate's GAP on the holdout beside the one by which it was chosen; None where there is no holdout."""
+    """Tells the GAP on the holdout beside the one by which the candidate was chosen; None without a holdout."""
     if not evaluation or evaluation.get("split") != HOLDOUT or not evaluation["candidate"]:
         return None
     gap, selection = evaluation["candidate"]["gap"], evaluation.get("selection_gap")

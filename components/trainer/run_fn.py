@@ -58,7 +58,7 @@ class CustomConfig(BaseModel):
         return ModelSpec.parse(self.variant, self.num_classes)
 
     def directory(self, model_run: str, train_files: list[str]) -> str:
-        """The directory that the run is trained in: its artifact, or `work_dir` until it is done."""
+        """Returns the directory that the run is trained in: its artifact, or `work_dir` until it is done."""
         if not self.work_dir:
             return model_run
         # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.

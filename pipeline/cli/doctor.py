@@ -57,14 +57,10 @@ def doctor(
     package = read_package(file) if file else None
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.doctor import Questions, examine
-    from pipeline.kubeflow.kubernetes_api import KubernetesApi, NotAskableError
+    from pipeline.kubeflow.kubernetes_api import KubernetesApi
     from serving.store.gcs_objects import GcsObjects
 
-    kubernetes: KubernetesApi | str
-    try:
-        kubernetes = KubernetesApi(timeout)
-    except NotAskableError as error:
-        kubernetes = str(error)
+    kubernetes = KubernetesApi.or_reason(timeout)
     questions = Questions(
         package=package,
         service_account=service_account,

@@ -45,7 +45,7 @@ def evaluate(
 
 
 def measure(model: str, patterns: list[str], batch_size: int = 64) -> dict[str, Any]:
-    """The four metrics of a SavedModel on the valid videos of files, and the number of other records."""
+    """Returns the four metrics of a SavedModel on the valid videos of files, and the number of other records."""
     from serving.store.model_store import whole_model_path
     from trainer.base.files import expand_labelled, left_out_line
 

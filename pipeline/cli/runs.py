@@ -99,12 +99,12 @@ def _cluster_line(run: dict[str, Any]) -> str:
 def _watch(target: "Target", run_id: str, seconds: float, as_json: bool) -> None:
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.cluster_runs import follow
-    from pipeline.kubeflow.kubernetes_api import KubernetesApi, NotAskableError
+    from pipeline.kubeflow.kubernetes_api import KubernetesApi
 
-    try:
-        kubernetes = KubernetesApi(target.timeout)
-    except NotAskableError:
-        kubernetes = None  # the run is followed all the same
+    kubernetes = KubernetesApi.or_reason(target.timeout)
     with connected(target) as client:
-        run = follow(client, run_id, _logger.info, seconds, kubernetes)
+        # Without Kubernetes the run is followed all the same.
+        run = follow(
+            client, run_id, _logger.info, seconds, None if isinstance(kubernetes, str) else kubernetes
+        )
     typer.echo(json.dumps(run, indent=2) if as_json else f"{run['name']} {run['state']}: {run['link']}")

@@ -128,7 +128,7 @@ def size_row(variant: Architecture) -> dict[str, Any]:
 
 
 def family_row(family: type[Architecture]) -> dict[str, Any]:
-    """One row of the list of families: how its names are made, and the size of its example."""
+    """Returns a row of the list of families: how its names are made, and the size of its example."""
     example = size_row(ARCHITECTURES.parse(family.EXAMPLE))
     return {
         "family": family.PREFIX,

@@ -20,6 +20,7 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     package_of,
     target_of,
+    warn_of_retries,
 )
 from pipeline.cli.output import AsJson
 
@@ -43,7 +44,8 @@ def submit(
 ) -> None:
     """Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it.
 
-    The same file is uploaded only once: its version of the pipeline is named after its digest.
+    The same file is uploaded only once: its version of the pipeline is named after its digest. A line warns where
+    kubectl's current context says that failed steps are not started again; yt8m doctor asks for more.
 
     \b
     Examples: yt8m submit yhls.yaml --host http://localhost:8080 --service-account yt8m-pipeline
@@ -63,3 +65,4 @@ def submit(
     else:
         typer.echo(f"{run['name']} is started: {run['link']}")
         typer.echo(f"Follow it: yt8m runs --host {host} --watch {run['run_id']}")
+    warn_of_retries(timeout)

@@ -46,7 +46,7 @@ def build_pipeline(
     """Returns the pipeline of a recipe.
 
     Args:
-        recipe: The recipe.
+        recipe: What to train, on which data, and where it goes.
         pipeline_root: The directory of the artifacts.
         work_root: The directory from which a killed Trainer goes on; None where a retry finds its own outputs.
         schema_file: The schema of the examples' summaries, at its path on the machine that runs ImportSchemaGen; None

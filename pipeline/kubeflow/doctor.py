@@ -84,6 +84,21 @@ def examine(
         yield Finding("bucket", *_bucket(questions.pipeline_root, check_bucket))
 
 
+def retries_problem(kubernetes: KubernetesApi | str) -> str | None:
+    """Returns what is wrong with the restarts of failed steps, for a warning; None if nothing is, or nobody can tell.
+
+    Args:
+        kubernetes: See `examine`.
+    """
+    if isinstance(kubernetes, str):
+        return None
+    try:
+        state, text = _retries(kubernetes)
+    except NotAskableError:
+        return None
+    return None if state == "ok" else f"{text} (asked in kubectl's context {kubernetes.context})"
+
+
 def _kubernetes_questions(
     namespace: str, questions: Questions
 ) -> Iterator[tuple[str, Callable[[KubernetesApi], Answer]]]:

@@ -96,7 +96,7 @@ def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | No
 
 
 def loaded_bytes(recipe: Recipe) -> int:
-    """Memory of the largest ensemble that the limit allows, decoded to float32.
+    """Returns the memory of the largest ensemble that the limit allows, decoded to float32.
 
     Float16 becomes twice as large. A smaller form of a ladder becomes many times as large, up to all variants in
     float32, and its stored bytes are counted as well.

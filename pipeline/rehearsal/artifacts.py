@@ -106,7 +106,7 @@ def provision_outputs(task: Task, task_root: str, backend: Backend) -> dict[str,
     """Returns a task's outputs before it runs, by key, with the addresses to write to and the launcher's log.
 
     Args:
-        task: The task.
+        task: The task that makes them.
         task_root: The directory of this execution alone.
         backend: The version of the backend.
     """

@@ -53,7 +53,7 @@ class Launcher:
 
     Attributes:
         backend: The version of the backend whose part this plays.
-        run: The run.
+        run: The run that the tasks belong to.
         directory: The directory of the run's artifacts and logs.
         pipeline_root: The address that the directory's parent stands for, such as gs://bucket/root/pipeline.
         store: The store that receives the outputs.

@@ -74,12 +74,12 @@ class ModelCard(_Card):
         return {**content, "schema_version": SCHEMA_VERSION, "members": members}
 
     def spec(self, member: int = 0) -> ModelSpec:
-        """The model that a member's weights belong to; UserError where this version does not know it."""
+        """Returns the model that a member's weights belong to; UserError where this version does not know it."""
         return ModelSpec.parse(self.members[member].variant, self.num_classes)
 
     @classmethod
     def load(cls, directory: str) -> "ModelCard":
-        """The card of a SavedModel directory; UserError when it has none or an unreadable one."""
+        """Reads the card of a SavedModel directory; UserError when it has none or an unreadable one."""
         import tensorflow as tf
 
         path = posixpath.join(directory, *_PATH)

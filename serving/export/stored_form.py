@@ -19,7 +19,7 @@ class StoredForm:
     ('int4-b128', (('gating_prob/weights', LowRank(inner=Int8(), rank=256)),))
 
     Attributes:
-        codec: Of the tensors that `others` does not name.
+        codec: Codec of the tensors that `others` does not name.
         others: Name and codec of tensors that are stored otherwise, ascending.
     """
 
@@ -28,10 +28,10 @@ class StoredForm:
 
     @classmethod
     def parse(cls, text: str) -> "StoredForm":
-        """The form of a name, such as ``int4-b128`` or ``int4-b128+gating_prob/weights=lowrank-r256-int8``.
+        """Reads a name such as ``int4-b128`` or ``int4-b128+gating_prob/weights=lowrank-r256-int8``.
 
         Raises:
-            UserError: If it is none.
+            UserError: If the text is no name of a form.
         """
         codec, *others = text.split("+")
         named: dict[str, Codec] = {}
@@ -47,7 +47,7 @@ class StoredForm:
 
     @classmethod
     def of(cls, spec: ModelSpec, codecs: Mapping[str, Codec]) -> "StoredForm":
-        """The form of a model whose tensors are stored by these codecs; the one of most weights comes first."""
+        """Returns the form of a model with these codecs of its tensors; the codec of most weights comes first."""
         sizes: Counter[Codec] = Counter()
         for tensor in spec.tensors:
             if tensor.compressible:
@@ -62,18 +62,18 @@ class StoredForm:
 
     @property
     def name(self) -> str:
-        """As `parse` reads it."""
+        """The name that `parse` reads."""
         return "+".join([self.codec.name, *(f"{tensor}={codec}" for tensor, codec in self.others)])
 
     def __str__(self) -> str:
         return self.name
 
     def codec_of(self, tensor: TensorSpec) -> Codec:
-        """What a tensor is stored by."""
+        """Returns the codec that a tensor is stored by."""
         return dict(self.others).get(tensor.name, self.codec) if tensor.compressible else FLOAT32
 
     def check(self, *specs: ModelSpec) -> None:
-        """UserError when it names a tensor that no model of these has, or may store in fewer bytes."""
+        """Raises UserError if the form names a tensor that no model of these has, or may store in fewer bytes."""
         known = {tensor.name for spec in specs for tensor in spec.tensors if tensor.compressible}
         for name, _ in self.others:
             if name not in known:

@@ -16,7 +16,7 @@ METRICS = ("/metrics", "/monitoring/prometheus/metrics")
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """A line for every scrape and probe is no news."""
+        """Logs nothing: a line for every scrape and probe would be no news."""
 
 
 class StatusPage:

@@ -75,7 +75,7 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
     """Takes a serialised frame-level or video-level record apart.
 
     Args:
-        data: The record.
+        data: The record's bytes.
         num_classes: See `read_videos`.
 
     Raises:

@@ -96,7 +96,7 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) ->
     """Parses a serialised frame-level or video-level record.
 
     Args:
-        data: The record.
+        data: The record's bytes.
         num_classes: See `read_videos`.
         offset: See `Video.offset`.
 

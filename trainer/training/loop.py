@@ -130,7 +130,7 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
     Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
 
     Args:
-        spec: The model.
+        spec: The model that is trained.
         config: Settings of the training.
         train_files: TFRecord files to train on.
 

@@ -10,7 +10,7 @@ _EPSILON = 1e-5
 
 
 def cross_entropy(probabilities: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy summed over the classes and averaged over the batch.
+    """Returns the binary cross-entropy summed over the classes and averaged over the batch.
 
     Args:
         probabilities: The model's answers, float32 [B, V] in [0, 1].

@@ -48,7 +48,7 @@ def write_state(directory: str, state: State, fingerprint: str) -> None:
 
     Args:
         directory: Directory for the states of this run and of no other.
-        state: The state.
+        state: What training goes on from.
         fingerprint: Digest of everything that must be equal for a run to go on from this state.
     """
     tf.io.gfile.makedirs(directory)

@@ -88,6 +88,20 @@ def test_the_retry_policy_of_the_installation(healthy, findings, data, state) ->
     assert ("-k k8s/pipelines/retries" in text) == (state != "ok")
 
 
+@pytest.mark.parametrize(("policy", "warned"), [("OnError", True), ("Always", False), (None, False)])
+def test_submit_and_schedule_warn_where_failed_steps_are_final(
+    healthy, yt8m, file, caplog, policy, warned
+) -> None:
+    if policy:
+        healthy.objects[ARGO] = {"data": {"workflowDefaults": defaults(policy)}}
+    else:
+        del healthy.objects[ARGO]  # nobody can tell
+    yt8m("submit", file)
+    yt8m("schedule", file, "--cron", "0 3 * * 1")
+    assert len(healthy.things["runs"]) == len(healthy.things["recurringruns"]) == 1
+    assert caplog.text.count("the default policy OnError makes every failed step final") == 2 * warned
+
+
 def test_what_is_wrong_is_said_and_the_exit_code_is_1(healthy, findings, gpu_file, capsys) -> None:
     from pipeline.cli.main import app
 
