@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
 from pipeline.cli.output import AsJson
+from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store
 from trainer.base.errors import UserError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from serving.client.client import VersionStatus
     from serving.store.version_store import Store
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=VerbGroup, add_completion=False, rich_markup_mode=None)
 
 _Base = Annotated[str, typer.Argument(help="Directory of the model's versions, local or gs://.")]
 
