@@ -10,6 +10,7 @@ from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
 from pipeline.cli.output import AsJson
 from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store
+from serving.store.version_labels import check_label
 from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -203,6 +204,9 @@ def parse_labels(texts: Sequence[str]) -> dict[str, int]:
         name, _, version = text.partition("=")
         if not name or not version.isdecimal():
             raise UserError(f"a label is NAME=VERSION, such as stable=3. Received: {text}")
+        check_label(name)
+        if name in labels:
+            raise UserError(f"label {name} is given twice; a label points to one version")
         labels[name] = int(version)
     return labels
 
