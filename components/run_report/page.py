@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.evaluator.files import HOLDOUT
-from components.run_report.figures.averaging import averaging
+from components.run_report.figures.averaging import averaging, averaging_caption
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
 from components.run_report.figures.drawing import Draw, draw_all
@@ -74,6 +74,7 @@ def render_page(report: Report) -> str:
         },
         tables={name: table if table.rows else None for name, table in tables.items()},
         data_notes=data_notes(report["data"]) if report["data"] else [],
+        averaging_caption=averaging_caption(report),
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
         holdout=holdout_line(report["evaluation"]),
