@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.evaluator.files import HOLDOUT
+from components.pusher.model_card import without_front_matter
 from components.run_report.figures.averaging import averaging, averaging_caption
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
@@ -148,4 +149,4 @@ def vertical_slices(analysis: Report) -> list[Report]:
 
 def _card(report: Report) -> Markup | None:
     text = (report["push"] or {}).get("model_card")
-    return Markup(markdown_html(text)) if text else None
+    return Markup(markdown_html(without_front_matter(text))) if text else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, series_styles
@@ -58,6 +58,7 @@ def run_curves(runs: Sequence[str], curves: Mapping[str, Sequence[Curve | None]]
         value > 0 for lines in found.values() for points in lines.values() for _, value in points
     ):
         first.set_yscale("log")
+        first.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         first.yaxis.set_major_formatter("{x:g}")
         first.minorticks_off()
     first.xaxis.set_major_locator(MaxNLocator(4, integer=True))
