@@ -24,11 +24,11 @@ setup: .venv/installed ## Install everything into .venv from the lock file that 
 not-compiled:
 
 .PHONY: demo
-demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one answer (under 8 minutes on 2 cores)
+demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one answer (1 to 4 minutes on 2 cores)
 	@$(PYTHON) -m pipeline.demo
 
 .PHONY: test
-test: setup ## The whole test suite, an end-to-end pipeline run included (under 10 minutes on 2 cores)
+test: setup ## The whole test suite, an end-to-end pipeline run included (4 to 10 minutes on 2 cores)
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
@@ -48,7 +48,7 @@ bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minute
 	@$(PYTHON) -m tests.benchmarks
 
 .PHONY: growth
-growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (2 minutes)
+growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (1 to 2 minutes)
 	@$(PYTHON) -m tests.benchmarks.growth
 
 .PHONY: load

@@ -18,8 +18,8 @@ from pipeline.recipe.recipe import Recipe
 from serving.store.model_store import latest_version
 from trainer.base.errors import UserError
 
-DATA = "demo/data"
-ROOT = "demo/run"
+DATA = "data/demo"
+ROOT = "runs/demo"
 
 _logger = logging.getLogger("yt8m.demo")
 

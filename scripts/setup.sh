@@ -26,6 +26,48 @@ refuse() {
   exit 2
 }
 
+# What a person sees of uv and pip. --------------------------------------------------------------------------------
+
+# told COMMAND...: runs it with one line of progress, on a terminal, in the place of one a package. Where it fails, one
+# line has the reason and what to do.
+told() {
+  local output='' line fetched=0 doing=''
+  # The exit code comes last, since a process substitution hands none out.
+  while IFS= read -r line; do
+    case "$line" in
+      'exit '*) [ "$line" = 'exit 0' ] && continue; wipe; explain "$output" ;;
+      ' Downloaded '* | ' '*' Downloaded '*) fetched=$((fetched + 1)); doing="$fetched large packages fetched" ;;
+      'Prepared '*) doing="${line}; installing" ;;
+      'Downloading '*) [ -n "$doing" ] || doing='fetching packages' ;;
+    esac
+    output+=$line$'\n'
+    if [ -t 2 ] && [ -n "$doing" ]; then printf '\r\033[Ksetup: %s (%d s)' "$doing" "$SECONDS" >&2; fi
+  done < <("$@" 2>&1 && echo 'exit 0' || echo "exit $?")
+  wipe
+}
+
+wipe() { if [ -t 2 ]; then printf '\r\033[K' >&2; fi; }
+
+# explain OUTPUT: the first error and the last cause of it in one line, and what helps.
+explain() {
+  local reason help="all that was printed is in build/setup.log"
+  mkdir -p build && printf '%s' "$1" > build/setup.log
+  reason=$(printf '%s' "$1" | awk '
+    tolower($0) ~ /^ *error: / { if (!first) first = $0 }
+    /^ *(cause|Caused by): / { cause = $0 }
+    NF { last = $0 }
+    END { print (first ? first : last) (cause ? ";" cause : "") }' | awk '{ sub(/^ *(error|ERROR): */, ""); sub(/; *(cause|Caused by): */, ": "); print }')
+  case "$1" in
+    *'No space left on device'*)
+      help="make room on that disk, or name a cache on another one: UV_CACHE_DIR=DIRECTORY make setup" ;;
+    *'initialize cache'* | *'Read-only file system'* | *'Permission denied'*)
+      help="name a directory for the cache that can be written to: UV_CACHE_DIR=DIRECTORY make setup" ;;
+    *'error sending request'* | *'Failed to fetch'* | *'Could not find a version'* | *'dns error'* | *'timed out'*)
+      help="the package index cannot be reached: is this machine online? A mirror is named by UV_DEFAULT_INDEX and PIP_INDEX_URL" ;;
+  esac
+  refuse "${reason:-it failed without a word}; $help"
+}
+
 # The facts about this machine. ------------------------------------------------------------------------------------
 
 # "2.41", or nothing where the C library is another one.
@@ -175,8 +217,8 @@ find_uv() {
   if ! "$uv" --version >/dev/null 2>&1; then
     echo "setup: installing uv $UV_VERSION into .uv/" >&2
     rm -rf .uv
-    "${python:-python3}" -m venv .uv
-    .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+    told "${python:-python3}" -m venv .uv
+    told .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
   fi
 }
 
@@ -232,11 +274,13 @@ if ! .venv/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] !=
       refuse "uv could not fetch Python $version. Install one by hand, or use the image: docker build ."
   fi
   rm -rf .venv
-  "$uv" venv --quiet --python "${python:-$version}" .venv
+  told "$uv" venv --quiet --python "${python:-$version}" .venv
 fi
 rm -f .venv/installed
-VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --require-hashes "$lock" "$dev_lock"
+export VIRTUAL_ENV=$PWD/.venv
+told "$uv" pip sync --require-hashes "$lock" "$dev_lock"
 # The lock holds setuptools itself, so the project's own build needs no second download.
 # No cache: it does not know that operations have to be compiled again.
-VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-cache --no-deps --no-build-isolation -e .
+told "$uv" pip install --quiet --no-cache --no-deps --no-build-isolation -e .
 touch .venv/installed
+echo "setup: done in $SECONDS s" >&2

@@ -20,6 +20,7 @@ class PusherSpec(ComponentSpec):
         "run_id": ExecutionParameter(type=str),
         "model_name": ExecutionParameter(type=str),
         "data_licence": ExecutionParameter(type=str),
+        "model_licence": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -59,6 +60,7 @@ class Pusher(base_component.BaseComponent):
             nothing.
         model_name: The name that requests to the server ask for. The model card shows it.
         data_licence: Licence of the data that the model was trained on, for the model card.
+        model_licence: Licence of the model, for the model card; None where it has none yet.
         evaluation: Output `evaluation` of the Evaluator, for the model card; None for a card without metrics.
         data: Output `report` of the YouTube8MExampleGen, for the model card; None for a card that does not describe
             the data.
@@ -77,6 +79,7 @@ class Pusher(base_component.BaseComponent):
         *,
         model_name: str,
         data_licence: str,
+        model_licence: str | None = None,
         evaluation: BaseChannel | None = None,
         data: BaseChannel | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Pusher(base_component.BaseComponent):
             run_id=run_id,
             model_name=model_name,
             data_licence=data_licence,
+            model_licence=model_licence,
             model=model,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,

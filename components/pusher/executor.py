@@ -6,7 +6,7 @@ from tfx.components.util import model_utils
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
-from components.pusher.model_card import model_card
+from components.pusher.model_card import UNKNOWN, model_card
 from components.pusher.push import push
 from components.remote_tree import local_tree
 from components.step_executor import Step, StepExecutor
@@ -31,6 +31,7 @@ class Executor(StepExecutor):
                 ModelCard.load(directory),
                 model_name=step.parameters["model_name"],
                 data_licence=step.parameters["data_licence"],
+                model_licence=step.parameters.get("model_licence") or UNKNOWN,
                 evaluation=EvaluationResults.read(evaluation) if evaluation else None,
                 data=ExampleGenReport.read(data) if data else None,
             )

@@ -8,7 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.evaluator.files import HOLDOUT
-from components.run_report.figures.averaging import averaging
+from components.pusher.model_card import without_front_matter
+from components.run_report.figures.averaging import averaging, averaging_caption
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
 from components.run_report.figures.drawing import Draw, draw_all
@@ -74,6 +75,7 @@ def render_page(report: Report) -> str:
         },
         tables={name: table if table.rows else None for name, table in tables.items()},
         data_notes=data_notes(report["data"]) if report["data"] else [],
+        averaging_caption=averaging_caption(report),
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
         holdout=holdout_line(report["evaluation"]),
@@ -147,4 +149,4 @@ def vertical_slices(analysis: Report) -> list[Report]:
 
 def _card(report: Report) -> Markup | None:
     text = (report["push"] or {}).get("model_card")
-    return Markup(markdown_html(text)) if text else None
+    return Markup(markdown_html(without_front_matter(text))) if text else None

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.cli.output import AsJson
+from pipeline.cli.verb_group import VerbGroup
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
 from trainer.data.data_check import DataCheck, check_files, together
@@ -22,7 +23,7 @@ _ONE_JOB_BYTES = 64 << 20
 """Fewer bytes than this are read before other processes would have started."""
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=VerbGroup, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()

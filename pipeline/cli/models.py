@@ -8,14 +8,16 @@ import typer
 
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
 from pipeline.cli.output import AsJson
+from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store
+from serving.store.version_labels import check_label
 from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from serving.client.client import VersionStatus
     from serving.store.version_store import Store
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=VerbGroup, add_completion=False, rich_markup_mode=None)
 
 _Base = Annotated[str, typer.Argument(help="Directory of the model's versions, local or gs://.")]
 
@@ -202,6 +204,9 @@ def parse_labels(texts: Sequence[str]) -> dict[str, int]:
         name, _, version = text.partition("=")
         if not name or not version.isdecimal():
             raise UserError(f"a label is NAME=VERSION, such as stable=3. Received: {text}")
+        check_label(name)
+        if name in labels:
+            raise UserError(f"label {name} is given twice; a label points to one version")
         labels[name] = int(version)
     return labels
 

@@ -18,6 +18,7 @@ _LOCAL_ROW = "{:<19} {:<11} {:>8} {:>7} {:>7} {:>6}  {}"
 
 
 def runs(
+    context: typer.Context,
     host: Host = None,
     root: Annotated[
         str | None,
@@ -51,6 +52,10 @@ def runs(
     """
     from trainer.base.errors import UserError
 
+    if root is not None and context.get_parameter_source("host").name == "COMMANDLINE":
+        raise UserError(
+            "--host lists the runs of a cluster and --root those of this machine: give one of them"
+        )
     if host is None or root is not None:
         if watch:
             raise UserError("--watch follows a run of a cluster; give its --host")

@@ -177,6 +177,7 @@ def _delivery(
         data=example_gen.outputs["report"],
         model_name=recipe.serving.model_name,
         data_licence=recipe.data.licence,
+        model_licence=recipe.push.licence,
     )
     return _Delivery(baseline, evaluator, server_validator, pusher)
 

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 from components.checkpoint_averager.config import AveragingConfig
 from pipeline.recipe.beam import BeamSection
 from pipeline.recipe.errors import complaints
+from pipeline.recipe.field_types import RecipeName
 from pipeline.recipe.kubernetes import KubernetesSection
 from pipeline.recipe.sections import (
     BlessingSection,
@@ -35,11 +36,7 @@ def _absolute(path: str) -> str:
 class Recipe(Section):
     """Everything that decides what a run reads, trains, averages, compresses, assembles, blesses and pushes."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-        max_length=60,
-        description="Name of the pipeline: lower-case letters, digits and hyphens.",
-    )
+    name: RecipeName = Field(description="Name of the pipeline: lower-case letters, digits and hyphens.")
     data: DataSection
     variants: tuple[VariantName, ...] = Field(
         min_length=1,

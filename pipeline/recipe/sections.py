@@ -178,6 +178,10 @@ class PushSection(Section):
     directory: FileAddress = Field(
         description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
     )
+    licence: str = Field(
+        "unknown",
+        description="Licence of the model, which its card states, by Hugging Face's names: apache-2.0.",
+    )
 
 
 class ServingSection(Section):

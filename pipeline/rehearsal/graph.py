@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.rehearsal.compiled_file import CompiledFile
+from trainer.base.addresses import check_inside
 from trainer.base.errors import UserError
 
 WHOLE_INPUT = "{{$}}"
@@ -67,6 +68,8 @@ def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
 
 def _task(name: str, spec: pipeline_spec_pb2.PipelineTaskSpec, compiled: CompiledFile) -> Task:
     component = compiled.spec.components[spec.component_ref.name]
+    outputs, inputs = component.output_definitions, component.input_definitions
+    check_inside((*outputs.artifacts, *inputs.artifacts), f"{name}: {compiled.package.path}")
     container = compiled.executors[component.executor_label].container
     if unknown := [*_unknown(spec, component, container)]:
         raise UserError(f"{name}: a rehearsal does not know {unknown[0]}")

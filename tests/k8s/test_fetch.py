@@ -18,8 +18,16 @@ SERVING = K8S / "serving"
 STABLE_ONLY = SERVING / "base" / "config"
 CANARY_1 = SERVING / "overlays" / "canary-1"
 
-_GCLOUD = """#!/bin/sh
+_GCLOUD = r"""#!/bin/sh
+# storage ls gs://DIRECTORY/**
 # storage rsync --recursive --delete-unmatched-destination-objects gs://DIRECTORY TARGET
+if [ "$1 $2" = "storage ls" ]; then
+  directory=${3#gs://}
+  cd "${directory%/\*\*}" 2>/dev/null || exit 1
+  find . -type f | sed "s|^\.|${3%/\*\*}|"
+  if [ -f more-names ]; then cat more-names; fi
+  exit 0
+fi
 [ "$1 $2 $3" = "storage rsync --recursive" ] && [ $# -eq 6 ] || exit 64
 rm -rf "$6" && cp -R "${5#gs://}" "$6"
 """
@@ -115,6 +123,13 @@ def test_both_versions_of_a_canary(fetch, base):
     assert served(models) == ([1, 2], {"stable": 1, "canary": 2})
 
 
+def test_objects_that_stand_for_directories_are_no_names_that_lead_out(fetch, base):
+    (base / "1" / "more-names").write_text(f"gs://{base}/1/\ngs://{base}/1/variables/\n")
+    code, errors, _ = fetch()
+    assert code == 1
+    assert "does not list: more-names" in errors  # it came as far as that
+
+
 def test_a_container_that_was_restarted_fetches_again(fetch, base):
     target = fetch()[2] / "yt8m" / "1"
     (target / "left-over").write_bytes(b"")
@@ -150,6 +165,15 @@ def test_no_pod_starts_with_a_version_that_is_not_what_was_published(fetch, base
     assert code == 1
     assert says in errors.splitlines()[-1]
     assert f"{base}/1" in errors
+
+
+@pytest.mark.parametrize("name", ["../../x", "/abs", "a/../../x", "a//b", ".."])
+def test_names_that_lead_out_of_the_target_are_refused_before_anything_is_written(fetch, base, name):
+    (base / "1" / "more-names").write_text(f"gs://{base}/1/{name}\n")
+    code, errors, models = fetch()
+    assert code == 1
+    assert errors.splitlines()[-1].endswith(f"has names that lead out of their directory: {name}")
+    assert not (models / "yt8m").exists()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,15 @@ def exists(path: str) -> bool:
     return tf.io.gfile.exists(path)
 
 
+def list_names(path: str) -> list[str]:
+    """Returns the names in the directory `path`; none where there is no such directory."""
+    if is_local(path):
+        return os.listdir(path) if os.path.isdir(path) else []
+    import tensorflow as tf
+
+    return tf.io.gfile.listdir(path) if tf.io.gfile.isdir(path) else []
+
+
 def file_size(path: str) -> int:
     """Returns the size of the file at `path` in bytes."""
     if is_local(path):

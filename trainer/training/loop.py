@@ -31,6 +31,8 @@ _STREAM = 2
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
 
+_SECONDS_BETWEEN_GLANCES = 2.0
+
 _logger = logging.getLogger("yt8m.train")
 
 
@@ -102,6 +104,8 @@ def train(
         last = done == end
         if done % config.log_every == 0 or last:
             log.step(done, result)
+        else:
+            log.glance(done, result)
         if done % config.snapshot_every == 0 or last:
             write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
             if config.eval_slice:
@@ -154,12 +158,34 @@ class _Log:
         self._writer = tf.summary.create_file_writer(directory)
         self._since = time.monotonic()
         self._done = done
+        self._mark: tuple[int, float] | None = None
+        """A step, and when it ended, from which on speed is measured for a glance."""
+        self._next_glance = 0.0
+        _logger.debug("%s begins", variant, extra={"progress": self._progress(done)})
+
+    def glance(self, done: int, result: StepResult) -> None:
+        """Shows step, speed and time left every few seconds between two logged lines, to live views alone."""
+        now = time.monotonic()
+        if self._mark is None:  # the first step takes longer than others, since TensorFlow compiles it
+            self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
+        if now < self._next_glance:
+            return
+        float(result.loss)  # on a GPU the step may be under way still
+        first, then = self._mark
+        now = time.monotonic()
+        rate = (done - first) / (now - then)
+        self._next_glance = now + _SECONDS_BETWEEN_GLANCES
+        videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
+        _logger.debug(
+            "%s: step %d", self._variant, done, extra={"progress": self._progress(done, videos, left)}
+        )
 
     def step(self, done: int, result: StepResult) -> None:
         loss, norm = float(result.loss), float(result.gradient_norm)
         now = time.monotonic()
         rate = (done - self._done) / max(now - self._since, 1e-9)
         self._since, self._done = now, done
+        self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
         videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
         with self._writer.as_default(step=done):
             tf.summary.scalar("loss", loss)

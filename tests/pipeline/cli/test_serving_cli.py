@@ -246,6 +246,11 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
         run("models", "delete", base, "1")
     with pytest.raises(UserError, match="a label is NAME=VERSION"):
         run("models", "label", base, "stable=two")
+    for name in ("st able", "stable;", "ä", "x-", "x" * 64, "a/b"):
+        with pytest.raises(UserError, match="a label has at most 63 letters"):
+            run("models", "label", base, f"{name}=1")
+    with pytest.raises(UserError, match="label stable is given twice"):
+        run("models", "label", base, "stable=1", "stable=2")
     with pytest.raises(UserError, match="has no version 7"):
         run("models", "label", base, "stable=7")
 

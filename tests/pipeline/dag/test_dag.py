@@ -202,5 +202,5 @@ def test_the_holdout_judges_where_there_is_one_and_nothing_else_changes(nodes) -
 
 
 def test_real_records_have_a_holdout() -> None:
-    assert load_recipe("video_level").data.judging_split == "holdout"
+    assert load_recipe("video-level").data.judging_split == "holdout"
     assert load_recipe("yhls").data.judging_split == "eval"

@@ -57,6 +57,21 @@ def test_directories_that_cannot_be_written_to_are_named_with_their_option(recip
     assert sorted(tmp_path.iterdir()) == [file]
 
 
+def test_of_two_runs_that_begin_together_one_holds_the_lock_before_tfx_is_there(
+    recipe, tmp_path, monkeypatch
+):
+    """And the refused one neither names nor writes the report of the other one."""
+    from pipeline.cli.run import run_recipe
+
+    monkeypatch.setattr("pipeline.local.preflight.check_before_run", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "pipeline.local.runner", None)  # whose import takes half a minute
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another run is using this directory"):
+            run_recipe(recipe(), str(tmp_path))
+    assert [*tmp_path.iterdir()] == [tmp_path / "lock"]
+
+
 def test_the_scratch_directory_is_asked_for_too(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc/nothing")
     assert refusal(recipe(), tmp_path / "run").startswith("TMPDIR: /proc/nothing cannot be written to")

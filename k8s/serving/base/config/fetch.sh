@@ -20,6 +20,13 @@ is_version() {
 # fetch SOURCE TARGET
 fetch() {
   source=$1 target=$2
+  # Before anything is written: no name may lead out of the target.
+  names=$(gcloud storage ls "$source/**") ||
+    fail "$source was not fetched. Is it there (gcloud storage ls ${source%/*}), and may this pod's account read it?"
+  # A name that ends in a slash stands for a directory.
+  outside=$(printf '%s\n' "$names" | cut -c $((${#source} + 2))- | sed 's|/$||; /^$/d' |
+    grep -E '(^|/)(\.\.?)?(/|$)' || true)
+  [ -z "$outside" ] || fail "$source has names that lead out of their directory: $outside"
   mkdir -p "$target"
   # Goes on where a container that was killed had stopped, and checks crc32c.
   gcloud storage rsync --recursive --delete-unmatched-destination-objects "$source" "$target" ||
