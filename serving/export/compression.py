@@ -62,12 +62,12 @@ def compress(
     form: StoredForm | Codec,
     statistics: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, EncodedTensor]:
-    """The weights with exactly the compressible tensors stored as a form says, and all others in float32.
+    """The weights as a form says: the compressible tensors and those that it names by codecs, all others in float32.
 
     Args:
         spec: The model.
         weights: All its tensors, float32.
-        form: Of the compressible ones; a codec stands for itself on all of them.
+        form: Of the model; a codec stands for itself on all compressible tensors.
         statistics: By the names of tensors, for codecs that use them (see `Codec.encode`).
 
     Raises:
@@ -90,7 +90,7 @@ def compress(
 
 
 def stored_bytes(spec: ModelSpec, form: StoredForm | Codec) -> int:
-    """Bytes of a model's tensors with the compressible ones stored in a form; no weights are needed."""
+    """Bytes of a model's tensors in a form; no weights are needed."""
     return sum(_form(form).codec_of(tensor).stored_bytes(tensor.shape) for tensor in spec.tensors)
 
 
