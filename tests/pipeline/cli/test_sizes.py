@@ -55,7 +55,10 @@ def test_usual_forms_and_those_that_are_named():
     [
         (["--families", "--variants", "K8-H8"], "leave out --variants, or --families"),
         (["--form", "int4"], "a codec is written like int4-b128"),
-        (["--variants", "MLP-H64", "--form", "int8+gating/weights=int8"], "gating/weights is no kernel of MLP-H64"),
+        (
+            ["--variants", "MLP-H64", "--form", "int8+gating/weights=int8"],
+            "gating/weights is no kernel of MLP-H64",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments, text):

@@ -56,7 +56,8 @@ def test_a_small_kernel_that_is_named_is_stored_so_and_biases_never_are():
 def test_tensors_that_no_model_has():
     StoredForm.parse(COMPACT).check(SPEC)
     with pytest.raises(
-        UserError, match=r"gating_prob is no kernel of K4-H6; those are audio_vlad/.*, experts/weights, gates/weights"
+        UserError,
+        match=r"gating_prob is no kernel of K4-H6; those are audio_vlad/.*, experts/weights, gates/weights",
     ):
         StoredForm.parse("int8+gating_prob=float16").check(SPEC)
     with pytest.raises(UserError, match="hidden2/biases is no kernel"):
