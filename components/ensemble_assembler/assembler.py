@@ -116,11 +116,16 @@ def assemble(
 def _entry(card: ModelCard, model: int) -> ModelEntry:
     """Makes an entry with the GAP that the compressor measured; without one a form cannot be left out unseen."""
     (member,) = card.members
-    form = StoredForm.of(
-        card.spec(), {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors}
+    spec = card.spec()
+    form = StoredForm.of(spec, {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors})
+    return ModelEntry(
+        variant=member.variant,
+        form=form.name,
+        bytes=card.bytes,
+        gap=math.nan if member.gap is None else member.gap,
+        model=model,
+        family=spec.architecture.PREFIX,
     )
-    gap = math.nan if member.gap is None else member.gap
-    return ModelEntry(variant=member.variant, form=form.name, bytes=card.bytes, gap=gap, model=model)
 
 
 def _combinations(

@@ -18,6 +18,7 @@ class ModelEntry:
         gap: Its GAP on the eval split.
         form: Name of its stored form.
         model: Index of the model; an ensemble has each model once at most, in one form.
+        family: Family of its architecture.
     """
 
     variant: str
@@ -25,6 +26,7 @@ class ModelEntry:
     gap: float
     form: str = "float16"
     model: int = 0
+    family: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

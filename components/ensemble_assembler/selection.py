@@ -10,9 +10,11 @@ eval split tells from another."""
 
 
 def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
-    """Finds for each model the one that makes it superfluous: smaller or as small, and better or as good.
+    """Finds for each model the one of its family that makes it superfluous: smaller or as small, and better or as good.
 
-    Of models equal in both the first stays. The one that is named stays itself, so it is the best reason.
+    Models of another family make no model superfluous: they err on other videos, so the worse of two may add more to an
+    ensemble than one of the better kind. Of models equal in both the first stays. The one that is named stays itself,
+    so it is the best reason.
 
     Returns:
         The index of the other model, or None for a model that stays.
@@ -32,6 +34,8 @@ def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
 
 def _beats(models: Sequence[ModelEntry], one: int, other: int) -> bool:
     a, b = models[one], models[other]
+    if a.family != b.family:
+        return False
     if (a.bytes, a.gap) == (b.bytes, b.gap):
         return one < other
     return a.bytes <= b.bytes and a.gap >= b.gap

@@ -101,7 +101,7 @@ class DataSection(Section):
 
 
 class HalvingSection(Section):
-    """The stop rule: a variant that is larger and worse than another after half of its steps is stopped."""
+    """The stop rule: a variant that is larger and worse than another of its family at half of its steps is stopped."""
 
     enabled: bool = Field(
         False,

@@ -62,12 +62,12 @@ def compress(
     form: StoredForm | Codec,
     statistics: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, EncodedTensor]:
-    """Encodes exactly the compressible tensors as a form says; all others stay float32.
+    """Encodes the compressible tensors, and those that a form names, by its codecs; all others stay float32.
 
     Args:
         spec: The model that the weights belong to.
         weights: All tensors of the model, float32.
-        form: The stored form of the compressible tensors; a codec alone is that of all of them.
+        form: The stored form of the model; a codec alone is that of all compressible tensors.
         statistics: The statistics that codecs use (see `Codec.encode`), by the names of the tensors.
 
     Raises:
@@ -90,7 +90,7 @@ def compress(
 
 
 def stored_bytes(spec: ModelSpec, form: StoredForm | Codec) -> int:
-    """Returns the bytes of a model's tensors with the compressible ones stored in a form; no weights are needed."""
+    """Returns the bytes of a model's tensors in a stored form; no weights are needed."""
     return sum(_form(form).codec_of(tensor).stored_bytes(tensor.shape) for tensor in spec.tensors)
 
 

@@ -138,7 +138,7 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         ),
         (
             {"compression": {"ladder": ["int8+gating_prob=float16"]}},
-            "compression.ladder: int8+gating_prob=float16: gating_prob is no big tensor of K4-H8",
+            "compression.ladder: int8+gating_prob=float16: gating_prob is no kernel of K4-H8",
         ),
         ({"data": {"train": ["x"]}}, "data: needs validate patterns"),
         ({"name": "Under_score"}, "name: at most 60 lower-case letters, digits and hyphens"),
