@@ -16,9 +16,9 @@ from components.example_validator.executor import Executor
 class ExampleValidator(tfx.components.ExampleValidator):
     """TFX's ExampleValidator, except that an anomaly stops the run with a message that names it.
 
-        validator = ExampleValidator(
-            statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
-        )
+    validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
     """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
