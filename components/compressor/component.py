@@ -33,9 +33,16 @@ class CompressorSpec(ComponentSpec):
 class Compressor(base_component.BaseComponent):
     """Stores the big tensors of a model in several forms, of which the EnsembleAssembler chooses one.
 
+    Outputs: `model`, with a SavedModel for each form (see `components.ladder`), and `report` (`LadderReport`).
+
+        compressor = Compressor(
+            averager.outputs["model"], example_gen.outputs["examples"], ladder=["float16", "int8", "int4-b128"]
+        )
+
     Args:
         model: A single float32 model.
-        examples: With the splits `train`, whose activations codecs round by, and `eval`, which forms are measured on.
+        examples: Output `examples` of YouTube8MExampleGen: codecs round by the activations of its split `train`, and
+            forms are measured on its split `eval`.
         ladder: Names of stored forms (see `StoredForm.parse`).
         calibration_videos: How many videos of the train split are looked at.
     """

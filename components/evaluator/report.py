@@ -27,7 +27,7 @@ class EvaluationResults(StepReport):
 
     candidate: Metrics | None = Field(description="Metrics of the candidate; None where there was no video.")
     baseline: Metrics | None = Field(description="Metrics of the served model; None where none is served.")
-    slices: tuple[SliceMetrics, ...] = Field((), description="By feature, and in the order of its bins.")
+    slices: tuple[SliceMetrics, ...] = Field((), description="Metrics by slice, ordered by feature and bin.")
     split: str = Field(
         "eval", description="The split that was measured; only written where it is the holdout."
     )

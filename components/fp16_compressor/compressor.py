@@ -57,11 +57,7 @@ def compress_model(
             `allowed_change`.
     """
     card = ModelCard.load(source_dir)
-    if len(card.members) != 1:
-        raise UserError(
-            f"{source_dir}: only a single model is compressed. Received: one of {len(card.members)} members"
-        )
-    (source,) = card.members
+    source = card.only_member(source_dir)
     spec = card.spec()
     weights = read_weights(source_dir)
     compressed = compress(spec, weights, codec)

@@ -196,7 +196,7 @@ def _editions_text(found: DataCheck) -> str:
         Edition.OF_2019: "its segment labels are not used",
     }
     parts = []
-    for edition, videos in found.editions.items():
+    for edition, records in found.editions.items():
         note = notes.get(Edition(edition))
-        parts.append(f"{edition} ({videos:,} videos{'; ' + note if note else ''})")
+        parts.append(f"{edition} ({records:,} records{'; ' + note if note else ''})")
     return ", ".join(parts) or "none"

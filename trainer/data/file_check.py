@@ -33,7 +33,7 @@ class FileCheck:
     frames: int = 0
     labels: int = 0
     editions: Mapping[str, int] = field(default_factory=dict)
-    """Videos by edition: see `trainer.data.record_parts.Edition`."""
+    """Valid records by edition: see `trainer.data.record_parts.Edition`."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Number of lost videos by reason, as far as the file itself tells (see `Reject.reason`)."""
     first_rejects: tuple[Reject, ...] = ()
