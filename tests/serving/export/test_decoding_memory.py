@@ -22,16 +22,20 @@ SLACK = 12 * 2**20
 """The graph, and the runtime's own tables."""
 
 _LOADER = """
-import json, sys, tensorflow as tf
+import gc, json, sys, tensorflow as tf
 def status(key):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))
 peaks = {}
 for name in json.loads(sys.argv[2]):
-    tf.saved_model.load(f"{sys.argv[1]}/{name}-small").read()  # what any first load takes
+    first = tf.saved_model.load(f"{sys.argv[1]}/{name}-small")  # what any first load takes
+    first.read()  # by its own name: with the object go the decoded weights
+    del first
+    gc.collect()
     begin = status("VmRSS")
     open("/proc/self/clear_refs", "w").write("5")  # the peak is counted anew
     model = tf.saved_model.load(f"{sys.argv[1]}/{name}-big")
     peaks[name] = status("VmHWM") - begin
+    model.read()
     del model
 print(json.dumps(peaks))
 """
