@@ -43,6 +43,9 @@ def test_usual_forms_and_those_that_are_named():
             form: pytest.approx(stored_bytes(spec, StoredForm.parse(form)) / MIB, abs=1e-4)
             for form in (*USUAL_FORMS, mine)
         }
+    # Forms that name tensors of other families are left out.
+    (row,) = json.loads(sizes("--variants", "MLP-H64", "--forms", "--json").stdout)
+    assert set(row["forms"]) == {form for form in USUAL_FORMS if "+" not in form}
     table = sizes("--variants", "K8-H512,MLP-H64", "--form", mine, "--form", "int8").stdout.splitlines()
     assert table[:2] == [f"[1] {mine}", "[2] int8"]
     together = sum(row["forms"][mine] for row in rows)
