@@ -131,7 +131,7 @@ def rollback(
 
     Example: yt8m models rollback models/demo --to 3
     """
-    published = model_store.rollback(_existing(base).base, to)
+    published = model_store.rollback(_existing(base, writable=True).base, to)
     if as_json:
         typer.echo(json.dumps({"version": published.version, "content_of": to, "created": published.created}))
     elif published.created:
@@ -156,7 +156,7 @@ def delete(
 
     Example: yt8m models delete models/demo 2
     """
-    model_store.delete(_existing(base).base, version, force)
+    model_store.delete(_existing(base, writable=True).base, version, force)
     newest = model_store.latest_version(base)
     if as_json:
         typer.echo(json.dumps({"deleted": version, "newest": newest}))
@@ -182,7 +182,7 @@ def label(
 
     Example: yt8m models label models/demo stable=3 canary=4
     """
-    store = _existing(base)
+    store = _existing(base, writable=bool(moves or remove))
     labels = store.labels()
     if moves or remove:
         labels = model_store.label(base, parse_labels(moves or []), remove or ())
@@ -211,10 +211,12 @@ def parse_labels(texts: Sequence[str]) -> dict[str, int]:
     return labels
 
 
-def _existing(base: str) -> "Store":
+def _existing(base: str, writable: bool = False) -> "Store":
     store = model_store.open_store(base)
     if not store.exists():
         raise UserError(f"{base} is no directory: give the one that models are pushed to")
+    if writable:
+        store.check_writable()
     return store
 
 

@@ -63,7 +63,7 @@ def runs(
         if root is None and not os.path.isdir("runs"):
             show_list("runs", [], _local_line, "there is no run here yet; yt8m run makes one", as_json)
         else:
-            _list_local(root or "runs", limit, as_json)
+            _list_local("runs" if root is None else root, limit, as_json)
         return
     target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
     if watch:
