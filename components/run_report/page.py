@@ -19,6 +19,7 @@ from components.run_report.figures.size_gap import size_gap
 from components.run_report.figures.slices import slices
 from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
+from components.run_report.naming import row_name
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
@@ -30,7 +31,7 @@ from components.run_report.tables import (
     models_table,
     slices_table,
 )
-from components.run_report.units import duration
+from components.run_report.units import duration, is_number
 
 Report = dict[str, Any]
 
@@ -75,6 +76,9 @@ def render_page(report: Report) -> str:
         },
         tables={name: table if table.rows else None for name, table in tables.items()},
         data_notes=data_notes(report["data"]) if report["data"] else [],
+        unmeasured=[
+            row_name(row) for row in report["members"] if not is_number(row["stored_mib"], row["gap"])
+        ],
         averaging_caption=averaging_caption(report),
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),

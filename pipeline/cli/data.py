@@ -45,7 +45,7 @@ def sample(
     ] = 800,
     shards: Annotated[int, typer.Option(help="Number of train shards, and of validate shards.")] = 8,
     seed: Annotated[
-        int, typer.Option(help="Seed of the random content: the same arguments write the same bytes.")
+        int, typer.Option(min=0, help="Seed of the random content: the same arguments write the same bytes.")
     ] = 0,
     min_frames: Annotated[int, typer.Option(help="Number of frames of the shortest video.")] = 4,
     max_frames: Annotated[int, typer.Option(help="Number of frames of the longest video, at most 300.")] = 16,

@@ -38,7 +38,7 @@ def evaluate(
     Records that are no valid video are named on standard error, counted and left out. Second records of a video, and
     videos without labels as in test files, are counted and left out, too.
 
-    Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
+    Example: yt8m evaluate --model models/demo/yt8m --data 'data/validate*.tfrecord' --json
     """
     result = measure(model, data, batch_size)
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))

@@ -88,12 +88,12 @@ def rehearse(
                --set kubernetes.volumes.here=$PWD
              yt8m rehearse demo.yaml --root rehearsals
     """
-    _logger.info("reading %s", pipeline)
     from pipeline.rehearsal.compiled_file import CompiledFile
     from pipeline.rehearsal.parameters import run_parameters
     from pipeline.rehearsal.rehearse import rehearse as run_here
 
     compiled = CompiledFile.read(pipeline)
+    _logger.info("rehearsing %s", pipeline)
     parameters = run_parameters(compiled.package, settings or ())
     # Whoever ends this process ends the tasks' processes with it.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

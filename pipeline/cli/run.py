@@ -42,10 +42,10 @@ def run(
 
     \b
     Examples: yt8m run --recipe demo
-              yt8m run --recipe video_level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
+              yt8m run --recipe video-level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
     """
     loaded = chosen_recipe(recipe, data, train, validate, overrides)
-    finished = run_recipe(loaded, root or f"runs/{loaded.name}")
+    finished = run_recipe(loaded, f"runs/{loaded.name}" if root is None else root)
     if as_json:
         typer.echo(json.dumps(finished.report, indent=2))
         _logger.info("log: %s", finished.log_file)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,7 +60,10 @@ def runs(
     if host is None or root is not None:
         if watch:
             raise UserError("--watch follows a run of a cluster; give its --host")
-        _list_local(root or "runs", limit, as_json)
+        if root is None and not os.path.isdir("runs"):
+            show_list("runs", [], _local_line, "there is no run here yet; yt8m run makes one", as_json)
+        else:
+            _list_local("runs" if root is None else root, limit, as_json)
         return
     target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
     if watch:

@@ -107,8 +107,8 @@ def serve(
     its address, HOST:PORT, on standard output.
 
     \b
-    Examples: yt8m serve models/demo --port 8500
-              yt8m serve models/demo --max-batch-size 16 --http-port 8501
+    Examples: yt8m serve models/demo/yt8m --port 8500
+              yt8m serve models/demo/yt8m --max-batch-size 16 --http-port 8501
     """
     from serving.base.tls import ServerTls
     from serving.server.listening import check_can_listen, host_and_port

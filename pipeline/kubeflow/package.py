@@ -79,8 +79,10 @@ def read_package(path: str) -> Package:
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
         check_spec(spec, platform)
     except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        kind = "not YAML" if isinstance(error, yaml.YAMLError | UnicodeDecodeError) else type(error).__name__
+        why = f"it has no {error.args[0]}" if isinstance(error, KeyError) else f"{kind}: {error}"
         raise UserError(
-            f"{path} is no pipeline as yt8m compile writes it ({type(error).__name__}: {error}); compile it again"
+            f"{path} is no pipeline as yt8m compile writes it ({why}); compile it again"
         ) from error
     package = Package(path, hashlib.sha256(content).hexdigest(), spec, platform)
     if package.pipeline_root is not None:

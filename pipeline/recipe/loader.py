@@ -82,7 +82,7 @@ def read_text(name_or_path: str) -> str:
     name = name_or_path.replace("_", "-")
     if name not in recipe_names():
         raise UserError(
-            f"recipe {name_or_path}: there is none of that name{nearest(name_or_path, recipe_names())}"
+            f"recipe {name_or_path:.80}: there is none of that name{nearest(name_or_path, recipe_names())}"
             "; the path of a file has a slash or ends in .yaml"
         )
     return resources.files("pipeline").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
@@ -95,7 +95,9 @@ def recipe_tree(name_or_path: str) -> dict[str, Any]:
         tree = yaml.load(text, Loader=_StrictLoader)
     except _KeyFault as error:
         raise UserError(f"recipe {name_or_path}: {error}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except RecursionError:
+        raise UserError(f"recipe {name_or_path}: its sections are nested too deeply") from None
+    except yaml.YAMLError as error:
         raise UserError(f"recipe {name_or_path}: not YAML: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"recipe {name_or_path}: must be a mapping of sections. Received: {tree!r:.80}")

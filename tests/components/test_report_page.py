@@ -219,6 +219,14 @@ def test_what_stands_over_the_averages_follows_from_them(report):
     assert averaging_caption(assemble_report(averaging=[alone]))[1].startswith("No average was measured.")
 
 
+def test_members_that_have_no_place_in_the_picture_are_named(report, page):
+    assert "Not shown" not in page
+    lost = [{**row, "gap": None} if row["variant"] == "K8-H512" else row for row in report["members"]]
+    assert "Not shown, since size or GAP was not measured: K8-H512" in render_page(
+        {**report, "members": lost}
+    )
+
+
 def test_lists_that_go_on_say_so(page):
     assert "<h3>The best 10</h3>" in page
     assert "<details><summary>The best 50</summary>" in page

@@ -218,4 +218,10 @@ def _glob(pattern: str) -> list[str]:
         return [pattern] if os.path.isfile(pattern) else [p for p in glob.glob(pattern) if os.path.isfile(p)]
     import tensorflow as tf
 
-    return [path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path)]
+    try:
+        return [path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path)]
+    except tf.errors.UnimplementedError:
+        scheme = pattern.partition("://")[0]
+        raise UserError(
+            f"{pattern}: {scheme}:// is not supported; give a local path, or gs://BUCKET/NAME"
+        ) from None
