@@ -7,6 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
+from components.pusher.device_file import DeviceFile
+from components.pusher.files import LITERT_FILE
 from serving.export.card import ModelCard
 from trainer.base.units import MIB
 from trainer.data.yt8m import MAX_FRAMES, TOP_K
@@ -21,6 +23,7 @@ def model_card(
     data_licence: str,
     evaluation: EvaluationResults | None = None,
     data: ExampleGenReport | None = None,
+    litert: DeviceFile | None = None,
 ) -> str:
     """Writes the model card as Markdown. The same model, evaluated on the same videos, has the same card.
 
@@ -30,6 +33,7 @@ def model_card(
         data_licence: Licence of the data that the model was trained on, such as CC BY 4.0.
         evaluation: What the Evaluator measured; None where it was not evaluated.
         data: What was read and lost of the data; None where that is not known.
+        litert: The LiteRT file that goes with the version; None where there is none.
     """
     environment = Environment(
         loader=PackageLoader("components.pusher"),
@@ -52,6 +56,8 @@ def model_card(
         evaluation=evaluation,
         slices=slices,
         data=data,
+        litert=litert,
+        litert_file=LITERT_FILE,
         encodings=sorted({one.encoding for member in card.members for one in member.tensors} - {"float32"}),
         top_k=min(TOP_K, card.num_classes),
         max_frames=MAX_FRAMES,
