@@ -21,6 +21,8 @@ class PusherSpec(ComponentSpec):
         "model_name": ExecutionParameter(type=str),
         "data_licence": ExecutionParameter(type=str),
         "model_licence": ExecutionParameter(type=str, optional=True),
+        "litert_weights": ExecutionParameter(type=str, optional=True),
+        "split": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -28,6 +30,7 @@ class PusherSpec(ComponentSpec):
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "data": ChannelParameter(type=Report, optional=True),
+        "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
     OUTPUTS: ClassVar = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -64,6 +67,10 @@ class Pusher(base_component.BaseComponent):
         evaluation: Output `evaluation` of the Evaluator, for the model card; None for a card without metrics.
         data: Output `report` of the YouTube8MExampleGen, for the model card; None for a card that does not describe
             the data.
+        litert_weights: How the weights of a LiteRT file are stored that goes with the version
+            (`serving.export.device_weights.DeviceWeights`); None for no such file.
+        examples: Output `examples` of the YouTube8MExampleGen, which that file is checked with.
+        split: Name of the split of the examples that it is checked with.
     """
 
     SPEC_CLASS = PusherSpec
@@ -82,6 +89,9 @@ class Pusher(base_component.BaseComponent):
         model_licence: str | None = None,
         evaluation: BaseChannel | None = None,
         data: BaseChannel | None = None,
+        litert_weights: str | None = None,
+        examples: BaseChannel | None = None,
+        split: str | None = None,
     ) -> None:
         spec = PusherSpec(
             push_destination=push_destination,
@@ -94,6 +104,9 @@ class Pusher(base_component.BaseComponent):
             infra_blessing=infra_blessing,
             evaluation=evaluation,
             data=data,
+            litert_weights=litert_weights,
+            examples=examples,
+            split=split,
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

@@ -6,6 +6,7 @@ from tfx.components.util import model_utils
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
+from components.pusher.device_file import device_file
 from components.pusher.model_card import UNKNOWN, model_card
 from components.pusher.push import push
 from components.remote_tree import local_tree
@@ -27,6 +28,9 @@ class Executor(StepExecutor):
         }
         evaluation, data = (step.optional_input_dir(key) for key in ("evaluation", "data"))
         with local_tree(step.input_model("model")) as directory:
+            # Only of a model that will be pushed: making it takes minutes.
+            wanted = step.parameters.get("litert_weights") if all(blessings.values()) else None
+            litert = device_file(directory, wanted, step.files(step.parameters["split"])) if wanted else None
             text = model_card(
                 ModelCard.load(directory),
                 model_name=step.parameters["model_name"],
@@ -34,8 +38,9 @@ class Executor(StepExecutor):
                 model_licence=step.parameters.get("model_licence") or UNKNOWN,
                 evaluation=EvaluationResults.read(evaluation) if evaluation else None,
                 data=ExampleGenReport.read(data) if data else None,
+                litert=litert,
             )
-            result = push(directory, base, blessings, text)
+            result = push(directory, base, blessings, text, litert.content if litert else None)
         pushed_model = step.output("pushed_model")
         pushed_model.set_int_custom_property("pushed", int(result.pushed))
         if result.pushed:

@@ -5,3 +5,6 @@ RESULT_FILE = "pushed.json"
 
 CARD_FILE = "assets.extra/MODEL_CARD.md"
 """Path of the model card in a pushed version; TensorFlow Serving leaves `assets.extra` alone."""
+
+LITERT_FILE = "assets.extra/yt8m.tflite"
+"""Path of the LiteRT file in a pushed version, where the recipe asks for one: what a device downloads."""

@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
+from components.pusher.device_file import DeviceFile
+from components.pusher.files import LITERT_FILE
 from serving.export.card import ModelCard
 from trainer.base.units import MIB
 from trainer.data.yt8m import MAX_FRAMES, TOP_K
@@ -29,6 +31,7 @@ def model_card(
     model_licence: str = UNKNOWN,
     evaluation: EvaluationResults | None = None,
     data: ExampleGenReport | None = None,
+    litert: DeviceFile | None = None,
 ) -> str:
     """Writes the model card as Markdown. The same model, evaluated on the same videos, has the same card.
 
@@ -39,6 +42,7 @@ def model_card(
         model_licence: Licence of the model itself, such as apache-2.0.
         evaluation: What the Evaluator measured; None where it was not evaluated.
         data: What was read and lost of the data; None where that is not known.
+        litert: The LiteRT file that goes with the version; None where there is none.
     """
     environment = Environment(
         loader=PackageLoader("components.pusher"),
@@ -65,6 +69,8 @@ def model_card(
         evaluation=evaluation,
         slices=slices,
         data=data,
+        litert=litert,
+        litert_file=LITERT_FILE,
         encodings=sorted({one.encoding for member in card.members for one in member.tensors} - {"float32"}),
         top_k=min(TOP_K, card.num_classes),
         max_frames=MAX_FRAMES,

@@ -1,11 +1,16 @@
 """Pushing a candidate that has been judged."""
 
-from components.pusher.files import CARD_FILE
+import posixpath
+
+from components.pusher.files import CARD_FILE, LITERT_FILE
 from components.pusher.report import PushResult
 from serving.store.model_store import publish
+from trainer.base.files import exists
 
 
-def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str) -> PushResult:
+def push(
+    model_dir: str, base: str, blessings: dict[str, bool], model_card: str, litert: bytes | None = None
+) -> PushResult:
     """Makes a candidate the newest served version if all its judges blessed it.
 
     Args:
@@ -13,6 +18,7 @@ def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str)
         base: Push destination: directory of the versions, local or gs://.
         blessings: Whether each judge blessed the candidate, by the judge's name.
         model_card: Markdown for people, which goes with the version.
+        litert: Content of the model as a LiteRT file, which goes with the version; None for none.
 
     Returns:
         What was done. A candidate that is the newest version already counts as pushed, as that version.
@@ -24,12 +30,16 @@ def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str)
     if against:
         reason = f"not blessed by {' and '.join(against)}"
         return PushResult(pushed=False, version=None, destination=None, reason=reason, model_card=model_card)
-    publication = publish(model_dir, base, {CARD_FILE: model_card.encode()})
+    extra_files = {CARD_FILE: model_card.encode()} | ({} if litert is None else {LITERT_FILE: litert})
+    publication = publish(model_dir, base, extra_files)
+    # A version of the same content may have been pushed before there was to be such a file.
+    file = posixpath.join(publication.path, LITERT_FILE)
     what = "pushed as" if publication.created else "the same content is served already, as"
     return PushResult(
         pushed=True,
         version=publication.version,
         destination=publication.path,
         reason=f"{what} version {publication.version}",
+        litert=file if litert is not None and exists(file) else None,
         model_card=model_card,
     )

@@ -17,4 +17,7 @@ class PushResult(StepReport):
     version: int | None = Field(description="Number of the version; None if it was not pushed.")
     destination: str | None = Field(description="Directory of the version; None if it was not pushed.")
     reason: str = Field(description="One sentence for people.")
+    litert: str | None = Field(
+        None, description="Address of the LiteRT file in the version; None where there is none."
+    )
     model_card: str | None = Field(None, description="The model card, as Markdown; None in earlier versions.")

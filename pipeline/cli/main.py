@@ -30,6 +30,7 @@ VERBS = {
     "infer": ("pipeline.cli.infer", "infer"),
     "models": ("pipeline.cli.models", "app"),
     "compress": ("pipeline.cli.compress", "compress"),
+    "export": ("pipeline.cli.export", "export"),
     "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
 }
 """The module and the function of each verb, or its typer app if it has verbs of its own."""

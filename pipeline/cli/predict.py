@@ -41,6 +41,12 @@ def predict(
             help="Directory of a SavedModel, or of versions; the model is loaded here, without a server."
         ),
     ] = None,
+    litert: Annotated[
+        str | None,
+        typer.Option(
+            help="LiteRT file of yt8m export; its interpreter runs here, without TensorFlow or a server."
+        ),
+    ] = None,
     model_name: Annotated[str, typer.Option(help="Name by which the server knows the model.")] = "yt8m",
     model_version: ModelVersion = None,
     version_label: VersionLabel = None,
@@ -74,8 +80,8 @@ def predict(
     from trainer.base.errors import UserError
     from trainer.base.files import open_file
 
-    if target and model:
-        raise UserError("--target asks a server and --model does without one: give one of them")
+    if len([one for one in (target, model, litert) if one]) > 1:
+        raise UserError("--target asks a server, --model and --litert do without one: give one of the three")
     names = Vocabulary.load(vocabulary) if vocabulary else None
     for path in files:  # before the seconds that a model takes
         with open_file(path, "rb"):
@@ -83,10 +89,15 @@ def predict(
     rejects = RejectLines(_logger, "yt8m data check names all of them")
     videos = itertools.islice(_wanted(files, video_id, rejects), limit)
     answers = []
-    tls = (tls_ca, tls_certificate, tls_key)
-    chosen = predictor_of(
-        model, target or "localhost:8500", model_name, model_version, version_label, timeout, tls
-    )
+    if litert:
+        from serving.inference.litert_model import LiteRtModel
+
+        chosen = LiteRtModel(litert)
+    else:
+        tls = (tls_ca, tls_certificate, tls_key)
+        chosen = predictor_of(
+            model, target or "localhost:8500", model_name, model_version, version_label, timeout, tls
+        )
     with closing(chosen) as predictor:
         answered = ordered_map(
             lambda batch: predictor.predict_named([video.sequence_example for video in batch]),

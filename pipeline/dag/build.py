@@ -178,8 +178,20 @@ def _delivery(
         model_name=recipe.serving.model_name,
         data_licence=recipe.data.licence,
         model_licence=recipe.push.licence,
+        **_device_file(recipe, examples),
     )
     return _Delivery(baseline, evaluator, server_validator, pusher)
+
+
+def _device_file(recipe: Recipe, examples: BaseChannel) -> dict[str, Any]:
+    """The Pusher's arguments for a LiteRT file; none where the recipe wants no such file."""
+    if not recipe.push.litert:
+        return {}
+    return {
+        "litert_weights": recipe.push.litert_weights.value,
+        "examples": examples,
+        "split": recipe.data.judging_split,
+    }
 
 
 def _report(

@@ -132,7 +132,10 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "Baseline": small,
         "Evaluator": evaluating,
         "ModelServerValidator": Resources(cpus=4, memory_gb=_gb(_PROGRAM + 2 * loaded)),
-        "Pusher": small,
+        # Making a LiteRT file of the model holds it several times.
+        "Pusher": Resources(cpus=2, memory_gb=_gb(_PROGRAM + _HOST_COPIES * loaded))
+        if recipe.push.litert
+        else small,
         "RunReport": small,
     }
     if recipe.halving.enabled:

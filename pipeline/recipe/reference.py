@@ -1,6 +1,7 @@
 """Makes docs/recipes.md, the reference of recipes, from the models that check them: `make docs`."""
 
 import dataclasses
+import enum
 import json
 import sys
 import types
@@ -82,6 +83,8 @@ def _type(annotation: Any) -> str:
         return f"[{', '.join(_type(one) for one in arguments)}]"
     if origin is dict:
         return f"mapping of {_type(arguments[0])} to {_type(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return " or ".join(f"`{one.value}`" for one in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"mapping with {', '.join(annotation.model_fields)}"
     words = {

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.recipe.field_types import FileAddress, FilePattern
 from pipeline.recipe.form_name import FormName
 from serving.export.codecs import FLOAT16
+from serving.export.device_weights import DeviceWeights
 from serving.export.stored_form import StoredForm
 from trainer.base.units import MIB
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
@@ -182,6 +183,12 @@ class PushSection(Section):
         "unknown",
         description="Licence of the model, which its card states, by Hugging Face's names: apache-2.0.",
     )
+    litert: bool = Field(
+        False,
+        description="Whether a LiteRT file for devices goes with each version, as assets.extra/yt8m.tflite. It is "
+        "checked with 200 videos of the split that judges.",
+    )
+    litert_weights: DeviceWeights = Field(DeviceWeights.INT8, description="How that file stores the weights.")
 
 
 class ServingSection(Section):

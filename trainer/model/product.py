@@ -189,7 +189,9 @@ def _reshaped(rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     if like.shape.rank == 2:
         return rows
     shape = tf.concat([tf.shape(like)[:-1], [rows.shape[-1]]], axis=0)
-    return tf.ensure_shape(tf.reshape(rows, shape), [*like.shape[:-1], rows.shape[-1]])
+    result = tf.reshape(rows, shape)
+    result.set_shape([*like.shape[:-1], rows.shape[-1]])  # what is known of it; LiteRT has no operation that checks
+    return result
 
 
 class Factors(NamedTuple):

@@ -10,18 +10,21 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from trainer.model.kernel_blocks import KernelBlocks
 from trainer.model.kernel_inputs import KernelInputs
 from trainer.model.product import Product, matrix_product
 from trainer.model.training_pass import Moments
 
 __all__ = ["Moments", "Weights", "matmul"]
 
-Weights = Mapping[str, tf.Tensor | Product | KernelInputs]
+Weights = Mapping[str, tf.Tensor | Product | KernelInputs | KernelBlocks]
 """Tensor (or variable) of each name. In training matrices are products, and where a compressor looks at what goes into
-them they are kernel inputs; TensorFlow takes both as tensors, too."""
+them they are kernel inputs; kernels of devices may be blocks. TensorFlow takes all of them as tensors, too."""
 
 
-def matmul(x: tf.Tensor, y: tf.Tensor | Product | KernelInputs, dtype: tf.DType = tf.float32) -> tf.Tensor:
+def matmul(
+    x: tf.Tensor, y: tf.Tensor | Product | KernelInputs | KernelBlocks, dtype: tf.DType = tf.float32
+) -> tf.Tensor:
     """Returns float32 x @ y [..., Q] of x [..., P] and y [P, Q], the product itself in `dtype`.
 
     Mixed precision keeps all else in float32.
@@ -29,6 +32,6 @@ def matmul(x: tf.Tensor, y: tf.Tensor | Product | KernelInputs, dtype: tf.DType 
     Give rows that are not one a video as they are ([B, T, P]), not laid one under the other: the gradient of y is
     then the matrix that it is, and not the factors that are small for one row a video.
     """
-    if isinstance(y, Product | KernelInputs):
+    if isinstance(y, Product | KernelInputs | KernelBlocks):
         return y.product(x, dtype)
     return matrix_product(x, y, dtype)
