@@ -45,8 +45,8 @@ ENSEMBLE = {
         "verticals": [{"name": "Sports", "metrics": METRICS}],
     },
 }
-SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5}
-AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51}
+SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5, "decay": None}
+AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51, "decay": None}
 LOSS = {"file": "a.tfrecord", "reason": "empty", "detail": "no bytes", "videos": 9, "whole": True}
 HALF = {"variant": "K2-H3", "step": 6, "bytes": 900, "gap": 0.5, "videos": 30}
 DOCUMENTS = {
