@@ -138,9 +138,10 @@ def part_path(directory: str, index: int) -> str:
     return posixpath.join(directory, f"{index:06d}.parquet")
 
 
-def count_videos(path: str) -> int:
-    """Returns the number of videos in a file of soft targets."""
-    return _read(path, ["id"]).num_rows
+def count_entries(path: str) -> tuple[int, int]:
+    """Returns the number of videos in a file of soft targets, and that of their classes together."""
+    table = _read(path, ["classes"])
+    return table.num_rows, sum(len(chunk.flatten()) for chunk in table["classes"].chunks)
 
 
 class SoftTargets:

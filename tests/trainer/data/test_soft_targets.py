@@ -13,7 +13,7 @@ from trainer.data.soft_targets import (
     SoftTargets,
     SoftTargetWriter,
     TeacherManifest,
-    count_videos,
+    count_entries,
     part_path,
     softened,
 )
@@ -76,7 +76,7 @@ def test_a_video_takes_a_thousandth_of_its_frames(tmp_path):
     scores = generator.random((500, CLASSES), np.float32)
     with SoftTargetWriter(str(tmp_path / "part"), 0.0, 32) as writer:
         writer.add([b"id-%04d" % index for index in range(500)], scores)
-    assert count_videos(str(tmp_path / "part")) == 500
+    assert count_entries(str(tmp_path / "part")) == (500, 500 * 32)
     assert os.path.getsize(tmp_path / "part") / 500 < 0.001 * 230 * 1152
 
 
