@@ -54,7 +54,7 @@ class RunReport(base_component.BaseComponent):
         )
 
     Args:
-        recipe: The recipe as JSON, with at least its `name` and `variants`.
+        recipe: The recipe as JSON, with at least its `name`, and its `variants` and `students` where it has any.
         graph: The pipeline's graph as JSON, from the id of each node to the ids of the nodes that it waits for. This
             component is the last node.
         run_id: Id of the run.
@@ -62,7 +62,7 @@ class RunReport(base_component.BaseComponent):
         statistics: Output `statistics` of the StatisticsGen.
         anomalies: Output `anomalies` of the ExampleValidator.
         half_time: Output `report` of HalfTime; None where every variant is trained to the end.
-        training: Output `model_run` of each Trainer, in the order of the recipe's variants.
+        training: Output `model_run` of each Trainer, in the order of the recipe's variants and then students.
         averaging: Output `report` of each CheckpointAverager.
         compression: Output `report` of each Fp16Compressor or Compressor.
         ensemble: Output `report` of the EnsembleAssembler.

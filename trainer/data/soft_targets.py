@@ -14,15 +14,16 @@ import posixpath
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trainer.base.errors import UserError
 from trainer.base.files import exists, is_local, make_dirs, open_file, whole_file
 from trainer.data.video_ids import digests
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_CLASSES = 32
 """Classes that are kept of a video at most."""
@@ -31,9 +32,7 @@ _SCALE = np.float32(65_535)
 probability that a class is *not* there would be lost.
 """
 _MANIFEST = "teacher.json"
-_SCHEMA = pa.schema(
-    [("id", pa.binary()), ("classes", pa.list_(pa.uint16())), ("probabilities", pa.list_(pa.uint16()))]
-)
+_COLUMNS = ("id", "classes", "probabilities")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,17 +115,25 @@ class SoftTargetWriter:
         rows, classes = rows[kept], classes[kept]
         counts = np.bincount(rows, minlength=len(ids))
         values = np.rint(np.clip(scores[rows, classes], 0, 1) * _SCALE).astype(np.uint16)
+        import pyarrow as pa
+
         offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
         columns = [
             pa.array(ids, pa.binary()),
             pa.ListArray.from_arrays(offsets, pa.array(classes.astype(np.uint16))),
             pa.ListArray.from_arrays(offsets, pa.array(values)),
         ]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+        self._writer.write_table(pa.Table.from_arrays(columns, names=_COLUMNS))
 
     def __enter__(self) -> "SoftTargetWriter":
+        # Imported here, or every verb that reads a recipe would wait for it.
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        numbers = pa.list_(pa.uint16())
+        schema = pa.schema(list(zip(_COLUMNS, (pa.binary(), numbers, numbers), strict=True)))
         unfinished = self._open.enter_context(whole_file(self._path))
-        self._writer = self._open.enter_context(pq.ParquetWriter(unfinished, _SCHEMA))
+        self._writer = self._open.enter_context(pq.ParquetWriter(unfinished, schema))
         return self
 
     def __exit__(self, *raised: Any) -> None:
@@ -169,7 +176,7 @@ class SoftTargets:
             path = part_path(directory, index)
             if not exists(path):
                 raise UserError(f"{path}, the soft targets of {name}, is missing: run the Teacher again")
-            table = _read(path, _SCHEMA.names)
+            table = _read(path, _COLUMNS)
             ids.append(digests(table["id"].to_pylist()))
             for chunk in table["classes"].chunks:
                 counts.append(np.diff(chunk.offsets.to_numpy()))
@@ -227,7 +234,10 @@ def softened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return (powers / (powers + others)).astype(np.float32)
 
 
-def _read(path: str, columns: Sequence[str]) -> pa.Table:
+def _read(path: str, columns: Sequence[str]) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         if is_local(path):
             return pq.read_table(path, columns=list(columns))

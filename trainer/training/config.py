@@ -11,10 +11,25 @@ from pydantic import (
     model_validator,
 )
 
-from trainer.training.distillation import DistillationConfig
-
 _LATER = ("warmup_steps", "rate_schedule", "label_smoothing", "distillation")
 """Settings that earlier versions did not have."""
+
+
+class DistillationConfig(BaseModel):
+    """How a student follows its teacher: loss = weight CE(p, teacher) + (1 - weight) CE(p, labels)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weight: float = Field(
+        0.5, ge=0, le=1, description="Share of the teacher in the loss; the labels have the rest."
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0.1,
+        le=10,
+        description="The teacher's probabilities p become sigmoid(logit(p) / temperature): above 1 softer, below 1 "
+        "sharper. The student's own are left alone.",
+    )
 
 
 class TrainingConfig(BaseModel):

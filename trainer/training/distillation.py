@@ -8,28 +8,11 @@ Legend: B videos, V classes.
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from trainer.base.errors import UserError
 from trainer.data.labels import Identified, label_rows
 from trainer.data.soft_targets import SoftTargets
-
-
-class DistillationConfig(BaseModel):
-    """How a student follows its teacher: loss = weight CE(p, teacher) + (1 - weight) CE(p, labels)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    weight: float = Field(
-        0.5, ge=0, le=1, description="Share of the teacher in the loss; the labels have the rest."
-    )
-    temperature: float = Field(
-        1.0,
-        ge=0.1,
-        le=10,
-        description="The teacher's probabilities p become sigmoid(logit(p) / temperature): above 1 softer, below 1 "
-        "sharper. The student's own are left alone.",
-    )
+from trainer.training.config import DistillationConfig
 
 
 class DistilledTargets:

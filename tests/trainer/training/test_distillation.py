@@ -10,8 +10,8 @@ from trainer.data.soft_targets import SoftTargets, SoftTargetWriter, TeacherMani
 from trainer.data.tfrecord import write_record
 from trainer.metrics.scorer import Scorer
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import TrainingConfig
-from trainer.training.distillation import DistillationConfig, DistilledTargets
+from trainer.training.config import DistillationConfig, TrainingConfig
+from trainer.training.distillation import DistilledTargets
 from trainer.training.loop import run_fingerprint, train
 from trainer.training.loss import cross_entropy, smoothed
 from trainer.training.optimizer import learning_rate
