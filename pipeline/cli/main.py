@@ -16,6 +16,7 @@ VERBS = {
     "data": ("pipeline.cli.data", "app"),
     "sizes": ("pipeline.cli.sizes", "sizes"),
     "run": ("pipeline.cli.run", "run"),
+    "distill": ("pipeline.cli.distill", "distill"),
     "compile": ("pipeline.cli.compile", "compile_"),
     "rehearse": ("pipeline.cli.rehearse", "rehearse"),
     "doctor": ("pipeline.cli.doctor", "doctor"),

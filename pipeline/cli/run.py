@@ -59,7 +59,7 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
 
     check_local(root, "--root")
     check_before_run(recipe, root)
-    _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
+    _logger.info("recipe %s: %d models; starting TFX (half a minute)", recipe.name, len(recipe.trained))
     from pipeline.local.runner import run_locally
 
     _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))
