@@ -81,7 +81,9 @@ class TrainingConfig(BaseModel):
         description="Share of the targets of each video that is spread evenly over all classes (Szegedy et al. 2016).",
     )
     distillation: DistillationConfig | None = Field(
-        None, description="How students follow their teacher; models that are no students leave it alone."
+        None,
+        description="How students follow their teacher: `weight` (0.5) is the teacher's share in the loss, the labels "
+        "have the rest; a `temperature` (1.0) above 1 softens what the teacher says. Other models leave it alone.",
     )
     batch_norm_decay: float = Field(
         0.999,
