@@ -26,7 +26,7 @@ from components.pusher.component import Pusher
 from components.run_report.component import RunReport
 from pipeline.dag.graph import last_nodes, node_graph
 from pipeline.dag.model_line import ModelLine, model_line
-from pipeline.dag.teaching import teaching_of
+from pipeline.dag.teaching import Teaching, teaching_of
 from pipeline.dag.trainings import Trainings, in_order, trainings_of
 from pipeline.recipe.recipe import Recipe
 
@@ -107,7 +107,7 @@ def build_components(
     ]
     nodes = list(dict.fromkeys(nodes))
     report = _report(
-        recipe, nodes, example_gen, validation, trainings, list(lines.values()), assembler, delivery
+        recipe, nodes, example_gen, validation, trainings, teaching, list(lines.values()), assembler, delivery
     )
     return [*nodes, report]
 
@@ -159,6 +159,7 @@ def _report(
     example_gen: YouTube8MExampleGen,
     validation: ValidationSteps,
     trainings: Trainings,
+    teaching: Teaching,
     lines: list[ModelLine],
     assembler: EnsembleAssembler,
     delivery: _Delivery,
@@ -173,6 +174,7 @@ def _report(
         data=example_gen.outputs["report"],
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
+        teacher=teaching.teacher and teaching.teacher.outputs["report"],
         half_time=trainings.half_time and trainings.half_time.outputs["report"],
         training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],

@@ -25,13 +25,20 @@ class Teaching(NamedTuple):
 
     Attributes:
         folds: The components of each variant without one part of the train files, by `fold_labels`.
-        nodes: The assemblers of the ensembles that teach, and the Teacher.
+        assemblers: The assemblers of the ensembles that teach, one or one for each fold; none where a model is there.
+        teacher: The Teacher; None where the recipe has no students.
         students: The components of each student, by its name in `Recipe.trained`.
     """
 
     folds: Mapping[str, ModelLine] = MappingProxyType({})
-    nodes: Sequence[BaseComponent] = ()
+    assemblers: Sequence[EnsembleAssembler] = ()
+    teacher: Teacher | None = None
     students: Mapping[str, ModelLine] = MappingProxyType({})
+
+    @property
+    def nodes(self) -> list[BaseComponent]:
+        """The assemblers and the Teacher."""
+        return [*self.assemblers, *([self.teacher] if self.teacher else ())]
 
 
 def teaching_of(
@@ -74,7 +81,7 @@ def teaching_of(
         trainers[name] = StudentTrainer(examples, teacher.outputs["soft_targets"], config).with_id(node)
     chain(recipe, trainers)
     students = {name: model_line(recipe, name, trainer, examples) for name, trainer in trainers.items()}
-    return Teaching(folds, [*assemblers, teacher], students)
+    return Teaching(folds, assemblers, teacher, students)
 
 
 def _assemblers(

@@ -56,7 +56,9 @@ def training_work(recipe: Recipe, trainings: Mapping[str, Architecture] | None =
         trainings: The variant of each training, by its name; None for the recipe's variants.
     """
     work = {}
-    for name, variant in (trainings or {str(one): one for one in recipe.variants}).items():
+    if trainings is None:
+        trainings = {str(variant): variant for variant in recipe.variants}
+    for name, variant in trainings.items():
         training = recipe.training_of(variant)
         work[name] = float(recipe.spec_of(variant).float32_bytes) * training.steps * training.batch_size
     return work

@@ -24,6 +24,7 @@ _SINGLE = {
     "statistics": ("StatisticsGen", "statistics"),
     "anomalies": ("ExampleValidator", "anomalies"),
     "half_time": ("HalfTime", "report"),
+    "teacher": ("Teacher", "report"),
     "ensemble": ("EnsembleAssembler", "report"),
     "evaluation": ("Evaluator", "evaluation"),
     "blessing": ("Evaluator", "blessing"),
