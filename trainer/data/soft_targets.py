@@ -107,6 +107,8 @@ class SoftTargetWriter:
 
     def add(self, ids: Sequence[bytes], scores: np.ndarray) -> None:
         """Adds N videos with their probabilities, float32 [N, V] in [0, 1]."""
+        import pyarrow as pa
+
         rows, classes = np.nonzero(scores >= self._threshold)
         # Of each video the most probable first, and of equal ones the first; nonzero goes row by row.
         order = np.lexsort((classes, -scores[rows, classes], rows))
@@ -115,8 +117,6 @@ class SoftTargetWriter:
         rows, classes = rows[kept], classes[kept]
         counts = np.bincount(rows, minlength=len(ids))
         values = np.rint(np.clip(scores[rows, classes], 0, 1) * _SCALE).astype(np.uint16)
-        import pyarrow as pa
-
         offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
         columns = [
             pa.array(ids, pa.binary()),
