@@ -84,6 +84,8 @@ def search(
     ranges = {one for one in explicit if one.count > 1}
     if config.automatic and singles:
         ranges.update(automatic_ranges(len(steps), max(singles, key=lambda index: _merit(singles[index]))))
+    if len(steps) > 1:
+        ranges.update(Range(0, len(steps) - 1, decay) for decay in config.decays)
     averages: dict[Candidate, Weights] = {}
     ordered = sorted(ranges)
     for one, average in zip(ordered, average_snapshots(snapshots, ordered, scratch), strict=True):
@@ -120,7 +122,12 @@ def _evaluated(
             _logger.warning("steps %d to %d: left out, %s is not finite", first, last, name)
             return None
     candidate = Candidate(
-        kind=kind, first_step=first, last_step=last, snapshots=one.count, gap=evaluate(weights)
+        kind=kind,
+        first_step=first,
+        last_step=last,
+        snapshots=one.count,
+        gap=evaluate(weights),
+        decay=one.decay if one.decay < 1 else None,
     )
     _logger.info("%s: GAP %.4f", candidate, candidate.gap)
     return candidate

@@ -17,6 +17,7 @@ def assemble_report(
     statistics: Report | None = None,
     anomalies: Report | None = None,
     half_time: Report | None = None,
+    teacher: Report | None = None,
     training: Mapping[str, Report] = MappingProxyType({}),
     averaging: Sequence[Report] = (),
     compression: Sequence[Report] = (),
@@ -36,6 +37,7 @@ def assemble_report(
         statistics: Lengths and numbers of labels, by split (see `read_statistics`).
         anomalies: What does not fit the schema, by split (see `read_anomalies`).
         half_time: Which variants were stopped at half time (`HalfTimeReport`).
+        teacher: What the students were taught by (`TeacherReport`).
         training: Curves of the Trainers, by variant (see `read_curves`).
         averaging: What the CheckpointAveragers found, one report for each variant (`AveragingReport`).
         compression: What the compressors measured, one report for each variant (`CompressionReport` or `LadderReport`).
@@ -70,6 +72,7 @@ def assemble_report(
         "statistics": statistics,
         "anomalies": anomalies,
         "half_time": half_time,
+        "teacher": teacher,
         "training": dict(training),
         "averaging": averages,
         "compression": compressions,

@@ -148,6 +148,8 @@ def conclusions(report: Report) -> list[str]:
         lines.append(f"Evaluation: {line}")
     if half_time := report.get("half_time"):
         lines.append(_half_time_line(half_time["variants"]))
+    if teacher := report.get("teacher"):
+        lines.append(_teacher_line(teacher))
     for key, judge in (("blessing", "Evaluator"), ("infra_blessing", "ModelServerValidator")):
         if verdict := report.get(key):
             word = "blessed" if verdict["blessed"] else "NOT blessed"
@@ -196,6 +198,15 @@ def data_notes(data: Report) -> list[str]:
 def _half_time_line(variants: Sequence[Report]) -> str:
     stopped = [f"{row['variant']} (for {row['stopped_for']})" for row in variants if row["stopped_for"]]
     return f"Half time: stopped {', '.join(stopped) or 'none'} of {len(variants)} variants"
+
+
+def _teacher_line(teacher: Report) -> str:
+    models, videos = "; ".join(teacher["models"]), teacher["videos"]
+    share = teacher["bytes"] / max(teacher["examples_bytes"], 1)
+    return (
+        f"Teacher: {models} scored {videos:,} videos, {teacher['classes'] / max(videos, 1):.1f} classes each, "
+        f"{teacher['bytes'] / MIB:.2f} MiB, {share:.2%} of the train split's bytes"
+    )
 
 
 def _metric_columns() -> Sequence[tuple[str, bool, Callable[[Report], str]]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.half_time.result import measure_half_time
 from serving.export.saved_model import Member, write_saved_model
+from trainer.base.errors import UserError
 from trainer.base.files import sync_path
 from trainer.base.memory import keep_freed_memory
 from trainer.data.yt8m import NUM_CLASSES
@@ -51,19 +52,45 @@ class CustomConfig(BaseModel):
         ge=1,
         description="Step of the first half's end, at which it is measured; None for a whole training.",
     )
+    fold: tuple[int, int] | None = Field(
+        None,
+        description="(i, n): every n-th train file from the i-th on is left out, for a teacher to score; None for all.",
+    )
 
     @property
     def spec(self) -> ModelSpec:
         """The model that is trained."""
         return ModelSpec.parse(self.variant, self.num_classes)
 
-    def directory(self, model_run: str, train_files: list[str]) -> str:
-        """Returns the directory that the run is trained in: its artifact, or `work_dir` until it is done."""
+    def directory(self, model_run: str, train_files: list[str], teacher: str | None = None) -> str:
+        """Returns the directory that the run is trained in: its artifact, or `work_dir` until it is done.
+
+        Args:
+            model_run: Directory of the artifact.
+            train_files: The files that are trained on.
+            teacher: The fingerprint of a student's soft targets.
+        """
         if not self.work_dir:
             return model_run
         # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
-        fingerprint = run_fingerprint(self.spec, self.training, train_files)
+        fingerprint = run_fingerprint(self.spec, self.training, train_files, teacher)
         return posixpath.join(self.work_dir, fingerprint[:16])
+
+    def chosen(self, train_files: list[str]) -> list[str]:
+        """Returns the files of the train split that are trained on.
+
+        Raises:
+            UserError: There are fewer files than folds.
+        """
+        if self.fold is None:
+            return train_files
+        left_out, folds = self.fold
+        if len(train_files) < folds:
+            raise UserError(
+                f"the train split has {len(train_files)} file(s) and teacher.folds is {folds}: choose fewer folds, or "
+                "give more files"
+            )
+        return [path for index, path in enumerate(train_files) if index % folds != left_out]
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -80,7 +107,8 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     config = CustomConfig.model_validate(fn_args.custom_config)
     spec = config.spec
-    train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
+    train_files = config.chosen(_files(fn_args.train_files))
+    eval_files = _files(fn_args.eval_files)
     directory = config.directory(fn_args.model_run_dir, train_files)
     keep_freed_memory()
     trained = train(

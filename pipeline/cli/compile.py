@@ -54,7 +54,7 @@ def compile_(
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)
     check_gpus(loaded)
-    _logger.info("recipe %s: %d variants; starting TFX (half a minute)", loaded.name, len(loaded.variants))
+    _logger.info("recipe %s: %d models; starting TFX (half a minute)", loaded.name, len(loaded.trained))
     from pipeline.kubeflow.compile import compile_pipeline
 
     compiled = compile_pipeline(loaded, image, pipeline_root)

@@ -17,6 +17,7 @@ VERBS = {
     "recipes": ("pipeline.cli.recipes", "app"),
     "sizes": ("pipeline.cli.sizes", "sizes"),
     "run": ("pipeline.cli.run", "run"),
+    "distill": ("pipeline.cli.distill", "distill"),
     "compile": ("pipeline.cli.compile", "compile_"),
     "rehearse": ("pipeline.cli.rehearse", "rehearse"),
     "doctor": ("pipeline.cli.doctor", "doctor"),

@@ -68,9 +68,7 @@ def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
     os.makedirs(root, exist_ok=True)
     with ExitStack() as held:
         held.enter_context(only_run_in(Path(root)))
-        _logger.info(
-            "recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants)
-        )
+        _logger.info("recipe %s: %d models; starting TFX (half a minute)", recipe.name, len(recipe.trained))
         from pipeline.local.runner import run_locally
 
         _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))

@@ -7,7 +7,6 @@ same DAG compiles for Kubeflow Pipelines.
 import json
 from typing import Any, NamedTuple
 
-from tfx.components import Trainer
 from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.data_types import RuntimeParameter
@@ -15,8 +14,6 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.channel import BaseChannel
 
 from components.baseline.component import Baseline
-from components.checkpoint_averager.component import CheckpointAverager
-from components.compressor.component import Compressor
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
@@ -24,15 +21,14 @@ from components.example_validator.component import (
     ValidationSteps,
     validation_steps,
 )
-from components.fp16_compressor.component import Fp16Compressor
 from components.model_server_validator.component import ModelServerValidator
 from components.pusher.component import Pusher
 from components.run_report.component import RunReport
-from components.second_half.component import SecondHalf
 from pipeline.dag.graph import last_nodes, node_graph
+from pipeline.dag.model_line import ModelLine, model_line
+from pipeline.dag.teaching import Teaching, teaching_of
 from pipeline.dag.trainings import Trainings, in_order, trainings_of
 from pipeline.recipe.recipe import Recipe
-from trainer.model.architectures import Architecture
 
 
 def build_pipeline(
@@ -83,61 +79,37 @@ def build_components(
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
     trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
-    lines = [
-        _variant_line(recipe, variant, trainer, examples)
+    variants = {
+        str(variant): model_line(recipe, str(variant), trainer, examples)
         for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
-    ]
+    }
+    teaching = teaching_of(
+        recipe, examples, validation.example_validator, variants, trainings.folds, work_root
+    )
+    lines = {**variants, **teaching.students}
     assembler = EnsembleAssembler(
-        models=[line.compressor.outputs["model"] for line in lines],
+        models=[line.compressor.outputs["model"] for line in lines.values()],
         examples=examples,
         limit_bytes=recipe.ensemble.limit_bytes,
         vocabulary=recipe.data.vocabulary,
+        names=list(lines) if teaching.students else None,
     )
     delivery = _delivery(recipe, examples, example_gen, assembler)
     nodes = [
         example_gen,
         *validation,
         *trainings.before,
-        *(component for line in in_order(recipe, lines) for component in line),
+        *(component for line in in_order(recipe, {**variants, **teaching.folds}) for component in line),
+        *teaching.nodes,
+        *(component for line in in_order(recipe, teaching.students) for component in line),
         assembler,
         *delivery,
     ]
-    report = _report(recipe, nodes, example_gen, validation, trainings, lines, assembler, delivery)
+    nodes = list(dict.fromkeys(nodes))
+    report = _report(
+        recipe, nodes, example_gen, validation, trainings, teaching, list(lines.values()), assembler, delivery
+    )
     return [*nodes, report]
-
-
-class _VariantLine(NamedTuple):
-    """The components of one variant."""
-
-    trainer: Trainer | SecondHalf
-    averager: CheckpointAverager
-    compressor: Compressor | Fp16Compressor
-
-
-def _variant_line(
-    recipe: Recipe, variant: Architecture, trainer: Trainer | SecondHalf, examples: BaseChannel
-) -> _VariantLine:
-    averager = CheckpointAverager(
-        model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
-    ).with_id(f"CheckpointAverager-{variant}")
-    return _VariantLine(trainer, averager, _compressor(recipe, variant, averager.outputs["model"], examples))
-
-
-def _compressor(
-    recipe: Recipe, variant: Architecture, model: BaseChannel, examples: BaseChannel
-) -> Compressor | Fp16Compressor:
-    """A ladder of forms where the recipe asks for one, and else the paper's float16."""
-    compression = recipe.compression
-    if not compression.ladder:
-        return Fp16Compressor(model=model, examples=examples, tolerance=compression.tolerance).with_id(
-            f"Fp16Compressor-{variant}"
-        )
-    return Compressor(
-        model=model,
-        examples=examples,
-        ladder=[form.name for form in compression.ladder],
-        calibration_videos=compression.calibration_videos,
-    ).with_id(f"Compressor-{variant}")
 
 
 class _Delivery(NamedTuple):
@@ -200,7 +172,8 @@ def _report(
     example_gen: YouTube8MExampleGen,
     validation: ValidationSteps,
     trainings: Trainings,
-    lines: list[_VariantLine],
+    teaching: Teaching,
+    lines: list[ModelLine],
     assembler: EnsembleAssembler,
     delivery: _Delivery,
 ) -> RunReport:
@@ -214,6 +187,7 @@ def _report(
         data=example_gen.outputs["report"],
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
+        teacher=teaching.teacher and teaching.teacher.outputs["report"],
         half_time=trainings.half_time and trainings.half_time.outputs["report"],
         training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],

@@ -55,6 +55,7 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
         *(("data.validate", pattern) for pattern in recipe.data.validate_),
         *(("data.holdout_files", pattern) for pattern in recipe.data.holdout_patterns),
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
+        *([("teacher.directory", recipe.teacher.directory)] if recipe.teacher.directory else ()),
         ("push.directory", recipe.push.directory),
     ):
         if not pattern.startswith("gs://"):
@@ -78,7 +79,7 @@ def check_gpus(recipe: Recipe) -> None:
         UserError: If a pool's GPUs have a lower compute capability than `kubernetes.image_compute_capability`.
     """
     least = recipe.kubernetes.image_compute_capability
-    for variant in recipe.variants:
+    for variant in recipe.trained.values():
         pool = recipe.kubernetes.pool_of(variant)
         if pool and pool.profile.compute_capability < least:
             has = pool.profile.compute_capability

@@ -2,7 +2,8 @@
 
 TFX's own entry point does not work on open-source Kubeflow Pipelines; `executor_messages` says most of what differs.
 Besides, a file-based ExampleGen gets its span and its files' fingerprint here, because the backend ignores TFX's hook.
-What a killed attempt left in the outputs is removed, except for training states, from which the next one goes on.
+What a killed attempt left in the outputs is removed, except for training states and soft targets, from which the next
+one goes on.
 
 Exit codes: 0 fine, 2 the input was wrong, 1 anything else; the last line on standard error says what, where, and what
 to do.
@@ -25,6 +26,7 @@ from trainer.base.garbage import collect_less
 
 CLASS_PATHS = {
     "yt8m.Report": "components.artifacts.Report",
+    "yt8m.SoftTargets": "components.artifacts.SoftTargets",
     "system.HTML": "components.artifacts.HtmlPage",
     "system.Metrics": "components.artifacts.Metrics",
 }
@@ -130,15 +132,18 @@ def _resolve_span(properties: dict[str, Any], outputs: dict[str, list[Any]]) -> 
 
 
 def _prepare_outputs(outputs: dict[str, list[Any]], task: Task) -> None:
-    """Empties the output directories, as TFX's executors expect, but keeps a training state to go on from."""
+    """Empties the output directories, as TFX's executors expect, but keeps what the next attempt goes on from."""
     from tfx.dsl.io import fileio
     from tfx.types import standard_artifacts
 
+    from components.artifacts import SoftTargets
+
+    kept = (standard_artifacts.ModelRun, SoftTargets)
     for key, artifacts in outputs.items():
         for artifact in artifacts:
             if artifact.uri == task.output_uris[key]:
                 continue  # one file at this very address
-            if fileio.exists(artifact.uri) and not isinstance(artifact, standard_artifacts.ModelRun):
+            if fileio.exists(artifact.uri) and not isinstance(artifact, kept):
                 fileio.rmtree(artifact.uri)
             fileio.makedirs(artifact.uri)
 

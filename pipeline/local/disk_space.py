@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dag.trainer_order import FOLD, fold_labels
 from pipeline.recipe.recipe import Recipe
 from serving.export.compression import stored_bytes
 from trainer.base.directories import nearest_existing
@@ -58,24 +59,20 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
             _left(examples_bytes(data_files), artifacts / "YouTube8MExampleGen" / "examples"),
         )
     ]
-    specs = [recipe.spec_of(variant) for variant in recipe.variants]
+    trained = [("", name, variant) for name, variant in recipe.trained.items()]
+    trained += [(FOLD, name, variant) for name, variant in fold_labels(recipe).items()]
+    specs = [recipe.spec_of(variant) for variant in recipe.trained.values()]
     forms = recipe.compression.forms
     compressor = "Compressor" if recipe.compression.ladder else "Fp16Compressor"
-    for spec in specs:
-        trainer = f"Trainer-{spec}"
+    for fold, name, variant in trained:
+        spec, trainer = recipe.spec_of(variant), f"{fold}Trainer-{name}"
         stored = sum(stored_bytes(spec, form) for form in forms)
         training = _left(training_bytes(recipe, spec), artifacts / trainer, work / trainer)
+        averaged = _left(spec.float32_bytes, artifacts / f"{fold}CheckpointAverager-{name}")
         needs += [
-            Need("--root", root, f"the snapshots and the state of {spec}", training),
-            Need(
-                "--root", root, "models", _left(spec.float32_bytes, artifacts / f"CheckpointAverager-{spec}")
-            ),
-            Need(
-                "--root",
-                root,
-                "models",
-                _left(stored, artifacts / f"{compressor}-{spec}"),
-            ),
+            Need("--root", root, f"the snapshots and the state of {name}", training),
+            Need("--root", root, "models", averaged),
+            Need("--root", root, "models", _left(stored, artifacts / f"{fold}{compressor}-{name}")),
         ]
     ensemble = min(stored_bytes(spec, form) for spec in specs for form in forms)
     needs.append(Need("--root", root, "models", _left(ensemble, artifacts / "EnsembleAssembler")))

@@ -9,6 +9,7 @@ from pipeline.local.disk_space import check_room, run_needs
 from pipeline.local.run_lock import check_free
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
+from serving.store.model_store import whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_size, is_local
@@ -34,6 +35,8 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)
+    if recipe.teacher.directory:
+        whole_model_path(recipe.teacher.directory)
     _check_directories(recipe, root)
     check_free(Path(root))
     _check_memory(recipe)
@@ -76,7 +79,7 @@ def _check_directories(recipe: Recipe, root: str) -> None:
 def _check_memory(recipe: Recipe) -> None:
     """Compares a batch of frames as bytes, the least that a step needs, with all of this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for variant in recipe.variants:
+    for variant in recipe.trained.values():
         training = recipe.training_of(variant)
         size = training.batch_size * training.frames_per_video * (RGB_SIZE + AUDIO_SIZE)
         if size > memory:

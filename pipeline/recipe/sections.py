@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from components.teacher.config import TeacherConfig
 from pipeline.recipe.field_types import FileAddress, FilePattern
 from pipeline.recipe.form_name import FormName
 from serving.export.codecs import FLOAT16
@@ -147,6 +148,42 @@ class CompressionSection(Section):
     def forms(self) -> tuple[StoredForm, ...]:
         """All forms that a model is stored in."""
         return self.ladder or (StoredForm(FLOAT16),)
+
+
+class TeacherSection(TeacherConfig):
+    """The teacher of the students: the ensemble of the variants, or a model that is there already."""
+
+    directory: FileAddress | None = Field(
+        None,
+        description="SavedModel of this project, or directory of its versions, that teaches in place of the variants' "
+        "ensemble. Name a version: TFX's cache goes by the address.",
+    )
+    limit_mib: float | None = Field(
+        None,
+        gt=0,
+        description="Largest size of the ensemble that teaches, which is not served; none for ensemble.limit_mib.",
+    )
+    folds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="From 2 on the train files are divided into so many parts, and each is scored by an ensemble whose "
+        "models were trained on the others: a teacher that has seen a video teaches what it learnt by heart. Every "
+        "variant is then trained so many times more.",
+    )
+
+    @property
+    def config(self) -> TeacherConfig:
+        """The settings of the Teacher step itself."""
+        return TeacherConfig(**self.model_dump(include=set(TeacherConfig.model_fields)))
+
+    @model_validator(mode="after")
+    def _a_model_has_no_folds(self) -> "TeacherSection":
+        if self.directory and (self.folds > 1 or self.limit_mib):
+            raise ValueError(
+                "directory names a model that is there already: folds and limit_mib are not for it"
+            )
+        return self
 
 
 class EnsembleSection(Section):

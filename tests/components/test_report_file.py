@@ -12,6 +12,7 @@ from components.example_gen.report import ExampleGenReport
 from components.fp16_compressor.report import CompressionReport
 from components.half_time.report import HalfTimeReport, HalfTimeResult
 from components.pusher.report import PushResult
+from components.teacher.report import TeacherReport
 from components.verdict import Verdict
 from trainer.base.errors import UserError
 
@@ -45,8 +46,8 @@ ENSEMBLE = {
         "verticals": [{"name": "Sports", "metrics": METRICS}],
     },
 }
-SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5}
-AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51}
+SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5, "decay": None}
+AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51, "decay": None}
 LOSS = {"file": "a.tfrecord", "reason": "empty", "detail": "no bytes", "videos": 9, "whole": True}
 HALF = {"variant": "K2-H3", "step": 6, "bytes": 900, "gap": 0.5, "videos": 30}
 DOCUMENTS = {
@@ -66,6 +67,16 @@ DOCUMENTS = {
     HalfTimeReport: {
         "lead": 0.01,
         "variants": [{**HALF, "stopped_for": None}, {**HALF, "stopped_for": "K2-H2"}],
+    },
+    TeacherReport: {
+        "models": ["K2-H3 + K2-H2"],
+        "videos": 91,
+        "classes": 700,
+        "bytes": 4000,
+        "examples_bytes": 90000,
+        "files": 2,
+        "resumed_files": 1,
+        "seconds": 1.5,
     },
     AveragingReport: {
         "variant": "K2-H3",

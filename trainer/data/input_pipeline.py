@@ -20,7 +20,7 @@ from trainer.base.errors import UserError
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
 from trainer.data.frame_memory import FrameMemory, as_bytes
-from trainer.data.labels import label_rows
+from trainer.data.labels import Identified, label_rows
 from trainer.data.record_parts import InvalidRecordError, Parts, parse_parts
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
@@ -46,6 +46,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
+    id: bytes
     labels: tuple[int, ...]
     counts: np.ndarray
     """int64 [n]: how often each of the n different frames was drawn."""
@@ -119,6 +120,7 @@ def train_batches(
     files_per_group: int,
     num_classes: int = NUM_CLASSES,
     start: Position | None = None,
+    targets: Callable[[Sequence[Identified], int], np.ndarray] = label_rows,
 ) -> Iterator[Batch]:
     """Yields shuffled batches without end. The stream depends on the seed alone and can be entered at any place.
 
@@ -138,10 +140,12 @@ def train_batches(
         files_per_group: Number of files whose records are mixed with each other.
         num_classes: V.
         start: Place of the first record; None for the stream's beginning.
+        targets: Makes what B videos are trained towards, [B, V], of the videos and V: their labels, or what a teacher
+            says of them as well.
 
     Yields:
-        {labels: bool [B, V], frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding), position: int64 [B, 3]
-        (epoch, group, index in the shuffled group)}.
+        {labels: bool [B, V] or what `targets` makes, frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding),
+        position: int64 [B, 3] (epoch, group, index in the shuffled group)}.
 
     Raises:
         UserError: A file cannot be read, or has a record that is no valid video; or there is no video at all.
@@ -165,7 +169,7 @@ def train_batches(
             times[:number] = video.counts
             unused.append((video.rgb, video.audio))
         return {
-            "labels": label_rows(videos, num_classes),
+            "labels": targets(videos, num_classes),
             "frames": as_bytes(frames),
             "counts": counts,
             "position": np.array([place for place, _ in items], np.int64),
@@ -268,7 +272,7 @@ def _draw(
     # Whole elements are copied, one call each. With "clip" NumPy checks no index; else it would copy through a buffer.
     for part, source, target in ((video.rgb, _RGB, rgb), (video.audio, _AUDIO, audio)):
         np.take(np.frombuffer(part, source), chosen, out=target[: len(chosen)], mode="clip")
-    return _Drawn(video.labels, times[chosen], rgb, audio)
+    return _Drawn(video.id, video.labels, times[chosen], rgb, audio)
 
 
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,35 @@
 """The settings of a training: the `training` section of a recipe."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+_LATER = ("warmup_steps", "rate_schedule", "label_smoothing", "distillation")
+"""Settings that earlier versions did not have."""
+
+
+class DistillationConfig(BaseModel):
+    """How a student follows its teacher: loss = weight CE(p, teacher) + (1 - weight) CE(p, labels)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weight: float = Field(
+        0.5, ge=0, le=1, description="Share of the teacher in the loss; the labels have the rest."
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0.1,
+        le=10,
+        description="The teacher's probabilities p become sigmoid(logit(p) / temperature): above 1 softer, below 1 "
+        "sharper. The student's own are left alone.",
+    )
 
 
 class TrainingConfig(BaseModel):
@@ -22,6 +49,14 @@ class TrainingConfig(BaseModel):
     learning_rate_decay_examples: int = Field(
         4_000_000, ge=1, description="Examples after which the learning rate decays once."
     )
+    rate_schedule: Literal["staircase", "cosine"] = Field(
+        "staircase",
+        description="How the learning rate falls: by learning_rate_decay, as in the paper, or along half a cosine to 0 "
+        "at the last step.",
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="Steps at the beginning over which the learning rate rises in a line from 0."
+    )
     gradient_clip_norm: float = Field(
         1.0, gt=0, description="Largest L2 norm of the gradient of each tensor by itself."
     )
@@ -38,6 +73,17 @@ class TrainingConfig(BaseModel):
         ge=0,
         description="Alpha of mixup (Zhang et al. 2018): each video is blended with another, frames and labels, by a "
         "share drawn from Beta(alpha, alpha). 0 for none, as in the paper; it pays on small data sets.",
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the targets of each video that is spread evenly over all classes (Szegedy et al. 2016).",
+    )
+    distillation: DistillationConfig | None = Field(
+        None,
+        description="How students follow their teacher: `weight` (0.5) is the teacher's share in the loss, the labels "
+        "have the rest; a `temperature` (1.0) above 1 softens what the teacher says. Other models leave it alone.",
     )
     batch_norm_decay: float = Field(
         0.999,
@@ -63,3 +109,21 @@ class TrainingConfig(BaseModel):
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
     )
+
+    @model_validator(mode="after")
+    def _warm_before_the_end(self) -> "TrainingConfig":
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}, more than all {self.steps} steps")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out settings that earlier versions did not have, where they change nothing.
+
+        Fingerprints of runs and the keys of TFX's cache are made of this: what was trained before stays valid.
+        """
+        values = handler(self)
+        for name in _LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name, None)
+        return values

@@ -10,13 +10,18 @@ import posixpath
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
+from trainer.base.errors import UserError
 from trainer.checkpoints.snapshots import write_snapshot
 from trainer.data.input_pipeline import Position, train_batches
+from trainer.data.labels import Identified, label_rows
+from trainer.data.soft_targets import SoftTargets
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
+from trainer.training.distillation import DistilledTargets
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
 from trainer.training.optimizer import learning_rate
 from trainer.training.progress import TrainingProgress
@@ -43,6 +48,7 @@ def train(
     eval_files: Sequence[str],
     directory: str,
     *,
+    soft_targets: SoftTargets | None = None,
     strategy: tf.distribute.Strategy | None = None,
     until: int | None = None,
     on_allocated: Callable[[], object] = lambda: None,
@@ -59,6 +65,7 @@ def train(
         eval_files: TFRecord files, likewise. Their first `config.eval_slice` videos are scored at each snapshot, for
             the log alone.
         directory: Directory that receives `snapshots/`, `state/` and TensorBoard's `logs/`.
+        soft_targets: What a teacher says of the videos of `train_files`; needed where `config.distillation` is set.
         strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
         until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
             to the last step.
@@ -69,11 +76,14 @@ def train(
         The training step, whose variables hold the trained weights.
 
     Raises:
-        UserError: The directory holds the state of another run.
+        UserError: The directory holds the state of another run, or the soft targets are missing or of other videos or
+            classes.
     """
+    targets = _targets(config, soft_targets, spec.num_classes)
     step_function = TrainingStep(spec, config, strategy or default_strategy())
     state_directory = posixpath.join(directory, STATE)
-    fingerprint = run_fingerprint(spec, config, train_files)
+    teacher = soft_targets and soft_targets.manifest.fingerprint
+    fingerprint = run_fingerprint(spec, config, train_files, teacher)
     done, position = 0, Position()
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
@@ -89,6 +99,7 @@ def train(
         files_per_group=config.files_per_group,
         num_classes=spec.num_classes,
         start=position,
+        targets=targets,
     )
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
@@ -121,6 +132,19 @@ def train(
     return step_function
 
 
+def _targets(
+    config: TrainingConfig, soft_targets: SoftTargets | None, num_classes: int
+) -> Callable[[Sequence[Identified], int], np.ndarray]:
+    """Returns the function that makes what batches are trained towards."""
+    if config.distillation is None:
+        return label_rows
+    if soft_targets is None:
+        raise UserError(
+            "training.distillation is set and there is no teacher: name the variant among the recipe's students"
+        )
+    return DistilledTargets(soft_targets, config.distillation, num_classes)
+
+
 def default_strategy() -> tf.distribute.Strategy:
     """Returns a MirroredStrategy over this machine's GPUs when there is more than one, else TensorFlow's default."""
     if len(tf.config.list_physical_devices("GPU")) > 1:
@@ -128,7 +152,9 @@ def default_strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str]) -> str:
+def run_fingerprint(
+    spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str], teacher: str | None = None
+) -> str:
     """Returns a digest of everything that decides the weights and snapshots of a run.
 
     Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
@@ -137,13 +163,15 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
         spec: The model that is trained.
         config: Settings of the training.
         train_files: TFRecord files to train on.
+        teacher: Fingerprint of the soft targets of a student (see `TeacherManifest`); None for other models.
 
     Returns:
         64 hexadecimal digits.
     """
     settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
-    content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
+    parts = [spec.name, settings, data, spec.num_classes, _GENERATION, *([teacher] if teacher else ())]
+    content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

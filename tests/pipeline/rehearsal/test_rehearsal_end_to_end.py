@@ -140,6 +140,39 @@ def test_the_next_rehearsal_finds_the_served_model(first: Any, place: Place) -> 
     assert results["baseline"]["gap"] == results["candidate"]["gap"] > 0
 
 
+def test_a_student_is_taught_in_pods(first: Any, place: Place) -> None:
+    """Of a recipe with a student, the Teacher and the student's Trainer; what comes before is as it was."""
+    from pipeline.kubeflow.compile import compile_pipeline
+
+    content = yaml.safe_load((place.directory / "tiny.yaml").read_text())
+    content |= {"students": [VARIANTS[0]], "halving": {}}
+    (place.directory / "students.yaml").write_text(yaml.safe_dump(content))
+    compiled = compile_pipeline(
+        load_recipe(f"{place.directory}/students.yaml"), "registry/yt8m:1.0", "gs://bucket/root"
+    )
+    student, spec = f"Trainer-Student-{VARIANTS[0]}", compiled.spec
+    there = {
+        "YouTube8MExampleGen": "YouTube8MExampleGen",
+        "ExampleValidator": "ExampleValidator",
+        "TeachingAssembler": "EnsembleAssembler",
+    }
+    tasks = {name: spec["root"]["dag"]["tasks"][name] for name in (*there, "Teacher", student)}
+    for task, like in there.items():
+        container = spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
+        container["command"] = ["python", "-c", _stand_in(first.tasks[like].outputs)]
+        container["args"] = ["{{$}}"]
+        tasks[task] = {key: tasks[task][key] for key in ("componentRef", "taskInfo")}
+    spec["root"]["dag"]["tasks"] = tasks
+    path = place.directory / "students-compiled.yaml"
+    path.write_text(yaml.safe_dump_all([spec, compiled.platform]))
+    finished = run(path, place.directory / "root")
+    assert {outcome.state for outcome in finished.tasks.values()} == {"succeeded"}, finished.table()
+    report = json.loads(Path(finished.tasks["Teacher"].outputs["report"], "report.json").read_text())
+    assert report["videos"] == report_of(first)["data"]["splits"]["train"]["videos"]
+    snapshots = Path(finished.tasks[student].outputs["model_run"], "snapshots")
+    assert len(list(snapshots.glob("*.index"))) == 3
+
+
 def _stand_in(outputs: dict[str, str]) -> str:
     """A script that hands out artifacts which lie elsewhere already."""
     metadata = {
