@@ -39,6 +39,11 @@ class VersionState:
     state: int
     error: str = ""
 
+    @property
+    def name(self) -> str:
+        """The state in a word, `failed` for a version that did not load."""
+        return "failed" if self.error else ModelVersionStatus.State.Name(self.state).lower()
+
 
 class ModelManager:
     """Keeps loaded the versions of a model that its policy chooses and those that have a label.
@@ -53,6 +58,7 @@ class ModelManager:
         poll_seconds: Seconds between two looks for changes.
         retry_seconds: Seconds between two attempts to load a version that failed to load.
         load: Makes a servable of a directory, the model's name and the version's number.
+        on_load: Is called after each attempt to load a version, with its number and whether it failed.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class ModelManager:
         poll_seconds: float = 1.0,
         retry_seconds: float = 60.0,
         load: Callable[[str, str, int], Runner] = Servable,
+        on_load: Callable[[int, bool], None] = lambda version, has_failed: None,
     ) -> None:
         self.name = config.name
         self._config = config
@@ -72,6 +79,7 @@ class ModelManager:
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._load = load
+        self._on_load = on_load
         self._lock = threading.Lock()
         self._loaded: dict[int, Runner] = {}
         self._requests: dict[Runner, int] = {}
@@ -202,11 +210,13 @@ class ModelManager:
                 reason = f"{reason}; {full}"
             self._set_state(version, ModelVersionStatus.END, reason)
             _log.error("%s version %d does not load: %s", self.name, version, reason)
+            self._on_load(version, True)
             return
         with self._lock:
             self._loaded[version] = servable
             self._requests[servable] = 0
             self._states[version] = VersionState(version, ModelVersionStatus.AVAILABLE)
+        self._on_load(version, False)
         _log.info("%s version %d is available", self.name, version)
 
     def _unload(self, version: int) -> None:

@@ -28,6 +28,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
         self._models = models
         self.metrics = metrics
+        self.protocol = "grpc"
 
     @answers_with_status
     def GetModelStatus(  # noqa: N802 (the API's name)

@@ -28,7 +28,8 @@ class ServerOptions:
             takes.
         batching: The sizes and the waiting times of batches; None runs every request alone.
         tls: The server's certificate; None listens for plain text.
-        http_port: Port of /metrics, /healthz and /readyz; 0 takes a free one, None opens none.
+        http_port: Port of HTTP: predictions, /metrics, /healthz and /readyz; 0 takes a free one, None opens none.
+        http_seconds: Longest time that a request over HTTP, which brings no deadline, may take when it has come.
         tensorflow_threads: Number of threads in each of TensorFlow's two pools, within and between operations; 0 lets
             it choose.
     """
@@ -41,6 +42,7 @@ class ServerOptions:
     batching: BatchingConfig | None = None
     tls: ServerTls | None = None
     http_port: int | None = None
+    http_seconds: float = 30.0
     tensorflow_threads: int = 0
 
     @property

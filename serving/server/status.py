@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
@@ -24,6 +25,10 @@ _OF_THE_REQUEST = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANG
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+served_version: ContextVar[int | None] = ContextVar("served_version", default=None)
+"""Number of the version that the request of this thread is given to; None as long as it is given to none."""
+
+
 class StatusError(Exception):
     """Ends a request.
 
@@ -38,13 +43,18 @@ class StatusError(Exception):
         self.message = message
 
 
+class RefusedError(StatusError):
+    """The server has too much to do for one more request."""
+
+
 def invalid_argument(message: str) -> StatusError:
     """Returns the error that most refused requests end with."""
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a service's method raise nothing but StatusErrors, and be counted in the service's `metrics`.
+    """Makes a service's method raise nothing but StatusErrors, and be counted in the service's `metrics`, under its
+    `protocol`.
 
     The text of an exception may name files and machines. It goes to the log, and the client gets the number that the
     log has it under.
@@ -53,6 +63,7 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def wrapped(self: Any, request: Any, deadline: float) -> Any:
         begin = time.perf_counter()
+        served_version.set(None)
         response, code, message = None, grpc.StatusCode.OK, ""
         try:
             response = method(self, request, deadline)
@@ -65,9 +76,10 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
         except Exception:
             code, message = grpc.StatusCode.INTERNAL, _logged(method.__name__)
         if (metrics := getattr(self, "metrics", None)) is not None:
-            spec = getattr(request, "model_spec", None)
             seconds = time.perf_counter() - begin
-            metrics.request(spec.name if spec else "", method.__name__, code, seconds)
+            metrics.request(
+                _model_name(request), served_version.get(), self.protocol, method.__name__, code, seconds
+            )
         if code is not grpc.StatusCode.OK:
             raise StatusError(code, message)
         return response
@@ -79,6 +91,13 @@ def shortened(message: str) -> str:
     """Returns the message, cut to the length of a status if it is longer, with a mark that it was cut."""
     data = message.encode(errors="replace")
     return message if len(data) <= _LIMIT else data[:_LIMIT].decode(errors="ignore") + "...TRUNCATED"
+
+
+def _model_name(request: Any) -> str:
+    """The model that a request is for, wherever its protocol has the name."""
+    if (spec := getattr(request, "model_spec", None)) is not None:
+        return spec.name
+    return getattr(request, "model_name", None) or getattr(request, "name", "")
 
 
 def _logged(method: str) -> str:
