@@ -1,6 +1,7 @@
 """The HTTP port of a server: predictions by REST, metrics and health."""
 
 import asyncio
+import logging
 import socket
 import ssl
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from prometheus_client import CollectorRegistry, generate_latest
 
 from serving.server import oip_rest, rest_api
@@ -47,6 +49,10 @@ _STATUSES = {
     grpc.StatusCode.UNAUTHENTICATED: 401,
 }
 """HTTP's statuses as TensorFlow Serving has them (http_server.cc); 500 for all others."""
+
+_log = logging.getLogger("yt8m.serving.http")
+# What is no HTTP is the client's fault, and would fill the log.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -137,12 +143,11 @@ class HttpServer:
             application.router.add_get(path, self._guarded(self._metrics))
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
-        application.router.add_route("*", rest_api.PREFIX + "{rest:.*}", self._guarded(self._api))
-        application.router.add_route("*", oip_rest.PREFIX + "{rest:(/.*)?}", self._guarded(self._api))
-        application.router.add_route("*", "/{rest:.*}", self._nothing)
+        application.router.add_route("*", "/{path:.*}", self._guarded(self._api))
         self._runner = web.AppRunner(
             application,
             access_log=None,  # a line for every scrape and probe is no news
+            logger=_log,
             handler_cancellation=True,
             keepalive_timeout=HEAD_SECONDS,
             shutdown_timeout=0,
@@ -183,12 +188,15 @@ class HttpServer:
             )
 
     async def _api(self, request: web.Request) -> HttpReply:
+        api = self._api_of(request.raw_path.lower())
+        if api is None:
+            return _error(404, "there are /v1/models, /v2, /metrics, /healthz and /readyz")
         is_prediction = request.method == "POST"
         if is_prediction and not self._services.is_ready():
             raise StatusError(grpc.StatusCode.UNAVAILABLE, "the server takes no requests yet, or no more")
         workers = self._pools.predictions if is_prediction else self._pools.others
         workers.check()
-        task = asyncio.ensure_future(self._receive_and_work(request))
+        task = asyncio.ensure_future(self._receive_and_work(request, api))
         if is_prediction:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -200,9 +208,13 @@ class HttpServer:
                 raise
             raise StatusError(grpc.StatusCode.UNAVAILABLE, "the server is stopping") from None
 
-    async def _receive_and_work(self, request: web.Request) -> HttpReply:
+    def _api_of(self, path: str) -> RestApi | OipRest | None:
+        if path.startswith(rest_api.PREFIX):
+            return self._services.rest
+        return self._services.oip if oip_rest.PREFIX.fullmatch(path) else None
+
+    async def _receive_and_work(self, request: web.Request, api: RestApi | OipRest) -> HttpReply:
         path = request.raw_path.partition("?")[0]
-        api = self._services.rest if path.startswith(rest_api.PREFIX) else self._services.oip
         workers = self._pools.predictions if request.method == "POST" else self._pools.others
         body = _Body(self._pools)
         try:
@@ -260,10 +272,6 @@ class HttpServer:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return web.Response(text=self._services.readiness(), status=200 if self._services.is_ready() else 503)
-
-    async def _nothing(self, request: web.Request) -> web.Response:
-        reply = _error(404, "there are /v1/models, /v2, /metrics, /healthz and /readyz")
-        return web.Response(body=reply.body, status=reply.status, content_type="application/json")
 
 
 class _Body:

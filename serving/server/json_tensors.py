@@ -308,7 +308,7 @@ def _json_value(alias: str, array: Any) -> Any:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return orjson.Fragment(json.dumps(array.tolist()))  # with NaN and Infinity, which are no JSON
     if array.dtype != object:
-        return np.ascontiguousarray(array)
+        return np.asarray(array, order="C") if array.ndim else array[()]
     if alias.endswith(BYTES_SUFFIX):
         return _nested(
             array.tolist(), lambda data: {"b64": binascii.b2a_base64(data, newline=False).decode()}

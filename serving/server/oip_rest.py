@@ -29,7 +29,8 @@ from serving.server.oip import (
 from serving.server.server_metrics import ServerMetrics
 from serving.server.status import StatusError, answers_with_status, invalid_argument
 
-PREFIX = "/v2"
+PREFIX = re.compile(r"/v2([/?].*)?")
+"""What the paths of the protocol begin with."""
 
 _MODEL = re.compile(
     r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<part>ready|infer))?/?"
