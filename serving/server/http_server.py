@@ -20,7 +20,7 @@ from serving.server.http_exchange import HttpReply, HttpRequest
 from serving.server.json_tensors import dump_json
 from serving.server.oip_rest import OipRest
 from serving.server.rest_api import RestApi
-from serving.server.status import StatusError, shortened
+from serving.server.status import StatusError, logged, shortened, trace_parent
 from serving.server.workers import Message, RequestPools
 from trainer.base.errors import UserError
 
@@ -171,6 +171,8 @@ class HttpServer:
             except StatusError as error:
                 self._pools.count_refusal(error)
                 reply = _error(_STATUSES.get(error.code, 500), shortened(error.message))
+            except Exception:
+                reply = _error(500, logged(f"{request.method} {request.path}"))
             response = web.Response(
                 body=reply.body, status=reply.status, content_type=None, headers=dict(reply.headers)
             )
@@ -223,6 +225,7 @@ class HttpServer:
             deadline = time.monotonic() + self._seconds
 
             def work(message: Message) -> HttpReply:
+                trace_parent.set(request.headers.get("traceparent"))
                 return api.answer(
                     HttpRequest(
                         method=request.method,

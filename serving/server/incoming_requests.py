@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from serving.base.oip_messages import MODEL_INFER
 from serving.base.predict_messages import PREDICT
 from serving.server.arrivals import Arrivals
-from serving.server.status import StatusError, invalid_argument, shortened
+from serving.server.status import StatusError, invalid_argument, logged, shortened, trace_parent
 from serving.server.workers import Message, RequestPools, Workers
 
 _PREDICTIONS = (PREDICT, MODEL_INFER)
@@ -58,8 +58,12 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
     def _unary(self, handler: grpc.RpcMethodHandler, workers: Workers) -> Callable[..., Awaitable[bytes]]:
         async def answer(_: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
             deadline = _deadline(context)
+            parent = next(
+                (value for key, value in context.invocation_metadata() if key == "traceparent"), None
+            )
 
             def work(message: Message) -> bytes:
+                trace_parent.set(parent)
                 request = _parse(handler, message)
                 return handler.response_serializer(handler.unary_unary(request, deadline))
 
@@ -69,6 +73,8 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
             except StatusError as error:
                 self._pools.count_refusal(error)
                 return await context.abort(error.code, shortened(error.message))
+            except Exception:  # its text is not for the client, who would get it from gRPC
+                return await context.abort(grpc.StatusCode.INTERNAL, logged("a method"))
 
         return answer
 

@@ -1,6 +1,6 @@
 """Implements tensorflow.serving.ModelService, which tells the state of each version."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import grpc
 from tensorflow_serving.apis import (
@@ -11,8 +11,7 @@ from tensorflow_serving.apis import (
 
 from serving.server.model_lookup import require_model_spec
 from serving.server.model_manager import ModelManager
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import StatusError, answers_with_status
+from serving.server.status import RequestRecorder, StatusError, answers_with_status
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -22,12 +21,12 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     Args:
         models: The managers of the served models, by the models' names.
-        metrics: Counts the requests; None counts nothing.
+        recorders: Are told of every request.
     """
 
-    def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
+    def __init__(self, models: Mapping[str, ModelManager], recorders: Sequence[RequestRecorder] = ()) -> None:
         self._models = models
-        self.metrics = metrics
+        self.recorders = recorders
         self.protocol = "grpc"
 
     @answers_with_status

@@ -1,6 +1,6 @@
 """The Open Inference Protocol over gRPC."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -20,8 +20,7 @@ from serving.server.oip import (
     to_binary,
     typed_array,
 )
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import answers_with_status, invalid_argument
+from serving.server.status import RequestRecorder, answers_with_status, invalid_argument
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -46,12 +45,12 @@ class OipGrpc:
 
     Args:
         oip: Answers what is asked.
-        metrics: Counts the requests; None counts nothing.
+        recorders: Are told of every request.
     """
 
-    def __init__(self, oip: Oip, metrics: ServerMetrics | None = None) -> None:
+    def __init__(self, oip: Oip, recorders: Sequence[RequestRecorder] = ()) -> None:
         self._oip = oip
-        self.metrics = metrics
+        self.recorders = recorders
         self.protocol = "oip-grpc"
 
     def handler(self) -> grpc.GenericRpcHandler:

@@ -26,8 +26,7 @@ from serving.server.oip import (
     to_binary,
     typed_array,
 )
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import StatusError, answers_with_status, invalid_argument
+from serving.server.status import RequestRecorder, StatusError, answers_with_status, invalid_argument
 
 PREFIX = re.compile(r"/v2([/?].*)?")
 """What the paths of the protocol begin with."""
@@ -56,12 +55,12 @@ class OipRest:
 
     Args:
         oip: Answers what is asked.
-        metrics: Counts the requests; None counts nothing.
+        recorders: Are told of every request.
     """
 
-    def __init__(self, oip: Oip, metrics: ServerMetrics | None = None) -> None:
+    def __init__(self, oip: Oip, recorders: Sequence[RequestRecorder] = ()) -> None:
         self._oip = oip
-        self.metrics = metrics
+        self.recorders = recorders
         self.protocol = "oip-rest"
 
     def answer(self, request: HttpRequest) -> HttpReply:

@@ -4,6 +4,7 @@ The texts of Classify, Regress and MultiInference are those of tensorflow/servin
 multi_inference.cc.
 """
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import grpc
@@ -20,8 +21,7 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from serving.server.model_lookup import lease, require_model_spec
 from serving.server.model_runner import ModelRunner
 from serving.server.predict_request import DEFAULT_SIGNATURE
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import StatusError, answers_with_status, invalid_argument
+from serving.server.status import RequestRecorder, StatusError, answers_with_status, invalid_argument
 from serving.server.tensors import to_proto
 
 _SIGNATURE_DEF = "signature_def"
@@ -35,16 +35,16 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     Args:
         runner: Runs the models.
-        metrics: Counts the requests; None counts nothing.
+        recorders: Are told of every request.
         protocol: How the requests come, for the metrics.
     """
 
     def __init__(
-        self, runner: ModelRunner, metrics: ServerMetrics | None = None, protocol: str = "grpc"
+        self, runner: ModelRunner, recorders: Sequence[RequestRecorder] = (), protocol: str = "grpc"
     ) -> None:
         self._runner = runner
         self._models = runner.models
-        self.metrics = metrics
+        self.recorders = recorders
         self.protocol = protocol
 
     @answers_with_status

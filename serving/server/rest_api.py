@@ -6,6 +6,7 @@ http_rest_api_util.cc.
 
 import re
 import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,7 @@ from serving.server.model_runner import ModelRunner
 from serving.server.model_service import ModelService
 from serving.server.predict_request import NoSignatureError, Sent
 from serving.server.prediction_service import PredictionService
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import answers_with_status, invalid_argument
+from serving.server.status import RequestRecorder, answers_with_status, invalid_argument
 
 PREFIX = "/v1/"
 
@@ -60,12 +60,12 @@ class RestApi:
 
     Args:
         runner: Runs the models.
-        metrics: Counts the requests; None counts nothing.
+        recorders: Are told of every request.
     """
 
-    def __init__(self, runner: ModelRunner, metrics: ServerMetrics | None = None) -> None:
+    def __init__(self, runner: ModelRunner, recorders: Sequence[RequestRecorder] = ()) -> None:
         self._runner = runner
-        self.metrics = metrics
+        self.recorders = recorders
         self.protocol = "rest"
         self._predictions = PredictionService(runner)
         self._models = ModelService(runner.models)

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -30,9 +31,13 @@ from serving.server.rest_api import RestApi
 from serving.server.servable import Servable
 from serving.server.server_metrics import ServerMetrics
 from serving.server.server_options import ServerOptions
+from serving.server.status import RequestRecorder
 from serving.server.warmup import run_warmup
 from serving.server.workers import RequestPools
 from serving.store.whole_model import check_model
+
+if TYPE_CHECKING:
+    from serving.server.traces import Traces
 
 
 class PredictionServer:
@@ -85,6 +90,8 @@ class PredictionServer:
         self.metrics.watch_bytes(lambda: self._pools.budget.taken)
         for name, pool in (("predictions", self._pools.predictions), ("others", self._pools.others)):
             self.metrics.watch_pool(name, lambda pool=pool: pool.there)
+        self._recorders: list[RequestRecorder] = [self.metrics]
+        self._traces: Traces | None = None
         self._loop: EventLoop | None = None
         self._grpc: GrpcServer | None = None
         self._http: HttpServer | None = None
@@ -105,6 +112,11 @@ class PredictionServer:
         """
         tls = self._options.tls
         credentials, context = tls and tls.credentials(), tls and tls.http_context()
+        if self._options.otlp_endpoint is not None:
+            from serving.server.traces import Traces  # slow to import
+
+            self._traces = Traces(self._options.otlp_endpoint)
+            self._recorders.append(self._traces)
         self._loop = EventLoop()
         try:
             if self._options.http_port is not None:
@@ -155,9 +167,9 @@ class PredictionServer:
     def _listen(self, loop: EventLoop, credentials: grpc.ServerCredentials | None) -> GrpcServer:
         server = GrpcServer(
             GrpcServices(
-                prediction=PredictionService(self._runner, self.metrics),
-                model=ModelService(self._models, self.metrics),
-                oip=OipGrpc(self._oip, self.metrics),
+                prediction=PredictionService(self._runner, self._recorders),
+                model=ModelService(self._models, self._recorders),
+                oip=OipGrpc(self._oip, self._recorders),
             ),
             self._models,
             loop,
@@ -172,8 +184,8 @@ class PredictionServer:
 
     def _listen_for_http(self, loop: EventLoop, port: int, context: ssl.SSLContext | None) -> HttpServer:
         services = HttpServices(
-            rest=RestApi(self._runner, self.metrics),
-            oip=OipRest(self._oip, self.metrics),
+            rest=RestApi(self._runner, self._recorders),
+            oip=OipRest(self._oip, self._recorders),
             registry=self.metrics.registry,
             is_ready=lambda: self._ready,
             readiness=self._readiness,
@@ -210,6 +222,8 @@ class PredictionServer:
             self._loop.run(self._http.close())
         self._loop.close()
         self._pools.close()
+        if self._traces is not None:
+            self._traces.close()
 
 
 @contextlib.contextmanager

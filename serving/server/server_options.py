@@ -30,6 +30,7 @@ class ServerOptions:
         tls: The server's certificate; None listens for plain text.
         http_port: Port of HTTP: predictions, /metrics, /healthz and /readyz; 0 takes a free one, None opens none.
         http_seconds: Longest time that a request over HTTP, which brings no deadline, may take when it has come.
+        otlp_endpoint: URL of the OpenTelemetry collector that gets a span of each request; None for none.
         tensorflow_threads: Number of threads in each of TensorFlow's two pools, within and between operations; 0 lets
             it choose.
     """
@@ -43,6 +44,7 @@ class ServerOptions:
     tls: ServerTls | None = None
     http_port: int | None = None
     http_seconds: float = 30.0
+    otlp_endpoint: str | None = None
     tensorflow_threads: int = 0
 
     @property

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import tensorflow as tf
@@ -27,6 +27,25 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 served_version: ContextVar[int | None] = ContextVar("served_version", default=None)
 """Number of the version that the request of this thread is given to; None as long as it is given to none."""
+
+
+trace_parent: ContextVar[str | None] = ContextVar("trace_parent", default=None)
+"""The traceparent (W3C Trace Context) that the request of this thread came with."""
+
+
+class RequestRecorder(Protocol):
+    """Is told of every answered request."""
+
+    def request(
+        self,
+        model: str,
+        version: int | None,
+        protocol: str,
+        method: str,
+        code: grpc.StatusCode,
+        seconds: float,
+    ) -> None:
+        """Records one; `version` is None where no version was reached."""
 
 
 class StatusError(Exception):
@@ -53,7 +72,7 @@ def invalid_argument(message: str) -> StatusError:
 
 
 def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a service's method raise nothing but StatusErrors, and be counted in the service's `metrics`, under its
+    """Makes a service's method raise nothing but StatusErrors, and be told to the service's `recorders`, with its
     `protocol`.
 
     The text of an exception may name files and machines. It goes to the log, and the client gets the number that the
@@ -72,12 +91,12 @@ def answers_with_status(method: Callable[..., Any]) -> Callable[..., Any]:
         except tf.errors.OpError as error:
             code, message = _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message
             if code not in _OF_THE_REQUEST:
-                message = _logged(method.__name__)
+                message = logged(method.__name__)
         except Exception:
-            code, message = grpc.StatusCode.INTERNAL, _logged(method.__name__)
-        if (metrics := getattr(self, "metrics", None)) is not None:
-            seconds = time.perf_counter() - begin
-            metrics.request(
+            code, message = grpc.StatusCode.INTERNAL, logged(method.__name__)
+        seconds = time.perf_counter() - begin
+        for recorder in self.recorders:
+            recorder.request(
                 _model_name(request), served_version.get(), self.protocol, method.__name__, code, seconds
             )
         if code is not grpc.StatusCode.OK:
@@ -100,7 +119,7 @@ def _model_name(request: Any) -> str:
     return getattr(request, "model_name", None) or getattr(request, "name", "")
 
 
-def _logged(method: str) -> str:
+def logged(method: str) -> str:
     """Logs the exception that is being handled, and returns what the client is told of it."""
     reference = secrets.token_hex(4)
     _log.exception("%s failed, reference %s", method, reference)

@@ -2,13 +2,16 @@
 
 import base64
 import re
+from pathlib import Path
 
 import grpc
+import jsonschema
 import numpy as np
 import pytest
 import requests
 import tritonclient.grpc
 import tritonclient.http
+import yaml
 from google.protobuf.json_format import MessageToDict
 from tritonclient.utils import InferenceServerException
 
@@ -176,6 +179,33 @@ def test_paths_that_are_none(oip):
     assert infer(oip, {"inputs": []}, "/v2x")[0] == 404
     headers = {"Inference-Header-Content-Length": "99999"}
     assert infer(oip, {}, headers=headers)[0] == 400
+
+
+def test_the_answers_are_those_of_the_protocol(oip):
+    """Held against the protocol's own OpenAPI document (kserve/open-inference-protocol, Apache-2.0)."""
+    document = yaml.safe_load((Path(__file__).parent / "protocols/open_inference_rest.yaml").read_text())
+
+    def check(method, path, status, schema, body=None):
+        url = f"http://127.0.0.1:{oip.http_port}{path}"
+        answer = requests.request(method, url, json=body, timeout=WAIT)
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "application/json"
+        reference = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
+        jsonschema.validate(answer.json(), reference)
+
+    request = {"id": "42", "inputs": [values(name="examples", datatype="BYTES", data=["x"])]}
+    jsonschema.validate(
+        request, {"$ref": "#/components/schemas/inference_request", "components": document["components"]}
+    )
+    check("GET", "/v2/", 200, "metadata_server_response")
+    for model in ("/v2/models/m", "/v2/models/m/versions/1"):
+        assert requests.get(f"http://127.0.0.1:{oip.http_port}{model}/ready", timeout=WAIT).ok
+        check("GET", model, 200, "metadata_model_response")
+        check("POST", f"{model}/infer", 200, "inference_response", request)
+        check("POST", f"{model}/infer", 400, "inference_error_response", {"inputs": []})
+    check("GET", "/v2/models/n", 404, "metadata_model_error_response")
+    for path in ("/v2/health/live", "/v2/health/ready"):
+        assert requests.get(f"http://127.0.0.1:{oip.http_port}{path}", timeout=WAIT).status_code == 200
 
 
 def test_errors_of_triton(triton):
