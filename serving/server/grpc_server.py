@@ -85,6 +85,11 @@ class GrpcServer:
         self._arrivals.drain()
         await self._server.stop(grace)
 
+    async def set_models(self, before: Iterable[str], after: Iterable[str]) -> None:
+        """Has the health of other models told; runs on the event loop."""
+        self._health.forget(set(before) - set(after))
+        self._health.serve(after)
+
     async def _make(self, services: GrpcServices, requests: IncomingRequests, most: int) -> grpc.aio.Server:
         server = grpc.aio.server(
             interceptors=[requests],

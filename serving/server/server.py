@@ -22,6 +22,7 @@ from serving.server.model_config import ModelConfig
 from serving.server.model_manager import ModelManager, Runner
 from serving.server.model_runner import ModelRunner
 from serving.server.model_service import ModelService
+from serving.server.model_set import ModelSet
 from serving.server.oip import Oip
 from serving.server.oip_grpc import OipGrpc
 from serving.server.oip_rest import OipRest
@@ -35,6 +36,7 @@ from serving.server.status import RequestRecorder
 from serving.server.warmup import run_warmup
 from serving.server.workers import RequestPools
 from serving.store.whole_model import check_model
+from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from serving.server.traces import Traces
@@ -71,17 +73,8 @@ class PredictionServer:
         self._host, self._address = host, host_and_port(host, port)
         self._options = options or ServerOptions()
         self.metrics = ServerMetrics([config.name for config in configs])
-        self._models = {
-            config.name: ModelManager(
-                config,
-                poll_seconds,
-                load=self._load,
-                on_load=functools.partial(self.metrics.load, config.name),
-            )
-            for config in configs
-        }
-        for name, model in self._models.items():
-            self.metrics.watch_model(name, model.states)
+        self._poll_seconds = poll_seconds
+        self._models = ModelSet(configs, self._manager)
         limits = RequestLimits(max_bytes=self._options.max_request_bytes, max_videos=self._options.max_videos)
         self._runner = ModelRunner(self._models, limits)
         self._oip = Oip(self._runner, lambda: self._ready)
@@ -111,6 +104,8 @@ class PredictionServer:
             UserError: If a model has no version that loads, a port is taken, or a certificate cannot be read.
         """
         tls = self._options.tls
+        if self._options.allow_reload and (tls is None or tls.client_ca is None):
+            raise UserError("that clients may change the models needs mutual TLS: --tls-client-ca")
         credentials, context = tls and tls.credentials(), tls and tls.http_context()
         if self._options.otlp_endpoint is not None:
             from serving.server.traces import Traces  # slow to import
@@ -121,8 +116,7 @@ class PredictionServer:
         try:
             if self._options.http_port is not None:
                 self._http = self._listen_for_http(self._loop, self._options.http_port, context)
-            for model in self._models.values():
-                model.start()
+            self._models.start()
             self._grpc = self._listen(self._loop, credentials)
         except BaseException:
             self._unload()
@@ -149,6 +143,29 @@ class PredictionServer:
     ) -> None:
         self.stop()
 
+    def _manager(self, config: ModelConfig) -> ModelManager:
+        model = ModelManager(
+            config,
+            self._poll_seconds,
+            load=self._load,
+            on_load=functools.partial(self.metrics.load, config.name),
+        )
+        self.metrics.watch_model(config.name, model.states)
+        return model
+
+    def _change_models(self, configs: Sequence[ModelConfig]) -> None:
+        """Serves other models; called by a thread that works on a request."""
+        before = set(self._models)
+        self._models.change(configs)
+        for (
+            name,
+            model,
+        ) in self._models.items():  # a manager that was made and given up may have been watched last
+            self.metrics.watch_model(name, model.states)
+        for name in before - set(self._models):
+            self.metrics.forget_model(name)
+        self._loop.run(self._grpc.set_models(before, self._models))
+
     def _load(self, directory: str, name: str, version: int) -> Runner:
         """Loads a version and runs its warm-up requests."""
         check_model(directory)
@@ -168,7 +185,9 @@ class PredictionServer:
         server = GrpcServer(
             GrpcServices(
                 prediction=PredictionService(self._runner, self._recorders),
-                model=ModelService(self._models, self._recorders),
+                model=ModelService(
+                    self._models, self._recorders, self._change_models if self._options.allow_reload else None
+                ),
                 oip=OipGrpc(self._oip, self._recorders),
             ),
             self._models,
@@ -216,8 +235,7 @@ class PredictionServer:
         await asyncio.gather(*ends)
 
     def _unload(self) -> None:
-        for model in self._models.values():
-            model.stop()
+        self._models.stop()
         if self._http is not None:
             self._loop.run(self._http.close())
         self._loop.close()

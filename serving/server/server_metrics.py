@@ -156,6 +156,13 @@ class ServerMetrics:
         for result in ("loaded", "failed"):
             self._loads.labels(model, result)
 
+    def forget_model(self, model: str) -> None:
+        """Ends the series of a model's versions."""
+        self._states.pop(model, None)
+        self._versions.remove(model)
+        for metric in (self._requests, self._latency, self._batch_rows, self._queue, self._loads):
+            metric.remove_by_labels({"model": model})
+
     def watch_pool(self, pool: str, there: Callable[[], int]) -> None:
         """Has `there` called at each scrape, for the number of requests of a pool of threads."""
         self._in_flight.labels(pool).set_function(there)
