@@ -15,19 +15,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from serving.server.listening import check_endpoint
 from serving.server.status import trace_parent
-from trainer.base.errors import UserError
 
 _PATH = "/v1/traces"
-
-
-def check_endpoint(endpoint: str) -> None:
-    """Refuses what cannot be a collector's address; raises UserError."""
-    parts = urllib.parse.urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(
-            f"the address of an OTLP collector is a URL such as http://localhost:4318. Received: {endpoint!r}"
-        )
 
 
 class Traces:

@@ -9,13 +9,15 @@ import socket
 import threading
 import time
 
+import grpc
 import numpy as np
 import pytest
 import requests
 import tensorflow as tf
 
 from serving.base.tls import ServerTls
-from serving.server import arrivals, http_server
+from serving.server import arrivals, http_server, incoming_requests
+from serving.server.rest_api import RestApi
 from serving.server.servable import Servable
 from serving.server.server import PredictionServer, ServerOptions
 from serving.store import model_store
@@ -218,6 +220,22 @@ def test_what_fails_by_no_fault_of_the_client_is_not_told(rest, monkeypatch, cap
     reference = answer["error"].rsplit(" ", 1)[1]
     assert reference in caplog.text
     assert "/secret/place" in caplog.text
+
+
+def test_what_fails_outside_of_a_method_is_not_told_either(rest, stubs, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("/secret/place")
+
+    monkeypatch.setattr(RestApi, "answer", fail)
+    monkeypatch.setattr(incoming_requests, "_parse", fail)
+    status, answer = post(rest, PREDICT, {"instances": ["x"]})
+    assert (status, "/secret" in answer["error"]) == (500, False)
+    with pytest.raises(grpc.RpcError) as raised:
+        stubs.prediction.Predict(predict_request(examples=[b"x"]), timeout=WAIT)
+    assert raised.value.code() is grpc.StatusCode.INTERNAL
+    assert "/secret" not in raised.value.details()
+    for told in (answer["error"], raised.value.details()):
+        assert told.rsplit(" ", 1)[1] in caplog.text
 
 
 def test_limits(base, monkeypatch):

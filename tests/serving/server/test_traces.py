@@ -7,8 +7,8 @@ import threading
 import pytest
 import requests
 
+from serving.server.listening import check_endpoint
 from serving.server.server import PredictionServer, ServerOptions
-from serving.server.traces import check_endpoint
 from tests.serving.api import WAIT, Stubs, predict_request
 from trainer.base.errors import UserError
 
