@@ -68,12 +68,13 @@ class Message:
 
     Args:
         data: Bytes of the request.
+        size: Number of bytes that it counts for; None for those of `data`.
     """
 
-    def __init__(self, data: bytes | bytearray) -> None:
+    def __init__(self, data: bytes | bytearray, size: int | None = None) -> None:
         self._data = data
-        self.size = len(data)
-        """Number of the bytes."""
+        self.size = len(data) if size is None else size
+        """Number of bytes that it counts for."""
 
     def take(self) -> bytes | bytearray:
         """Hands the bytes over, and keeps none: their memory is needed by what is made of them."""

@@ -253,8 +253,9 @@ def test_limits(base, monkeypatch):
     with PredictionServer(base, "m", port=0, options=options) as server:
         assert post(server, PREDICT, {"instances": ["x" * 3000]}) == (
             413,
-            {"error": "the request is larger than 3000 bytes"},
+            {"error": "the request is larger than 3000 bytes (short values in JSON count for 10 and more)"},
         )
+        assert post(server, PREDICT, {"instances": [[]] * 200})[0] == 413  # 800 bytes, of which come 14,000
         chunks = (b"x" * 1000 for _ in range(10))
         url = f"http://127.0.0.1:{server.http_port}{PREDICT}"
         assert requests.post(url, data=chunks, timeout=WAIT).status_code == 413
