@@ -11,7 +11,7 @@ from serving.export.card import ModelCard
 from trainer.base.units import MIB
 from trainer.data.yt8m import MAX_FRAMES, TOP_K
 
-_SLICES = {"num_labels": "labels", "num_frames": "frames"}
+_SLICES = {"num_labels": "labels", "num_frames": "frames", "span": "span"}
 
 
 def model_card(

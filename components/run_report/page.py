@@ -33,7 +33,12 @@ from components.run_report.units import duration
 
 Report = dict[str, Any]
 
-_SLICES = {"num_labels": "number of labels", "num_frames": "number of frames", "vertical": "vertical"}
+_SLICES = {
+    "num_labels": "number of labels",
+    "num_frames": "number of frames",
+    "span": "span",
+    "vertical": "vertical",
+}
 
 
 def render_page(report: Report) -> str:

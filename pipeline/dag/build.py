@@ -32,6 +32,7 @@ from components.second_half.component import SecondHalf
 from pipeline.dag.graph import last_nodes, node_graph
 from pipeline.dag.trainings import Trainings, in_order, trainings_of
 from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.sections import span_range
 from trainer.model.architectures import Architecture
 
 
@@ -79,6 +80,8 @@ def build_components(
         max_lost_files=data.max_lost_files,
         min_eval_videos=data.min_eval_videos,
         num_classes=data.num_classes,
+        **_spans(recipe),
+        copy=data.copy_,
     )
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
@@ -104,6 +107,21 @@ def build_components(
     ]
     report = _report(recipe, nodes, example_gen, validation, trainings, lines, assembler, delivery)
     return [*nodes, report]
+
+
+def _spans(recipe: Recipe) -> dict[str, int | None]:
+    """Returns which spans are read, and how many of them are trained on; nothing where it is the newest alone."""
+    trained, judged = span_range(recipe.data.spans), span_range(recipe.blessing.spans)
+    if max(trained[1], judged[1]) == 1:
+        return {}
+    # Both end at the newest span, so one of them is within the other, but for a first number of its own.
+    first = 0 if trained[0] == 0 or judged[0] == 0 else min(trained[0], judged[0])
+    return {
+        "first_span": first,
+        "last_spans": max(trained[1], judged[1]),
+        "trained_first": trained[0],
+        "trained_spans": trained[1],
+    }
 
 
 class _VariantLine(NamedTuple):

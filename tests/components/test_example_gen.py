@@ -197,7 +197,9 @@ def task(tmp_path: Path) -> ShardTask:
         examples_uri=str(tmp_path / "examples"),
         summaries_uri=str(tmp_path / "summaries"),
         staging_uri=str(tmp_path / "examples" / ".staging"),
+        checks_uri=str(tmp_path / "checked"),
         num_classes=3862,
+        copy=True,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import pytest
 
 from components.example_gen.beam_steps import add_steps, read_results
@@ -13,6 +14,7 @@ from components.example_gen.convert import ShardTask
 from tests.records import sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
+from trainer.data.manifest import example_files, referenced
 from trainer.data.records import Video, read_videos
 from trainer.data.sample import write_sample
 from trainer.data.tfrecord import write_tfrecords
@@ -66,7 +68,7 @@ def newest(root: Path, key: str) -> Path:
 
 
 def ids(place: Path) -> list[bytes]:
-    paths = expand([f"{place}/*"]) if place.is_dir() else [str(place)]
+    paths = example_files(expand([f"{place}/*"])) if place.is_dir() else [str(place)]
     items = [item for path in paths for item in read_videos(path)]
     # A shard of which nothing is left is an empty file.
     assert all(isinstance(item, Video) or item.reason == "empty_file" for item in items)
@@ -110,9 +112,11 @@ def test_from_files_to_validated_splits(run: Run, tiny_sample: Path, tmp_path: P
     assert json.loads(reject)["offset"] == 0
 
     train, evaluation = (newest(root, "examples") / f"Split-{name}" for name in ("train", "eval"))
-    assert [path.name for path in sorted(train.iterdir())] == [
-        f"data_tfrecord-{index:05d}-of-00006" for index in range(6)
-    ]
+    assert [path.name for path in train.iterdir()] == ["manifest.jsonl"]
+    files = [referenced(address) for address in example_files([str(train / "manifest.jsonl")])]
+    assert [file.videos for file in files] == [29, 30, 30, 30, 20, 20]
+    assert (files[0].file, files[0].skipped) == (str(data / "train0000.tfrecord"), (0,))
+    assert files[0].crc32c == f"{google_crc32c.value((data / 'train0000.tfrecord').read_bytes()):08x}"
     assert len(ids(train)) == 159
     assert len(ids(evaluation)) == 40
     assert all(name.startswith(b"v") for name in ids(evaluation))
@@ -267,6 +271,8 @@ def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Pat
                 examples_uri=str(root / "examples"),
                 summaries_uri=str(root / "summaries"),
                 staging_uri=str(root / "staging"),
+                checks_uri=str(root / "checks"),
+                copy=True,
                 num_classes=3862,
             )
             for index, path in enumerate(paths)

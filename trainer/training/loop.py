@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from trainer.checkpoints.snapshots import write_snapshot
 from trainer.data.input_pipeline import Position, train_batches
+from trainer.data.manifest import referenced
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
@@ -138,9 +139,15 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
         64 hexadecimal digits.
     """
     settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
-    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
+    data = sorted(_identity(name) for name in train_files)
     content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _identity(name: str) -> tuple[str | int, ...]:
+    if file := referenced(name):
+        return posixpath.basename(file.file), file.bytes, file.crc32c
+    return posixpath.basename(name), tf.io.gfile.stat(name).length
 
 
 class _Log:

@@ -11,6 +11,7 @@ from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from tests.pipeline.tiny_recipe import VARIANTS
 from trainer.base.files import expand
+from trainer.data.manifest import example_files
 from trainer.data.records import Video, read_videos
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
@@ -131,7 +132,7 @@ def test_served_model_answers_for_a_video_of_the_eval_split(
 
     assert first.returncode == 0, first.stderr
     (shard, *_) = sorted((place / "runs/tiny/artifacts/YouTube8MExampleGen/examples").glob("*/Split-eval/*"))
-    videos = [item for item in read_videos(str(shard)) if isinstance(item, Video)][:3]
+    videos = [item for item in read_videos(example_files([str(shard)])[0]) if isinstance(item, Video)][:3]
     with (
         PredictionServer(str(place / "served/yt8m"), port=0) as server,
         PredictClient(f"localhost:{server.port}") as client,
