@@ -15,6 +15,7 @@ from apache_beam import pvalue
 from apache_beam.metrics import Metrics
 
 from components.example_gen.convert import ShardResult, ShardTask, convert_shard
+from components.example_gen.distribution import Distribution
 from trainer.base.errors import UserError
 from trainer.base.files import open_file
 from trainer.data.video_ids import DIGEST, UNSEEN, SeenIds
@@ -26,7 +27,9 @@ rejected_<reason>: for watching a running job. A bundle that is done again count
 
 _BUCKETS = 16
 """A worker that finds duplicates holds a 16th of the ids: of the 6.1 million of the data set, 381,000."""
-_IDS = "ids"
+_IDS, _DISTRIBUTIONS = "ids", "distributions"
+
+_DISTRIBUTIONS_END = ".distributions"
 
 BucketIds = tuple[str, bytes, bytes]
 """The ids of one file in one bucket: its path, int32 places among the valid videos of the file, and their hashes."""
@@ -47,6 +50,8 @@ class ConvertShard(beam.DoFn):
             Metrics.counter(COUNTERS, name).inc(count)
         for bucket, ids in _bucket_ids(task.path, result):
             yield pvalue.TaggedOutput(_IDS, (bucket, ids))
+        if result.distribution:
+            yield pvalue.TaggedOutput(_DISTRIBUTIONS, ((task.split, task.span), result.distribution))
         yield task.path, (task, _without_rows(result))
 
 
@@ -105,6 +110,27 @@ class LeaveOutDuplicates(beam.DoFn):
                 yield result
 
 
+def _total(parts: Iterable[Distribution]) -> Distribution | None:
+    found = [part for part in parts if part is not None]
+    return Distribution.total(found, len(found[0].classes)) if found else None
+
+
+class WriteDistributions(beam.DoFn):
+    """Writes the list of all ((split, span), distribution) to a JSON file beside the results."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def process(self, found: list[tuple[tuple[str, int], Distribution]]) -> Iterable[None]:
+        """Writes them in order; no element leaves this step."""
+        rows = [
+            [*key, distribution.document()] for key, distribution in sorted(found, key=lambda one: one[0])
+        ]
+        with open_file(self._path, "wb") as file:
+            file.write(json.dumps(rows).encode())
+        return ()
+
+
 class WriteResults(beam.DoFn):
     """Writes the list of all results to a JSON file, from which the process that started the pipeline reads it."""
 
@@ -131,10 +157,16 @@ def add_steps(pipeline: beam.Pipeline, tasks: Sequence[ShardTask], results_path:
         pipeline
         | "Files" >> beam.Create(list(tasks), reshuffle=False)
         | "Spread" >> beam.Reshuffle()
-        | "Convert" >> beam.ParDo(ConvertShard()).with_outputs(_IDS, main="shards")
+        | "Convert" >> beam.ParDo(ConvertShard()).with_outputs(_IDS, _DISTRIBUTIONS, main="shards")
     )
     duplicates = (
         converted[_IDS] | "ByBucket" >> beam.GroupByKey() | "FindDuplicates" >> beam.ParDo(FindDuplicates())
+    )
+    _ = (
+        converted[_DISTRIBUTIONS]
+        | "AddUp" >> beam.CombinePerKey(_total)
+        | "GatherDistributions" >> beam.combiners.ToList()
+        | "WriteDistributions" >> beam.ParDo(WriteDistributions(f"{results_path}{_DISTRIBUTIONS_END}"))
     )
     _ = (
         {"shards": converted.shards, "duplicates": duplicates}
@@ -143,6 +175,16 @@ def add_steps(pipeline: beam.Pipeline, tasks: Sequence[ShardTask], results_path:
         | "Gather" >> beam.combiners.ToList()
         | "WriteResults" >> beam.ParDo(WriteResults(results_path))
     )
+
+
+def read_distributions(path: str) -> dict[tuple[str, int], Distribution]:
+    """Reads the distributions of the videos of each split and span.
+
+    Args:
+        path: The file of results.
+    """
+    with open_file(f"{path}{_DISTRIBUTIONS_END}", "rb") as file:
+        return {(split, span): Distribution.of_document(row) for split, span, row in json.loads(file.read())}
 
 
 def read_results(path: str) -> list[ShardResult]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from components.example_gen.distribution import Distribution
 from components.example_gen.kept_check import checked
 from trainer.base.files import make_dirs, open_file, rename
 from trainer.data.duplicates import copied_file, duplicate_rejects
@@ -63,6 +64,8 @@ class ShardResult:
     """Videos that were left out, because an earlier record has their id."""
     copy_of: str | None = None
     """The file that this one is a copy of."""
+    distribution: Distribution | None = None
+    """Of the videos with labels; it is not part of the document."""
     examples: DataFile | None = None
     """Where the examples are, and which of them are used."""
     summaries: DataFile | None = None
@@ -73,8 +76,10 @@ class ShardResult:
     """The message of a UserError; where there is one, nothing else counts."""
 
     def document(self) -> dict[str, Any]:
-        """The result as plain JSON values, without the rows of the check."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        """The result as plain JSON values, without the rows of the check and the distribution."""
+        values = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name != "distribution"
+        }
         files = {name: values[name] and asdict(values[name]) for name in ("examples", "summaries")}
         return values | files | {"check": self.check and self.check.document()}
 
@@ -117,6 +122,7 @@ def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -
         labels=int(rows["labels"].sum(dtype=np.int64)),
         check=check,
         duplicates=len(originals),
+        distribution=kept.distribution,
         examples=kept.data_file(used, task.span),
         summaries=kept.summary_file(used, task.span),
     )

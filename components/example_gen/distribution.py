@@ -13,6 +13,9 @@ from trainer.data.encoding import frame_prefix
 from trainer.data.record_parts import Parts
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, MAX_FRAMES, RGB_SIZE
 
+DISTRIBUTIONS = "distributions.json"
+"""File in ExampleGen's report: the `trained` videos of all spans, the `newest` ones, of the newest span alone, and the
+number of that `span`."""
 FRAME_STEP = 16
 """Of the frames of a video, every 16th counts in the moments of the features: 1 s of 16."""
 _MOST_LABELS = 64

@@ -1,5 +1,6 @@
 """The executor of YouTube8MExampleGen: unpacks artifacts, runs the Beam pipeline, fills artifacts."""
 
+import json
 import logging
 import posixpath
 from dataclasses import fields
@@ -13,8 +14,9 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from components.example_gen.beam_steps import add_steps, read_results
+from components.example_gen.beam_steps import add_steps, read_distributions, read_results
 from components.example_gen.convert import ShardResult, ShardTask
+from components.example_gen.distribution import DISTRIBUTIONS, Distribution
 from components.example_gen.driver import span_of
 from components.example_gen.report import ExampleGenReport
 from components.example_gen.split import Split, split_files
@@ -76,6 +78,7 @@ class Executor(BaseBeamExecutor):
         results = read_results(results_path)
         content = summarise(results, span, left_out)
         _write(report.uri, content, results)
+        _write_distributions(report.uri, read_distributions(results_path), span)
         # TFX deletes the outputs of a failed step, so what a person must look at is kept beside them.
         failed_uri = f"{report.uri.rstrip('/')}-failed"
         try:
@@ -193,6 +196,20 @@ def _write_manifests(examples_uri: str, summaries_uri: str, results: list[ShardR
             directory = posixpath.join(uri, f"Split-{split}")
             fileio.makedirs(directory)
             write_manifest(directory, files)
+
+
+def _write_distributions(uri: str, found: dict[tuple[str, int], Distribution], newest: int) -> None:
+    trained = {span: one for (split, span), one in found.items() if split == "train"}
+    if not trained:
+        return  # the report says so, and the run stops
+    num_classes = len(next(iter(trained.values())).classes)
+    document = {
+        "trained": Distribution.total(trained.values(), num_classes).document(),
+        "newest": trained[max(trained)].document(),
+        "span": newest,
+    }
+    with open_file(posixpath.join(uri, DISTRIBUTIONS), "wb") as file:
+        file.write(json.dumps(document).encode())
 
 
 def _write(uri: str, report: ExampleGenReport, results: list[ShardResult]) -> None:

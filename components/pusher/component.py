@@ -27,6 +27,7 @@ class PusherSpec(ComponentSpec):
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "data": ChannelParameter(type=Report, optional=True),
+        "ensemble": ChannelParameter(type=Report, optional=True),
     }
     OUTPUTS: ClassVar = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -60,8 +61,9 @@ class Pusher(base_component.BaseComponent):
         model_name: The name that requests to the server ask for. The model card shows it.
         data_licence: Licence of the data that the model was trained on, for the model card.
         evaluation: Output `evaluation` of the Evaluator, for the model card; None for a card without metrics.
-        data: Output `report` of the YouTube8MExampleGen, for the model card; None for a card that does not describe
-            the data.
+        data: Output `report` of the YouTube8MExampleGen, for the model card and the reference of later comparisons;
+            None for a card that does not describe the data.
+        ensemble: Output `report` of the EnsembleAssembler, for the reference; None for one without predictions.
     """
 
     SPEC_CLASS = PusherSpec
@@ -79,6 +81,7 @@ class Pusher(base_component.BaseComponent):
         data_licence: str,
         evaluation: BaseChannel | None = None,
         data: BaseChannel | None = None,
+        ensemble: BaseChannel | None = None,
     ) -> None:
         spec = PusherSpec(
             push_destination=push_destination,
@@ -90,6 +93,7 @@ class Pusher(base_component.BaseComponent):
             infra_blessing=infra_blessing,
             evaluation=evaluation,
             data=data,
+            ensemble=ensemble,
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

@@ -1,13 +1,16 @@
 """The Pusher's executor: unpacks artifacts and calls."""
 
+import json
 import logging
 
 from tfx.components.util import model_utils
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
+from components.pusher.files import REFERENCE_FILE
 from components.pusher.model_card import model_card
 from components.pusher.push import push
+from components.pusher.reference import reference
 from components.remote_tree import local_tree
 from components.step_executor import Step, StepExecutor
 from serving.export.card import ModelCard
@@ -25,7 +28,9 @@ class Executor(StepExecutor):
             "the Evaluator": model_utils.is_model_blessed(step.input("model_blessing")),
             "the ModelServerValidator": model_utils.is_infra_validated(step.input("infra_blessing")),
         }
-        evaluation, data = (step.optional_input_dir(key) for key in ("evaluation", "data"))
+        evaluation, data, ensemble = (
+            step.optional_input_dir(key) for key in ("evaluation", "data", "ensemble")
+        )
         with local_tree(step.input_model("model")) as directory:
             text = model_card(
                 ModelCard.load(directory),
@@ -34,7 +39,9 @@ class Executor(StepExecutor):
                 evaluation=EvaluationResults.read(evaluation) if evaluation else None,
                 data=ExampleGenReport.read(data) if data else None,
             )
-            result = push(directory, base, blessings, text)
+            found = reference(data, ensemble) if data else None
+            extra = {REFERENCE_FILE: json.dumps(found).encode()} if found else {}
+            result = push(directory, base, blessings, text, extra)
         pushed_model = step.output("pushed_model")
         pushed_model.set_int_custom_property("pushed", int(result.pushed))
         if result.pushed:

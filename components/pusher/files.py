@@ -5,3 +5,6 @@ RESULT_FILE = "pushed.json"
 
 CARD_FILE = "assets.extra/MODEL_CARD.md"
 """Path of the model card in a pushed version; TensorFlow Serving leaves `assets.extra` alone."""
+
+REFERENCE_FILE = "assets.extra/reference.json"
+"""Path, in a pushed version, of what later videos and predictions are compared with; see `reference`."""

@@ -1,11 +1,20 @@
 """Pushing a candidate that has been judged."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from components.pusher.files import CARD_FILE
 from components.pusher.report import PushResult
 from serving.store.model_store import publish
 
 
-def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str) -> PushResult:
+def push(
+    model_dir: str,
+    base: str,
+    blessings: dict[str, bool],
+    model_card: str,
+    extra_files: Mapping[str, bytes] = MappingProxyType({}),
+) -> PushResult:
     """Makes a candidate the newest served version if all its judges blessed it.
 
     Args:
@@ -13,6 +22,7 @@ def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str)
         base: Push destination: directory of the versions, local or gs://.
         blessings: Whether each judge blessed the candidate, by the judge's name.
         model_card: Markdown for people, which goes with the version.
+        extra_files: Content of further files that go with it, by their path in the version.
 
     Returns:
         What was done. A candidate that is the newest version already counts as pushed, as that version.
@@ -24,7 +34,7 @@ def push(model_dir: str, base: str, blessings: dict[str, bool], model_card: str)
     if against:
         reason = f"not blessed by {' and '.join(against)}"
         return PushResult(pushed=False, version=None, destination=None, reason=reason, model_card=model_card)
-    publication = publish(model_dir, base, {CARD_FILE: model_card.encode()})
+    publication = publish(model_dir, base, {CARD_FILE: model_card.encode(), **extra_files})
     what = "pushed as" if publication.created else "the same content is served already, as"
     return PushResult(
         pushed=True,

@@ -26,6 +26,7 @@ class RunReportSpec(ComponentSpec):
         "data": ChannelParameter(type=Report, optional=True),
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
+        "drift": ChannelParameter(type=Report, optional=True),
         "half_time": ChannelParameter(type=Report, optional=True),
         "ensemble": ChannelParameter(type=Report, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
@@ -61,6 +62,7 @@ class RunReport(base_component.BaseComponent):
         data: Output `report` of the YouTube8MExampleGen.
         statistics: Output `statistics` of the StatisticsGen.
         anomalies: Output `anomalies` of the ExampleValidator.
+        drift: Output `report` of DriftCheck.
         half_time: Output `report` of HalfTime; None where every variant is trained to the end.
         training: Output `model_run` of each Trainer, in the order of the recipe's variants.
         averaging: Output `report` of each CheckpointAverager.
@@ -84,6 +86,7 @@ class RunReport(base_component.BaseComponent):
         data: BaseChannel | None = None,
         statistics: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        drift: BaseChannel | None = None,
         half_time: BaseChannel | None = None,
         training: Sequence[BaseChannel] = (),
         averaging: Sequence[BaseChannel] = (),
@@ -113,6 +116,7 @@ class RunReport(base_component.BaseComponent):
                 data=data,
                 statistics=statistics,
                 anomalies=anomalies,
+                drift=drift,
                 half_time=half_time,
                 ensemble=ensemble,
                 evaluation=evaluation,

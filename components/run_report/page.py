@@ -22,11 +22,13 @@ from components.run_report.page_tables import artifacts_table, classes_table, da
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
     data_notes,
+    drift_table,
     ensembles_table,
     half_time_table,
     holdout_line,
     members_table,
     models_table,
+    moved_classes_table,
     slices_table,
 )
 from components.run_report.units import duration
@@ -57,6 +59,8 @@ def render_page(report: Report) -> str:
         "members": members_table(report),
         "ensembles": ensembles_table(report),
         "half_time": half_time_table(report),
+        "drift": drift_table(report),
+        "moved": moved_classes_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
         "slices": slices_table(evaluation),
@@ -81,6 +85,7 @@ def render_page(report: Report) -> str:
         data_notes=data_notes(report["data"]) if report["data"] else [],
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
+        drifted=any(row[-1] == "drift" for row in tables["drift"].rows),
         holdout=holdout_line(report["evaluation"]),
         curves=CURVES,
         card=_card(report),

@@ -16,6 +16,7 @@ def assemble_report(
     data: Report | None = None,
     statistics: Report | None = None,
     anomalies: Report | None = None,
+    drift: Report | None = None,
     half_time: Report | None = None,
     training: Mapping[str, Report] = MappingProxyType({}),
     averaging: Sequence[Report] = (),
@@ -35,6 +36,7 @@ def assemble_report(
         data: What was read and lost of the data (`ExampleGenReport`).
         statistics: Lengths and numbers of labels, by split (see `read_statistics`).
         anomalies: What does not fit the schema, by split (see `read_anomalies`).
+        drift: How the videos differ from those that the served model was trained on (`DriftReport`).
         half_time: Which variants were stopped at half time (`HalfTimeReport`).
         training: Curves of the Trainers, by variant (see `read_curves`).
         averaging: What the CheckpointAveragers found, one report for each variant (`AveragingReport`).
@@ -69,6 +71,7 @@ def assemble_report(
         "data": data,
         "statistics": statistics,
         "anomalies": anomalies,
+        "drift": drift,
         "half_time": half_time,
         "training": dict(training),
         "averaging": averages,

@@ -17,6 +17,7 @@ from trainer.base.files import is_local
 _REPORT = StepReport.FILE
 _FILES = {
     "data": _REPORT,
+    "drift": _REPORT,
     "half_time": _REPORT,
     "ensemble": _REPORT,
     "evaluation": RESULTS_FILE,
@@ -36,8 +37,8 @@ def read_sources(
     """Reads what the steps of a run reported. An artifact that is missing, or not whole, reports nothing.
 
     Args:
-        single: Addresses of the artifacts data, statistics, anomalies, half_time, ensemble, evaluation, blessing,
-            infra_blessing and push, by these keys, as far as they exist.
+        single: Addresses of the artifacts data, statistics, anomalies, drift, half_time, ensemble, evaluation,
+            blessing, infra_blessing and push, by these keys, as far as they exist.
         training: Addresses of the Trainers' runs, by variant.
         averaging: Addresses of the CheckpointAveragers' reports.
         compression: Addresses of the compressors' reports.

@@ -17,6 +17,7 @@ from tfx.types.channel import BaseChannel
 from components.baseline.component import Baseline
 from components.checkpoint_averager.component import CheckpointAverager
 from components.compressor.component import Compressor
+from components.drift.component import DriftCheck
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
@@ -86,6 +87,17 @@ def build_components(
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
     trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
+    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
+    drift = DriftCheck(
+        example_gen.outputs["report"],
+        baseline.outputs["model"],
+        recipe.drift.thresholds,
+        stop=recipe.drift.stop,
+        vocabulary=data.vocabulary,
+    )
+    if recipe.drift.stop:
+        for trainer in trainings.first:
+            trainer.add_upstream_node(drift)
     lines = [
         _variant_line(recipe, variant, trainer, examples)
         for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
@@ -96,16 +108,18 @@ def build_components(
         limit_bytes=recipe.ensemble.limit_bytes,
         vocabulary=recipe.data.vocabulary,
     )
-    delivery = _delivery(recipe, examples, example_gen, assembler)
+    delivery = _delivery(recipe, examples, example_gen, assembler, baseline)
     nodes = [
         example_gen,
         *validation,
+        baseline,
+        drift,
         *trainings.before,
         *(component for line in in_order(recipe, lines) for component in line),
         assembler,
         *delivery,
     ]
-    report = _report(recipe, nodes, example_gen, validation, trainings, lines, assembler, delivery)
+    report = _report(recipe, nodes, example_gen, validation, drift, trainings, lines, assembler, delivery)
     return [*nodes, report]
 
 
@@ -161,7 +175,6 @@ def _compressor(
 class _Delivery(NamedTuple):
     """The components between the assembled ensemble and its directory of versions."""
 
-    baseline: Baseline
     evaluator: Evaluator
     server_validator: ModelServerValidator
     pusher: Pusher
@@ -172,9 +185,9 @@ def _delivery(
     examples: BaseChannel,
     example_gen: YouTube8MExampleGen,
     assembler: EnsembleAssembler,
+    baseline: Baseline,
 ) -> _Delivery:
     model = assembler.outputs["model"]
-    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -193,10 +206,11 @@ def _delivery(
         run_id=_run_id(),
         evaluation=evaluator.outputs["evaluation"],
         data=example_gen.outputs["report"],
+        ensemble=assembler.outputs["report"],
         model_name=recipe.serving.model_name,
         data_licence=recipe.data.licence,
     )
-    return _Delivery(baseline, evaluator, server_validator, pusher)
+    return _Delivery(evaluator, server_validator, pusher)
 
 
 def _report(
@@ -204,6 +218,7 @@ def _report(
     nodes: list[BaseComponent],
     example_gen: YouTube8MExampleGen,
     validation: ValidationSteps,
+    drift: DriftCheck,
     trainings: Trainings,
     lines: list[_VariantLine],
     assembler: EnsembleAssembler,
@@ -219,6 +234,7 @@ def _report(
         data=example_gen.outputs["report"],
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
+        drift=drift.outputs["report"],
         half_time=trainings.half_time and trainings.half_time.outputs["report"],
         training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],

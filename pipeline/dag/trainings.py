@@ -36,6 +36,11 @@ class Trainings(NamedTuple):
     half_time: HalfTime | None = None
     before: Sequence[BaseComponent] = ()
 
+    @property
+    def first(self) -> Sequence[BaseComponent]:
+        """The components that train from the beginning."""
+        return [one for one in self.before if one is not self.half_time] or self.trainers
+
 
 def trainings_of(
     recipe: Recipe, examples: BaseChannel, validator: ExampleValidator, work_root: str | None

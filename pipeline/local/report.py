@@ -23,6 +23,7 @@ _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
     "statistics": ("StatisticsGen", "statistics"),
     "anomalies": ("ExampleValidator", "anomalies"),
+    "drift": ("DriftCheck", "report"),
     "half_time": ("HalfTime", "report"),
     "ensemble": ("EnsembleAssembler", "report"),
     "evaluation": ("Evaluator", "evaluation"),

@@ -207,6 +207,31 @@ class BlessingSection(Section):
     )
 
 
+class DriftSection(Section):
+    """How far the newest span may differ from the data of the served model before a line says so.
+
+    The first three are Jensen-Shannon divergences in bits, 0 to 1. What samples of these sizes differ by chance is
+    added.
+    """
+
+    classes: float = Field(0.02, ge=0, le=1, description="Divergence of the frequencies of the labels.")
+    labels_per_video: float = Field(
+        0.02, ge=0, le=1, description="Divergence of the numbers of labels of the videos."
+    )
+    frames: float = Field(0.02, ge=0, le=1, description="Divergence of the numbers of frames of the videos.")
+    features: float = Field(
+        0.1,
+        ge=0,
+        description="Shift of the means of the features, root mean square in standard deviations.",
+    )
+    stop: bool = Field(False, description="End the run before anything is trained where there is drift.")
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The thresholds by the name of their measure."""
+        return self.model_dump(exclude={"stop"})
+
+
 class PushSection(Section):
     """The place that a blessed model is pushed to."""
 

@@ -247,6 +247,50 @@ def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) 
         run(**patterns, span=3)
 
 
+def test_a_window_of_spans_reads_only_what_is_new_and_keeps_each_spans_eval_split(
+    run: Run, tmp_path: Path
+) -> None:
+    def write(span: int) -> None:
+        directory = tmp_path / "data" / f"span-{span}"
+        write_sample(str(directory), train_videos=4, validate_videos=8, shards=2, seed=span)
+
+    def splits(**settings: Any) -> dict[str, list[tuple[int, str]]]:
+        root = run(
+            train=[f"{tmp_path}/data/span-{{SPAN}}/train*"],
+            validate=[f"{tmp_path}/data/span-{{SPAN}}/validate*"],
+            min_eval_videos=2,
+            **settings,
+        )
+        made = {}
+        for manifest in sorted(newest(root, "examples").glob("Split-*/manifest.jsonl")):
+            files = [referenced(address) for address in example_files([str(manifest)])]
+            made[manifest.parent.name] = [(file.span, Path(file.file).name) for file in files]
+        return made
+
+    write(1)
+    write(3)
+    first = splits(last_spans=10)
+    checks = set((tmp_path / "root").rglob("check.npz"))
+    assert {name: [span for span, _ in files] for name, files in first.items()} == {
+        "Split-train": [1, 1, 1, 3, 3, 3],
+        "Split-eval": [1, 3],
+    }
+    write(4)
+    second = splits(last_spans=10)
+    assert set(first["Split-eval"]) < set(second["Split-eval"])
+    new = set((tmp_path / "root").rglob("check.npz")) - checks
+    assert len(new) == 4, "the files of span 4, and no other, were read"
+    assert {span for span, _ in splits(last_spans=2)["Split-train"]} == {3, 4}
+    assert {span for span, _ in splits(first_span=4, last_spans=9)["Split-train"]} == {4}
+    judged = splits(last_spans=10, trained_spans=1)
+    assert {name: {span for span, _ in files} for name, files in judged.items()} == {
+        "Split-train": {4},
+        "Split-eval": {1, 3, 4},
+    }
+    with pytest.raises(UserError, match="the newest span is 4, before 5"):
+        splits(first_span=5, last_spans=9)
+
+
 def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Path) -> None:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions

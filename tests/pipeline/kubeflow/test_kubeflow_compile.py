@@ -4,6 +4,8 @@ from importlib import metadata
 import pytest
 import yaml
 
+from pipeline.kubeflow.change_check import CHECK, RECORD
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -34,7 +36,8 @@ def pair():
 
 
 def tasks(made) -> dict[str, dict]:
-    return made.spec["root"]["dag"]["tasks"]
+    """All but the two that look whether anything is new, and remember the run."""
+    return {name: task for name, task in all_tasks(made.spec).items() if name not in (CHECK, RECORD)}
 
 
 def beam_arguments(made) -> dict[str, list[str]]:
@@ -59,6 +62,7 @@ def test_head_and_parameters(pair) -> None:
         "root": {
             "inputDefinitions": {
                 "parameters": {
+                    "force": {"parameterType": "BOOLEAN", "defaultValue": False},
                     "limit_bytes": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1024.0 * 2**20},
                     "max_reject_share": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.01},
                     "push_destination": {"parameterType": "STRING", "defaultValue": "/models/yt8m"},
@@ -93,6 +97,24 @@ def test_order_is_that_of_the_local_run(pair) -> None:
             *sorted(averagers), "EnsembleAssembler", "Evaluator", "ExampleValidator", *sorted(compressors),
             "ModelServerValidator", "Pusher", "StatisticsGen", *sorted(each("Trainer")), "YouTube8MExampleGen",
         ],
+    }  # fmt: skip
+
+
+def test_nothing_starts_before_something_is_new(pair) -> None:
+    """The form is what kfp's compiler makes of dsl.If."""
+    outer = pair.spec["root"]["dag"]["tasks"]
+    assert set(outer) == {CHECK, "Retraining"}
+    assert outer["Retraining"]["dependentTasks"] == [CHECK]
+    assert outer["Retraining"]["triggerPolicy"] == {
+        "condition": "inputs.parameter_values['changed'] == 'true'"
+    }
+    inner = pair.spec["components"]["Retraining"]["dag"]["tasks"]
+    assert inner == {**tasks(pair), RECORD: inner[RECORD]}
+    assert inner[RECORD]["dependentTasks"] == ["RunReport"]
+    assert outer[CHECK]["cachingOptions"] == inner[RECORD]["cachingOptions"] == {}
+    assert set(outer[CHECK]["inputs"]["parameters"]) == {
+        "force", "image", "input_base", "input_config", "limit_bytes", "max_reject_share", "push_destination",
+        "recipe", "run_id",
     }  # fmt: skip
 
 

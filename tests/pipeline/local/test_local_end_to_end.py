@@ -17,7 +17,7 @@ from trainer.data.records import Video, read_videos
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 NODES = {
-    "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Baseline",
+    "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Baseline", "DriftCheck",
     *(f"{step}-{name}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor") for name in VARIANTS),
     "EnsembleAssembler", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
 }  # fmt: skip
