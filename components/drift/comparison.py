@@ -21,7 +21,9 @@ Histograms = Mapping[str, np.ndarray]
 """Counts by value: of classes, or of whole numbers from 0 on."""
 
 
-def compare(new: Distribution, old: Distribution, thresholds: Mapping[str, float]) -> list[Measure]:
+def compare(
+    new: Distribution, old: Distribution, thresholds: Mapping[str, float], *, skew: bool = False
+) -> list[Measure]:
     """Measures how far videos differ from older ones.
 
     Args:
@@ -29,12 +31,14 @@ def compare(new: Distribution, old: Distribution, thresholds: Mapping[str, float
         old: The older videos, at least one.
         thresholds: The largest value of each measure that is no drift: `classes`, `labels_per_video`, `frames`,
             `features`. Measures without one are left out. What samples of these sizes differ by chance is added.
+        skew: See `divergences`.
     """
     histograms = ("classes", "labels_per_video", "frames")
     measures = divergences(
         {name: _counts(new, name) for name in histograms},
         {name: _counts(old, name) for name in histograms},
         {name: value for name, value in thresholds.items() if name in histograms},
+        skew=skew,
     )
     if FEATURES in thresholds:
         by_chance = 1 / new.videos + 1 / old.videos  # the variance of the difference of two means

@@ -27,6 +27,7 @@ VERBS = {
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),
     "infer": ("pipeline.cli.infer", "infer"),
+    "monitor": ("pipeline.cli.monitor", "monitor"),
     "models": ("pipeline.cli.models", "app"),
     "compress": ("pipeline.cli.compress", "compress"),
     "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
