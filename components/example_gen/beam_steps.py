@@ -1,8 +1,8 @@
 """The Beam pipeline of ExampleGen: one element an input file.
 
-A file is converted wherever there is a worker. The ids of its videos go, as hashes, to the one of 16 buckets that they
-belong to, in which the second records of a video are found: that of the first file in the order of the paths stays,
-however the work was divided. Only files that have such records are then converted once more, without them.
+A file is checked wherever there is a worker, unless its check is kept. The ids of its videos go, as hashes, to the one
+of 16 buckets that they belong to, in which the second records of a video are found: that of the first file in the order
+of the paths stays, however the work was divided. Files that have such records are then looked at again, without them.
 """
 
 import json
@@ -39,7 +39,7 @@ class ConvertShard(beam.DoFn):
     """Turns a ShardTask into (path, (task, result)), adds to the counters, and gives the ids to the output `ids`."""
 
     def process(self, task: ShardTask) -> Iterable[Any]:
-        """Reads one file and writes its shards."""
+        """Checks one file, or takes the check that is kept of it."""
         result = _converted(task)
         counts = {"files": 1, "videos": result.videos, "frames": result.frames, "labels": result.labels}
         if check := result.check:
@@ -99,7 +99,7 @@ class LeaveOutDuplicates(beam.DoFn):
     """Turns (path, {shards: [(task, result)], duplicates: those of each bucket}) into a result without duplicates."""
 
     def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterable[ShardResult]:
-        """Converts the file once more where it has any."""
+        """Leaves them out of the file's result, where it has any."""
         _, found = element
         originals = {place: file for one in found["duplicates"] for place, file in one.items()}
         for task, result in found["shards"]:
