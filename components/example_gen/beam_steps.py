@@ -110,9 +110,11 @@ class LeaveOutDuplicates(beam.DoFn):
                 yield result
 
 
-def _total(parts: Iterable[Distribution]) -> Distribution | None:
-    found = [part for part in parts if part is not None]
-    return Distribution.total(found, len(found[0].classes)) if found else None
+def _total(parts: Iterable[Any]) -> Any:
+    found = list(parts)
+    return (
+        Distribution.total(found, len(found[0].classes)) if found else None
+    )  # an accumulator without any yet
 
 
 class WriteDistributions(beam.DoFn):
@@ -121,7 +123,7 @@ class WriteDistributions(beam.DoFn):
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def process(self, found: list[tuple[tuple[str, int], Distribution]]) -> Iterable[None]:
+    def process(self, found: list[Any]) -> Iterable[None]:
         """Writes them in order; no element leaves this step."""
         rows = [
             [*key, distribution.document()] for key, distribution in sorted(found, key=lambda one: one[0])

@@ -1,5 +1,6 @@
 """YouTube8MExampleGen: its specification and its constructor."""
 
+import json
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from components.artifacts import Report
 from components.example_gen.driver import Driver
 from components.example_gen.executor import CHECKS_KEY, Executor
 from components.example_gen.patterns import relative_patterns
+from components.example_gen.span_window import SpanWindow
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES
 
 
@@ -32,8 +34,8 @@ class YouTube8MExampleGenSpec(FileBasedExampleGenSpec):
         "max_lost_files": ExecutionParameter(type=int),
         "min_eval_videos": ExecutionParameter(type=int),
         "num_classes": ExecutionParameter(type=int),
-        "trained_first": ExecutionParameter(type=int, optional=True),
-        "trained_spans": ExecutionParameter(type=int, optional=True),
+        "trained_spans": ExecutionParameter(type=str, optional=True),
+        "judged_spans": ExecutionParameter(type=str, optional=True),
         "copy": ExecutionParameter(type=int, optional=True),
         CHECKS_KEY: ExecutionParameter(type=str, optional=True),
     }
@@ -75,12 +77,8 @@ class YouTube8MExampleGen(FileBasedExampleGen):
         min_eval_videos: Number of videos of the eval split, and of the holdout, below which the step fails.
         num_classes: Number of classes, V; labels run from 0 to V - 1.
         span: The span that is read instead of the newest.
-        first_span: With `last_spans`: the first span that is read.
-        last_spans: The newest span number and so many numbers before it, one less than this, are read together, as far
-            as there are files; None for the newest span alone. These two are TFX's RangeConfig.rolling_range.
-        trained_first: Of the spans that are read, the first that is trained on.
-        trained_spans: Likewise how many numbers up to the newest are trained on; None for all. Of the other spans only
-            the holdout or, without one, the eval split is read.
+        trained: The spans that are trained on, instead of the newest alone.
+        judged: Further spans, of which only the holdout or, without one, the eval split is read; None for none.
         copy: Whether all videos are written into the artifact, for components that know no manifests.
     """
 
@@ -102,10 +100,8 @@ class YouTube8MExampleGen(FileBasedExampleGen):
         min_eval_videos: int = MIN_EVAL_VIDEOS,
         num_classes: int = NUM_CLASSES,
         span: int | None = None,
-        first_span: int = 0,
-        last_spans: int | None = None,
-        trained_first: int = 0,
-        trained_spans: int | None = None,
+        trained: SpanWindow | None = None,
+        judged: SpanWindow | None = None,
         copy: bool = False,
     ) -> None:
         holdout = () if isinstance(holdout_files, int) else holdout_files
@@ -121,10 +117,10 @@ class YouTube8MExampleGen(FileBasedExampleGen):
             output_config=example_gen_pb2.Output(),
             output_data_format=example_gen_pb2.FORMAT_TF_SEQUENCE_EXAMPLE,
             output_file_format=example_gen_pb2.FILE_FORMAT_UNSPECIFIED,
-            range_config=_range(span, first_span, last_spans),
+            range_config=_range(span, trained, judged),
             # Left out where it is not asked for, so that a cache knows the step.
-            trained_first=trained_first or None,
-            trained_spans=trained_spans,
+            trained_spans=trained and json.dumps(trained),
+            judged_spans=judged and json.dumps(judged),
             copy=1 if copy else None,
             eval_files=eval_files,
             eval_share=float(eval_share),
@@ -142,13 +138,20 @@ class YouTube8MExampleGen(FileBasedExampleGen):
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
 
 
-def _range(span: int | None, first: int, last: int | None) -> range_config_pb2.RangeConfig | None:
+def _range(
+    span: int | None, trained: SpanWindow | None, judged: SpanWindow | None
+) -> range_config_pb2.RangeConfig | None:
+    """Returns the range that the driver looks for files in; the executor leaves out what is in neither window."""
     if span is not None:
         return range_config_pb2.RangeConfig(
             static_range=range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
         )
-    if last is None:
+    windows = [window for window in (trained, judged) if window]
+    if not windows:
         return None
     return range_config_pb2.RangeConfig(
-        rolling_range=range_config_pb2.RollingRange(start_span_number=first, num_spans=last)
+        rolling_range=range_config_pb2.RollingRange(
+            start_span_number=min(window.first for window in windows),
+            num_spans=max(window.count for window in windows),
+        )
     )

@@ -19,6 +19,7 @@ from components.example_gen.convert import ShardResult, ShardTask
 from components.example_gen.distribution import DISTRIBUTIONS, Distribution
 from components.example_gen.driver import span_of
 from components.example_gen.report import ExampleGenReport
+from components.example_gen.span_window import SpanWindow
 from components.example_gen.split import Split, split_files
 from components.example_gen.summary import SplitLimits, check_report, summarise
 from trainer.base.errors import UserError
@@ -123,18 +124,22 @@ def _choose_files(
     proto_utils.json_to_proto(exec_properties["input_config"], config)
     splits: dict[str, list[tuple[str, int]]] = {}
     left_out: list[str] = []
-    trained = exec_properties.get("trained_spans") or newest + 1
-    first_trained = max(exec_properties.get("trained_first") or 0, newest + 1 - trained)
+    trained, judged = (_begin(exec_properties.get(f"{key}_spans"), newest) for key in ("trained", "judged"))
     for span in sorted({span_of(one.name, newest) for one in config.splits}):
         patterns = [one for one in config.splits if span_of(one.name, newest) == span]
         split, unlabelled = _choose_files_of_span(exec_properties, patterns)
         left_out += unlabelled
         judging = "holdout" if split.holdout else "eval"
         for name, paths in split.by_name().items():
-            if span < first_trained and name != judging:
-                continue  # an earlier span, of which only its judgement is wanted
+            if span < trained and (span < judged or name != judging):
+                continue  # an earlier span, of which at most the judgement is wanted
             splits.setdefault(name, []).extend((path, span) for path in paths)
     return {name: sorted(files) for name, files in splits.items()}, sorted(left_out)
+
+
+def _begin(window: str | None, newest: int) -> int:
+    """The first span of a window; without one, the newest span alone."""
+    return SpanWindow(*json.loads(window)).begin(newest) if window else newest
 
 
 def _choose_files_of_span(

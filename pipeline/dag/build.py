@@ -21,6 +21,7 @@ from components.drift.component import DriftCheck
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
+from components.example_gen.span_window import SpanWindow
 from components.example_validator.component import (
     ValidationSteps,
     validation_steps,
@@ -123,19 +124,11 @@ def build_components(
     return [*nodes, report]
 
 
-def _spans(recipe: Recipe) -> dict[str, int | None]:
-    """Returns which spans are read, and how many of them are trained on; nothing where it is the newest alone."""
-    trained, judged = span_range(recipe.data.spans), span_range(recipe.blessing.spans)
-    if max(trained[1], judged[1]) == 1:
-        return {}
-    # Both end at the newest span, so one of them is within the other, but for a first number of its own.
-    first = 0 if trained[0] == 0 or judged[0] == 0 else min(trained[0], judged[0])
-    return {
-        "first_span": first,
-        "last_spans": max(trained[1], judged[1]),
-        "trained_first": trained[0],
-        "trained_spans": trained[1],
-    }
+def _spans(recipe: Recipe) -> dict[str, SpanWindow | None]:
+    """Returns the spans that are trained on and those that are judged on; nothing where it is the newest alone."""
+    trained, judged = (SpanWindow(*span_range(text)) for text in (recipe.data.spans, recipe.blessing.spans))
+    newest = SpanWindow(0, 1)
+    return {} if trained == judged == newest else {"trained": trained, "judged": judged}
 
 
 class _VariantLine(NamedTuple):

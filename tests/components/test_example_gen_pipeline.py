@@ -11,6 +11,7 @@ import pytest
 
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
+from components.example_gen.span_window import SpanWindow
 from tests.records import sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
@@ -247,48 +248,45 @@ def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) 
         run(**patterns, span=3)
 
 
-def test_a_window_of_spans_reads_only_what_is_new_and_keeps_each_spans_eval_split(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_window_of_spans_keeps_each_spans_eval_split(tmp_path: Path) -> None:
+    """Driver and choice of files alone; that only new files are read is in the tests of whole runs."""
+    from components.example_gen.component import YouTube8MExampleGen
+    from components.example_gen.driver import Driver
+    from components.example_gen.executor import _choose_files
+
     def write(span: int) -> None:
-        directory = tmp_path / "data" / f"span-{span}"
-        write_sample(str(directory), train_videos=4, validate_videos=8, shards=2, seed=span)
+        write_sample(str(tmp_path / f"span-{span}"), train_videos=2, validate_videos=4, shards=2, seed=span)
 
     def splits(**settings: Any) -> dict[str, list[tuple[int, str]]]:
-        root = run(
-            train=[f"{tmp_path}/data/span-{{SPAN}}/train*"],
-            validate=[f"{tmp_path}/data/span-{{SPAN}}/validate*"],
-            min_eval_videos=2,
-            **settings,
+        generator = YouTube8MExampleGen(
+            [f"{tmp_path}/span-{{SPAN}}/train*"], [f"{tmp_path}/span-{{SPAN}}/validate*"], **settings
         )
-        made = {}
-        for manifest in sorted(newest(root, "examples").glob("Split-*/manifest.jsonl")):
-            files = [referenced(address) for address in example_files([str(manifest)])]
-            made[manifest.parent.name] = [(file.span, Path(file.file).name) for file in files]
-        return made
+        resolved = Driver(None).resolve_exec_properties(dict(generator.spec.exec_properties), None, None)
+        files, _ = _choose_files(resolved, resolved["span"])
+        return {name: [(span, Path(path).name) for path, span in found] for name, found in files.items()}
 
     write(1)
     write(3)
-    first = splits(last_spans=10)
-    checks = set((tmp_path / "root").rglob("check.npz"))
+    first = splits(trained=SpanWindow(0, 10))
     assert {name: [span for span, _ in files] for name, files in first.items()} == {
-        "Split-train": [1, 1, 1, 3, 3, 3],
-        "Split-eval": [1, 3],
+        "train": [1, 1, 1, 3, 3, 3],
+        "eval": [1, 3],
     }
+    assert {span for span, _ in splits()["train"]} == {3}
     write(4)
-    second = splits(last_spans=10)
-    assert set(first["Split-eval"]) < set(second["Split-eval"])
-    new = set((tmp_path / "root").rglob("check.npz")) - checks
-    assert len(new) == 4, "the files of span 4, and no other, were read"
-    assert {span for span, _ in splits(last_spans=2)["Split-train"]} == {3, 4}
-    assert {span for span, _ in splits(first_span=4, last_spans=9)["Split-train"]} == {4}
-    judged = splits(last_spans=10, trained_spans=1)
+    assert set(first["eval"]) < set(splits(trained=SpanWindow(0, 10))["eval"])
+    assert {span for span, _ in splits(trained=SpanWindow(0, 2))["train"]} == {3, 4}
+    assert {span for span, _ in splits(trained=SpanWindow(4, 9))["train"]} == {4}
+    judged = splits(trained=SpanWindow(0, 1), judged=SpanWindow(2, 10))
     assert {name: {span for span, _ in files} for name, files in judged.items()} == {
-        "Split-train": {4},
-        "Split-eval": {1, 3, 4},
+        "train": {4},
+        "eval": {3, 4},
     }
     with pytest.raises(UserError, match="the newest span is 4, before 5"):
-        splits(first_span=5, last_spans=9)
+        splits(trained=SpanWindow(5, 9))
+    spanless = YouTube8MExampleGen([], [f"{tmp_path}/span-4/*"], trained=SpanWindow(0, 2))
+    with pytest.raises(UserError, match=r"the pattern .* has no \{SPAN\}"):
+        Driver(None).resolve_exec_properties(dict(spanless.spec.exec_properties), None, None)
 
 
 def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Path) -> None:

@@ -90,12 +90,14 @@ def test_order_is_that_of_the_local_run(pair) -> None:
         },
         "EnsembleAssembler": [*sorted(compressors), "YouTube8MExampleGen"],
         "Baseline": [],
+        "DriftCheck": ["Baseline", "YouTube8MExampleGen"],
         "Evaluator": ["Baseline", "EnsembleAssembler", "YouTube8MExampleGen"],
         "ModelServerValidator": ["EnsembleAssembler", "YouTube8MExampleGen"],
         "Pusher": ["EnsembleAssembler", "Evaluator", "ModelServerValidator", "YouTube8MExampleGen"],
         "RunReport": [
-            *sorted(averagers), "EnsembleAssembler", "Evaluator", "ExampleValidator", *sorted(compressors),
-            "ModelServerValidator", "Pusher", "StatisticsGen", *sorted(each("Trainer")), "YouTube8MExampleGen",
+            *sorted(averagers), "DriftCheck", "EnsembleAssembler", "Evaluator", "ExampleValidator",
+            *sorted(compressors), "ModelServerValidator", "Pusher", "StatisticsGen",
+            *sorted(each("Trainer")), "YouTube8MExampleGen",
         ],
     }  # fmt: skip
 
@@ -227,7 +229,7 @@ def test_nothing_of_the_compiling_machine(pair) -> None:
 
 def test_pools_reach_the_trainers_and_them_only(pair) -> None:
     executors = pair.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert executors.keys() == {f"{name}_executor" for name in tasks(pair)}
+    assert executors.keys() == {f"{name}_executor" for name in all_tasks(pair.spec)}
     selectors = {
         label: settings["nodeSelector"]["labels"]["cloud.google.com/gke-accelerator"]
         for label, settings in executors.items()
@@ -267,7 +269,7 @@ def test_all_28_variants_compile_well_within_the_limits() -> None:
     from pipeline.kubeflow.spec_edits import container
 
     made = compiled("grid28", "kubernetes.trainer_pool=t4")
-    assert len(tasks(made)) == 10 + 3 * 28
+    assert len(tasks(made)) == 11 + 3 * 28
     arguments = [argument for name in tasks(made) for argument in container(made.spec, name)["args"]]
     assert max(map(len, arguments)) < checks.MAX_ARGUMENT_BYTES / 4
     assert len(json.dumps([made.spec, made.platform])) < checks.MAX_PIPELINE_BYTES / 2

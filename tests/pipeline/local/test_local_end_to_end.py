@@ -10,6 +10,7 @@ import pytest
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from tests.pipeline.tiny_recipe import VARIANTS
+from tests.records import rename_videos
 from trainer.base.errors import UserError
 from trainer.base.files import expand
 from trainer.data.manifest import example_files
@@ -185,6 +186,7 @@ def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
     write_sample(
         "data/span-2", train_videos=120, validate_videos=80, shards=4, seed=5, min_frames=20, max_frames=24
     )
+    rename_videos(Path("data/span-2"), b"second-")
     with pytest.raises(
         UserError, match=r"DriftCheck: the new videos differ from those that version 1 .*frames 0"
     ):
