@@ -21,7 +21,7 @@ import numpy as np
 from components.example_gen.distribution import Distribution
 from components.example_gen.partial_statistics import STATISTICS, partial_statistics
 from trainer.base.errors import UserError
-from trainer.base.files import FileState, exists, file_state, make_dirs, open_file, rename
+from trainer.base.files import FileState, exists, file_state, make_dirs, open_file, remove_file, rename
 from trainer.data.encoding import sequence_example, summary_example
 from trainer.data.file_check import FileCheck, FileCounter
 from trainer.data.manifest import DataFile
@@ -256,9 +256,13 @@ def _write(path: str, data: bytes) -> None:
 def _whole(path: str) -> Iterator[Any]:
     """Opens a file that appears at its address when the block ends without an error."""
     unfinished = f"{path}.{uuid.uuid4().hex}"
-    with open_file(unfinished, "wb") as file:
-        yield file
-    rename(unfinished, path)
+    try:
+        with open_file(unfinished, "wb") as file:
+            yield file
+        rename(unfinished, path)
+    except BaseException:
+        remove_file(unfinished)
+        raise
 
 
 class _Writer:

@@ -106,6 +106,20 @@ def test_a_changed_file_and_a_damaged_check_are_read_anew(data: Path, tmp_path: 
     assert len(list(root.rglob("check.npz"))) == 2
 
 
+def test_a_check_that_was_interrupted_leaves_nothing_and_is_done_anew(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_check, "summary_example", full)
+        with pytest.raises(OSError, match="No space"):
+            checked(str(data), 3862, str(tmp_path / "checked"))
+    assert not [path for path in (tmp_path / "checked").rglob("*") if path.is_file()]
+    assert checked(str(data), 3862, str(tmp_path / "checked")).check.videos == 3
+
+
 def test_distributions_add_up(data: Path, tmp_path: Path) -> None:
     one = checked(str(data), 3862, str(tmp_path / "checked")).distribution
     assert one.videos == 2
