@@ -57,9 +57,10 @@ def _ask_server(recipe: Recipe, eval_directory: str) -> str:
     from serving.client.client import PredictClient
     from serving.server.server import PredictionServer
     from trainer.base.files import expand
+    from trainer.data.manifest import example_files
     from trainer.data.records import Video, read_videos
 
-    first = expand([os.path.join(eval_directory, "*")])[0]
+    first = example_files(expand([os.path.join(eval_directory, "*")]))[0]
     video = next((item for item in read_videos(first) if isinstance(item, Video)), None)
     if video is None:
         raise UserError(f"{first} has no video to ask the server about; remove {ROOT} and run the demo again")

@@ -75,6 +75,10 @@ class Analysis(ReportPart):
     verticals: tuple[VerticalRow, ...] = Field(
         description="The largest vertical first; empty without a vocabulary."
     )
+    predicted: dict[int, float] = Field(
+        {},
+        description="Sum of the scores by class, over the 20 best classes of every video; no class without any.",
+    )
 
 
 class EnsembleReport(StepReport):

@@ -12,8 +12,8 @@ from trainer.metrics.video_metrics import Metrics
 class SliceMetrics(ReportPart):
     """The metrics on the videos of one bin of a feature."""
 
-    feature: str = Field(description="num_labels or num_frames.")
-    bin: str = Field(description="The bin, such as 61-120; see `components.evaluator.slices`.")
+    feature: str = Field(description="num_labels, num_frames or, where several are read, span.")
+    bin: str = Field(description="The bin, such as 61-120, or the span; see `components.evaluator.slices`.")
     candidate: Metrics | None = Field(description="Metrics of the candidate; None where it was not measured.")
     baseline: Metrics | None = Field(description="Metrics of the served model; None where there is none.")
 

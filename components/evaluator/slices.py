@@ -8,6 +8,9 @@ from trainer.data.yt8m import MAX_FRAMES
 LABELS = "num_labels"
 """Feature that holds the bin of a video's number of labels."""
 
+SPAN = "span"
+"""Feature that holds the span of a video's file, where a run reads several; it has no fixed bins."""
+
 FRAMES = "num_frames"
 """Feature that holds the bin of a video's number of frames, which is its length in seconds."""
 

@@ -20,7 +20,7 @@ from trainer.data.yt8m import MAX_FRAMES, TOP_K
 UNKNOWN = "unknown"
 """What Hugging Face calls a licence that nobody has stated."""
 _METRICS = {"gap": "GAP@20", "hit_at_one": "Hit@1", "perr": "PERR", "map": "MAP"}
-_SLICES = {"num_labels": "labels", "num_frames": "frames"}
+_SLICES = {"num_labels": "labels", "num_frames": "frames", "span": "span"}
 
 
 def model_card(

@@ -1,6 +1,8 @@
 """Pushing a candidate that has been judged."""
 
 import posixpath
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from components.pusher.files import CARD_FILE, LITERT_FILE
 from components.pusher.report import PushResult
@@ -9,7 +11,11 @@ from trainer.base.files import exists
 
 
 def push(
-    model_dir: str, base: str, blessings: dict[str, bool], model_card: str, litert: bytes | None = None
+    model_dir: str,
+    base: str,
+    blessings: dict[str, bool],
+    model_card: str,
+    extra_files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> PushResult:
     """Makes a candidate the newest served version if all its judges blessed it.
 
@@ -18,7 +24,7 @@ def push(
         base: Push destination: directory of the versions, local or gs://.
         blessings: Whether each judge blessed the candidate, by the judge's name.
         model_card: Markdown for people, which goes with the version.
-        litert: Content of the model as a LiteRT file, which goes with the version; None for none.
+        extra_files: Content of further files that go with it, by their path in the version.
 
     Returns:
         What was done. A candidate that is the newest version already counts as pushed, as that version.
@@ -30,8 +36,7 @@ def push(
     if against:
         reason = f"not blessed by {' and '.join(against)}"
         return PushResult(pushed=False, version=None, destination=None, reason=reason, model_card=model_card)
-    extra_files = {CARD_FILE: model_card.encode()} | ({} if litert is None else {LITERT_FILE: litert})
-    publication = publish(model_dir, base, extra_files)
+    publication = publish(model_dir, base, {CARD_FILE: model_card.encode(), **extra_files})
     # A version of the same content may have been pushed before there was to be such a file.
     file = posixpath.join(publication.path, LITERT_FILE)
     what = "pushed as" if publication.created else "the same content is served already, as"
@@ -40,6 +45,6 @@ def push(
         version=publication.version,
         destination=publication.path,
         reason=f"{what} version {publication.version}",
-        litert=file if litert is not None and exists(file) else None,
+        litert=file if LITERT_FILE in extra_files and exists(file) else None,
         model_card=model_card,
     )

@@ -26,6 +26,7 @@ class RunReportSpec(ComponentSpec):
         "data": ChannelParameter(type=Report, optional=True),
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
+        "drift": ChannelParameter(type=Report, optional=True),
         "half_time": ChannelParameter(type=Report, optional=True),
         "teacher": ChannelParameter(type=Report, optional=True),
         "ensemble": ChannelParameter(type=Report, optional=True),
@@ -62,6 +63,7 @@ class RunReport(base_component.BaseComponent):
         data: Output `report` of the YouTube8MExampleGen.
         statistics: Output `statistics` of the StatisticsGen.
         anomalies: Output `anomalies` of the ExampleValidator.
+        drift: Output `report` of DriftCheck.
         half_time: Output `report` of HalfTime; None where every variant is trained to the end.
         teacher: Output `report` of the Teacher; None without students.
         training: Output `model_run` of each Trainer, in the order of the recipe's variants and then students.
@@ -86,6 +88,7 @@ class RunReport(base_component.BaseComponent):
         data: BaseChannel | None = None,
         statistics: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        drift: BaseChannel | None = None,
         half_time: BaseChannel | None = None,
         teacher: BaseChannel | None = None,
         training: Sequence[BaseChannel] = (),
@@ -116,6 +119,7 @@ class RunReport(base_component.BaseComponent):
                 data=data,
                 statistics=statistics,
                 anomalies=anomalies,
+                drift=drift,
                 half_time=half_time,
                 teacher=teacher,
                 ensemble=ensemble,

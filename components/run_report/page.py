@@ -24,18 +24,25 @@ from components.run_report.page_tables import artifacts_table, classes_table, da
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
     data_notes,
+    drift_table,
     ensembles_table,
     half_time_table,
     holdout_line,
     members_table,
     models_table,
+    moved_classes_table,
     slices_table,
 )
 from components.run_report.units import duration, is_number
 
 Report = dict[str, Any]
 
-_SLICES = {"num_labels": "number of labels", "num_frames": "number of frames", "vertical": "vertical"}
+_SLICES = {
+    "num_labels": "number of labels",
+    "num_frames": "number of frames",
+    "span": "span",
+    "vertical": "vertical",
+}
 
 
 def render_page(report: Report) -> str:
@@ -54,6 +61,8 @@ def render_page(report: Report) -> str:
         "members": members_table(report),
         "ensembles": ensembles_table(report),
         "half_time": half_time_table(report),
+        "drift": drift_table(report),
+        "moved": moved_classes_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
         "slices": slices_table(evaluation),
@@ -82,6 +91,7 @@ def render_page(report: Report) -> str:
         averaging_caption=averaging_caption(report),
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
+        drifted=any(row[-1] == "drift" for row in tables["drift"].rows),
         holdout=holdout_line(report["evaluation"]),
         curves=CURVES,
         card=_card(report),

@@ -17,6 +17,7 @@ from trainer.base.files import is_local
 _REPORT = StepReport.FILE
 _FILES = {
     "data": _REPORT,
+    "drift": _REPORT,
     "half_time": _REPORT,
     "teacher": _REPORT,
     "ensemble": _REPORT,
@@ -37,8 +38,8 @@ def read_sources(
     """Reads what the steps of a run reported. An artifact that is missing, or not whole, reports nothing.
 
     Args:
-        single: Addresses of the artifacts data, statistics, anomalies, half_time, teacher, ensemble, evaluation,
-            blessing, infra_blessing and push, by these keys, as far as they exist.
+        single: Addresses of the artifacts data, statistics, anomalies, drift, half_time, teacher, ensemble,
+            evaluation, blessing, infra_blessing and push, by these keys, as far as they exist.
         training: Addresses of the Trainers' runs, by what the run calls the model: its variant, or for a student
             `Student-` and its variant.
         averaging: Addresses of the CheckpointAveragers' reports, likewise.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.drift.report import DriftReport
 from components.evaluator.files import HOLDOUT
 from components.run_report.naming import ensemble_names, row_name
 from trainer.base.units import MIB
@@ -93,6 +94,30 @@ def half_time_table(report: Report) -> Table:
     )
 
 
+def drift_table(report: Report) -> Table:
+    """How far the new videos differ from those that the served model was trained on."""
+    return make_table(
+        "Drift",
+        (report.get("drift") or {}).get("measures", ()),
+        ("measure", False, lambda row: row["name"].replace("_", " ")),
+        ("value", True, lambda row: number(row["value"], ".4f")),
+        ("allowed", True, lambda row: number(row["threshold"], ".4f")),
+        ("verdict", False, lambda row: "drift" if row["value"] > row["threshold"] else "none"),
+    )
+
+
+def moved_classes_table(report: Report) -> Table:
+    """The classes whose share of all labels has changed most."""
+    return make_table(
+        "Classes that moved most",
+        (report.get("drift") or {}).get("moved", ()),
+        ("class", False, lambda row: row.get("name") or f"class {row['class']}"),
+        ("before", True, lambda row: f"{row['before']:.2%}"),
+        ("now", True, lambda row: f"{row['now']:.2%}"),
+        ("change", True, lambda row: f"{row['now'] - row['before']:+.2%}"),
+    )
+
+
 def models_table(evaluation: Report) -> Table:
     """Makes the table of the four metrics of the candidate and of the model that was served."""
     names = {"candidate": "candidate", "baseline": "served before"}
@@ -140,12 +165,15 @@ def render(report: Report, width: int = 120) -> str:
 
 
 def conclusions(report: Report) -> list[str]:
-    """Returns a sentence each on the data, variants that were stopped, verdicts with their reasons, and the push."""
+    """Returns a sentence each on data, drift, variants that were stopped, verdicts with their reasons, and the push."""
     lines = []
     if data := report.get("data"):
         lines.append(_data_line(data))
     if line := holdout_line(report.get("evaluation")):
         lines.append(f"Evaluation: {line}")
+    if drift := report.get("drift"):
+        alert = DriftReport.model_validate(drift).alert
+        lines += [f"Drift: {alert}"] if alert else []
     if half_time := report.get("half_time"):
         lines.append(_half_time_line(half_time["variants"]))
     if teacher := report.get("teacher"):

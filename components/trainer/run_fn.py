@@ -17,6 +17,7 @@ from serving.export.saved_model import Member, write_saved_model
 from trainer.base.errors import UserError
 from trainer.base.files import sync_path
 from trainer.base.memory import keep_freed_memory
+from trainer.data.manifest import example_files
 from trainer.data.yt8m import NUM_CLASSES
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
@@ -158,4 +159,4 @@ def _link(source: str, target: str) -> None:
 
 
 def _files(patterns: list[str]) -> list[str]:
-    return sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))
+    return example_files(sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern)))

@@ -98,6 +98,20 @@ def check_run_options(pipeline_root: str | None, service_account: str | None) ->
         check_name(object_name_fault(service_account), "--service-account", service_account)
 
 
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Runs everything even if data, code, recipe and served model are those of the last run.",
+    ),
+]
+
+
+def forced(parameters: Sequence[str] | None, force: bool) -> list[str]:
+    """Returns the parameters of a run, with the one that starts all tasks in any case where it is asked for."""
+    return [*(parameters or ()), *(["force=true"] if force else [])]
+
+
 def package_of(
     file: str,
     experiment: str | None,

@@ -29,6 +29,7 @@ VERBS = {
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),
     "infer": ("pipeline.cli.infer", "infer"),
+    "monitor": ("pipeline.cli.monitor", "monitor"),
     "models": ("pipeline.cli.models", "app"),
     "compress": ("pipeline.cli.compress", "compress"),
     "export": ("pipeline.cli.export", "export"),

@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.cluster_options import (
     CaFile,
     Experiment,
+    Force,
     Host,
     IapClientId,
     Namespace,
@@ -18,6 +19,7 @@ from pipeline.cli.cluster_options import (
     Timeout,
     TokenFile,
     check_run_options,
+    forced,
     package_of,
     target_of,
     warn_of_retries,
@@ -40,6 +42,7 @@ def submit(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it.
@@ -53,7 +56,9 @@ def submit(
     """
     check_run_options(pipeline_root, service_account)
     target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
-    package, settings = package_of(file, experiment, parameters or (), pipeline_root, service_account)
+    package, settings = package_of(
+        file, experiment, forced(parameters, force), pipeline_root, service_account
+    )
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.submission import start_run, upload
 

@@ -14,9 +14,11 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.channel import BaseChannel
 
 from components.baseline.component import Baseline
+from components.drift.component import DriftCheck
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
+from components.example_gen.span_window import SpanWindow
 from components.example_validator.component import (
     ValidationSteps,
     validation_steps,
@@ -29,6 +31,7 @@ from pipeline.dag.model_line import ModelLine, model_line
 from pipeline.dag.teaching import Teaching, teaching_of
 from pipeline.dag.trainings import Trainings, in_order, trainings_of
 from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.sections import span_range
 
 
 def build_pipeline(
@@ -75,10 +78,23 @@ def build_components(
         max_lost_files=data.max_lost_files,
         min_eval_videos=data.min_eval_videos,
         num_classes=data.num_classes,
+        **_spans(recipe),
+        copy=data.copy_,
     )
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
     trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
+    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
+    drift = DriftCheck(
+        example_gen.outputs["report"],
+        baseline.outputs["model"],
+        recipe.drift.thresholds,
+        stop=recipe.drift.stop,
+        vocabulary=data.vocabulary,
+    )
+    if recipe.drift.stop:
+        for trainer in trainings.first:
+            trainer.add_upstream_node(drift)
     variants = {
         str(variant): model_line(recipe, str(variant), trainer, examples)
         for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
@@ -94,10 +110,12 @@ def build_components(
         vocabulary=recipe.data.vocabulary,
         names=list(lines) if teaching.students else None,
     )
-    delivery = _delivery(recipe, examples, example_gen, assembler)
+    delivery = _delivery(recipe, examples, example_gen, assembler, baseline)
     nodes = [
         example_gen,
         *validation,
+        baseline,
+        drift,
         *trainings.before,
         *(component for line in in_order(recipe, {**variants, **teaching.folds}) for component in line),
         *teaching.nodes,
@@ -107,15 +125,30 @@ def build_components(
     ]
     nodes = list(dict.fromkeys(nodes))
     report = _report(
-        recipe, nodes, example_gen, validation, trainings, teaching, list(lines.values()), assembler, delivery
+        recipe,
+        nodes,
+        example_gen,
+        validation,
+        drift,
+        trainings,
+        teaching,
+        list(lines.values()),
+        assembler,
+        delivery,
     )
     return [*nodes, report]
+
+
+def _spans(recipe: Recipe) -> dict[str, SpanWindow | None]:
+    """Returns the spans that are trained on and those that are judged on; nothing where it is the newest alone."""
+    trained, judged = (SpanWindow(*span_range(text)) for text in (recipe.data.spans, recipe.blessing.spans))
+    newest = SpanWindow(0, 1)
+    return {} if trained == judged == newest else {"trained": trained, "judged": judged}
 
 
 class _Delivery(NamedTuple):
     """The components between the assembled ensemble and its directory of versions."""
 
-    baseline: Baseline
     evaluator: Evaluator
     server_validator: ModelServerValidator
     pusher: Pusher
@@ -126,9 +159,9 @@ def _delivery(
     examples: BaseChannel,
     example_gen: YouTube8MExampleGen,
     assembler: EnsembleAssembler,
+    baseline: Baseline,
 ) -> _Delivery:
     model = assembler.outputs["model"]
-    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -147,12 +180,13 @@ def _delivery(
         run_id=_run_id(),
         evaluation=evaluator.outputs["evaluation"],
         data=example_gen.outputs["report"],
+        ensemble=assembler.outputs["report"],
         model_name=recipe.serving.model_name,
         data_licence=recipe.data.licence,
         model_licence=recipe.push.licence,
         **_device_file(recipe, examples),
     )
-    return _Delivery(baseline, evaluator, server_validator, pusher)
+    return _Delivery(evaluator, server_validator, pusher)
 
 
 def _device_file(recipe: Recipe, examples: BaseChannel) -> dict[str, Any]:
@@ -171,6 +205,7 @@ def _report(
     nodes: list[BaseComponent],
     example_gen: YouTube8MExampleGen,
     validation: ValidationSteps,
+    drift: DriftCheck,
     trainings: Trainings,
     teaching: Teaching,
     lines: list[ModelLine],
@@ -188,6 +223,7 @@ def _report(
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
         teacher=teaching.teacher and teaching.teacher.outputs["report"],
+        drift=drift.outputs["report"],
         half_time=trainings.half_time and trainings.half_time.outputs["report"],
         training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],

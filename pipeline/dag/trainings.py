@@ -48,6 +48,12 @@ class Trainings(NamedTuple):
     before: Sequence[BaseComponent] = ()
     folds: Mapping[str, Trainer] = MappingProxyType({})
 
+    @property
+    def first(self) -> Sequence[BaseComponent]:
+        """The components that train from the beginning."""
+        halves = [one for one in self.before if one is not self.half_time]
+        return halves or [*self.trainers, *self.folds.values()]
+
 
 def trainings_of(
     recipe: Recipe, examples: BaseChannel, validator: ExampleValidator, work_root: str | None

@@ -69,6 +69,8 @@ def _run(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
     from tfx.orchestration.portable import outputs_utils
 
+    from components.example_gen.executor import CHECKS_KEY, checks_directory
+
     _register_types()
     task = from_backend(arguments.json_serialized_invocation_args, arguments.json_serialized_inputs_spec_args)
     given = json_format.ParseDict(
@@ -86,6 +88,8 @@ def _run(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     properties = {key: resolve_installed(value) for key, value in properties.items()}
     if "input_base" in properties and "input_config" in properties:
         properties = _resolve_span(properties, outputs)
+        # PIPELINE-ROOT/PIPELINE/RUN/TASK/ID/_payload/KEY: all runs of the pipeline share the checks.
+        properties[CHECKS_KEY] = checks_directory(outputs["examples"][0].uri, levels=5)
     _prepare_outputs(outputs, task)
     _executor(arguments.executor_class_path, beam_arguments, task).Do(inputs, outputs, properties)
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES, check_spec
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.errors import nearest
 from trainer.base.addresses import check_address, check_bucket_address
 from trainer.base.errors import UserError
@@ -49,7 +50,7 @@ class Package:
     @property
     def tasks(self) -> list[str]:
         """The names of the tasks, sorted."""
-        return sorted(self.spec["root"]["dag"]["tasks"])
+        return sorted(all_tasks(self.spec))
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, fold_labels, trainer_nodes
 from pipeline.recipe.pools import Pool
@@ -52,6 +53,15 @@ class Resources:
     memory_gb: int
     gpus: int = 0
     gpu_resource: str | None = None
+
+    def limits(self) -> dict[str, Any]:
+        """The resources of a container, as a compiled file has them."""
+        cpus, memory = float(self.cpus), float(self.memory_gb)
+        made = {"cpuLimit": cpus, "cpuRequest": cpus, "memoryLimit": memory, "memoryRequest": memory}
+        if self.gpus:
+            # The type is taken as Kubernetes' name of the resource.
+            made["accelerator"] = {"type": self.gpu_resource, "count": str(self.gpus)}
+        return made
 
 
 def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
@@ -137,6 +147,7 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "ExampleValidator": small,
         "EnsembleAssembler": Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * limit)),
         "Baseline": small,
+        "DriftCheck": small,
         "Evaluator": evaluating,
         "ModelServerValidator": Resources(cpus=4, memory_gb=_gb(_PROGRAM + 2 * loaded)),
         # Making a LiteRT file of the model holds it several times.

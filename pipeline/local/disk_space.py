@@ -13,8 +13,9 @@ from serving.export.compression import stored_bytes
 from trainer.base.directories import nearest_existing
 from trainer.base.errors import UserError
 from trainer.base.files import is_local
-from trainer.data.records import Video, read_videos
-from trainer.data.tfrecord import Record, read_records
+from trainer.data.records import read_parts
+from trainer.data.tfrecord import Record, is_gzip, read_records
+from trainer.data.yt8m import ANY_CLASSES
 from trainer.model.model_spec import ModelSpec
 
 _GIB = 2**30
@@ -56,7 +57,11 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str]) -> list[Need
             "--root",
             root,
             "the examples",
-            _left(examples_bytes(data_files), artifacts / "YouTube8MExampleGen" / "examples"),
+            _left(
+                examples_bytes(data_files, recipe.data.copy_),
+                artifacts / "checked",
+                artifacts / "YouTube8MExampleGen" / "examples",
+            ),
         )
     ]
     trained = [("", name, variant) for name, variant in recipe.trained.items()]
@@ -90,17 +95,25 @@ def training_bytes(recipe: Recipe, spec: ModelSpec) -> int:
     return (snapshots + _STATE_COPIES + 1) * spec.float32_bytes
 
 
-def examples_bytes(files: Iterable[str]) -> int:
-    """Estimates the bytes of the files as examples.
+def examples_bytes(files: Iterable[str], copy: bool = False) -> int:
+    """Estimates the bytes that ExampleGen writes of the files: nothing to speak of where they are frame-level files.
 
     Video-level records shrink, since their floats become bytes.
+
+    Args:
+        files: The data files; those in buckets are not counted.
+        copy: Whether all videos are written into artifacts.
     """
     paths = [path for path in files if is_local(path)]
     total = sum(os.path.getsize(path) for path in paths)
     for path in paths[:1]:
-        record, video = next(iter(read_records(path)), None), next(iter(read_videos(path)), None)
-        if isinstance(record, Record) and isinstance(video, Video):
-            return int(total * min(1.0, len(video.sequence_example) / len(record.data)))
+        record, video = next(iter(read_records(path)), None), next(iter(read_parts(path, ANY_CLASSES)), None)
+        if isinstance(record, Record) and isinstance(video, tuple):
+            parts, _ = video
+            if not copy and not parts.is_video_level and not is_gzip(path):
+                return 0
+            size = len(parts.rgb) + len(parts.audio)
+            return int(total * min(1.0, size / len(record.data)))
     return total // 4
 
 

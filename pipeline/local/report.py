@@ -23,6 +23,7 @@ _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
     "statistics": ("StatisticsGen", "statistics"),
     "anomalies": ("ExampleValidator", "anomalies"),
+    "drift": ("DriftCheck", "report"),
     "half_time": ("HalfTime", "report"),
     "teacher": ("Teacher", "report"),
     "ensemble": ("EnsembleAssembler", "report"),

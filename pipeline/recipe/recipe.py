@@ -14,6 +14,7 @@ from pipeline.recipe.sections import (
     BlessingSection,
     CompressionSection,
     DataSection,
+    DriftSection,
     EnsembleSection,
     HalvingSection,
     PushSection,
@@ -63,6 +64,7 @@ class Recipe(Section):
     compression: CompressionSection = CompressionSection()
     ensemble: EnsembleSection = EnsembleSection()
     blessing: BlessingSection = BlessingSection()
+    drift: DriftSection = DriftSection()
     push: PushSection
     serving: ServingSection = ServingSection()
     beam: BeamSection = BeamSection()

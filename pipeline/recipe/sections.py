@@ -17,6 +17,21 @@ from serving.export.stored_form import StoredForm
 from trainer.base.units import MIB
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
+_ALL_SPANS = 2**31 - 1
+"""The largest number of spans that TFX's RangeConfig takes."""
+
+
+SpanWindow = Annotated[str, Field(pattern=r"^(newest|last-[1-9][0-9]{0,5}|since-[0-9]{1,9})$")]
+"""Spans up to the newest: `newest`, `last-3`, `since-12`."""
+
+
+def span_range(window: str) -> tuple[int, int]:
+    """Returns the first span number of a window, and how many numbers up to the newest it has at most."""
+    kind, _, number = window.partition("-")
+    if kind == "since":
+        return int(number), _ALL_SPANS
+    return 0, int(number or 1)
+
 
 class Section(BaseModel):
     """A part of a recipe: immutable, and an unknown key is refused."""
@@ -64,6 +79,18 @@ class DataSection(Section):
         MIN_EVAL_VIDEOS,
         ge=1,
         description="Number of videos of the eval split, and of the holdout, below which the run stops.",
+    )
+    spans: SpanWindow = Field(
+        "newest",
+        description="Which spans are read where the patterns have {SPAN} or {YYYY}{MM}{DD}: `newest`; `last-3`, the "
+        "newest number and the two before it; `since-12`, all from number 12 on (dates count as days since 1970). Each "
+        "span has an eval split and a holdout of its own.",
+    )
+    copy_: bool = Field(
+        False,
+        alias="copy",
+        description="Write all videos into the artifacts of ExampleGen, for further TFX components that know no "
+        "manifests. Otherwise frame-level files stay where they are, and must stay as they are during the run.",
     )
     vocabulary: FileAddress | None = Field(
         None,
@@ -206,8 +233,41 @@ class BlessingSection(Section):
         0.0, ge=0, le=1, description="Least GAP on the holdout or, without one, on the eval split."
     )
     max_gap_drop: float = Field(
-        0.001, ge=0, le=1, description="How far the GAP may be below that of the model served now."
+        0.001,
+        ge=0,
+        le=1,
+        description="How far the GAP may be below that of the model served now, on all videos and in each span.",
     )
+    spans: SpanWindow = Field(
+        "newest",
+        description="Spans that candidate and served model are compared on beside those of data.spans, written in the "
+        "same way: last-4 sees that what is trained on the newest span forgets nothing of the three before it.",
+    )
+
+
+class DriftSection(Section):
+    """How far the newest span may differ from the data of the served model before a line says so.
+
+    The first three are Jensen-Shannon divergences in bits, 0 to 1. What samples of these sizes differ by chance is
+    added.
+    """
+
+    classes: float = Field(0.02, ge=0, le=1, description="Divergence of the frequencies of the labels.")
+    labels_per_video: float = Field(
+        0.02, ge=0, le=1, description="Divergence of the numbers of labels of the videos."
+    )
+    frames: float = Field(0.02, ge=0, le=1, description="Divergence of the numbers of frames of the videos.")
+    features: float = Field(
+        0.1,
+        ge=0,
+        description="Shift of the means of the features, root mean square in standard deviations.",
+    )
+    stop: bool = Field(False, description="End the run before anything is trained where there is drift.")
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The thresholds by the name of their measure."""
+        return self.model_dump(exclude={"stop"})
 
 
 class PushSection(Section):

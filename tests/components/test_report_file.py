@@ -6,6 +6,7 @@ import math
 import pytest
 
 from components.checkpoint_averager.report import AveragingReport
+from components.drift.report import DriftReport
 from components.ensemble_assembler.report import EnsembleReport
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
@@ -44,6 +45,7 @@ ENSEMBLE = {
             "bins": [{"start": 0.0, "end": 1.0, "pairs": 20, "confidence": 0.5, "hit_rate": None}],
         },
         "verticals": [{"name": "Sports", "metrics": METRICS}],
+        "predicted": {"7": 12.5},
     },
 }
 SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5, "decay": None}
@@ -62,6 +64,14 @@ DOCUMENTS = {
         "losses": [LOSS],
         "copies": {"b.tfrecord": "c.tfrecord"},
         "left_out_files": ["test0"],
+    },
+    DriftReport: {
+        "span": 3,
+        "videos": 200,
+        "served_version": 7,
+        "served_videos": 300,
+        "measures": [{"name": "classes", "value": 0.06, "threshold": 0.02}],
+        "moved": [{"class": 7, "name": "Game", "before": 0.1, "now": 0.3}],
     },
     HalfTimeResult: HALF,
     HalfTimeReport: {
@@ -121,7 +131,7 @@ def test_a_document_keeps_its_keys(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
 def test_keys_of_later_versions_are_passed_over(kind):
-    def with_more(value, names=("splits", "rejected", "editions", "copies")):
+    def with_more(value, names=("splits", "rejected", "editions", "copies", "predicted")):
         """Every object with one more key, but for those whose keys are names of files, splits and the like."""
         if isinstance(value, list):
             return [with_more(one) for one in value]

@@ -127,6 +127,30 @@ def test_the_page_of_a_run_with_the_stop_rule(report):
     ]
 
 
+def test_the_page_of_a_run_whose_data_have_drifted(report):
+    assert "<h3>Drift</h3>" not in render_page(report)
+    drift = {
+        "span": 3,
+        "videos": 2000,
+        "served_version": 7,
+        "served_videos": 3000,
+        "measures": [
+            {"name": "classes", "value": 0.06, "threshold": 0.02},
+            {"name": "frames", "value": 0.001, "threshold": 0.02},
+        ],
+        "moved": [{"class": 7, "name": "<Game>", "before": 0.1, "now": 0.3}],
+    }
+    page = render_page({**report, "drift": drift})
+    (text,) = re.findall(r"<h3>Drift</h3>.*?</details>", page, re.DOTALL)
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", text) == [
+        "classes", "0.0600", "0.0200", "drift", "frames", "0.0010", "0.0200", "none",
+        "&lt;Game&gt;", "10.00%", "30.00%", "+20.00%",
+    ]  # fmt: skip
+    assert "2,000 videos of span 3" in text
+    nothing = {"span": 0, "videos": 9, "served_version": None}
+    assert "nothing to compare with" in render_page({**report, "drift": nothing})
+
+
 def test_what_others_wrote_is_shown_and_not_run(page):
     assert "A class with &lt;a name&gt; &amp; number 3000" in page
     assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in page, "in the model card's Markdown"

@@ -21,6 +21,7 @@ from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
 from trainer.data.frame_memory import FrameMemory, as_bytes
 from trainer.data.labels import Identified, label_rows
+from trainer.data.manifest import referenced
 from trainer.data.record_parts import InvalidRecordError, Parts, parse_parts
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
@@ -232,13 +233,15 @@ def _interleaved(files: Sequence[str]) -> Iterator[_Record]:
 
 
 def _read(path: str) -> Iterator[_Record]:
-    """Yields the records of a plain or gzip file."""
+    """Yields the records of a plain or gzip file, or of an address in a manifest."""
+    file = referenced(path)
+    name = file.file if file else path
     for record in read_records(path):
         if not isinstance(record, Damage):
-            yield _Record(record.data, f"{path}, byte {record.offset}")
+            yield _Record(record.data, f"{name}, byte {record.offset}")
         elif record.reason != "empty_file":  # a shard without a video is no damage here
             raise UserError(
-                f"{path}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
+                f"{name}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
             )
 
 

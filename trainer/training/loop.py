@@ -17,6 +17,7 @@ from trainer.base.errors import UserError
 from trainer.checkpoints.snapshots import write_snapshot
 from trainer.data.input_pipeline import Position, train_batches
 from trainer.data.labels import Identified, label_rows
+from trainer.data.manifest import referenced
 from trainer.data.soft_targets import SoftTargets
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
@@ -169,10 +170,16 @@ def run_fingerprint(
         64 hexadecimal digits.
     """
     settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
-    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
+    data = sorted(_identity(name) for name in train_files)
     parts = [spec.name, settings, data, spec.num_classes, _GENERATION, *([teacher] if teacher else ())]
     content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _identity(name: str) -> tuple[str | int, ...]:
+    if file := referenced(name):
+        return posixpath.basename(file.file), file.bytes, file.crc32c
+    return posixpath.basename(name), tf.io.gfile.stat(name).length
 
 
 class _Log:

@@ -45,7 +45,7 @@ def test_nodes_are_those_of_the_design(nodes) -> None:
     assert set(nodes) == {
         "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator",
         *per_variant("Trainer"), *per_variant("CheckpointAverager"), *per_variant("Fp16Compressor"),
-        "EnsembleAssembler", "Baseline", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
+        "EnsembleAssembler", "Baseline", "DriftCheck", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
     }  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_nodes_are_those_of_the_design(nodes) -> None:
 def test_ids_are_what_kubeflow_takes(name: str) -> None:
     ids = compiled(name)
     assert all(ID.fullmatch(node) and len(node) <= 121 for node in ids)
-    assert len(ids) == 10 + 3 * len(load_recipe(name).variants)
+    assert len(ids) == 11 + 3 * len(load_recipe(name).variants)
 
 
 def test_wiring_of_one_variant(nodes) -> None:
@@ -94,7 +94,10 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
         "infra_blessing": {"ModelServerValidator"},
         "evaluation": {"Evaluator"},
         "data": examples,
+        "ensemble": ensemble,
     }
+    assert producers(nodes["DriftCheck"]) == {"data": examples, "baseline": {"Baseline"}}
+    assert nodes["DriftCheck"].inputs.inputs["baseline"].min_count == 0
 
 
 def test_a_ladder_takes_the_place_of_float16() -> None:
@@ -117,6 +120,39 @@ def test_a_ladder_takes_the_place_of_float16() -> None:
     )
 
 
+@pytest.mark.parametrize("halving", [False, True])
+def test_where_drift_stops_nothing_is_trained_before_it_is_measured(halving: bool) -> None:
+    first = "FirstHalf" if halving else "Trainer"
+    for stop in (False, True):
+        nodes = compiled("demo", f"drift.stop={stop}".lower(), f"halving.enabled={halving}".lower())
+        waits = {
+            "DriftCheck" in node.upstream_nodes for name, node in nodes.items() if name.startswith(first)
+        }
+        assert waits == {stop}
+
+
+@pytest.mark.parametrize(
+    ("spans", "judged", "window"),
+    [
+        ("newest", "newest", None),
+        ("last-3", "newest", {"num_spans": 3}),
+        ("newest", "last-4", {"num_spans": 4}),
+        ("since-7", "since-5", {"start_span_number": 5, "num_spans": 2**31 - 1}),
+    ],
+)
+def test_windows_of_spans_are_tfx_s_rolling_ranges(
+    spans: str, judged: str, window: dict[str, int] | None
+) -> None:
+    from pipeline.dag.build import build_components
+
+    recipe = load_recipe(
+        "demo",
+        ['data.validate=["d/{SPAN}/*"]', "data.train=[]", f"data.spans={spans}", f"blessing.spans={judged}"],
+    )
+    found = build_components(recipe)[0].spec.exec_properties.get("range_config")
+    assert (found and json.loads(found)) == (window and {"rolling_range": window})
+
+
 def test_evaluator_runs_without_a_baseline(nodes) -> None:
     inputs = nodes["Evaluator"].inputs.inputs
     assert inputs["baseline_model"].min_count == 0
@@ -128,6 +164,7 @@ def test_report_hears_of_everything(nodes) -> None:
         "YouTube8MExampleGen",
         "StatisticsGen",
         "ExampleValidator",
+        "DriftCheck",
         *per_variant("Trainer"),
         *per_variant("CheckpointAverager"),
         *per_variant("Fp16Compressor"),
@@ -145,7 +182,10 @@ def test_report_gets_the_graph_without_what_follows_from_it(nodes) -> None:
     assert graph["Trainer-K24-H1440"] == ["ExampleValidator"]
     assert graph["CheckpointAverager-K24-H1440"] == ["Trainer-K24-H1440"]
     assert graph["EnsembleAssembler"] == sorted(per_variant("Fp16Compressor"))
-    assert (graph["Pusher"], graph["RunReport"]) == (["Evaluator", "ModelServerValidator"], ["Pusher"])
+    assert (graph["Pusher"], graph["RunReport"]) == (
+        ["Evaluator", "ModelServerValidator"],
+        ["DriftCheck", "Pusher"],
+    )
 
 
 def test_what_is_served_is_looked_up_in_every_run(nodes) -> None:

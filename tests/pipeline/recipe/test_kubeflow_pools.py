@@ -136,6 +136,7 @@ def test_what_steps_ask_for() -> None:
         },
         "EnsembleAssembler": Resources(cpus=4, memory_gb=8),
         "Baseline": small,
+        "DriftCheck": small,
         "Evaluator": Resources(cpus=3, memory_gb=25),
         "ModelServerValidator": Resources(cpus=4, memory_gb=8),
         "Pusher": small,

@@ -91,7 +91,7 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
             {"data": {"validate": ["x"], "validat": ["y"]}},
             "data.validat: unknown key, did you mean validate?",
         ),
-        ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop)"),
+        ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans)"),
         (
             {"training_overrides": {"K4-H8": {"batchsize": 4}}},
             "training_overrides.K4-H8.batchsize: unknown key, did you mean batch_size?",

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from pipeline.kubeflow.change_check import CHECK, RECORD
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from tests.pipeline.rehearsed import READ, run
@@ -77,7 +79,7 @@ def report_of(finished: Any) -> dict[str, Any]:
 
 def test_everything_succeeds_and_an_ensemble_is_pushed(first: Any, place: Place) -> None:
     assert {outcome.state for outcome in first.tasks.values()} == {"succeeded"}, first.table()
-    assert len(first.tasks) == 11 + 4 * len(VARIANTS)
+    assert len(first.tasks) == 14 + 4 * len(VARIANTS)
     assert report_of(first)["push"]["version"] == 1
     assert (place.directory / "served/1/saved_model.pb").is_file()
     assert first.tasks["Baseline"].outputs == {}
@@ -106,9 +108,8 @@ def test_one_trainer_at_a_time_and_all_first_halves_before_the_second(first: Any
     ]
 
 
-def test_no_task_downloads_the_examples(first: Any) -> None:
-    examples = Path(first.tasks["YouTube8MExampleGen"].outputs["examples"])
-    size = sum(path.stat().st_size for path in examples.rglob("*") if path.is_file())
+def test_no_task_downloads_the_examples(first: Any, tiny_sample: Path) -> None:
+    size = sum(path.stat().st_size for path in tiny_sample.iterdir())
     assert size > 100_000
     assert first.bytes_downloaded < size / 100
 
@@ -122,17 +123,26 @@ def test_the_result_is_that_of_a_local_run(first: Any, local_run: subprocess.Com
     assert rehearsed["evaluation"]["candidate"]["gap"] == local["evaluation"]["candidate"]["gap"]
 
 
+def test_with_nothing_new_a_run_ends_in_its_first_step(first: Any, place: Place) -> None:
+    second = run(place.compiled, place.directory / "root")
+    started = [name for name, outcome in second.tasks.items() if outcome.attempts]
+    assert started == ["ChangeCheck"]
+    assert {outcome.state for name, outcome in second.tasks.items() if name not in started} == {"skipped"}
+    assert not second.failures
+    assert f"nothing new since run {first.run_id}" in Path(second.tasks["ChangeCheck"].log).read_text()
+
+
 def test_the_next_rehearsal_finds_the_served_model(first: Any, place: Place) -> None:
     """Of it, only what knows of the served model runs; the other tasks hand out what they made before."""
     spec, platform = yaml.safe_load_all(place.compiled.read_text())
-    for task in spec["root"]["dag"]["tasks"]:
-        if task not in ("Baseline", "Evaluator"):
+    for task in all_tasks(spec):
+        if task not in (CHECK, RECORD, "Baseline", "Evaluator"):
             container = spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
             container["command"] = ["python", "-c", _stand_in(first.tasks[task].outputs)]
             container["args"] = ["{{$}}"]
     again = place.directory / "again.yaml"
     again.write_text(yaml.safe_dump_all([spec, platform]))
-    second = run(again, place.directory / "root")
+    second = run(again, place.directory / "root", ["force=true"])
     assert {outcome.state for outcome in second.tasks.values()} == {"succeeded"}, second.table()
     assert second.run_id != first.run_id
     assert Path(second.tasks["Baseline"].outputs["model"]).is_dir()
