@@ -4,6 +4,7 @@ It lies here and not in `trainer`, because it joins training with the SavedModel
 only. TFX itself is not imported: the Trainer hands over an object, of which the attributes of `FnArgs` are used.
 """
 
+import hashlib
 import os
 import posixpath
 import shutil
@@ -12,6 +13,8 @@ from typing import Any, Protocol
 import tensorflow as tf
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.ranges import needed_steps
 from components.half_time.result import measure_half_time
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.files import sync_path
@@ -46,6 +49,9 @@ class CustomConfig(BaseModel):
         description="Local directory that outlives a killed run: the next one goes on from what it finds there. "
         "None where a retry is given the same model_run (Kubeflow Pipelines).",
     )
+    averaging: AveragingConfig | None = Field(
+        None, description="Candidates, by which only some snapshots are needed; None where all are kept."
+    )
     until: int | None = Field(
         None,
         ge=1,
@@ -57,20 +63,29 @@ class CustomConfig(BaseModel):
         """The model that is trained."""
         return ModelSpec.parse(self.variant, self.num_classes)
 
+    @property
+    def snapshot_steps(self) -> list[int]:
+        """The steps of the snapshots that are written."""
+        steps = self.training.snapshot_steps(self.until)
+        return steps if self.averaging is None else needed_steps(self.averaging, steps)
+
     def directory(self, model_run: str, train_files: list[str]) -> str:
         """The directory that the run is trained in: its artifact, or `work_dir` until it is done."""
         if not self.work_dir:
             return model_run
         # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
         fingerprint = run_fingerprint(self.spec, self.training, train_files)
+        if self.averaging is not None:  # and other snapshots are another run
+            fingerprint = hashlib.sha256(f"{fingerprint}{self.snapshot_steps}".encode()).hexdigest()
         return posixpath.join(self.work_dir, fingerprint[:16])
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains a variant and exports its last weights; TFX's Trainer calls this.
 
-    It leaves `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/` in `model_run_dir`. A
-    first half (`until`) leaves the GAP that it has reached there as well (see `HalfTimeResult`).
+    It leaves `snapshots/` (those that the averager can use), `state/` (from which a killed run goes on) and
+    TensorBoard's `logs/` in `model_run_dir`. A first half (`until`) leaves the GAP that it has reached there as well
+    (see `HalfTimeResult`).
 
     Args:
         fn_args: The files, the directories and the `custom_config` of this Trainer (see `CustomConfig`).
@@ -90,6 +105,7 @@ def run_fn(fn_args: FnArgs) -> None:
         eval_files,
         directory,
         until=config.until,
+        snapshot_steps=config.snapshot_steps if config.averaging else None,
         on_allocated=lambda: use_huge_pages_for(spec),
     )
     steps = config.until or config.training.steps

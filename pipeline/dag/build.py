@@ -84,8 +84,8 @@ def build_components(
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
     trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
     lines = [
-        _variant_line(recipe, variant, trainer, examples)
-        for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
+        _variant_line(recipe, variant, trainer, runs, examples)
+        for variant, trainer, runs in zip(recipe.variants, trainings.trainers, trainings.runs, strict=True)
     ]
     assembler = EnsembleAssembler(
         models=[line.compressor.outputs["model"] for line in lines],
@@ -115,28 +115,39 @@ class _VariantLine(NamedTuple):
 
 
 def _variant_line(
-    recipe: Recipe, variant: Architecture, trainer: Trainer | SecondHalf, examples: BaseChannel
+    recipe: Recipe,
+    variant: Architecture,
+    trainer: Trainer | SecondHalf,
+    runs: list[BaseChannel],
+    examples: BaseChannel,
 ) -> _VariantLine:
-    averager = CheckpointAverager(
-        model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
-    ).with_id(f"CheckpointAverager-{variant}")
-    return _VariantLine(trainer, averager, _compressor(recipe, variant, averager.outputs["model"], examples))
+    averager = CheckpointAverager(model_run=runs[0], examples=examples, averaging=recipe.averaging).with_id(
+        f"CheckpointAverager-{variant}"
+    )
+    spent = [] if recipe.training_of(variant).keep_snapshots else runs
+    compressor = _compressor(recipe, variant, averager.outputs["model"], examples, spent)
+    return _VariantLine(trainer, averager, compressor)
 
 
 def _compressor(
-    recipe: Recipe, variant: Architecture, model: BaseChannel, examples: BaseChannel
+    recipe: Recipe,
+    variant: Architecture,
+    model: BaseChannel,
+    examples: BaseChannel,
+    spent_runs: list[BaseChannel],
 ) -> Compressor | Fp16Compressor:
     """A ladder of forms where the recipe asks for one, and else the paper's float16."""
     compression = recipe.compression
     if not compression.ladder:
-        return Fp16Compressor(model=model, examples=examples, tolerance=compression.tolerance).with_id(
-            f"Fp16Compressor-{variant}"
-        )
+        return Fp16Compressor(
+            model=model, examples=examples, tolerance=compression.tolerance, spent_runs=spent_runs
+        ).with_id(f"Fp16Compressor-{variant}")
     return Compressor(
         model=model,
         examples=examples,
         ladder=[form.name for form in compression.ladder],
         calibration_videos=compression.calibration_videos,
+        spent_runs=spent_runs,
     ).with_id(f"Compressor-{variant}")
 
 

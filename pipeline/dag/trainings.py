@@ -28,11 +28,13 @@ class Trainings(NamedTuple):
 
     Attributes:
         trainers: The component of each variant, in the recipe's order, whose output `model_run` is the whole training.
+        runs: The outputs `model_run` of each variant: of the whole training and, with the stop rule, of its first half.
         half_time: The component that decides which variants are trained to the end; None if all are.
         before: The first halves and `half_time`, in an order in which they can run.
     """
 
     trainers: list[Trainer | SecondHalf]
+    runs: list[list[BaseChannel]]
     half_time: HalfTime | None = None
     before: Sequence[BaseComponent] = ()
 
@@ -44,7 +46,7 @@ def trainings_of(
     if not recipe.halving.enabled:
         trainers = [_trainer(recipe, variant, examples, validator, work_root) for variant in recipe.variants]
         _chain(recipe, trainers)
-        return Trainings(trainers)
+        return Trainings(trainers, [[one.outputs["model_run"]] for one in trainers])
     first_halves = [
         _trainer(recipe, variant, examples, validator, work_root, half_time(recipe.training_of(variant)))
         for variant in recipe.variants
@@ -61,7 +63,11 @@ def trainings_of(
         for variant, first_half in zip(recipe.variants, first_halves, strict=True)
     ]
     _chain(recipe, second_halves)
-    return Trainings(second_halves, judge, [*in_order(recipe, first_halves), judge])
+    runs = [
+        [second.outputs["model_run"], first.outputs["model_run"]]
+        for second, first in zip(second_halves, first_halves, strict=True)
+    ]
+    return Trainings(second_halves, runs, judge, [*in_order(recipe, first_halves), judge])
 
 
 def _trainer(
@@ -94,8 +100,17 @@ def _trainer(
 def _training_config(
     recipe: Recipe, variant: Architecture, work_root: str | None, node: str
 ) -> dict[str, Any]:
-    config = {"variant": str(variant), "training": recipe.training_of(variant).model_dump()}
-    if recipe.data.num_classes != NUM_CLASSES:  # the default goes without saying: TFX's cache goes by this
+    training = recipe.training_of(variant)
+    # A default that was added later goes without saying: TFX's cache goes by this.
+    config = {"variant": str(variant), "training": training.model_dump(exclude={"keep_snapshots"})}
+    if training.keep_snapshots:
+        config["training"]["keep_snapshots"] = True
+    elif not recipe.averaging.automatic and not recipe.halving.enabled:
+        # Which snapshots are of use is known. A variant that is stopped at half time has others than one that goes on.
+        config["averaging"] = recipe.averaging.model_dump(
+            include={"single_every", "automatic", "fractions", "steps"}
+        )
+    if recipe.data.num_classes != NUM_CLASSES:
         config["num_classes"] = recipe.data.num_classes
     if work_root:
         config["work_dir"] = posixpath.join(work_root, node)

@@ -1,11 +1,12 @@
 """Checks this machine before a run begins: seconds now, in place of days that end in nothing."""
 
+import logging
 import os
 import re
 import tempfile
 from pathlib import Path
 
-from pipeline.local.disk_space import check_room, run_needs
+from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
@@ -13,6 +14,8 @@ from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_size, is_local
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
+
+_logger = logging.getLogger("yt8m.run")
 
 
 def check_before_run(recipe: Recipe, root: str) -> None:
@@ -39,6 +42,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     _check_memory(recipe)
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
+    _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
     _check_push(recipe)
 
 

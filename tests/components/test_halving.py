@@ -170,7 +170,7 @@ def test_killed_while_it_takes_over_or_trains_it_goes_on(shards, first, whole, t
     monkeypatch.setattr(second_half, "_copy", copy)
 
     def killed_after_a_state(*args, **options) -> None:
-        train(*args, **options, until=9)
+        train(*args, **options | {"until": 9})
         raise Killed
 
     monkeypatch.setattr(second_half, "train", killed_after_a_state)

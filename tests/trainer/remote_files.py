@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.remote_tree import copy_remote_tree, local_tree
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.data.input_pipeline import Position
 from trainer.training.state import State, read_state, write_state

@@ -51,6 +51,12 @@ class TrainingConfig(BaseModel):
         "kernels' gradients and, without mixup, the products with frames.",
     )
     snapshot_every: int = Field(2_000, ge=1, description="Steps between weight-only snapshots.")
+    keep_snapshots: bool = Field(
+        False,
+        description="Keep every snapshot. Else those that no candidate of `averaging` can use are not written, and the "
+        "others are removed with the training state when the averager's model is there; averaging them otherwise "
+        "takes a new training.",
+    )
     state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")
     log_every: int = Field(100, ge=1, description="Steps between progress lines and TensorBoard points.")
     eval_slice: int = Field(
@@ -63,3 +69,15 @@ class TrainingConfig(BaseModel):
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
     )
+
+    def snapshot_steps(self, until: int | None = None) -> list[int]:
+        """Returns the steps at which a training takes snapshots, ascending.
+
+        >>> TrainingConfig(steps=9, snapshot_every=4).snapshot_steps()
+        [4, 8, 9]
+
+        Args:
+            until: Last step of a training that ends before `steps`; None for a whole one.
+        """
+        end = self.steps if until is None else min(until, self.steps)
+        return [*range(self.snapshot_every, end, self.snapshot_every), end]

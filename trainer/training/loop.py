@@ -8,11 +8,11 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import tensorflow as tf
 
-from trainer.checkpoints.snapshots import write_snapshot
+from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
 from trainer.data.input_pipeline import Position, train_batches
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
@@ -27,6 +27,9 @@ _GENERATION = 5
 """Part of a run's fingerprint. (The number of mixtures stood in its place once, 5: such older runs can go on.)"""
 _STREAM = 2
 """Version of the training stream, its order and draws: a state goes on only in the stream that it came from."""
+
+_WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots"}
+"""Settings that change neither the weights nor what is in a snapshot."""
 
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
@@ -43,6 +46,7 @@ def train(
     *,
     strategy: tf.distribute.Strategy | None = None,
     until: int | None = None,
+    snapshot_steps: Container[int] | None = None,
     on_allocated: Callable[[], object] = lambda: None,
 ) -> TrainingStep:
     """Trains one model, or goes on with the training that was stopped in this directory.
@@ -60,6 +64,8 @@ def train(
         strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
         until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
             to the last step.
+        snapshot_steps: Steps of the snapshots that are written, of those that `config` asks for; None for all. GAP is
+            logged at each of them in any case.
         on_allocated: Is called once, when TensorFlow holds all the memory that a step needs. What a process sets up for
             its memory, such as huge pages, is the business of whoever owns the process.
 
@@ -91,7 +97,10 @@ def train(
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
-    end = config.steps if until is None else min(until, config.steps)
+    planned = config.snapshot_steps(until)
+    if snapshot_steps is not None:
+        write_planned_steps(posixpath.join(directory, SNAPSHOTS), planned)
+    end = planned[-1]
     allocated = done + STEPS_TO_ALLOCATE
     while done < end:
         batch = next(batches)
@@ -102,8 +111,9 @@ def train(
         last = done == end
         if done % config.log_every == 0 or last:
             log.step(done, result)
-        if done % config.snapshot_every == 0 or last:
-            write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
+        if done in planned:
+            if snapshot_steps is None or done in snapshot_steps:
+                write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
             if config.eval_slice:
                 metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
                 log.evaluation(done, metrics.gap, metrics.videos)
@@ -137,7 +147,7 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
     Returns:
         64 hexadecimal digits.
     """
-    settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
+    settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT)
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
     content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from tests.records import write_shards
 from tests.trainer.damage import damages
 from trainer.checkpoints import snapshots as snapshots_module
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot, write_tensors
 from trainer.checkpoints.tensor_bundle import DamagedCheckpointError
 from trainer.data.input_pipeline import Position
