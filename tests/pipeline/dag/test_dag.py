@@ -67,6 +67,7 @@ def test_wiring_of_one_variant(nodes) -> None:
     assert producers(nodes["Fp16Compressor-K16-H800"]) == {
         "float32_model": {"CheckpointAverager-K16-H800"},
         "examples": examples,
+        "spent_run": {"Trainer-K16-H800"},
     }
 
 

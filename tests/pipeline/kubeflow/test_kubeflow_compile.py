@@ -81,8 +81,8 @@ def test_order_is_that_of_the_local_run(pair) -> None:
             for averager, trainer in zip(averagers, each("Trainer"), strict=True)
         },
         **{
-            compressor: [averager, "YouTube8MExampleGen"]
-            for compressor, averager in zip(compressors, averagers, strict=True)
+            compressor: [averager, trainer, "YouTube8MExampleGen"]
+            for compressor, averager, trainer in zip(compressors, averagers, each("Trainer"), strict=True)
         },
         "EnsembleAssembler": [*sorted(compressors), "YouTube8MExampleGen"],
         "Baseline": [],
