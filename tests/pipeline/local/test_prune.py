@@ -14,6 +14,7 @@ from pipeline.local import prune as prune_module
 from pipeline.local.prune import Pruned, prune
 from pipeline.local.runs import list_runs
 from serving.store.model_store import label, publish, rollback
+from serving.store.version_store import NEEDED
 from trainer.base.errors import UserError
 
 RUNS = [f"2026-11-{day}T10:00:00.000001" for day in (20, 21, 22, 23)]
@@ -130,8 +131,9 @@ def test_the_runs_of_served_versions_stay(directory: Directory, tmp_path: Path) 
     base = tmp_path / "served"
     for version, run in enumerate(RUNS, start=1):
         source = tmp_path / "models" / run
-        source.mkdir(parents=True)
-        (source / "saved_model.pb").write_bytes(bytes([version]))
+        (source / "variables").mkdir(parents=True)
+        for name in NEEDED:
+            (source / name).write_bytes(bytes([version]))
         publish(str(source), str(base))
         directory.step(run, "Pusher", version=version, destination=str(base / str(version)))
     assert prune(directory.base, keep=0, dry_run=True).kept == (RUNS[3],)
