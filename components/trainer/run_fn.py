@@ -5,6 +5,7 @@ only. TFX itself is not imported: the Trainer hands over an object, of which the
 """
 
 import hashlib
+import logging
 import os
 import posixpath
 import shutil
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.checkpoint_averager.config import AveragingConfig
 from components.checkpoint_averager.ranges import needed_steps
 from components.half_time.result import measure_half_time
+from components.trainer.warm_start import find_start
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.files import sync_path
 from trainer.base.memory import keep_freed_memory
@@ -24,6 +26,8 @@ from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
 from trainer.training.huge_pages import use_huge_pages_for
 from trainer.training.loop import run_fingerprint, train
+
+_logger = logging.getLogger("yt8m.train")
 
 
 class FnArgs(Protocol):
@@ -51,6 +55,11 @@ class CustomConfig(BaseModel):
     )
     averaging: AveragingConfig | None = Field(
         None, description="Candidates, by which only some snapshots are needed; None where all are kept."
+    )
+    start_from: str | None = Field(
+        None,
+        description="Directory of a model, or of versions of one, whose member of this variant is trained on; None for "
+        "a training from random weights.",
     )
     until: int | None = Field(
         None,
@@ -91,10 +100,18 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args: The files, the directories and the `custom_config` of this Trainer (see `CustomConfig`).
 
     Raises:
-        UserError: If `model_run_dir` holds the state of another run.
+        UserError: If `model_run_dir` holds the state of another run, or the model to start from cannot be read.
     """
     config = CustomConfig.model_validate(fn_args.custom_config)
     spec = config.spec
+    start = find_start(spec, config.start_from, fn_args.model_run_dir) if config.start_from else None
+    if start:
+        config = config.model_copy(update={"training": config.training.warm()})
+        _logger.info("%s: %d steps from the weights of %s", spec, config.training.steps, start.place)
+    elif config.start_from:
+        _logger.info(
+            "%s: no member of %s is one of it, training from random weights", spec, config.start_from
+        )
     train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     directory = config.directory(fn_args.model_run_dir, train_files)
     keep_freed_memory()
@@ -104,6 +121,7 @@ def run_fn(fn_args: FnArgs) -> None:
         train_files,
         eval_files,
         directory,
+        start=start and start.weights,
         until=config.until,
         snapshot_steps=config.snapshot_steps if config.averaging else None,
         on_allocated=lambda: use_huge_pages_for(spec),

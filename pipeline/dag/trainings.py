@@ -102,7 +102,11 @@ def _training_config(
 ) -> dict[str, Any]:
     training = recipe.training_of(variant)
     # A default that was added later goes without saying: TFX's cache goes by this.
-    config = {"variant": str(variant), "training": training.model_dump(exclude={"keep_snapshots"})}
+    added = {"keep_snapshots", "start", "warm_steps"}
+    config = {"variant": str(variant), "training": training.model_dump(exclude=added)}
+    if start := recipe.start_of(variant):
+        config["training"] |= training.model_dump(include={"start", "warm_steps"})
+        config["start_from"] = start
     if training.keep_snapshots:
         config["training"]["keep_snapshots"] = True
     elif not recipe.averaging.automatic and not recipe.halving.enabled:

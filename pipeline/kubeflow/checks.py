@@ -56,6 +56,7 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
         *(("data.holdout_files", pattern) for pattern in recipe.data.holdout_patterns),
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
         ("push.directory", recipe.push.directory),
+        *(("training.start", start) for start in map(recipe.start_of, recipe.variants) if start),
     ):
         if not pattern.startswith("gs://"):
             _check_mounted(recipe, key, pattern)

@@ -19,6 +19,7 @@ from trainer.data.records import Video, read_videos
 from trainer.data.tfrecord import Record, read_records
 from trainer.model.architectures import Architecture
 from trainer.model.model_spec import ModelSpec
+from trainer.training.config import SCRATCH
 
 _GIB = 2**30
 _STATE_COPIES = 3
@@ -112,6 +113,8 @@ def _root_needs(
 def training_bytes(recipe: Recipe, spec: ModelSpec) -> int:
     """Returns the bytes of a model's snapshots and states when the last of them is written."""
     training = recipe.training_of(spec.architecture)
+    if training.start != SCRATCH:
+        training = training.warm()
     snapshots = training.snapshot_steps()
     if not training.keep_snapshots and not recipe.halving.enabled:
         snapshots = needed_steps(recipe.averaging, snapshots)

@@ -10,6 +10,7 @@ from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
+from serving.store.model_store import whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_size, is_local
@@ -37,6 +38,9 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)
+    for start in filter(None, map(recipe.start_of, recipe.variants)):
+        if start != recipe.push.directory:
+            whole_model_path(start)
     _check_directories(recipe, root)
     check_free(Path(root))
     _check_memory(recipe)

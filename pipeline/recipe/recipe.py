@@ -25,11 +25,17 @@ from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.model.architectures import Architecture
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import TrainingConfig
+from trainer.training.config import PREVIOUS, SCRATCH, TrainingConfig
 
 
 def _absolute(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
+
+
+def _started_absolutely(training: dict[str, Any]) -> dict[str, Any]:
+    if training.get("start", SCRATCH) in (SCRATCH, PREVIOUS):
+        return training
+    return {**training, "start": _absolute(training["start"])}
 
 
 class Recipe(Section):
@@ -65,6 +71,13 @@ class Recipe(Section):
         override = self.training_overrides.get(variant, {})
         return TrainingConfig.model_validate({**self.training.model_dump(), **override})
 
+    def start_of(self, variant: Architecture) -> str | None:
+        """Returns the directory of the model, or of its versions, that a variant's training starts from."""
+        start = self.training_of(variant).start
+        if start == SCRATCH:
+            return None
+        return self.push.directory if start == PREVIOUS else start
+
     def spec_of(self, variant: Architecture) -> ModelSpec:
         """Returns the model that is trained for a variant."""
         return ModelSpec(variant, self.data.num_classes)
@@ -80,7 +93,21 @@ class Recipe(Section):
             }
         )
         push = self.push.model_copy(update={"directory": _absolute(self.push.directory)})
-        return self.model_copy(update={"data": data, "push": push})
+        update = {"data": data, "push": push, "training": _started_absolutely(self.training.model_dump())}
+        update["training"] = TrainingConfig.model_validate(update["training"])
+        update["training_overrides"] = {
+            variant: _started_absolutely(override) for variant, override in self.training_overrides.items()
+        }
+        return self.model_copy(update=update)
+
+    @model_validator(mode="after")
+    def _halves_start_from_scratch(self) -> "Recipe":
+        if self.halving.enabled and any(self.start_of(variant) for variant in self.variants):
+            raise ValueError(
+                f"training.start: with halving.enabled it must be {SCRATCH}: where half of a shorter training ends is "
+                "not known beforehand"
+            )
+        return self
 
     @model_validator(mode="after")
     def _workers_see_the_data(self) -> "Recipe":

@@ -1,8 +1,20 @@
 """The settings of a training: the `training` section of a recipe."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from trainer.base.addresses import address_fault
+
+SCRATCH, PREVIOUS = "scratch", "previous"
+"""Values of `start` that are no addresses."""
+_WARM_SHARE = 0.4
+
+
+def _start(text: str) -> str:
+    if text not in (SCRATCH, PREVIOUS) and (fault := address_fault(text)):
+        raise ValueError(f"give {SCRATCH}, {PREVIOUS}, or the directory of a model: {fault}")
+    return text
 
 
 class TrainingConfig(BaseModel):
@@ -11,6 +23,17 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(200_000, ge=1, description="Training steps.")
+    start: Annotated[str, AfterValidator(_start)] = Field(
+        SCRATCH,
+        description="Weights that training starts from: `scratch` for random ones; `previous` for those of the model "
+        "that is served from push.directory; or the directory of a model. A variant that the model has no member of is "
+        "trained from scratch.",
+    )
+    warm_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Training steps where there were weights to start from; none for two fifths of `steps`.",
+    )
     batch_size: int = Field(80, ge=2, le=1_000_000, description="Videos a step, over all devices.")
     frames_per_video: int = Field(
         300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
@@ -69,6 +92,14 @@ class TrainingConfig(BaseModel):
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
     )
+
+    def warm(self) -> "TrainingConfig":
+        """Returns the settings of a training that starts from weights: with `warm_steps` for `steps`.
+
+        >>> TrainingConfig(steps=2150, start="previous").warm().steps
+        860
+        """
+        return self.model_copy(update={"steps": self.warm_steps or max(1, round(_WARM_SHARE * self.steps))})
 
     def snapshot_steps(self, until: int | None = None) -> list[int]:
         """Returns the steps at which a training takes snapshots, ascending.

@@ -8,15 +8,16 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
 from trainer.data.input_pipeline import Position, train_batches
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import TrainingConfig
+from trainer.training.config import SCRATCH, TrainingConfig
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
 from trainer.training.optimizer import learning_rate
 from trainer.training.progress import TrainingProgress
@@ -28,7 +29,7 @@ _GENERATION = 5
 _STREAM = 2
 """Version of the training stream, its order and draws: a state goes on only in the stream that it came from."""
 
-_WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots"}
+_WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots", "warm_steps"}
 """Settings that change neither the weights nor what is in a snapshot."""
 
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
@@ -45,6 +46,7 @@ def train(
     directory: str,
     *,
     strategy: tf.distribute.Strategy | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
     until: int | None = None,
     snapshot_steps: Container[int] | None = None,
     on_allocated: Callable[[], object] = lambda: None,
@@ -62,6 +64,7 @@ def train(
             the log alone.
         directory: Directory that receives `snapshots/`, `state/` and TensorBoard's `logs/`.
         strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
+        start: Weights to start from, by name; None for random ones. The optimizer starts anew in any case.
         until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
             to the last step.
         snapshot_steps: Steps of the snapshots that are written, of those that `config` asks for; None for all. GAP is
@@ -84,6 +87,8 @@ def train(
         step_function.optimizer.load(state.slots)
         done, position = state.step, state.position
         _logger.info("%s: going on from step %d", spec, done)
+    elif start is not None:
+        step_function.load(start)
     batches = train_batches(
         train_files,
         batch_size=config.batch_size,
@@ -147,7 +152,9 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
     Returns:
         64 hexadecimal digits.
     """
-    settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT)
+    # What was added later stands there only if it is not the default, so that older runs can go on.
+    added = {"start"} if config.start == SCRATCH else set()
+    settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT | added)
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
     content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
