@@ -39,6 +39,10 @@ test-fast: setup ## The tests that take seconds and import no TFX
 test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that root makes by debootstrap (15 minutes on 2 cores)
 	@scripts/test_tfx121.sh
 
+.PHONY: test-portable
+test-portable: setup ## The Beam steps on a real engine, Prism, which Go builds (5 minutes on 2 cores)
+	@scripts/test_portable.sh
+
 .PHONY: bench
 bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minutes on 2 cores)
 	@$(PYTHON) -m tests.benchmarks
