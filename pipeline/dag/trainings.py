@@ -102,8 +102,10 @@ def _training_config(
 ) -> dict[str, Any]:
     training = recipe.training_of(variant)
     # A default that was added later goes without saying: TFX's cache goes by this.
-    added = {"keep_snapshots", "start", "warm_steps"}
+    added = {"keep_snapshots", "start", "warm_steps", "input_processes"}
     config = {"variant": str(variant), "training": training.model_dump(exclude=added)}
+    if training.input_processes > 1:
+        config["training"]["input_processes"] = training.input_processes
     if start := recipe.start_of(variant):
         config["training"] |= training.model_dump(include={"start", "warm_steps"})
         config["start_from"] = start

@@ -11,7 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,15 @@ _WIDTH_STEP = 16
 _RGB, _AUDIO = frame_dtype(RGB_SIZE), frame_dtype(AUDIO_SIZE)
 
 Batch = dict[str, np.ndarray]
+
+
+class Memory(Protocol):
+    """What `FrameMemory` has."""
+
+    def array(self, videos: int, width: int) -> np.ndarray:
+        """Returns FRAME [videos, width] of any content."""
+
+
 Item = TypeVar("Item")
 
 
@@ -108,6 +117,12 @@ class Position:
     group: int = 0
     offset: int = 0
 
+    @classmethod
+    def after(cls, batch: Batch) -> "Position":
+        """Returns the place of the record after a batch of `train_batches`."""
+        epoch, group, offset = batch["position"][-1].tolist()
+        return cls(epoch=epoch, group=group, offset=offset + 1)
+
 
 def train_batches(
     files: Sequence[str],
@@ -119,6 +134,7 @@ def train_batches(
     files_per_group: int,
     num_classes: int = NUM_CLASSES,
     start: Position | None = None,
+    memory: Memory | None = None,
 ) -> Iterator[Batch]:
     """Yields shuffled batches without end. The stream depends on the seed alone and can be entered at any place.
 
@@ -138,6 +154,7 @@ def train_batches(
         files_per_group: Number of files whose records are mixed with each other.
         num_classes: V.
         start: Place of the first record; None for the stream's beginning.
+        memory: What gives the memory of the batches' frames; None for memory of this process.
 
     Yields:
         {labels: bool [B, V], frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding), position: int64 [B, 3]
@@ -147,7 +164,7 @@ def train_batches(
         UserError: A file cannot be read, or has a record that is no valid video; or there is no video at all.
     """
     most_frames = min(frames_per_video, MAX_FRAMES)
-    memory = FrameMemory(batch_size * most_frames)
+    memory = memory or FrameMemory(batch_size * most_frames)
     # Memory of videos that were copied into a batch, to be used again: the system clears fresh memory page by page.
     unused: list[tuple[np.ndarray, np.ndarray]] = []
 

@@ -88,6 +88,13 @@ class TrainingConfig(BaseModel):
         description="Videos of the eval split on which GAP is logged at each snapshot; 0 for none.",
     )
     shuffle_buffer: int = Field(2_048, ge=1, description="Records held for shuffling.")
+    input_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that make batches, each of its share of the files; one works in the Trainer itself. A "
+        "GPU that waits for data wants as many as the machine has cores to spare. Another number is another order.",
+    )
     files_per_group: int = Field(32, ge=1, description="Files whose records are mixed with each other.")
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."

@@ -14,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
-from trainer.data.input_pipeline import Position, train_batches
+from trainer.data.input_pipeline import Position
+from trainer.data.input_processes import batches_of_processes
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import SCRATCH, TrainingConfig
+from trainer.training.config import TrainingConfig
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
 from trainer.training.optimizer import learning_rate
 from trainer.training.progress import TrainingProgress
@@ -29,6 +30,7 @@ _GENERATION = 5
 _STREAM = 2
 """Version of the training stream, its order and draws: a state goes on only in the stream that it came from."""
 
+_DEFAULTS = TrainingConfig().model_dump()
 _WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots", "warm_steps"}
 """Settings that change neither the weights nor what is in a snapshot."""
 
@@ -81,23 +83,26 @@ def train(
     step_function = TrainingStep(spec, config, strategy or default_strategy())
     state_directory = posixpath.join(directory, STATE)
     fingerprint = run_fingerprint(spec, config, train_files)
-    done, position = 0, Position()
+    processes = config.input_processes
+    done, positions = 0, [Position()] * processes
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
         step_function.optimizer.load(state.slots)
-        done, position = state.step, state.position
+        done, positions = state.step, list(state.positions)
         _logger.info("%s: going on from step %d", spec, done)
     elif start is not None:
         step_function.load(start)
-    batches = train_batches(
+    batches = batches_of_processes(
         train_files,
+        processes,
+        positions,
+        done % processes,
         batch_size=config.batch_size,
         frames_per_video=config.frames_per_video,
         seed=config.seed,
         shuffle_buffer=config.shuffle_buffer,
         files_per_group=config.files_per_group,
         num_classes=spec.num_classes,
-        start=position,
     )
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
@@ -110,6 +115,7 @@ def train(
     while done < end:
         batch = next(batches)
         result = step_function.run(batch, done)
+        positions[done % processes] = Position.after(batch)
         done += 1
         if done == allocated:
             on_allocated()
@@ -123,9 +129,7 @@ def train(
                 metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
                 log.evaluation(done, metrics.gap, metrics.videos)
         if done % config.state_every == 0 or last:
-            epoch, group, offset = batch["position"][-1].tolist()
-            position = Position(epoch=epoch, group=group, offset=offset + 1)
-            state = State(done, position, step_function.variables, step_function.optimizer.slots)
+            state = State(done, tuple(positions), step_function.variables, step_function.optimizer.slots)
             write_state(state_directory, state, fingerprint)
     batches.close()
     log.close()
@@ -153,7 +157,7 @@ def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequen
         64 hexadecimal digits.
     """
     # What was added later stands there only if it is not the default, so that older runs can go on.
-    added = {"start"} if config.start == SCRATCH else set()
+    added = {key for key in ("start", "input_processes") if getattr(config, key) == _DEFAULTS[key]}
     settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT | added)
     data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
     content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)

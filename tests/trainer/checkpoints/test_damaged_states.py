@@ -28,12 +28,12 @@ def state(step: int) -> State:
         f"{name}/weights": np.full((5, 40), step + place, np.float32) for place, name in enumerate("abc")
     }
     slots = {f"{name}/m": value * 10 for name, value in weights.items()}
-    return State(step, Position(epoch=0, group=step, offset=7), weights, slots)
+    return State(step, (Position(epoch=0, group=step, offset=7),), weights, slots)
 
 
 def assert_is(found: State | None, step: int) -> None:
     assert found is not None
-    assert (found.step, found.position) == (step, state(step).position)
+    assert (found.step, found.positions) == (step, state(step).positions)
     for ours, theirs in ((found.weights, state(step).weights), (found.slots, state(step).slots)):
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():
