@@ -36,6 +36,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
             "yt8m compile, or --set beam.runner=DirectRunner"
         )
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
+    recipe.beam.check_reachable()
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)
     for start in filter(None, map(recipe.start_of, recipe.variants)):

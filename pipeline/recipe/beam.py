@@ -1,5 +1,6 @@
 """The section `beam` of a recipe: the engine of ExampleGen, StatisticsGen and the Evaluator."""
 
+import socket
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,9 @@ _NEEDED = {
     "FlinkRunner": ("flink_master",),
     "PortableRunner": ("job_endpoint",),
 }
+
+_LONGEST_JOB = 24 * 3600
+_SECONDS_TO_CONNECT = 10
 
 
 class BeamSection(BaseModel):
@@ -135,7 +139,25 @@ class BeamSection(BaseModel):
         ]
 
     def _portable(self) -> list[str]:
-        return [f"--job_endpoint={self.job_endpoint}", *self._workers()]
+        return [
+            f"--job_endpoint={self.job_endpoint}",
+            # Beam takes it as the longest time of a whole job, too, and its default is a minute.
+            f"--job_server_timeout={_LONGEST_JOB}",
+            *self._workers(),
+        ]
+
+    def check_reachable(self) -> None:
+        """Raises UserError if nothing listens at the job service of a portable engine, for which a job would wait."""
+        if self.job_endpoint is None:
+            return
+        host, _, port = self.job_endpoint.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=_SECONDS_TO_CONNECT).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(
+                f"beam.job_endpoint: there is no job service at {self.job_endpoint} ({error}); start the engine, or "
+                "give the address of another one"
+            ) from None
 
     def _workers(self) -> list[str]:
         if self.worker_pool:

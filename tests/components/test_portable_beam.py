@@ -64,8 +64,8 @@ class Engine:
 
     def workers(self) -> list[int]:
         """The ids of the worker processes."""
-        children = Path(f"/proc/{self.pool}/task/{self.pool}/children").read_text(encoding="ascii")
-        return [int(child) for child in children.split()]
+        threads = Path(f"/proc/{self.pool}/task").glob("*/children")
+        return [int(child) for thread in threads for child in thread.read_text(encoding="ascii").split()]
 
     def stop(self) -> None:
         """Ends both processes; the pool ends its workers."""
@@ -188,10 +188,10 @@ def test_predictions_have_the_same_bytes_also_when_a_worker_is_killed(
 
     def kill_a_worker() -> None:
         """Kills the worker of the next job when it has made its first part."""
-        wait_for(lambda: [*out.rglob("*part*")])
-        killed.extend(set(engine.workers()) - before)
-        for worker in killed:
+        wait_for(lambda: [*out.rglob("*.parquet")])
+        for worker in set(engine.workers()) - before:
             os.kill(worker, signal.SIGKILL)
+            killed.append(len([*out.rglob("*.parquet")]))
 
     killer = threading.Thread(target=kill_a_worker)
     killer.start()
@@ -201,4 +201,5 @@ def test_predictions_have_the_same_bytes_also_when_a_worker_is_killed(
         found = infer(inference, out, engine.arguments)
     killer.join()
     assert killed
+    assert killed[0] < 12, "it was in the middle of its work"
     assert found == expected

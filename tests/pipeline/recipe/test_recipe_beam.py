@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -49,16 +50,26 @@ def test_any_portable_engine() -> None:
     assert section.pipeline_args == [
         "--runner=PortableRunner",
         "--job_endpoint=prism:8073",
+        "--job_server_timeout=86400",
         "--environment_type=EXTERNAL",
         "--environment_config=workers:50000",
         "--sdk_container_image=this-installation",
     ]
     in_docker = BeamSection(runner="PortableRunner", job_endpoint="prism:8073")
-    assert in_docker.on_cluster("image:1", 4).pipeline_args[2:] == [
+    assert in_docker.on_cluster("image:1", 4).pipeline_args[3:] == [
         "--environment_type=DOCKER",
         "--environment_config=image:1",
         "--sdk_container_image=image:1",
     ]
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        here = f"localhost:{listener.getsockname()[1]}"
+        engine = BeamSection(runner="PortableRunner", job_endpoint=here)
+        with pytest.raises(UserError, match=f"there is no job service at {here} "):
+            engine.check_reachable()
+        listener.listen()
+        engine.check_reachable()
+    BeamSection().check_reachable()
     with pytest.raises(UserError, match=r"beam\.worker_image: PortableRunner's workers need an image"):
         _ = in_docker.pipeline_args
     with pytest.raises(ValueError, match="runner PortableRunner needs job_endpoint"):
