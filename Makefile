@@ -43,6 +43,10 @@ test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that ro
 test-image: ## Build the image's file system without Docker, in a Debian 13 as above, and run a step in it (3 minutes)
 	@scripts/in_debian13.sh python3 scripts/image_root.py
 
+.PHONY: test-portable
+test-portable: setup ## The Beam steps on a real engine, Prism, which Go builds (5 minutes on 2 cores)
+	@scripts/test_portable.sh
+
 .PHONY: bench
 bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minutes on 2 cores)
 	@$(PYTHON) -m tests.benchmarks

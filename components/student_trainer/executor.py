@@ -16,6 +16,7 @@ class Executor(StepExecutor):
         config = CustomConfig.model_validate_json(step.parameters["config"])
         soft_targets = SoftTargets(step.input_dir("soft_targets"))
         train_files, model_run = step.files("train"), step.output_dir("model_run")
+        config, start = config.started(model_run)
         directory = config.directory(model_run, train_files, soft_targets.manifest.fingerprint)
         keep_freed_memory()
         train(
@@ -25,6 +26,8 @@ class Executor(StepExecutor):
             step.files("eval"),
             directory,
             soft_targets=soft_targets,
+            start=start and start.weights,
+            snapshot_steps=config.snapshot_steps,
             on_allocated=lambda: use_huge_pages_for(config.spec),
         )
         if config.work_dir:

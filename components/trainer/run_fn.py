@@ -4,6 +4,8 @@ It lies here and not in `trainer`, because it joins training with the SavedModel
 only. TFX itself is not imported: the Trainer hands over an object, of which the attributes of `FnArgs` are used.
 """
 
+import hashlib
+import logging
 import os
 import posixpath
 import shutil
@@ -12,7 +14,10 @@ from typing import Any, Protocol
 import tensorflow as tf
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.checkpoint_averager.config import AveragingConfig
+from components.checkpoint_averager.ranges import needed_steps
 from components.half_time.result import measure_half_time
+from components.trainer.warm_start import Start, find_start
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.errors import UserError
 from trainer.base.files import sync_path
@@ -23,6 +28,8 @@ from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
 from trainer.training.huge_pages import use_huge_pages_for
 from trainer.training.loop import run_fingerprint, train
+
+_logger = logging.getLogger("yt8m.train")
 
 
 class FnArgs(Protocol):
@@ -48,6 +55,14 @@ class CustomConfig(BaseModel):
         description="Local directory that outlives a killed run: the next one goes on from what it finds there. "
         "None where a retry is given the same model_run (Kubeflow Pipelines).",
     )
+    averaging: AveragingConfig | None = Field(
+        None, description="Candidates, by which only some snapshots are needed; None where all are kept."
+    )
+    start_from: str | None = Field(
+        None,
+        description="Directory of a model, or of versions of one, whose member of this variant is trained on; None for "
+        "a training from random weights.",
+    )
     until: int | None = Field(
         None,
         ge=1,
@@ -63,6 +78,29 @@ class CustomConfig(BaseModel):
         """The model that is trained."""
         return ModelSpec.parse(self.variant, self.num_classes)
 
+    @property
+    def snapshot_steps(self) -> list[int] | None:
+        """The steps of the snapshots that are written; None for all."""
+        return self.averaging and needed_steps(self.averaging, self.training.snapshot_steps(self.until))
+
+    def started(self, model_run: str) -> "tuple[CustomConfig, Start | None]":
+        """Returns the settings of the training, and the weights that it starts from; None for random ones.
+
+        Raises:
+            UserError: The model to start from cannot be read.
+        """
+        if not self.start_from:
+            return self, None
+        start = find_start(self.spec, self.start_from, model_run)
+        if start is None:
+            _logger.info(
+                "%s: no member of %s is one of it, training from random weights", self.spec, self.start_from
+            )
+            return self, None
+        training = self.training.warm()
+        _logger.info("%s: %d steps from the weights of %s", self.spec, training.steps, start.place)
+        return self.model_copy(update={"training": training}), start
+
     def directory(self, model_run: str, train_files: list[str], teacher: str | None = None) -> str:
         """Returns the directory that the run is trained in: its artifact, or `work_dir` until it is done.
 
@@ -75,6 +113,8 @@ class CustomConfig(BaseModel):
             return model_run
         # Of its fingerprint's name: what an earlier, different recipe left there is no obstacle.
         fingerprint = run_fingerprint(self.spec, self.training, train_files, teacher)
+        if self.averaging is not None:  # and other snapshots are another run
+            fingerprint = hashlib.sha256(f"{fingerprint}{self.snapshot_steps}".encode()).hexdigest()
         return posixpath.join(self.work_dir, fingerprint[:16])
 
     def chosen(self, train_files: list[str]) -> list[str]:
@@ -97,17 +137,19 @@ class CustomConfig(BaseModel):
 def run_fn(fn_args: FnArgs) -> None:
     """Trains a variant and exports its last weights; TFX's Trainer calls this.
 
-    It leaves `snapshots/`, `state/` (from which a killed run goes on) and TensorBoard's `logs/` in `model_run_dir`. A
-    first half (`until`) leaves the GAP that it has reached there as well (see `HalfTimeResult`).
+    It leaves `snapshots/` (those that the averager can use), `state/` (from which a killed run goes on) and
+    TensorBoard's `logs/` in `model_run_dir`. A first half (`until`) leaves the GAP that it has reached there as well
+    (see `HalfTimeResult`).
 
     Args:
         fn_args: The files, the directories and the `custom_config` of this Trainer (see `CustomConfig`).
 
     Raises:
-        UserError: If `model_run_dir` holds the state of another run.
+        UserError: If `model_run_dir` holds the state of another run, or the model to start from cannot be read.
     """
     config = CustomConfig.model_validate(fn_args.custom_config)
     spec = config.spec
+    config, start = config.started(fn_args.model_run_dir)
     train_files = config.chosen(_files(fn_args.train_files))
     eval_files = _files(fn_args.eval_files)
     directory = config.directory(fn_args.model_run_dir, train_files)
@@ -118,7 +160,9 @@ def run_fn(fn_args: FnArgs) -> None:
         train_files,
         eval_files,
         directory,
+        start=start and start.weights,
         until=config.until,
+        snapshot_steps=config.snapshot_steps,
         on_allocated=lambda: use_huge_pages_for(spec),
     )
     steps = config.until or config.training.steps

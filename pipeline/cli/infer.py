@@ -104,6 +104,7 @@ def _infer_with_beam(
 ) -> "Inference":
     section = beam_section(settings)
     arguments = section.pipeline_args
+    section.check_reachable()
     if section.runner == "DataflowRunner":
         for path in (model, out, *data):
             if not path.startswith("gs://"):

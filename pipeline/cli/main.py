@@ -23,7 +23,7 @@ VERBS = {
     "doctor": ("pipeline.cli.doctor", "doctor"),
     "submit": ("pipeline.cli.submit", "submit"),
     "schedule": ("pipeline.cli.schedule", "schedule"),
-    "runs": ("pipeline.cli.runs", "runs"),
+    "runs": ("pipeline.cli.runs", "app"),
     "report": ("pipeline.cli.report", "report"),
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("yt8m.runs")
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
 _LOCAL_ROW = "{:<19} {:<11} {:>8} {:>7} {:>7} {:>6}  {}"
 
 
+@app.callback(invoke_without_command=True)
 def runs(
     context: typer.Context,
     host: Host = None,
@@ -50,7 +54,10 @@ def runs(
     \b
     Examples: yt8m runs
               yt8m runs --host http://localhost:8080 --watch newest
+              yt8m runs prune --keep 2
     """
+    if context.invoked_subcommand:
+        return
     from trainer.base.errors import UserError
 
     if root is not None and context.get_parameter_source("host").name == "COMMANDLINE":
@@ -70,6 +77,45 @@ def runs(
         _watch(target, watch, poll_seconds, as_json)
     else:
         _list_cluster(target, limit, as_json)
+
+
+@app.command("prune")
+def prune_(
+    root: Annotated[str, typer.Option(help="Directory of all runs, or that of one recipe's runs.")] = "runs",
+    keep: Annotated[int, typer.Option(min=0, help="How many of the newest runs of each recipe stay.")] = 3,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Removes nothing, and says what would go.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Removes what old runs of this machine left: artifacts, metadata and logs.
+
+    Runs that a served version comes from stay (the newest version of a push directory, and those with a label), and
+    artifacts that a run that stays has made or taken from the cache. Served versions themselves are not touched.
+
+    \b
+    Examples: yt8m runs prune --dry-run
+              yt8m runs prune --root runs/yhls --keep 1
+    """
+    from pipeline.local.prune import prune
+    from pipeline.local.runs import databases
+
+    done = [prune(database.parent, keep, dry_run) for database in databases(root)]
+    show_list(
+        "pruned",
+        [vars(one) for one in done],
+        partial(_pruned_line, dry_run),
+        f"there is no run below {root}",
+        as_json,
+    )
+
+
+def _pruned_line(dry_run: bool, pruned: dict[str, Any]) -> str:
+    verb = "would be removed" if dry_run else "removed"
+    return (
+        f"{pruned['directory']}: {len(pruned['runs'])} run(s) {verb}, {pruned['size'] / 2**30:.2f} GiB; "
+        f"{len(pruned['kept'])} stay"
+    )
 
 
 def _list_local(root: str, limit: int, as_json: bool) -> None:

@@ -96,8 +96,8 @@ def build_components(
         for trainer in trainings.first:
             trainer.add_upstream_node(drift)
     variants = {
-        str(variant): model_line(recipe, str(variant), trainer, examples)
-        for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
+        str(variant): model_line(recipe, str(variant), variant, trainer, runs, examples)
+        for variant, trainer, runs in zip(recipe.variants, trainings.trainers, trainings.runs, strict=True)
     }
     teaching = teaching_of(
         recipe, examples, validation.example_validator, variants, trainings.folds, work_root

@@ -11,6 +11,7 @@ from components.fp16_compressor.component import Fp16Compressor
 from components.second_half.component import SecondHalf
 from components.student_trainer.component import StudentTrainer
 from pipeline.recipe.recipe import Recipe
+from trainer.model.architectures import Architecture
 
 
 class ModelLine(NamedTuple):
@@ -24,7 +25,9 @@ class ModelLine(NamedTuple):
 def model_line(
     recipe: Recipe,
     name: str,
+    variant: Architecture,
     trainer: Trainer | SecondHalf | StudentTrainer,
+    runs: list[BaseChannel],
     examples: BaseChannel,
     prefix: str = "",
 ) -> ModelLine:
@@ -33,25 +36,33 @@ def model_line(
     Args:
         recipe: The recipe.
         name: What the model is called in the ids of its nodes.
+        variant: Its architecture.
         trainer: The component that trains it.
+        runs: Its outputs `model_run`: of the whole training and, with the stop rule, of the first half.
         examples: The examples.
         prefix: Stands before the ids.
     """
-    averager = CheckpointAverager(
-        model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
-    ).with_id(f"{prefix}CheckpointAverager-{name}")
-    compressor = _compressor(recipe, averager.outputs["model"], examples)
+    averager = CheckpointAverager(model_run=runs[0], examples=examples, averaging=recipe.averaging).with_id(
+        f"{prefix}CheckpointAverager-{name}"
+    )
+    spent = [] if recipe.training_of(variant).keep_snapshots else runs
+    compressor = _compressor(recipe, averager.outputs["model"], examples, spent)
     return ModelLine(trainer, averager, compressor.with_id(f"{prefix}{type(compressor).__name__}-{name}"))
 
 
-def _compressor(recipe: Recipe, model: BaseChannel, examples: BaseChannel) -> Compressor | Fp16Compressor:
-    """A ladder of forms where the recipe asks for one, and else the paper's float16."""
+def _compressor(
+    recipe: Recipe, model: BaseChannel, examples: BaseChannel, spent_runs: list[BaseChannel]
+) -> Compressor | Fp16Compressor:
+    """Makes a ladder of forms where the recipe asks for one, and else the paper's float16."""
     compression = recipe.compression
     if not compression.ladder:
-        return Fp16Compressor(model=model, examples=examples, tolerance=compression.tolerance)
+        return Fp16Compressor(
+            model=model, examples=examples, tolerance=compression.tolerance, spent_runs=spent_runs
+        )
     return Compressor(
         model=model,
         examples=examples,
         ladder=[form.name for form in compression.ladder],
         calibration_videos=compression.calibration_videos,
+        spent_runs=spent_runs,
     )

@@ -14,9 +14,9 @@ from components.example_validator.component import ExampleValidator
 from components.student_trainer.component import StudentTrainer
 from components.teacher.component import Teacher
 from pipeline.dag.model_line import ModelLine, model_line
-from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, TRAINER, fold_label
+from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, TRAINER, fold_label, fold_labels
 from pipeline.dag.trainings import chain, training_config
-from pipeline.recipe.recipe import STUDENT, Recipe
+from pipeline.recipe.recipe import Recipe
 from trainer.base.units import MIB
 
 
@@ -61,8 +61,12 @@ def teaching_of(
     """
     if not recipe.students:
         return Teaching()
+    variants_of_folds = fold_labels(recipe)
     folds = {
-        name: model_line(recipe, name, trainer, examples, FOLD) for name, trainer in fold_trainers.items()
+        name: model_line(
+            recipe, name, variants_of_folds[name], trainer, [trainer.outputs["model_run"]], examples, FOLD
+        )
+        for name, trainer in fold_trainers.items()
     }
     assemblers = _assemblers(recipe, examples, variants, folds)
     teacher = Teacher(
@@ -73,14 +77,14 @@ def teaching_of(
         posixpath.join(work_root, TEACHER) if work_root else None,
     )
     teacher.add_upstream_node(validator)
-    trainers = {}
-    for variant in recipe.students:
-        name = f"{STUDENT}{variant}"
+    trainers, students = {}, {}
+    for name, variant in recipe.students_by_name.items():
         node = f"{TRAINER}{name}"
         config = training_config(recipe, variant, recipe.training_of(variant, student=True), work_root, node)
-        trainers[name] = StudentTrainer(examples, teacher.outputs["soft_targets"], config).with_id(node)
+        trainer = StudentTrainer(examples, teacher.outputs["soft_targets"], config).with_id(node)
+        trainers[name] = trainer
+        students[name] = model_line(recipe, name, variant, trainer, [trainer.outputs["model_run"]], examples)
     chain(recipe, trainers)
-    students = {name: model_line(recipe, name, trainer, examples) for name, trainer in trainers.items()}
     return Teaching(folds, assemblers, teacher, students)
 
 

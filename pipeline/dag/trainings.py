@@ -38,12 +38,14 @@ class Trainings(NamedTuple):
 
     Attributes:
         trainers: The component of each variant, in the recipe's order, whose output `model_run` is the whole training.
+        runs: The outputs `model_run` of each variant: of the whole training and, with the stop rule, of its first half.
         half_time: The component that decides which variants are trained to the end; None if all are.
         before: The first halves and `half_time`, in an order in which they can run.
         folds: The component of each variant's training without one part of the train files, by `fold_labels`.
     """
 
     trainers: list[Trainer | SecondHalf]
+    runs: list[list[BaseChannel]]
     half_time: HalfTime | None = None
     before: Sequence[BaseComponent] = ()
     folds: Mapping[str, Trainer] = MappingProxyType({})
@@ -67,7 +69,7 @@ def trainings_of(
     if not recipe.halving.enabled:
         trainers = [_trainer(recipe, variant, examples, validator, work_root) for variant in recipe.variants]
         chain(recipe, {**_named(recipe, trainers), **folds})
-        return Trainings(trainers, folds=folds)
+        return Trainings(trainers, [[one.outputs["model_run"]] for one in trainers], folds=folds)
     first_halves = [
         _trainer(recipe, variant, examples, validator, work_root, half_time(recipe.training_of(variant)))
         for variant in recipe.variants
@@ -84,8 +86,12 @@ def trainings_of(
         for variant, first_half in zip(recipe.variants, first_halves, strict=True)
     ]
     chain(recipe, _named(recipe, second_halves))
+    runs = [
+        [second.outputs["model_run"], first.outputs["model_run"]]
+        for second, first in zip(second_halves, first_halves, strict=True)
+    ]
     first = in_order(recipe, {**_named(recipe, first_halves), **folds})
-    return Trainings(second_halves, judge, [*first, judge], folds)
+    return Trainings(second_halves, runs, judge, [*first, judge], folds)
 
 
 def _trainer(
@@ -124,8 +130,16 @@ def training_config(
     recipe: Recipe, variant: Architecture, training: TrainingConfig, work_root: str | None, node: str
 ) -> dict[str, Any]:
     """Returns the `CustomConfig` of a node that trains, as plain values."""
+    # A default goes without saying: TFX's cache goes by this.
     config = {"variant": str(variant), "training": training.model_dump()}
-    if recipe.data.num_classes != NUM_CLASSES:  # the default goes without saying: TFX's cache goes by this
+    if start := recipe.start_of(variant):
+        config["start_from"] = start
+    if not (training.keep_snapshots or recipe.averaging.automatic or recipe.halving.enabled):
+        # Which snapshots are of use is known. A variant that is stopped at half time has others than one that goes on.
+        config["averaging"] = recipe.averaging.model_dump(
+            include={"single_every", "automatic", "fractions", "steps", "decays"}
+        )
+    if recipe.data.num_classes != NUM_CLASSES:
         config["num_classes"] = recipe.data.num_classes
     if work_root:
         config["work_dir"] = posixpath.join(work_root, node)

@@ -1,11 +1,12 @@
 """Checks this machine before a run begins: seconds now, in place of days that end in nothing."""
 
+import logging
 import os
 import re
 import tempfile
 from pathlib import Path
 
-from pipeline.local.disk_space import check_room, run_needs
+from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
@@ -14,6 +15,8 @@ from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_size, is_local
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
+
+_logger = logging.getLogger("yt8m.run")
 
 
 def check_before_run(recipe: Recipe, root: str) -> None:
@@ -33,15 +36,20 @@ def check_before_run(recipe: Recipe, root: str) -> None:
             "yt8m compile, or --set beam.runner=DirectRunner"
         )
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
+    recipe.beam.check_reachable()
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)
     if recipe.teacher.directory:
         whole_model_path(recipe.teacher.directory)
+    for start in filter(None, map(recipe.start_of, recipe.trained.values())):
+        if start != recipe.push.directory:
+            whole_model_path(start)
     _check_directories(recipe, root)
     check_free(Path(root))
     _check_memory(recipe)
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
+    _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
     _check_push(recipe)
 
 

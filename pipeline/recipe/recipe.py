@@ -28,7 +28,7 @@ from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.model.architectures import Architecture
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import TrainingConfig
+from trainer.training.config import PREVIOUS, SCRATCH, TrainingConfig
 
 STUDENT = "Student-"
 """Stands before the name of a student's architecture, since a variant may have the same."""
@@ -36,6 +36,12 @@ STUDENT = "Student-"
 
 def _absolute(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
+
+
+def _started_absolutely(training: dict[str, Any]) -> dict[str, Any]:
+    if training.get("start", SCRATCH) in (SCRATCH, PREVIOUS):
+        return training
+    return {**training, "start": _absolute(training["start"])}
 
 
 class Recipe(Section):
@@ -79,8 +85,19 @@ class Recipe(Section):
     @property
     def trained(self) -> dict[str, Architecture]:
         """The variants and students, by what reports call them: `K8-H256`, and as a student `Student-K8-H256`."""
-        students = {f"{STUDENT}{variant}": variant for variant in self.students}
-        return {str(variant): variant for variant in self.variants} | students
+        return {str(variant): variant for variant in self.variants} | self.students_by_name
+
+    @property
+    def students_by_name(self) -> dict[str, Architecture]:
+        """The students, by what reports call them."""
+        return {f"{STUDENT}{variant}": variant for variant in self.students}
+
+    def start_of(self, variant: Architecture) -> str | None:
+        """Returns the directory of the model, or of its versions, that a variant's training starts from."""
+        start = self.training_of(variant).start
+        if start == SCRATCH:
+            return None
+        return self.push.directory if start == PREVIOUS else start
 
     def spec_of(self, variant: Architecture) -> ModelSpec:
         """Returns the model that is trained for a variant."""
@@ -99,7 +116,26 @@ class Recipe(Section):
         push = self.push.model_copy(update={"directory": _absolute(self.push.directory)})
         directory = self.teacher.directory and _absolute(self.teacher.directory)
         teacher = self.teacher.model_copy(update={"directory": directory})
-        return self.model_copy(update={"data": data, "push": push, "teacher": teacher})
+        update = {
+            "data": data,
+            "push": push,
+            "teacher": teacher,
+            "training": _started_absolutely(self.training.model_dump()),
+        }
+        update["training"] = TrainingConfig.model_validate(update["training"])
+        update["training_overrides"] = {
+            variant: _started_absolutely(override) for variant, override in self.training_overrides.items()
+        }
+        return self.model_copy(update=update)
+
+    @model_validator(mode="after")
+    def _halves_start_from_scratch(self) -> "Recipe":
+        if self.halving.enabled and any(self.start_of(variant) for variant in self.variants):
+            raise ValueError(
+                f"training.start: with halving.enabled it must be {SCRATCH}: where half of a shorter training ends is "
+                "not known beforehand"
+            )
+        return self
 
     @model_validator(mode="after")
     def _workers_see_the_data(self) -> "Recipe":

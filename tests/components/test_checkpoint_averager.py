@@ -17,7 +17,7 @@ from serving.export.card import ModelCard
 from serving.export.saved_model import read_weights
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
 from trainer.base.errors import UserError
-from trainer.checkpoints.averaging import Range
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.data.input_pipeline import eval_batches
 from trainer.metrics.scorer import Scorer, evaluate

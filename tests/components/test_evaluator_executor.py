@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,8 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
         with_baseline: bool = False,
         split: str = "eval",
         place: str = "examples",
+        beam: Sequence[str] = ("--direct_running_mode=in_memory", "--direct_num_workers=1"),
+        out: Path = tmp_path,
     ) -> Outcome:
         examples = standard_artifacts.Examples()
         examples.uri = str(world.root / place)
@@ -161,7 +163,7 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
             "blessing": [standard_artifacts.ModelBlessing()],
         }
         for key, (artifact,) in outputs.items():
-            artifact.uri = str(tmp_path / key)
+            artifact.uri = str(out / key)
             os.makedirs(artifact.uri)
         # The execution properties as TFX's driver hands them on.
         node = Evaluator(
@@ -173,15 +175,15 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
             split=split,
         )
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
-            tmp_dir=str(tmp_path / "tmp"),
+            beam_pipeline_args=list(beam),
+            tmp_dir=str(out / "tmp"),
             unique_id="1",
         )
         Executor(context).Do(inputs, outputs, dict(node.spec.exec_properties))
         (blessing,) = outputs["blessing"]
         return Outcome(
-            json.loads((tmp_path / "evaluation" / RESULTS_FILE).read_text()),
-            json.loads((tmp_path / "blessing" / REASONS_FILE).read_text()),
+            json.loads((out / "evaluation" / RESULTS_FILE).read_text()),
+            json.loads((out / "blessing" / REASONS_FILE).read_text()),
             set(os.listdir(blessing.uri)),
             blessing.get_int_custom_property("blessed"),
         )

@@ -17,6 +17,7 @@ from components.trainer.run_fn import CustomConfig
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from tests.records import write_shards
+from trainer.checkpoints.removal import remove_checkpoints
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
@@ -160,6 +161,19 @@ def test_what_is_stopped_keeps_its_first_half(shards, first, tmp_path, caplog) -
     assert "K2-H6: stopped at step 6 with GAP 0.5000: K2-H4 is smaller and was better there" in caplog.text
 
 
+def test_a_first_half_whose_snapshots_were_removed_is_trained_once_more(
+    shards, first, whole, tmp_path
+) -> None:
+    emptied = str(tmp_path / "first")
+    second_half._take_over(first, emptied)
+    for part in ("snapshots", "state"):
+        remove_checkpoints(posixpath.join(emptied, part))
+    finish(shards, emptied, str(tmp_path / "run"), stopped="K2-H4")
+    assert_same_snapshots(str(tmp_path / "run"), first)
+    finish(shards, emptied, str(tmp_path / "run2"))
+    assert_same_snapshots(str(tmp_path / "run2"), whole)
+
+
 def test_killed_while_it_takes_over_or_trains_it_goes_on(shards, first, whole, tmp_path, monkeypatch) -> None:
     class Killed(BaseException):
         pass
@@ -179,7 +193,7 @@ def test_killed_while_it_takes_over_or_trains_it_goes_on(shards, first, whole, t
     monkeypatch.setattr(second_half, "_copy", copy)
 
     def killed_after_a_state(*args, **options) -> None:
-        train(*args, **options, until=9)
+        train(*args, **options | {"until": 9})
         raise Killed
 
     monkeypatch.setattr(second_half, "train", killed_after_a_state)

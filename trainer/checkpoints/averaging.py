@@ -18,7 +18,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,37 +25,12 @@ from trainer.base.errors import UserError
 from trainer.base.full_disk import naming
 from trainer.base.units import MIB
 from trainer.checkpoints.piece_reader import PieceReader
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import Snapshot
 from trainer.checkpoints.tensor_bundle import StoredTensor, stored_tensors
 
 _PIECE = 1 << 17
 """Elements of a piece, which takes 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""
-
-
-@dataclass(frozen=True, order=True)
-class Range:
-    """A range of snapshots.
-
-    Attributes:
-        first: Index of its first snapshot in the list of snapshots.
-        last: Index of its last snapshot, which belongs to the range.
-        decay: Weight of a snapshot in units of the next one's, above 0: 1 for the arithmetic mean, less for an
-            exponential moving average.
-    """
-
-    first: int
-    last: int
-    decay: float = 1.0
-
-    @property
-    def count(self) -> int:
-        """Number of snapshots."""
-        return self.last - self.first + 1
-
-    @property
-    def weight(self) -> float:
-        """Sum of the weights of its snapshots, in units of the last one's."""
-        return sum(self.decay**age for age in range(self.count))
 
 
 def average_snapshots(

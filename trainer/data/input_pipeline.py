@@ -11,7 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,15 @@ _WIDTH_STEP = 16
 _RGB, _AUDIO = frame_dtype(RGB_SIZE), frame_dtype(AUDIO_SIZE)
 
 Batch = dict[str, np.ndarray]
+
+
+class Memory(Protocol):
+    """What `FrameMemory` has."""
+
+    def array(self, videos: int, width: int) -> np.ndarray:
+        """Returns FRAME [videos, width] of any content."""
+
+
 Item = TypeVar("Item")
 
 
@@ -110,6 +119,12 @@ class Position:
     group: int = 0
     offset: int = 0
 
+    @classmethod
+    def after(cls, batch: Batch) -> "Position":
+        """Returns the place of the record after a batch of `train_batches`."""
+        epoch, group, offset = batch["position"][-1].tolist()
+        return cls(epoch=epoch, group=group, offset=offset + 1)
+
 
 def train_batches(
     files: Sequence[str],
@@ -122,6 +137,7 @@ def train_batches(
     num_classes: int = NUM_CLASSES,
     start: Position | None = None,
     targets: Callable[[Sequence[Identified], int], np.ndarray] = label_rows,
+    memory: Memory | None = None,
 ) -> Iterator[Batch]:
     """Yields shuffled batches without end. The stream depends on the seed alone and can be entered at any place.
 
@@ -143,6 +159,7 @@ def train_batches(
         start: Place of the first record; None for the stream's beginning.
         targets: Makes what B videos are trained towards, [B, V], of the videos and V: their labels, or what a teacher
             says of them as well.
+        memory: What gives the memory of the batches' frames; None for memory of this process.
 
     Yields:
         {labels: bool [B, V] or what `targets` makes, frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding),
@@ -152,7 +169,7 @@ def train_batches(
         UserError: A file cannot be read, or has a record that is no valid video; or there is no video at all.
     """
     most_frames = min(frames_per_video, MAX_FRAMES)
-    memory = FrameMemory(batch_size * most_frames)
+    memory = memory or FrameMemory(batch_size * most_frames)
     # Memory of videos that were copied into a batch, to be used again: the system clears fresh memory page by page.
     unused: list[tuple[np.ndarray, np.ndarray]] = []
 

@@ -1,8 +1,9 @@
 """The settings of a training: the `training` section of a recipe."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -11,7 +12,21 @@ from pydantic import (
     model_validator,
 )
 
-_LATER = ("warmup_steps", "rate_schedule", "label_smoothing", "distillation")
+from trainer.base.addresses import address_fault
+
+SCRATCH, PREVIOUS = "scratch", "previous"
+"""Values of `start` that are no addresses."""
+_WARM_SHARE = 0.4
+_LATER = (
+    "warmup_steps",
+    "rate_schedule",
+    "label_smoothing",
+    "distillation",
+    "start",
+    "warm_steps",
+    "input_processes",
+    "keep_snapshots",
+)
 """Settings that earlier versions did not have."""
 
 
@@ -32,12 +47,29 @@ class DistillationConfig(BaseModel):
     )
 
 
+def _start(text: str) -> str:
+    if text not in (SCRATCH, PREVIOUS) and (fault := address_fault(text)):
+        raise ValueError(f"give {SCRATCH}, {PREVIOUS}, or the directory of a model: {fault}")
+    return text
+
+
 class TrainingConfig(BaseModel):
     """Settings of one training run; the defaults are the paper's and its released code's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(200_000, ge=1, description="Training steps.")
+    start: Annotated[str, AfterValidator(_start)] = Field(
+        SCRATCH,
+        description="Weights that training starts from: `scratch` for random ones; `previous` for those of the model "
+        "that is served from push.directory; or the directory of a model. A variant that the model has no member of is "
+        "trained from scratch.",
+    )
+    warm_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Training steps where there were weights to start from; none for two fifths of `steps`.",
+    )
     batch_size: int = Field(80, ge=2, le=1_000_000, description="Videos a step, over all devices.")
     frames_per_video: int = Field(
         300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
@@ -97,6 +129,12 @@ class TrainingConfig(BaseModel):
         "kernels' gradients and, without mixup, the products with frames.",
     )
     snapshot_every: int = Field(2_000, ge=1, description="Steps between weight-only snapshots.")
+    keep_snapshots: bool = Field(
+        False,
+        description="Keep every snapshot. Else those that no candidate of `averaging` can use are not written, and the "
+        "others are removed with the training state when the averager's model is there; averaging them otherwise "
+        "takes a new training.",
+    )
     state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")
     log_every: int = Field(100, ge=1, description="Steps between progress lines and TensorBoard points.")
     eval_slice: int = Field(
@@ -105,10 +143,38 @@ class TrainingConfig(BaseModel):
         description="Videos of the eval split on which GAP is logged at each snapshot; 0 for none.",
     )
     shuffle_buffer: int = Field(2_048, ge=1, description="Records held for shuffling.")
+    input_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that make batches, each of its share of the files; one works in the Trainer itself. A "
+        "GPU that waits for data wants as many as the machine has cores to spare. Another number is another order.",
+    )
     files_per_group: int = Field(32, ge=1, description="Files whose records are mixed with each other.")
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
     )
+
+    def warm(self) -> "TrainingConfig":
+        """Returns the settings of a training that starts from weights: with `warm_steps` for `steps`.
+
+        >>> TrainingConfig(steps=2150, start="previous").warm().steps
+        860
+        """
+        steps = self.warm_steps or max(1, round(_WARM_SHARE * self.steps))
+        return self.model_copy(update={"steps": steps, "warmup_steps": min(self.warmup_steps, steps)})
+
+    def snapshot_steps(self, until: int | None = None) -> list[int]:
+        """Returns the steps at which a training takes snapshots, ascending.
+
+        >>> TrainingConfig(steps=9, snapshot_every=4).snapshot_steps()
+        [4, 8, 9]
+
+        Args:
+            until: Last step of a training that ends before `steps`; None for a whole one.
+        """
+        end = self.steps if until is None else min(until, self.steps)
+        return [*range(self.snapshot_every, end, self.snapshot_every), end]
 
     @model_validator(mode="after")
     def _warm_before_the_end(self) -> "TrainingConfig":

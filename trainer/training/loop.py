@@ -8,14 +8,15 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.base.errors import UserError
-from trainer.checkpoints.snapshots import write_snapshot
-from trainer.data.input_pipeline import Position, train_batches
+from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
+from trainer.data.input_pipeline import Position
+from trainer.data.input_processes import batches_of_processes
 from trainer.data.labels import Identified, label_rows
 from trainer.data.manifest import referenced
 from trainer.data.soft_targets import SoftTargets
@@ -34,6 +35,9 @@ _GENERATION = 5
 _STREAM = 2
 """Version of the training stream, its order and draws: a state goes on only in the stream that it came from."""
 
+_WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots", "warm_steps"}
+"""Settings that change neither the weights nor what is in a snapshot."""
+
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
 
@@ -51,7 +55,9 @@ def train(
     *,
     soft_targets: SoftTargets | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
     until: int | None = None,
+    snapshot_steps: Container[int] | None = None,
     on_allocated: Callable[[], object] = lambda: None,
 ) -> TrainingStep:
     """Trains one model, or goes on with the training that was stopped in this directory.
@@ -68,8 +74,11 @@ def train(
         directory: Directory that receives `snapshots/`, `state/` and TensorBoard's `logs/`.
         soft_targets: What a teacher says of the videos of `train_files`; needed where `config.distillation` is set.
         strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
+        start: Weights to start from, by name; None for random ones. The optimizer starts anew in any case.
         until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
             to the last step.
+        snapshot_steps: Steps of the snapshots that are written, of those that `config` asks for; None for all. GAP is
+            logged at each of them in any case.
         on_allocated: Is called once, when TensorFlow holds all the memory that a step needs. What a process sets up for
             its memory, such as huge pages, is the business of whoever owns the process.
 
@@ -85,31 +94,41 @@ def train(
     state_directory = posixpath.join(directory, STATE)
     teacher = soft_targets and soft_targets.manifest.fingerprint
     fingerprint = run_fingerprint(spec, config, train_files, teacher)
-    done, position = 0, Position()
+    # Processes of their own know nothing of soft targets.
+    processes = 1 if config.distillation else config.input_processes
+    done, positions = 0, [Position()] * processes
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
         step_function.optimizer.load(state.slots)
-        done, position = state.step, state.position
+        done, positions = state.step, list(state.positions)
         _logger.info("%s: going on from step %d", spec, done)
-    batches = train_batches(
+    elif start is not None:
+        step_function.load(start)
+    batches = batches_of_processes(
         train_files,
+        processes,
+        positions,
+        done % processes,
         batch_size=config.batch_size,
         frames_per_video=config.frames_per_video,
         seed=config.seed,
         shuffle_buffer=config.shuffle_buffer,
         files_per_group=config.files_per_group,
         num_classes=spec.num_classes,
-        start=position,
-        targets=targets,
+        **({"targets": targets} if processes == 1 else {}),
     )
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
-    end = config.steps if until is None else min(until, config.steps)
+    planned = config.snapshot_steps(until)
+    if snapshot_steps is not None:
+        write_planned_steps(posixpath.join(directory, SNAPSHOTS), planned)
+    end = planned[-1]
     allocated = done + STEPS_TO_ALLOCATE
     while done < end:
         batch = next(batches)
         result = step_function.run(batch, done)
+        positions[done % processes] = Position.after(batch)
         done += 1
         if done == allocated:
             on_allocated()
@@ -118,15 +137,14 @@ def train(
             log.step(done, result)
         else:
             log.glance(done, result)
-        if done % config.snapshot_every == 0 or last:
-            write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
+        if done in planned:
+            if snapshot_steps is None or done in snapshot_steps:
+                write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
             if config.eval_slice:
                 metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
                 log.evaluation(done, metrics.gap, metrics.videos)
         if done % config.state_every == 0 or last:
-            epoch, group, offset = batch["position"][-1].tolist()
-            position = Position(epoch=epoch, group=group, offset=offset + 1)
-            state = State(done, position, step_function.variables, step_function.optimizer.slots)
+            state = State(done, tuple(positions), step_function.variables, step_function.optimizer.slots)
             write_state(state_directory, state, fingerprint)
     batches.close()
     log.close()
@@ -169,7 +187,7 @@ def run_fingerprint(
     Returns:
         64 hexadecimal digits.
     """
-    settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
+    settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT)
     data = sorted(_identity(name) for name in train_files)
     parts = [spec.name, settings, data, spec.num_classes, _GENERATION, *([teacher] if teacher else ())]
     content = json.dumps(parts, sort_keys=True)

@@ -67,6 +67,7 @@ def test_wiring_of_one_variant(nodes) -> None:
     assert producers(nodes["Fp16Compressor-K16-H800"]) == {
         "float32_model": {"CheckpointAverager-K16-H800"},
         "examples": examples,
+        "spent_run": {"Trainer-K16-H800"},
     }
 
 
@@ -110,6 +111,7 @@ def test_a_ladder_takes_the_place_of_float16() -> None:
     assert producers(compressor) == {
         "float32_model": {"CheckpointAverager-K16-H800"},
         "examples": {"YouTube8MExampleGen"},
+        "spent_run": {"Trainer-K16-H800"},
     }
     values = {key: value.field_value for key, value in compressor.parameters.parameters.items()}
     assert values["ladder"].string_value.split(",") == ladder
@@ -202,6 +204,34 @@ def test_training_settings_reach_each_trainer(nodes) -> None:
     assert '"learning_rate": 0.0001' in config
     assert '"work_dir": "work/Trainer-K24-H1440"' in config
     assert parameters["run_fn"].field_value.string_value == "components.trainer.run_fn.run_fn"
+
+
+def custom_config(nodes, node: str) -> dict:
+    return json.loads(nodes[node].parameters.parameters["custom_config"].field_value.string_value)
+
+
+def test_what_a_trainer_is_told_of_snapshots_and_of_its_start(nodes) -> None:
+    """What is not said is not in the configuration: TFX's cache goes by it, and by what earlier versions said."""
+    plain = custom_config(nodes, "Trainer-K16-H800")
+    assert plain.keys() == {"variant", "training", "work_dir"}
+    assert not {"keep_snapshots", "start", "warm_steps", "input_processes"} & plain["training"].keys()
+    ranges = ["averaging.automatic=false", "averaging.fractions=[[0.5, 1.0]]", "averaging.batch_size=7"]
+    assert custom_config(compiled("yhls", *ranges), "Trainer-K16-H800")["averaging"] == {
+        "single_every": 5, "automatic": False, "fractions": [[0.5, 1.0]], "steps": [],
+    }  # fmt: skip
+    kept = compiled("yhls", *ranges, "training.keep_snapshots=true", "training.start=previous")
+    config = custom_config(kept, "Trainer-K16-H800")
+    assert "averaging" not in config
+    assert config["training"]["keep_snapshots"] is True
+    assert (config["start_from"], config["training"]["start"]) == ("models/yhls/yt8m", "previous")
+    assert "spent_run" not in producers(kept["Fp16Compressor-K16-H800"])
+
+
+def test_with_the_stop_rule_both_halves_are_spent() -> None:
+    halved = compiled("yhls", "halving.enabled=true", "averaging.automatic=false")
+    spent = producers(halved["Fp16Compressor-K16-H800"])
+    assert (spent["spent_run"], spent["spent_first_half"]) == ({"Trainer-K16-H800"}, {"FirstHalf-K16-H800"})
+    assert "averaging" not in custom_config(halved, "FirstHalf-K16-H800")
 
 
 def test_exec_properties_are_small() -> None:

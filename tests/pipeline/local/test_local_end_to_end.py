@@ -78,14 +78,16 @@ def test_what_was_to_be_written_is_there(
     first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The estimate of the room that a run needs is a lower bound of what it takes, and a close one."""
-    from pipeline.local.disk_space import run_needs
+    from pipeline.local.disk_space import run_needs, told
 
     assert first.returncode == 0, first.stderr
     monkeypatch.chdir(place)
     recipe = load_recipe("./tiny.yaml")
     files = expand([str(place / "data/span-1/*")])
     assert [need for need in run_needs(recipe, "runs/tiny", files) if need.place == "--root"] == []
-    estimate = sum(need.size for need in run_needs(recipe, "runs/none", files) if need.place == "--root")
+    needs = run_needs(recipe, "runs/none", files)
+    assert f" {told(needs)[:20]}" in first.stderr
+    estimate = sum(need.stays for need in needs if need.place == "--root")
     written = sum(
         path.stat().st_size for path in (place / "runs/tiny/artifacts").rglob("*") if path.is_file()
     )
@@ -93,6 +95,9 @@ def test_what_was_to_be_written_is_there(
     examples = place / "runs/tiny/artifacts/YouTube8MExampleGen/examples"
     size = sum(path.stat().st_size for path in examples.rglob("*") if path.is_file())
     assert size < 10_000, "frame-level files are not copied"
+    for run in (place / "runs/tiny/artifacts").glob("Trainer-*/model_run/*"):
+        assert {path.name for path in run.rglob("*.index")} == set(), "snapshots and states are gone"
+        assert list((run / "logs").iterdir())
 
 
 def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.CompletedProcess[str]) -> None:

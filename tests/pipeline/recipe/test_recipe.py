@@ -307,6 +307,24 @@ def test_the_vocabulary_counts_from_the_current_directory(monkeypatch: pytest.Mo
     assert small().with_absolute_paths().data.vocabulary is None
 
 
+def test_where_training_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    variant, *_ = small().variants
+    assert small().start_of(variant) is None
+    assert small(training={"start": "previous"}).start_of(variant) == small().push.directory
+    monkeypatch.chdir("/")
+    for sections in (
+        {"training": {"start": "models/7"}},
+        {"training_overrides": {str(variant): {"start": "models/7"}}},
+    ):
+        named = small(**sections).with_absolute_paths()
+        assert named.start_of(variant) == "/models/7"
+        assert Recipe.model_validate_json(named.model_dump_json(by_alias=True)) == named
+    assert "training.start: give scratch, previous, or" in refusal(training={"start": "s3://bkt/m"})
+    assert "with halving.enabled it must be scratch" in refusal(
+        training={"start": "previous"}, halving={"enabled": True}
+    )
+
+
 def test_the_holdout_is_a_number_of_files_or_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     data = {"validate": ["v*"]}
     assert small(data=data).data.judging_split == "eval"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import trainer.checkpoints.averaging
 from trainer.base.errors import UserError
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
 from trainer.checkpoints.piece_reader import PieceReader
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, write_snapshot
 
 SHAPES = {"scalar": (), "a/weights": (3, 5), "b/bn/beta": (7,)}

@@ -230,6 +230,16 @@ def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
     assert all(np.array_equal(restored[name], expected[name]) for name in expected)
 
 
+def test_with_two_input_processes_a_run_that_was_stopped_goes_on_bit_for_bit(shards, tmp_path):
+    config = CONFIG.model_copy(update={"input_processes": 2, "eval_slice": 0})
+    whole = train(SPEC, config, shards, shards, str(tmp_path / "whole")).weights()
+    train(SPEC, config, shards, shards, str(tmp_path / "cut"), until=7)
+    again = train(SPEC, config, shards, shards, str(tmp_path / "cut")).weights()
+    assert all(np.array_equal(again[name], value) for name, value in whole.items())
+    one = train(SPEC, CONFIG, shards, shards, str(tmp_path / "one")).weights()
+    assert any(not np.array_equal(one[name], value) for name, value in whole.items()), "another order"
+
+
 @pytest.mark.slow
 def test_two_replicas_stay_equal_and_see_the_whole_batch(shards, tmp_path):
     """On two logical CPU devices, of 4 and 3 videos, in a process of its own because devices are fixed at start."""
