@@ -44,7 +44,7 @@ def doctor(
     """Asks a cluster whether a run would find what it needs. It changes nothing and starts nothing.
 
     It asks Kubeflow Pipelines for its version, and Kubernetes in kubectl's current context whether failed steps start
-    again, and for the service account, the quota of GPUs and the nodes. It also tries to read the bucket from here.
+    again, and for the service account, the quota of GPUs and the nodes. It also tries to read the buckets from here.
     The exit code is 1 if something is wrong.
 
     \b

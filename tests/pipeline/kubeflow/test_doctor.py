@@ -70,6 +70,12 @@ def test_a_cluster_that_has_everything(healthy, findings, gpu_file) -> None:
     assert {request.method for request in healthy.requests} == {"GET"}
 
 
+def test_the_bucket_that_models_are_pushed_to_is_asked_for_too(healthy, findings, gpu_file) -> None:
+    gpu_file.write_text(gpu_file.read_text().replace("/models/yt8m", "gs://nowhere/models"))
+    state, text = findings(gpu_file)["push.directory"]
+    assert (state, "there is no bucket nowhere" in text) == ("warning", True)
+
+
 @pytest.mark.parametrize(
     ("data", "state"),
     [
