@@ -1,4 +1,4 @@
-"""The section `beam` of a recipe: the engine of ExampleGen, StatisticsGen and the Evaluator."""
+"""The section `beam` of a recipe: the engine of ExampleGen, StatisticsGen, the Teacher and the Evaluator."""
 
 import socket
 from typing import Literal

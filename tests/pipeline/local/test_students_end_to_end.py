@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 STUDENT = VARIANTS[0]
 """Of the same architecture as one of its teachers."""
 NEW = {
-    "TeachingAssembler", "Teacher", "EnsembleAssembler", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
+    "TeachingAssembler", "Teacher", "EnsembleAssembler", "RunReport",
     *(f"{step}-Student-{STUDENT}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor")),
 }  # fmt: skip
 
@@ -33,7 +33,9 @@ def test_students_are_taught_and_assembled_with_their_teachers(
     content["training"]["distillation"] = {"weight": 0.8}
     Path("students.yaml").write_text(yaml.safe_dump({**content, "students": [STUDENT]}))
     finished = run_locally(load_recipe("./students.yaml"), "runs/tiny")
-    assert {time.node for time in finished.times if not time.cached} == NEW | {"Baseline"}
+    cached = {time.node for time in finished.times if time.cached}
+    assert not cached & NEW
+    assert cached >= {f"{step}-{name}" for step in ("Trainer", "CheckpointAverager") for name in VARIANTS}
     report = finished.report
     names = [*VARIANTS, f"Student-{STUDENT}"]
     assert {member["variant"] for member in report["members"]} == set(names)
