@@ -220,7 +220,7 @@ def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
     )
     rename_videos(Path("data/span-2"), b"second-")
     with pytest.raises(
-        UserError, match=r"DriftCheck: the new videos differ from those that version 1 .*frames 0"
+        UserError, match=r"DriftCheck: the new videos differ from those that version 1 .*frames 1\.0"
     ):
         run_locally(load_recipe("./tiny.yaml", ["drift.stop=true", "blessing.spans=last-2"]), "runs/tiny")
     trained = place / "runs/tiny/artifacts/Trainer-K2-H4/model_run"
