@@ -10,20 +10,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from typer.testing import CliRunner
 
+from components.pusher.device_file import device_file
 from pipeline.cli.main import app
+from serving.export import litert
 from serving.export.card import ModelCard
+from serving.export.device_graph import INPUTS, DeviceGraph
 from serving.export.device_weights import DeviceWeights
+from serving.export.litert import write_litert
 from serving.export.saved_model import Member, write_saved_model
 from serving.export.vocabulary import Vocabulary
 from serving.inference import device_export
 from serving.inference.litert_model import LiteRtModel
 from serving.inference.scoring import SavedModelScorer
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
+from tests.records import random_example
+from tests.trainer.model.test_architectures import NAMES
+from tests.trainer.model.test_architectures import weights_of as family_weights
 from trainer.base.errors import UserError
 from trainer.data.record_parts import parse_parts
-from trainer.data.records import valid_videos
+from trainer.data.records import parse_video, valid_videos
 from trainer.model.model_spec import ModelSpec
 
 pytestmark = pytest.mark.slow
@@ -172,6 +180,49 @@ def test_the_example_of_the_docs_needs_the_interpreter_alone(place, tmp_path):
     assert [int(line[1]) for line in shown] == answer["classes"][0].tolist()
     assert [line[0] for line in shown] == [f"{score:.4f}" for score in answer["scores"][0]]
     assert "Cat, small" in [line[2] for line in shown]
+
+
+def test_the_pushers_file_is_checked(place):
+    file = device_file(str(place / "model" / "1"), "int8", [str(path) for path in (place / "data").iterdir()])
+    assert file.check.videos == 30
+    assert abs(file.check.gap_lost) < 1e-3
+    assert file.content[4:8] == b"TFL3"
+
+
+def test_all_families_answer_as_in_tensorflow(tmp_path):
+    """One ensemble of all of them, with a member of each that sees the order of frames."""
+    members = [
+        Member(spec=spec, weights=family_weights(spec), weight=1 / 16)
+        for spec in (ModelSpec.parse(name, CLASSES) for name in NAMES if not name.startswith("Stages"))
+    ]
+    write_saved_model(str(tmp_path / "model"), members)
+    write_litert(str(tmp_path / "model"), str(tmp_path / "all.tflite"), DeviceWeights.FLOAT32)
+    videos = [
+        parse_video(random_example(np.random.default_rng(count), count), CLASSES)
+        for count in (1, 7, 300, 301)
+    ]
+    np.testing.assert_allclose(
+        LiteRtModel(str(tmp_path / "all.tflite")).scores([video.sequence_example for video in videos]),
+        SavedModelScorer(str(tmp_path / "model")).scores(videos),
+        atol=1e-5,
+    )
+
+
+def test_operations_that_litert_lacks_are_named(place, monkeypatch, tmp_path):
+    graph = DeviceGraph(str(place / "model" / "1"))
+    lacking = tf.function(
+        lambda rgb, audio, num_frames: {"y": tf.math.lgamma(tf.reduce_sum(tf.cast(rgb, tf.float32)))},
+        input_signature=INPUTS,
+    )
+    monkeypatch.setattr(type(graph), "predict", lacking)
+    with pytest.raises(UserError, match=r"K2-H64 \+ K3-H5: LiteRT lacks the operations Lgamma"):
+        litert._converted(graph)
+
+
+def test_more_weights_than_one_file_holds_are_refused_at_once(place, monkeypatch, tmp_path):
+    monkeypatch.setattr(litert, "_LARGEST", 1000)
+    with pytest.raises(UserError, match="export a smaller ensemble, or one of its members"):
+        write_litert(str(place / "model" / "1"), str(tmp_path / "x.tflite"), DeviceWeights.INT8)
 
 
 def test_a_file_that_loses_gap_is_not_written(place, monkeypatch, tmp_path):
