@@ -66,7 +66,7 @@ def write_litert(directory: str, path: str, weights: DeviceWeights) -> ModelCard
             f"{directory} has {size / MIB:,.0f} MiB of weights in float32, and a LiteRT file can be made of "
             f"{_LARGEST / MIB:,.0f}: export a smaller ensemble, or one of its members"
         )
-    content = _converted(DeviceGraph(directory, _BLOCK if weights == DeviceWeights.INT4 else None))
+    content = _converted(DeviceGraph.of(directory, _BLOCK if weights == DeviceWeights.INT4 else None))
     if weights != DeviceWeights.FLOAT32:
         content = _rounded(content, weights)
     with open(path, "wb") as file:
@@ -86,9 +86,8 @@ def _converted(graph: DeviceGraph) -> bytes:
         lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
         if not lacking:
             raise
-        variants = " + ".join(member.variant for member in graph.card.members)
         raise UserError(
-            f"{variants}: LiteRT lacks the operations {', '.join(lacking)}: export a model of another family "
+            f"{graph.variants}: LiteRT lacks the operations {', '.join(lacking)}: export a model of another family "
             "(docs/on-device.md has those that can be)"
         ) from None
 
