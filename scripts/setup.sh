@@ -182,7 +182,7 @@ find_uv() {
 compile() {
   local lock=$1
   shift
-  "$uv" pip compile pyproject.toml --extra dev "$@" --generate-hashes --no-annotate --no-header \
+  "$uv" pip compile pyproject.toml --extra dev --extra onnx "$@" --generate-hashes --no-annotate --no-header \
     --no-emit-index-url --quiet -o "$lock"
 }
 

@@ -6,12 +6,17 @@ devices know. This graph has matrix products and elementwise operations only.
 Legend: T frames, V classes, k = 20 (or V, if that is less).
 """
 
+import posixpath
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from serving.export.card import ModelCard
+from serving.export.class_names import ASSET
 from serving.export.saved_model import Member, read_weights
+from serving.export.vocabulary import Vocabulary
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE, TOP_K
 from trainer.model.features import ORIGIN, DecodedFeature
 from trainer.model.frames import Frames
@@ -23,6 +28,12 @@ INPUTS = (
     tf.TensorSpec([1], tf.int32, name="num_frames"),
 )
 """One video: T frames, 1 to 300, of which the first `num_frames` are real and the others padding."""
+
+SMALLEST_KERNEL = 2**17
+"""Weights of a kernel from which on it is stored in fewer bytes. The kernels that assign frames to clusters have less:
+they are sensitive, and would save nothing that counts."""
+_LARGEST = 2**31 - 64 * MIB
+"""Bytes of float32 weights that converters can put into one file, whose offsets have 31 bits."""
 
 
 class DeviceGraph(tf.Module):
@@ -47,8 +58,14 @@ class DeviceGraph(tf.Module):
 
     @classmethod
     def of(cls, directory: str, block: int | None = None) -> "DeviceGraph":
-        """The graph of a SavedModel of this project in a directory."""
+        """The graph of a SavedModel of this project in a directory; UserError where its weights are too large."""
         card = ModelCard.load(directory)
+        size = sum(card.spec(index).float32_bytes for index in range(len(card.members)))
+        if size > _LARGEST:
+            raise UserError(
+                f"{directory} has {size / MIB:,.0f} MiB of weights in float32, and a file for devices can be made of "
+                f"{_LARGEST / MIB:,.0f}: export a smaller ensemble, or one of its members"
+            )
         members = [
             Member(
                 spec=card.spec(index),
@@ -78,6 +95,15 @@ class DeviceGraph(tf.Module):
         )
         scores, classes = tf.math.top_k(predictions, self._top_k)
         return {"classes": classes, "scores": scores, "predictions": predictions}
+
+
+def class_labels(directory: str, num_classes: int) -> list[str] | None:
+    """The names of the classes in a SavedModel of this project, in order; None where it has none."""
+    path = posixpath.join(directory, "assets", ASSET)
+    if not tf.io.gfile.exists(path):
+        return None
+    vocabulary = Vocabulary.load(path)
+    return [vocabulary.name(index) for index in range(num_classes)]
 
 
 def _variables(member: Member, block: int | None) -> dict[str, tf.Variable | KernelBlocks]:

@@ -106,7 +106,9 @@ def test_the_examples_call_is_one_that_the_command_line_has(capsys):
 
 
 def test_a_file_for_devices_is_told_of_and_goes_with_the_version(tmp_path):
-    check = DeviceCheck(videos=200, gap_tensorflow=0.7, gap=0.6995, same_best=0.985, largest_difference=0.03)
+    check = DeviceCheck(
+        runtime="LiteRT", videos=200, gap_tensorflow=0.7, gap=0.6995, same_best=0.985, largest_difference=0.03
+    )
     file = DeviceFile(weights=DeviceWeights.INT4, content=b"\0" * 2**19, check=check)
     text = "\n".join(written(litert=file))
     assert (

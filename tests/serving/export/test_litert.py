@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from components.pusher.device_file import device_file
 from pipeline.cli.main import app
-from serving.export import litert
+from serving.export import device_graph, litert
 from serving.export.card import ModelCard
 from serving.export.device_graph import DeviceGraph
 from serving.export.device_weights import DeviceWeights
@@ -216,8 +216,26 @@ def test_operations_that_litert_lacks_are_named(monkeypatch):
         litert._converted(DeviceGraph([Member(spec=spec, weights=family_weights(spec))]))
 
 
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_an_onnx_file_is_checked_and_has_names_and_card(place, tmp_path, weights):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path, data = tmp_path / "x.onnx", place / "data" / "*"
+    done = invoke(
+        *("export", "--onnx", place / "model", "--out", path, "--weights", weights, "--check", data, "--json")
+    )
+    assert done.exception is None, done.output
+    check = json.loads(done.stdout)["check"]
+    assert (check["runtime"], check["videos"]) == ("ONNX Runtime", 30)
+    assert check["largest_difference"] < (1e-5 if weights == "float32" else 0.02)
+    assert abs(check["gap_lost"]) < (1e-6 if weights == "float32" else 1e-3)
+    assert (path.stat().st_size < 500_000) == (weights == "int8")
+    metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    assert metadata["labels"].split("\n")[:4] == ["Game", "class 1", "class 2", "Cat, small"]
+    assert ModelCard.model_validate_json(metadata["card"]) == ModelCard.load(str(place / "model" / "1"))
+
+
 def test_more_weights_than_one_file_holds_are_refused_at_once(place, monkeypatch, tmp_path):
-    monkeypatch.setattr(litert, "_LARGEST", 1000)
+    monkeypatch.setattr(device_graph, "_LARGEST", 1000)
     with pytest.raises(UserError, match="export a smaller ensemble, or one of its members"):
         write_litert(str(place / "model" / "1"), str(tmp_path / "x.tflite"), DeviceWeights.INT8)
 
@@ -240,6 +258,10 @@ def test_a_file_that_loses_gap_is_not_written(place, monkeypatch, tmp_path):
     [
         (["--litert", "--out", "x.tflite"], "give --check FILES"),
         (["--out", "x.tflite", "--unchecked"], "say what to write: --litert"),
+        (
+            ["--onnx", "--out", "x.onnx", "--unchecked", "--weights", "int4"],
+            "stores weights as float32 or int8",
+        ),
         (
             ["--litert", "--out", "no/such/x.tflite", "--unchecked"],
             "--out no/such/x.tflite: give the path of a file",
