@@ -227,13 +227,13 @@ compile() {
   "$uv" pip compile --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet "$@"
 }
 
-# compile_lane LOCK PYTHON_OF_THE_GPU_IMAGE UV'S ARGUMENTS...: LOCK.lock for production, LOCK-dev.lock with what tests and
-# lint want besides, and LOCK-gpu.lock with what TensorFlow wants besides where there is a GPU: NVIDIA's libraries.
+# compile_lane LOCK PYTHON_OF_THE_GPU_IMAGE UV'S ARGUMENTS...: LOCK.lock for production, LOCK-dev.lock with what tests,
+# lint and `yt8m export --onnx` want besides, and LOCK-gpu.lock with what TensorFlow wants besides where there is a GPU: NVIDIA's libraries.
 compile_lane() {
   local lock=$1 python=$2
   shift 2
   # Resolved together, so that both fit; an output file that is there says which pins uv prefers.
-  compile pyproject.toml --extra dev "$@" -o "$lock-all.lock"
+  compile pyproject.toml --extra dev --extra onnx "$@" -o "$lock-all.lock"
   cp "$lock-all.lock" "$lock.lock"
   compile pyproject.toml "$@" -o "$lock.lock"
   # The markers that each line of a universal lock would bear say nothing.

@@ -37,14 +37,17 @@ def push(
         reason = f"not blessed by {' and '.join(against)}"
         return PushResult(pushed=False, version=None, destination=None, reason=reason, model_card=model_card)
     publication = publish(model_dir, base, {CARD_FILE: model_card.encode(), **extra_files})
-    # A version of the same content may have been pushed before there was to be such a file.
-    file = posixpath.join(publication.path, LITERT_FILE)
     what = "pushed as" if publication.created else "the same content is served already, as"
+    reason = f"{what} version {publication.version}"
+    file = posixpath.join(publication.path, LITERT_FILE) if LITERT_FILE in extra_files else None
+    if file and not exists(file):
+        file = None
+        reason += ", which was pushed without a LiteRT file: yt8m export writes one"
     return PushResult(
         pushed=True,
         version=publication.version,
         destination=publication.path,
-        reason=f"{what} version {publication.version}",
-        litert=file if LITERT_FILE in extra_files and exists(file) else None,
+        reason=reason,
+        litert=file,
         model_card=model_card,
     )

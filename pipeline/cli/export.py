@@ -22,6 +22,9 @@ def export(
     ],
     out: Annotated[str, typer.Option(help="Path of the file; a file there is replaced.")],
     litert: Annotated[bool, typer.Option("--litert", help="Writes a LiteRT file (.tflite).")] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Writes an ONNX file, with weights of float32 or int8.")
+    ] = False,
     weights: Annotated[DeviceWeights, typer.Option(help="How the kernels are stored.")] = DeviceWeights.INT8,
     check: Annotated[
         list[str],
@@ -33,14 +36,17 @@ def export(
 ) -> None:
     """Writes a model of ours, a single one or an ensemble, as one file that a device runs without TensorFlow.
 
-    The same videos go through TensorFlow and through LiteRT's interpreter, and a file that loses GAP is not written.
+    The same videos go through TensorFlow and through LiteRT's interpreter or ONNX Runtime, and a file that loses GAP is
+    not written.
 
     \b
     Example: yt8m export --litert models/yt8m --out yt8m.tflite --check 'validate*.tfrecord'
              yt8m predict FILE.tfrecord --litert yt8m.tflite
     """
-    if not litert:
-        raise UserError("say what to write: --litert")
+    if litert == onnx:
+        raise UserError(
+            "say what to write: --litert for phones and small computers, or --onnx for ONNX Runtime"
+        )
     if bool(check) == unchecked:
         raise UserError(
             "give --check FILES, labelled videos that the file is checked with (200 are enough), or else --unchecked"
@@ -54,20 +60,20 @@ def export(
     files = expand(check) if check else []
     directory = whole_model_path(model)
 
-    result = _export(directory, out, weights, files, videos)
+    result = _export(directory, out, onnx, weights, files, videos)
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
 
 
 def _export(
-    directory: str, out: str, weights: DeviceWeights, files: list[str], videos: int
+    directory: str, out: str, onnx: bool, weights: DeviceWeights, files: list[str], videos: int
 ) -> dict[str, Any]:
     from serving.export.card import ModelCard
-    from serving.inference.device_export import export_litert
+    from serving.inference.device_export import export_litert, export_onnx
 
     card = ModelCard.load(directory)
     # The converter's own lines come from C++, before its log is set up.
     with nullcontext() if is_verbose() else without_log_lines():
-        check = export_litert(directory, out, weights, files, videos)
+        check = (export_onnx if onnx else export_litert)(directory, out, weights, files, videos)
     return {
         "file": out,
         "weights": weights,

@@ -6,10 +6,17 @@ devices know. This graph has matrix products and elementwise operations only.
 Legend: T frames, V classes, k = 20 (or V, if that is less).
 """
 
+import posixpath
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from serving.export.card import ModelCard
-from serving.export.saved_model import read_weights
+from serving.export.class_names import ASSET
+from serving.export.saved_model import Member, read_weights
+from serving.export.vocabulary import Vocabulary
+from trainer.base.errors import UserError
+from trainer.base.units import MIB
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE, TOP_K
 from trainer.model.features import ORIGIN, DecodedFeature
 from trainer.model.frames import Frames
@@ -22,33 +29,52 @@ INPUTS = (
 )
 """One video: T frames, 1 to 300, of which the first `num_frames` are real and the others padding."""
 
+SMALLEST_KERNEL = 2**17
+"""Weights of a kernel from which on it is stored in fewer bytes. The kernels that assign frames to clusters have less:
+they are sensitive, and would save nothing that counts."""
+_LARGEST = 2**31 - 64 * MIB
+"""Bytes of float32 weights that converters can put into one file, whose offsets have 31 bits."""
+
 
 class DeviceGraph(tf.Module):
-    """The graph of a SavedModel of this project, with decoded weights.
+    """The graph of weighted members, with decoded weights.
 
     Args:
-        directory: Directory of saved_model.pb.
+        members: At least one, all with the same classes.
         block: Rows of the blocks that big kernels are multiplied by, so that each has scales of its own; None for
             whole kernels.
 
     Attributes:
-        card: The SavedModel's card.
+        variants: The members' names, for messages.
     """
 
-    def __init__(self, directory: str, block: int | None = None) -> None:
+    def __init__(self, members: Sequence[Member], block: int | None = None) -> None:
         super().__init__()
-        self.card = ModelCard.load(directory)
-        self._architectures = [self.card.spec(index).architecture for index in range(len(self.card.members))]
-        self._weights = [self._member(directory, index, block) for index in range(len(self.card.members))]
+        self.variants = " + ".join(member.spec.name for member in members)
+        self._top_k = min(TOP_K, members[0].spec.num_classes)
+        self._architectures = [member.spec.architecture for member in members]
+        self._shares = [member.weight for member in members]
+        self._weights = [_variables(member, block) for member in members]
 
-    def _member(self, directory: str, index: int, block: int | None) -> dict[str, tf.Variable | KernelBlocks]:
-        big = {tensor.name for tensor in self.card.spec(index).tensors if tensor.compressible}
-        return {
-            name: KernelBlocks(value, block)
-            if block and name in big and value.ndim == 2
-            else tf.Variable(value, trainable=False)
-            for name, value in read_weights(directory, index).items()
-        }
+    @classmethod
+    def of(cls, directory: str, block: int | None = None) -> "DeviceGraph":
+        """The graph of a SavedModel of this project in a directory; UserError where its weights are too large."""
+        card = ModelCard.load(directory)
+        size = sum(card.spec(index).float32_bytes for index in range(len(card.members)))
+        if size > _LARGEST:
+            raise UserError(
+                f"{directory} has {size / MIB:,.0f} MiB of weights in float32, and a file for devices can be made of "
+                f"{_LARGEST / MIB:,.0f}: export a smaller ensemble, or one of its members"
+            )
+        members = [
+            Member(
+                spec=card.spec(index),
+                weights=read_weights(directory, index),
+                weight=member.weight,
+            )
+            for index, member in enumerate(card.members)
+        ]
+        return cls(members, block)
 
     @tf.function(input_signature=INPUTS, autograph=False)
     def predict(self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -61,14 +87,32 @@ class DeviceGraph(tf.Module):
         counts = tf.sequence_mask(num_frames, tf.shape(rgb)[1], tf.float32)
         predictions = tf.add_n(
             [
-                member.weight * architecture.forward(frames, counts, weights)
-                for member, architecture, weights in zip(
-                    self.card.members, self._architectures, self._weights, strict=True
+                share * architecture.forward(frames, counts, weights)
+                for share, architecture, weights in zip(
+                    self._shares, self._architectures, self._weights, strict=True
                 )
             ]
         )
-        scores, classes = tf.math.top_k(predictions, min(TOP_K, self.card.num_classes))
+        scores, classes = tf.math.top_k(predictions, self._top_k)
         return {"classes": classes, "scores": scores, "predictions": predictions}
+
+
+def class_labels(directory: str, num_classes: int) -> list[str] | None:
+    """The names of the classes in a SavedModel of this project, in order; None where it has none."""
+    path = posixpath.join(directory, "assets", ASSET)
+    if not tf.io.gfile.exists(path):
+        return None
+    vocabulary = Vocabulary.load(path)
+    return [vocabulary.name(index) for index in range(num_classes)]
+
+
+def _variables(member: Member, block: int | None) -> dict[str, tf.Variable | KernelBlocks]:
+    big = {tensor.name for tensor in member.spec.tensors if tensor.compressible and len(tensor.shape) == 2}
+    decoded = {name: value.decode() for name, value in member.encoded().items()}
+    return {
+        name: KernelBlocks(value, block) if block and name in big else tf.Variable(value, trainable=False)
+        for name, value in decoded.items()
+    }
 
 
 def _frames(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:

@@ -6,7 +6,8 @@ card, as TensorFlow Lite's metadata format has it: ``unzip -p yt8m.tflite labels
 Reference: https://ai.google.dev/edge/litert/models/metadata.
 """
 
-import os
+import contextlib
+import io
 import re
 import zipfile
 from typing import TYPE_CHECKING
@@ -14,12 +15,9 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from serving.export.card import ModelCard
-from serving.export.class_names import ASSET
-from serving.export.device_graph import DeviceGraph
+from serving.export.device_graph import SMALLEST_KERNEL, DeviceGraph, class_labels
 from serving.export.device_weights import DeviceWeights
-from serving.export.vocabulary import Vocabulary
 from trainer.base.errors import UserError
-from trainer.base.units import MIB
 from trainer.model.kernel_blocks import SCOPE
 
 if TYPE_CHECKING:
@@ -30,13 +28,9 @@ LABELS = "labels.txt"
 CARD = "card.json"
 """Name of the file in the archive with the card of the SavedModel that was converted."""
 
-_LARGEST = 2**31 - 64 * MIB
-"""Bytes of float32 weights that the converter can put into one FlatBuffer, which has offsets of 31 bits."""
-_SMALLEST_KERNEL = 2**17
-"""Weights of a kernel from which on it is stored in fewer bytes. The kernels that assign frames to clusters have less:
-they are sensitive, and would save nothing that counts."""
-_BLOCK = 128
-"""Rows of a kernel that share a scale in int4, as in the codec int4-b128: its numbers are kept as they are."""
+_BLOCK = 256
+"""Rows of a kernel that share a scale in int4, as in the codec int4-b256, whose numbers are kept as they are. A scale
+takes 12 bytes here, 0.38 bits a weight: LiteRT stores a zero point with it."""
 
 
 def write_litert(directory: str, path: str, weights: DeviceWeights) -> ModelCard:
@@ -56,18 +50,12 @@ def write_litert(directory: str, path: str, weights: DeviceWeights) -> ModelCard
     Raises:
         UserError: The model has operations that LiteRT lacks, or is too large for one file.
     """
-    card = ModelCard.load(directory)
-    size = sum(card.spec(index).float32_bytes for index in range(len(card.members)))
-    if size > _LARGEST:
-        raise UserError(
-            f"{directory} has {size / MIB:,.0f} MiB of weights in float32, and a LiteRT file can be made of "
-            f"{_LARGEST / MIB:,.0f}: export a smaller ensemble, or one of its members"
-        )
-    content = _converted(DeviceGraph(directory, _BLOCK if weights == DeviceWeights.INT4 else None))
+    content = _converted(DeviceGraph.of(directory, _BLOCK if weights == DeviceWeights.INT4 else None))
     if weights != DeviceWeights.FLOAT32:
         content = _rounded(content, weights)
     with open(path, "wb") as file:
         file.write(content)
+    card = ModelCard.load(directory)
     _add_metadata(path, directory, card)
     return card
 
@@ -83,9 +71,8 @@ def _converted(graph: DeviceGraph) -> bytes:
         lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
         if not lacking:
             raise
-        variants = " + ".join(member.variant for member in graph.card.members)
         raise UserError(
-            f"{variants}: LiteRT lacks the operations {', '.join(lacking)}: export a model of another family "
+            f"{graph.variants}: LiteRT lacks the operations {', '.join(lacking)}: export a model of another family "
             "(docs/on-device.md has those that can be)"
         ) from None
 
@@ -101,10 +88,11 @@ def _rounded(content: bytes, weights: DeviceWeights) -> bytes:
     if weights == DeviceWeights.FLOAT16:
         _store_as_float16(rounding)
     else:
-        _store_as_integers(rounding, ".*", 8, _SMALLEST_KERNEL)
+        _store_as_integers(rounding, ".*", 8, SMALLEST_KERNEL)
     if weights == DeviceWeights.INT4:
         _store_as_integers(rounding, SCOPE, 4)
-    return bytes(rounding.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
+        return bytes(rounding.quantize(enable_progress_report=False).quantized_model)
 
 
 def _store_as_float16(rounding: "Quantizer") -> None:
@@ -115,7 +103,7 @@ def _store_as_float16(rounding: "Quantizer") -> None:
         weight_tensor_config=qtyping.TensorQuantizationConfig(16, dtype=qtyping.TensorDataType.FLOAT),
         compute_precision=qtyping.ComputePrecision.FLOAT,
         explicit_dequantize=True,
-        min_weight_elements=_SMALLEST_KERNEL,
+        min_weight_elements=SMALLEST_KERNEL,
     )
     rounding.update_quantization_recipe(
         ".*", qtyping.TFLOperationName.FULLY_CONNECTED, stored, AlgorithmName.FLOAT_CASTING
@@ -137,11 +125,7 @@ def _store_as_integers(rounding: "Quantizer", operations: str, bits: int, smalle
 
 
 def _add_metadata(path: str, directory: str, card: ModelCard) -> None:
-    names = os.path.join(directory, "assets", ASSET)
-    vocabulary = Vocabulary.load(names) if tf.io.gfile.exists(names) else None
     with zipfile.ZipFile(path, "a") as archive:
-        if vocabulary:
-            archive.writestr(
-                LABELS, "".join(f"{vocabulary.name(index)}\n" for index in range(card.num_classes))
-            )
+        if labels := class_labels(directory, card.num_classes):
+            archive.writestr(LABELS, "".join(f"{label}\n" for label in labels))
         archive.writestr(CARD, card.model_dump_json(indent=2) + "\n")

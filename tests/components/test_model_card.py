@@ -4,9 +4,13 @@ import yaml
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
+from components.pusher.device_file import DeviceFile
+from components.pusher.files import LITERT_FILE
 from components.pusher.model_card import model_card, without_front_matter
 from components.pusher.push import push
 from serving.export.card import MemberCard, ModelCard
+from serving.export.device_weights import DeviceWeights
+from serving.inference.device_export import DeviceCheck
 from serving.store.manifest import check_manifest
 from tests.serving.store.test_model_store import write_model
 
@@ -39,7 +43,7 @@ def card(members=MEMBERS):
     return ModelCard(num_classes=3862, bytes=size, gap=0.81, members=members)
 
 
-def written(evaluation=None, data=None, **changes):
+def written(evaluation=None, data=None, litert=None, **changes):
     return model_card(
         changes.pop("card", card()),
         model_name="yt8m",
@@ -47,6 +51,7 @@ def written(evaluation=None, data=None, **changes):
         evaluation=evaluation and EvaluationResults.model_validate(evaluation),
         data=data and ExampleGenReport.model_validate(data),
         **changes,
+        litert=litert,
     ).splitlines()
 
 
@@ -144,6 +149,32 @@ def test_the_examples_call_is_one_that_the_command_line_has(capsys):
     shown = CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "200"}).output
     assert "--target" in shown
     assert "--model-name" in shown
+
+
+def test_a_file_for_devices_is_told_of_and_goes_with_the_version(tmp_path):
+    check = DeviceCheck(
+        runtime="LiteRT", videos=200, gap_tensorflow=0.7, gap=0.6995, same_best=0.985, largest_difference=0.03
+    )
+    file = DeviceFile(weights=DeviceWeights.INT4, content=b"\0" * 2**19, check=check)
+    text = "\n".join(written(litert=file))
+    assert (
+        "`assets.extra/yt8m.tflite` of this version is the same model as a LiteRT file of\n0.50 MiB" in text
+    )
+    assert "weights of int4 (200 videos: GAP 0.70000 by TensorFlow, 0.69950 by LiteRT" in text
+    assert "\n\n\n" not in text
+    assert "LiteRT" not in "\n".join(written())
+    source, base = write_model(tmp_path / "model"), str(tmp_path / "served")
+    result = push(source, base, {"A": True}, text, {LITERT_FILE: file.content})
+    assert result.litert == f"{base}/1/assets.extra/yt8m.tflite"
+    assert (tmp_path / "served" / "1" / "assets.extra" / "yt8m.tflite").read_bytes() == file.content
+    check_manifest(f"{base}/1")
+    other = str(tmp_path / "other")
+    push(source, other, {"A": True}, text)
+    late = push(source, other, {"A": True}, text, {LITERT_FILE: file.content})
+    assert (late.version, late.litert) == (1, None)
+    assert late.reason.endswith(
+        "as version 1, which was pushed without a LiteRT file: yt8m export writes one"
+    )
 
 
 def test_it_goes_with_the_version_and_is_in_its_manifest(tmp_path):

@@ -88,9 +88,11 @@ def test_the_validator_takes_no_broken_model(artifacts, candidate, examples, tmp
 
 
 @pytest.mark.parametrize(("evaluated", "served"), [(1, 1), (0, 1), (1, 0)])
-def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, evaluated, served):
+def test_the_pusher_pushes_what_both_blessed(
+    artifacts, candidate, examples, tmp_path, monkeypatch, evaluated, served
+):
     from components.artifacts import Report
-    from components.pusher.executor import Executor
+    from components.pusher import executor
 
     base = str(tmp_path / "served")
     pushed = make(artifacts.PushedModel, tmp_path / "pushed")
@@ -107,7 +109,11 @@ def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, eva
     (tmp_path / "data" / "report.json").write_text(
         json.dumps({"splits": {}, "rejected": {}, "rejected_videos": 3, "share": 0.0})
     )
-    Executor().Do(inputs, {"pushed_model": [pushed]}, _PUSH | {"push_destination": base})
+    files = []
+    monkeypatch.setattr(executor, "device_file", lambda _, weights, found: files.append((weights, found)))
+    wanted = {"litert_weights": "int8", "split": "eval"} if evaluated else {}
+    inputs["examples"] = [examples]
+    executor.Executor().Do(inputs, {"pushed_model": [pushed]}, _PUSH | {"push_destination": base} | wanted)
     result = json.loads((tmp_path / "pushed" / "pushed.json").read_text())
     good = bool(evaluated and served)
     assert result["pushed"] is good
@@ -115,6 +121,9 @@ def test_the_pusher_pushes_what_both_blessed(artifacts, candidate, tmp_path, eva
     assert "- 3 records could not be used." in result["model_card"]
     assert pushed.get_int_custom_property("pushed") == int(good)
     assert model_store.list_versions(base) == ([1] if good else [])
+    # A file for devices is made of a model that is pushed, and checked with the files of the split.
+    assert [weights for weights, _ in files] == (["int8"] if good else [])
+    assert all("/Split-eval/" in path for _, found in files for path in found)
     if good:
         assert pushed.get_string_custom_property("pushed_version") == "1"
         assert pushed.get_string_custom_property("pushed_destination") == f"{base}/1"

@@ -101,6 +101,16 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
     assert nodes["DriftCheck"].inputs.inputs["baseline"].min_count == 0
 
 
+def test_the_pusher_checks_a_file_for_devices_where_the_recipe_wants_one() -> None:
+    pusher = compiled("yhls", "push.litert=true", "push.litert_weights=int4", "data.holdout_files=2")[
+        "Pusher"
+    ]
+    assert producers(pusher)["examples"] == {"YouTube8MExampleGen"}
+    values = {key: value.field_value.string_value for key, value in pusher.parameters.parameters.items()}
+    assert (values["litert_weights"], values["split"]) == ("int4", "holdout")
+    assert "litert_weights" not in compiled("yhls")["Pusher"].parameters.parameters
+
+
 def test_a_ladder_takes_the_place_of_float16() -> None:
     ladder = ["float16", "int4-b128+gating_prob/weights=lowrank-r256-int8"]
     nodes = compiled(

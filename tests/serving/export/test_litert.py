@@ -10,20 +10,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from typer.testing import CliRunner
 
+from components.pusher.device_file import device_file
 from pipeline.cli.main import app
+from serving.export import device_graph, litert
 from serving.export.card import ModelCard
+from serving.export.device_graph import DeviceGraph
 from serving.export.device_weights import DeviceWeights
+from serving.export.litert import write_litert
 from serving.export.saved_model import Member, write_saved_model
 from serving.export.vocabulary import Vocabulary
 from serving.inference import device_export
 from serving.inference.litert_model import LiteRtModel
 from serving.inference.scoring import SavedModelScorer
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
+from tests.trainer.model.test_architectures import NAMES
+from tests.trainer.model.test_architectures import weights_of as family_weights
 from trainer.base.errors import UserError
 from trainer.data.record_parts import parse_parts
 from trainer.data.records import valid_videos
+from trainer.model.frames import dequantize
 from trainer.model.model_spec import ModelSpec
 
 pytestmark = pytest.mark.slow
@@ -174,6 +182,64 @@ def test_the_example_of_the_docs_needs_the_interpreter_alone(place, tmp_path):
     assert "Cat, small" in [line[2] for line in shown]
 
 
+def test_the_pushers_file_is_checked(place):
+    file = device_file(str(place / "model" / "1"), "int8", [str(path) for path in (place / "data").iterdir()])
+    assert file.check.videos == 30
+    assert abs(file.check.gap_lost) < 1e-3
+    assert file.content[4:8] == b"TFL3"
+
+
+def test_all_families_answer_as_in_tensorflow(tmp_path):
+    """One ensemble of all of them: conversion takes seconds each."""
+    specs = [ModelSpec.parse(name, CLASSES) for name in NAMES if not name.startswith("Stages")]
+    graph = DeviceGraph([Member(spec=spec, weights=family_weights(spec), weight=1 / 16) for spec in specs])
+    (tmp_path / "all.tflite").write_bytes(litert._converted(graph))
+    model = LiteRtModel(str(tmp_path / "all.tflite"))
+    for real, length in ((1, 1), (4, 9)):
+        frames = np.random.default_rng(real).integers(0, 256, (1, length, 1152), np.uint8)
+        answer = model.run(*np.split(frames, [1024], axis=2), np.array([real], np.int32))["predictions"]
+        once = tf.sequence_mask([real], length, tf.float32)
+        expected = sum(
+            spec.architecture.forward(dequantize(frames), once, family_weights(spec)) / 16 for spec in specs
+        )
+        np.testing.assert_allclose(answer, expected, atol=1e-6)
+
+
+def test_operations_that_litert_lacks_are_named(monkeypatch):
+    spec = ModelSpec.parse("MLP-H9", CLASSES)
+    monkeypatch.setattr(
+        type(spec.architecture),
+        "forward",
+        lambda _, frames, *__: tf.math.reduce_euclidean_norm(frames.values(), axis=1)[:, :CLASSES],
+    )
+    with pytest.raises(UserError, match="MLP-H9: LiteRT lacks the operations EuclideanNorm"):
+        litert._converted(DeviceGraph([Member(spec=spec, weights=family_weights(spec))]))
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_an_onnx_file_is_checked_and_has_names_and_card(place, tmp_path, weights):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path, data = tmp_path / "x.onnx", place / "data" / "*"
+    done = invoke(
+        *("export", "--onnx", place / "model", "--out", path, "--weights", weights, "--check", data, "--json")
+    )
+    assert done.exception is None, done.output
+    check = json.loads(done.stdout)["check"]
+    assert (check["runtime"], check["videos"]) == ("ONNX Runtime", 30)
+    assert check["largest_difference"] < (1e-5 if weights == "float32" else 0.02)
+    assert abs(check["gap_lost"]) < (1e-6 if weights == "float32" else 1e-3)
+    assert (path.stat().st_size < 500_000) == (weights == "int8")
+    metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    assert metadata["labels"].split("\n")[:4] == ["Game", "class 1", "class 2", "Cat, small"]
+    assert ModelCard.model_validate_json(metadata["card"]) == ModelCard.load(str(place / "model" / "1"))
+
+
+def test_more_weights_than_one_file_holds_are_refused_at_once(place, monkeypatch, tmp_path):
+    monkeypatch.setattr(device_graph, "_LARGEST", 1000)
+    with pytest.raises(UserError, match="export a smaller ensemble, or one of its members"):
+        write_litert(str(place / "model" / "1"), str(tmp_path / "x.tflite"), DeviceWeights.INT8)
+
+
 def test_a_file_that_loses_gap_is_not_written(place, monkeypatch, tmp_path):
     monkeypatch.setitem(device_export.TOLERANCES, DeviceWeights.INT4, -1.0)
     monkeypatch.setattr(
@@ -192,6 +258,10 @@ def test_a_file_that_loses_gap_is_not_written(place, monkeypatch, tmp_path):
     [
         (["--litert", "--out", "x.tflite"], "give --check FILES"),
         (["--out", "x.tflite", "--unchecked"], "say what to write: --litert"),
+        (
+            ["--onnx", "--out", "x.onnx", "--unchecked", "--weights", "int4"],
+            "stores weights as float32 or int8",
+        ),
         (
             ["--litert", "--out", "no/such/x.tflite", "--unchecked"],
             "--out no/such/x.tflite: give the path of a file",
