@@ -13,7 +13,7 @@ class Candidate:
         first_step: Training step of the first snapshot.
         last_step: Training step of the last one.
         snapshots: How many snapshots were averaged; 1 for a single one.
-        decay: Of an exponential moving average, the weight of a snapshot in units of the next one's; else None.
+        decay: The weight of a snapshot in units of the next one's, for an exponential moving average; else None.
         gap: GAP on the eval split, 0 to 1.
     """
 

@@ -65,7 +65,7 @@ class ShardResult:
     copy_of: str | None = None
     """The file that this one is a copy of."""
     distribution: Distribution | None = None
-    """Of the videos with labels; it is not part of the document."""
+    """Sums over the videos with labels; they are not part of the document."""
     examples: DataFile | None = None
     """Where the examples are, and which of them are used."""
     summaries: DataFile | None = None

@@ -17,7 +17,7 @@ DISTRIBUTIONS = "distributions.json"
 """File in ExampleGen's report: the `trained` videos of all spans, the `newest` ones, of the newest span alone, and the
 number of that `span`."""
 FRAME_STEP = 16
-"""Of the frames of a video, every 16th counts in the moments of the features: 1 s of 16."""
+"""Every 16th frame of a video counts in the moments of the features: 1 s of 16."""
 _MOST_LABELS = 64
 """Videos with more labels are counted as if they had so many."""
 
@@ -41,7 +41,7 @@ class Distribution:
 
     @classmethod
     def empty(cls, num_classes: int) -> "Distribution":
-        """Of no video; V is `num_classes`."""
+        """Makes the sums over no video; V is `num_classes`."""
         return cls(
             np.zeros(num_classes, np.int64),
             np.zeros(_MOST_LABELS + 1, np.int64),
@@ -53,7 +53,7 @@ class Distribution:
 
     @classmethod
     def total(cls, parts: Iterable["Distribution"], num_classes: int) -> "Distribution":
-        """The sum of several."""
+        """Adds several up."""
         made = cls.empty(num_classes)
         for part in parts:
             for name, value in made.arrays().items():
@@ -66,7 +66,7 @@ class Distribution:
         return int(self.frames.sum())
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The sums by name."""
+        """Returns the sums by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def add(self, video: Parts) -> None:
@@ -81,7 +81,7 @@ class Distribution:
         self.squares += np.square(values).sum(axis=0)
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON values; classes that no video has are left out."""
+        """Returns the sums as plain JSON values; classes that no video has are left out."""
         present = np.flatnonzero(self.classes)
         return {
             **{name: value.tolist() for name, value in self.arrays().items() if name != "classes"},
@@ -91,7 +91,7 @@ class Distribution:
 
     @classmethod
     def of_document(cls, values: Mapping[str, Any]) -> "Distribution":
-        """The inverse of `document`."""
+        """Makes the sums of what `document` returned."""
         made = cls.empty(values["num_classes"])
         for name, value in made.arrays().items():
             if name != "classes":

@@ -38,9 +38,9 @@ class KeptFile:
     """A file that lies beside the check.
 
     Attributes:
-        file: Its address.
-        bytes: Its size.
-        crc32c: Its checksum.
+        file: Address of the file.
+        bytes: Size of the file.
+        crc32c: Checksum of the file.
         offsets: int64 [N], where the record of each valid video of the data file begins; -1 for one without labels.
     """
 
@@ -60,7 +60,7 @@ class KeptCheck:
         crc32c: Checksum of the file.
         rejected: int64 [R], the places of what is no valid video.
         rejects: One JSON line for each of them.
-        distribution: Of the videos with labels.
+        distribution: Sums over the videos with labels.
         summaries: The summaries of the videos with labels.
         examples: The videos with labels as frame-level records; None where the data file itself has them.
     """
@@ -75,7 +75,7 @@ class KeptCheck:
     examples: KeptFile | None
 
     def data_file(self, used: np.ndarray, span: int) -> DataFile:
-        """The file to read examples from.
+        """Returns the file to read examples from.
 
         Args:
             used: bool [N], which of the valid videos are used.
@@ -95,7 +95,7 @@ class KeptCheck:
         )
 
     def summary_file(self, used: np.ndarray, span: int) -> DataFile:
-        """The file to read summaries from; see `data_file`."""
+        """Returns the file to read summaries from; see `data_file`."""
         return _reference(self.summaries, used, span)
 
 
@@ -284,7 +284,7 @@ class _Writer:
         write_record(self._file, record)
 
     def skip(self) -> None:
-        """Of the next video there is no record."""
+        """Notes that the next video has no record here."""
         self.offsets.append(-1)
 
     def kept(self) -> KeptFile:

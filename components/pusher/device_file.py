@@ -18,7 +18,7 @@ class DeviceFile:
 
     Attributes:
         weights: How its kernels are stored.
-        content: The file.
+        content: Bytes of the file.
         check: What the check found.
     """
 

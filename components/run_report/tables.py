@@ -95,7 +95,7 @@ def half_time_table(report: Report) -> Table:
 
 
 def drift_table(report: Report) -> Table:
-    """How far the new videos differ from those that the served model was trained on."""
+    """Makes the table of how far the new videos differ from those that the served model was trained on."""
     return make_table(
         "Drift",
         (report.get("drift") or {}).get("measures", ()),
@@ -107,7 +107,7 @@ def drift_table(report: Report) -> Table:
 
 
 def moved_classes_table(report: Report) -> Table:
-    """The classes whose share of all labels has changed most."""
+    """Makes the table of the classes whose share of all labels has changed most."""
     return make_table(
         "Classes that moved most",
         (report.get("drift") or {}).get("moved", ()),

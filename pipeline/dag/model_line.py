@@ -34,7 +34,7 @@ def model_line(
     """Returns the components of a model.
 
     Args:
-        recipe: The recipe.
+        recipe: The recipe that names the variants.
         name: What the model is called in the ids of its nodes.
         variant: Its architecture.
         trainer: The component that trains it.

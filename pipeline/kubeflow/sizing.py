@@ -55,7 +55,7 @@ class Resources:
     gpu_resource: str | None = None
 
     def limits(self) -> dict[str, Any]:
-        """The resources of a container, as a compiled file has them."""
+        """Returns the resources of a container, as a compiled file has them."""
         cpus, memory = float(self.cpus), float(self.memory_gb)
         made = {"cpuLimit": cpus, "cpuRequest": cpus, "memoryLimit": memory, "memoryRequest": memory}
         if self.gpus:

@@ -116,7 +116,7 @@ def _variables(member: Member, block: int | None) -> dict[str, tf.Variable | Ker
 
 
 def _frames(rgb: tf.Tensor, audio: tf.Tensor) -> Frames:
-    """As `trainer.model.frames.dequantize`, without the operation for norms, which LiteRT lacks."""
+    """Does what `trainer.model.frames.dequantize` does, without the operation for norms, which LiteRT lacks."""
     parts = [tf.cast(part, tf.float32) + ORIGIN for part in (rgb, audio)]
     squares = tf.add_n([tf.reduce_sum(tf.square(part), axis=-1) for part in parts])
     return Frames(*map(DecodedFeature, parts), tf.math.rsqrt(tf.maximum(squares, 1e-12)))

@@ -14,9 +14,9 @@ class HttpRequest:
 
     Attributes:
         method: GET or POST.
-        path: Its path, still percent-encoded, without the query.
-        headers: Its headers; looked up in any case.
-        message: Its body.
+        path: Path of the request, still percent-encoded, without the query.
+        headers: Headers of the request; looked up in any case.
+        message: Body of the request.
         deadline: When the server gives up on it, by `time.monotonic()`.
     """
 
@@ -36,7 +36,7 @@ class HttpReply:
     """What a request is answered with.
 
     Attributes:
-        body: The bytes.
+        body: Bytes of the body.
         status: HTTP's status code.
         content_type: What the bytes are.
         headers: Further headers.

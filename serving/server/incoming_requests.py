@@ -29,7 +29,7 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
     INVALID_ARGUMENT; gRPC would say INTERNAL, as if the server had failed.
 
     Args:
-        pools: The threads.
+        pools: Threads that work on the requests.
         arrivals: Bounds how many messages are long in coming.
     """
 

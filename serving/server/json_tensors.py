@@ -60,7 +60,7 @@ def read_tensors(
     """Reads the inputs of a request in either format.
 
     Args:
-        document: The request.
+        document: Body of the request.
         infos: What the signature says of its inputs, by their aliases.
 
     Returns:

@@ -15,7 +15,7 @@ class ModelSet(Mapping[str, ModelManager]):
     """The managers of the served models, by the models' names.
 
     Args:
-        configs: The models.
+        configs: The models that are served.
         make: Makes the manager of a model.
     """
 

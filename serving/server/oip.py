@@ -88,7 +88,7 @@ class Oip:
 
     @staticmethod
     def server_version() -> str:
-        """The version of this project."""
+        """Returns the version of this project."""
         return importlib.metadata.version("yt8m")
 
     def is_model_ready(self, name: str, version: str) -> bool:

@@ -97,7 +97,7 @@ class Checksum:
         self._add(data)
 
     def tell(self) -> int:
-        """The number of bytes that were read."""
+        """Returns the number of bytes that were read."""
         return self._file.tell()
 
     def finish(self) -> None:

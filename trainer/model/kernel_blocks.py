@@ -38,7 +38,7 @@ class KernelBlocks(tf.Module):
         ]
 
     def product(self, x: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-        """float32 x @ kernel [..., Q] of x float32 [..., P], the product itself in `dtype`."""
+        """Returns float32 x @ kernel [..., Q] of x float32 [..., P], the product itself in `dtype`."""
         parts = tf.split(x, [block.shape[0] for block in self._blocks], axis=-1)
         with tf.name_scope(SCOPE):
             products = [
