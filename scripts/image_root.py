@@ -26,10 +26,10 @@ WORK = ROOT / "build" / "image"
 STEP = r"""
 set -eu
 cd /tmp
-yt8m data sample --out data --train-videos 40 --validate-videos 20 --shards 2 > /dev/null 2>&1
+yt8m data sample --out data --train-videos 40 --validate-videos 20 --shards 2 > /dev/null
 yt8m compile --recipe demo --image yt8m:1.0 --pipeline-root gs://bucket/root --out whole.yaml \
   --train '/tmp/data/train*.tfrecord' --validate '/tmp/data/validate*.tfrecord' \
-  --set kubernetes.volumes.here=/tmp --set push.directory=/tmp/models 2> /dev/null
+  --set kubernetes.volumes.here=/tmp --set push.directory=/tmp/models
 # The first step that reads videos, by itself.
 python - << 'END'
 import yaml
@@ -79,7 +79,7 @@ class Stage:
         cache = self.root / "root/.cache/uv"
         run("mount", "--bind", "/root/.cache/uv", cache)
         # What the base image has at these places.
-        run("python3", "-m", "venv", self.root / "usr/local/base")
+        self.run("python3 -m venv /usr/local/base")
         for name in ("python3", "python"):
             (self.root / "usr/local/bin" / name).symlink_to("/usr/bin/python3")
 
