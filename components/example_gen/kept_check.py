@@ -6,11 +6,9 @@ compressed), its videos as frame-level records. All of it is the same whoever wr
 """
 
 import hashlib
-import io
 import json
 import posixpath
 import uuid
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from components.example_gen.distribution import Distribution
+from components.example_gen.packed import pack, unpack
 from components.example_gen.partial_statistics import STATISTICS, partial_statistics
 from trainer.base.errors import UserError
 from trainer.base.files import FileState, exists, file_state, make_dirs, open_file, remove_file, rename
@@ -30,7 +29,7 @@ from trainer.data.tfrecord import Checksum, is_gzip, write_record
 
 _FORM = 1
 """Part of every key: another number when what is kept changes."""
-_CHECK, _SUMMARIES, _EXAMPLES = "check.npz", "summaries.tfrecord", "examples.tfrecord"
+_CHECK, _SUMMARIES, _EXAMPLES = "check.bin", "summaries.tfrecord", "examples.tfrecord"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,29 +197,25 @@ def _keep(kept: KeptCheck, directory: str) -> None:
         "crc32c": kept.crc32c,
         "files": {name: [one.bytes, one.crc32c] for name, one in files.items() if one},
     }
-    content = io.BytesIO()  # a zip file goes back and forth, which a file in a bucket cannot
-    np.savez_compressed(
-        content,
-        document=_text(json.dumps(document).encode()),
-        rejects=_text(kept.rejects),
-        rejected=kept.rejected,
-        rows=kept.check.rows,
+    arrays = {
+        "rejects": np.frombuffer(kept.rejects, np.uint8),
+        "rejected": kept.rejected,
+        "rows": kept.check.rows,
         **{f"{name}_offsets": one.offsets for name, one in files.items() if one},
         **kept.distribution.arrays(),
-    )
-    _write(posixpath.join(directory, _CHECK), content.getvalue())
+    }
+    _write(posixpath.join(directory, _CHECK), pack(document, arrays))
 
 
 def _read(directory: str) -> KeptCheck | None:
     path = posixpath.join(directory, _CHECK)
     if not exists(path):
         return None
-    try:
-        with open_file(path, "rb") as file, np.load(io.BytesIO(file.read())) as found:
-            arrays = dict(found)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    with open_file(path, "rb") as file:
+        found = unpack(file.read())
+    if found is None:
         return None  # damaged: the file is read once more
-    document = json.loads(arrays["document"].tobytes())
+    document, arrays = found
     names = {"summaries": _SUMMARIES, "examples": _EXAMPLES}
     files = {
         name: KeptFile(
@@ -241,10 +236,6 @@ def _read(directory: str) -> KeptCheck | None:
         summaries=files["summaries"],
         examples=files.get("examples"),
     )
-
-
-def _text(data: bytes) -> np.ndarray:
-    return np.frombuffer(data, np.uint8)
 
 
 def _write(path: str, data: bytes) -> None:

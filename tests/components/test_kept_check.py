@@ -96,14 +96,14 @@ def test_video_level_and_compressed_files_are_converted_once(tmp_path: Path, com
 def test_a_changed_file_and_a_damaged_check_are_read_anew(data: Path, tmp_path: Path) -> None:
     root = tmp_path / "checked"
     first = checked(str(data), 3862, str(root))
-    (check,) = root.rglob("check.npz")
+    (check,) = root.rglob("check.bin")
     content = check.read_bytes()
     check.write_bytes(content[: len(content) // 2])
     assert same(first, checked(str(data), 3862, str(root)))
     assert same(first, checked(str(data), 3862, str(root)))
     os.utime(data, ns=(0, 10**18))
     assert checked(str(data), 3862, str(root)).modified == 10**18
-    assert len(list(root.rglob("check.npz"))) == 2
+    assert len(list(root.rglob("check.bin"))) == 2
 
 
 def test_a_check_that_was_interrupted_leaves_nothing_and_is_done_anew(

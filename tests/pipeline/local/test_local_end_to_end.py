@@ -214,7 +214,7 @@ def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
 
     assert first.returncode == 0, first.stderr
     monkeypatch.chdir(place)
-    checks = set((place / "runs/tiny/artifacts/checked").rglob("check.npz"))
+    checks = set((place / "runs/tiny/artifacts/checked").rglob("check.bin"))
     write_sample(
         "data/span-2", train_videos=120, validate_videos=80, shards=4, seed=5, min_frames=20, max_frames=24
     )
@@ -225,7 +225,7 @@ def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
         run_locally(load_recipe("./tiny.yaml", ["drift.stop=true", "blessing.spans=last-2"]), "runs/tiny")
     trained = place / "runs/tiny/artifacts/Trainer-K2-H4/model_run"
     assert len(list(trained.iterdir())) == 1, "drift.stop comes before anything is trained"
-    new = set((place / "runs/tiny/artifacts/checked").rglob("check.npz")) - checks
+    new = set((place / "runs/tiny/artifacts/checked").rglob("check.bin")) - checks
     assert len(new) == 8, "each file of span 2 was read, and none of span 1"
 
     run = run_locally(load_recipe("./tiny.yaml", ["blessing.spans=last-2"]), "runs/tiny")
