@@ -286,8 +286,8 @@ class HttpServer:
 class _Body:
     """A body that is on its way. Its bytes count as they come.
 
-    JSON counts for more where it is made of short values, since `[],[],[]` takes 24 times its bytes when it is parsed, and
-    a request of gRPC, for which the limits are made, four times.
+    JSON counts for more where it is made of short values, since `[],[],[]` takes 24 times its bytes when it is parsed,
+    and a request of gRPC, for which the limits are made, four times.
     """
 
     def __init__(self, pools: RequestPools) -> None:
