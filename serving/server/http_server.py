@@ -33,6 +33,9 @@ HEAD_SECONDS = 60.0
 _BACKLOG = 4096
 """Connections that the system takes before the server does; more try again a second later."""
 
+_READ_BYTES = 2**20
+"""Bytes that are read of a connection before they are looked at; aiohttp's 64 KiB are little for videos."""
+
 _STATUSES = {
     grpc.StatusCode.CANCELLED: 499,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -153,6 +156,7 @@ class HttpServer:
             logger=_log,
             handler_cancellation=True,
             keepalive_timeout=HEAD_SECONDS,
+            read_bufsize=_READ_BYTES,
             shutdown_timeout=0,
         )
         await self._runner.setup()
