@@ -60,6 +60,9 @@ _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_inf
 _VALUE_BYTES = 10
 """A quarter of what a value of JSON takes when it is parsed: a pointer and a number; a list or string takes two."""
 
+_MARKS = {b",": 1.0, b"[": 1.0, b"{": 1.0, b'"': 0.5}
+"""The values of JSON that each of these stands for."""
+
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -303,8 +306,9 @@ class _Body:
 
     def add(self, chunk: bytes) -> None:
         """Takes more bytes; raises StatusError if the server has too many."""
-        values = chunk.count(b",") + chunk.count(b"[") + chunk.count(b"{") + chunk.count(b'"') / 2
-        self._weight += values * _VALUE_BYTES
+        for mark, values in _MARKS.items():
+            if mark in chunk:  # finds out ten times as fast as it is counted, and base64 has none
+                self._weight += chunk.count(mark) * values * _VALUE_BYTES
         size = max(len(self._data) + len(chunk), int(self._weight))
         self._budget.take(size, self.size)
         self.size = size
