@@ -34,7 +34,7 @@ BYTES_SUFFIX = "_bytes"
 """End of the alias of an output whose strings are written as {"b64": ...}."""
 
 
-def parse_json(body: bytes | bytearray | memoryview) -> dict[str, Any]:
+def parse_json(body: bytes | memoryview) -> dict[str, Any]:
     """Parses the JSON object of a request; raises StatusError if it is none."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
