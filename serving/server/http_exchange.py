@@ -26,7 +26,7 @@ class HttpRequest:
     message: Message
     deadline: float
 
-    def take_body(self) -> bytes | bytearray:
+    def take_body(self) -> bytes:
         """Hands the body over, and keeps none of it."""
         return self.message.take()
 

@@ -33,6 +33,9 @@ HEAD_SECONDS = 60.0
 _BACKLOG = 4096
 """Connections that the system takes before the server does; more try again a second later."""
 
+_READ_BYTES = 2**20
+"""Bytes that are read of a connection before they are looked at; aiohttp's 64 KiB are little for videos."""
+
 _STATUSES = {
     grpc.StatusCode.CANCELLED: 499,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -56,6 +59,9 @@ _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_inf
 
 _VALUE_BYTES = 10
 """A quarter of what a value of JSON takes when it is parsed: a pointer and a number; a list or string takes two."""
+
+_MARKS = {b",": 1.0, b"[": 1.0, b"{": 1.0, b'"': 0.5}
+"""The values of JSON that each of these stands for."""
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -153,6 +159,7 @@ class HttpServer:
             logger=_log,
             handler_cancellation=True,
             keepalive_timeout=HEAD_SECONDS,
+            read_bufsize=_READ_BYTES,
             shutdown_timeout=0,
         )
         await self._runner.setup()
@@ -292,26 +299,29 @@ class _Body:
 
     def __init__(self, pools: RequestPools) -> None:
         self._budget = pools.budget
-        self._data = bytearray()
+        self._parts: list[bytes] = []
+        self._bytes = 0
         self._weight = 0.0
         self.size = 0
         """Number of bytes that count."""
 
     def add(self, chunk: bytes) -> None:
         """Takes more bytes; raises StatusError if the server has too many."""
-        values = chunk.count(b",") + chunk.count(b"[") + chunk.count(b"{") + chunk.count(b'"') / 2
-        self._weight += values * _VALUE_BYTES
-        size = max(len(self._data) + len(chunk), int(self._weight))
+        for mark, values in _MARKS.items():
+            if mark in chunk:  # finds out ten times as fast as it is counted, and base64 has none
+                self._weight += chunk.count(mark) * values * _VALUE_BYTES
+        self._bytes += len(chunk)
+        size = max(self._bytes, int(self._weight))
         self._budget.take(size, self.size)
         self.size = size
-        self._data += chunk
+        self._parts.append(chunk)
 
     def take(self) -> Message:
         """Hands the bytes over, which do not count any more."""
-        data, self._data = self._data, bytearray()
+        parts, self._parts = self._parts, []
         size, self.size = self.size, 0
         self._budget.give_back(size)
-        return Message(data, size)
+        return Message(*parts, size=size)
 
 
 def _error(status: int, message: str) -> HttpReply:

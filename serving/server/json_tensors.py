@@ -4,6 +4,7 @@ Source of the rules and the texts: tensorflow/serving 2.16, json_tensor.cc.
 """
 
 import binascii
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ BYTES_SUFFIX = "_bytes"
 """End of the alias of an output whose strings are written as {"b64": ...}."""
 
 
-def parse_json(body: bytes | bytearray | memoryview) -> dict[str, Any]:
+def parse_json(body: bytes | memoryview) -> dict[str, Any]:
     """Parses the JSON object of a request; raises StatusError if it is none."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
@@ -150,12 +151,17 @@ def text_or_base64(value: Any) -> bytes:
 
 def base64_bytes(text: str) -> bytes:
     """Decodes base64, whose padding may be left out; raises StatusError."""
-    for candidate in (text, "".join(text.split())):
-        try:
-            return binascii.a2b_base64(candidate + "=" * (-len(candidate) % 4), strict_mode=True)
-        except ValueError:
-            continue  # there may be line breaks in it
-    raise invalid_argument("Unable to base64 decode")
+    padded = text + "=" * (-len(text) % 4)
+    with contextlib.suppress(ValueError):
+        # Without strict_mode, which takes two thirds longer. What it would refuse is left out here.
+        data = binascii.a2b_base64(padded)
+        if len(data) == len(padded) // 4 * 3 - padded[-2:].count("="):
+            return data
+    text = "".join(text.split())  # there may be line breaks in it
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError:
+        raise invalid_argument("Unable to base64 decode") from None
 
 
 def _read_rows(rows: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, np.ndarray]:

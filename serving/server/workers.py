@@ -67,19 +67,19 @@ class Message:
     """A request as it came, until it is parsed, and its size, which counts until it is answered.
 
     Args:
-        data: Bytes of the request.
-        size: Number of bytes that it counts for; None for those of `data`.
+        parts: Bytes of the request, one part after the other.
+        size: Number of bytes that it counts for; None for those that there are.
     """
 
-    def __init__(self, data: bytes | bytearray, size: int | None = None) -> None:
-        self._data = data
-        self.size = len(data) if size is None else size
+    def __init__(self, *parts: bytes, size: int | None = None) -> None:
+        self._parts = parts
+        self.size = sum(map(len, parts)) if size is None else size
         """Number of bytes that it counts for."""
 
-    def take(self) -> bytes | bytearray:
+    def take(self) -> bytes:
         """Hands the bytes over, and keeps none: their memory is needed by what is made of them."""
-        data, self._data = self._data, b""
-        return data
+        parts, self._parts = self._parts, ()
+        return b"".join(parts)
 
 
 class Workers:
