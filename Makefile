@@ -15,7 +15,7 @@ help: ## List the targets
 setup: .venv/installed ## Install everything into .venv from the lock file that this machine can run (once; 3 GB)
 	@:
 
-.venv/installed: requirements.lock requirements-tfx121.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
+.venv/installed: requirements.lock requirements-dev.lock requirements-tfx121.lock requirements-tfx121-dev.lock pyproject.toml setup.py scripts/setup.sh $(wildcard trainer/native/*.cc trainer/native/*.h) \
 		$(if $(wildcard trainer/native/liboperations.so),,not-compiled)
 	@scripts/setup.sh
 
@@ -24,11 +24,11 @@ setup: .venv/installed ## Install everything into .venv from the lock file that 
 not-compiled:
 
 .PHONY: demo
-demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one answer (under 8 minutes on 2 cores)
+demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one answer (1 to 4 minutes on 2 cores)
 	@$(PYTHON) -m pipeline.demo
 
 .PHONY: test
-test: setup ## The whole test suite, an end-to-end pipeline run included (under 10 minutes on 2 cores)
+test: setup ## The whole test suite, an end-to-end pipeline run included (4 to 10 minutes on 2 cores)
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
@@ -39,12 +39,20 @@ test-fast: setup ## The tests that take seconds and import no TFX
 test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that root makes by debootstrap (15 minutes on 2 cores)
 	@scripts/test_tfx121.sh
 
+.PHONY: test-image
+test-image: ## Build the image's file system without Docker, in a Debian 13 as above, and run a step in it (3 minutes)
+	@scripts/in_debian13.sh python3 scripts/image_root.py
+
+.PHONY: test-portable
+test-portable: setup ## The Beam steps on a real engine, Prism, which Go builds (5 minutes on 2 cores)
+	@scripts/test_portable.sh
+
 .PHONY: bench
 bench: setup ## All benchmarks, to build/benchmarks.json and .md (6 to 18 minutes on 2 cores)
 	@$(PYTHON) -m tests.benchmarks
 
 .PHONY: growth
-growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (2 minutes)
+growth: setup ## Time and memory at 1, 4 and 16 times the data, to build/growth.md and docs/growth.svg (1 to 2 minutes)
 	@$(PYTHON) -m tests.benchmarks.growth
 
 .PHONY: load

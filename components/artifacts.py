@@ -14,6 +14,12 @@ class Report(artifact.Artifact):
     TYPE_NAME = "yt8m.Report"
 
 
+class SoftTargets(artifact.Artifact):
+    """What a teacher says of each video of the train split, sparse and by id (see `trainer.data.soft_targets`)."""
+
+    TYPE_NAME = "yt8m.SoftTargets"
+
+
 class HtmlPage(artifact.Artifact):
     """One HTML file, which Kubeflow Pipelines shows in its user interface.
 

@@ -12,14 +12,14 @@ _FORMS = "forms"
 
 
 def form_directory(uri: str, index: int) -> str:
-    """Directory of the form of this index in a Model artifact that is being written."""
+    """Returns the directory of the form of this index in a Model artifact that is being written."""
     if index == 0:
         return path_utils.serving_model_dir(uri)
     return posixpath.join(uri, _FORMS, f"{index:03d}")
 
 
 def form_directories(uri: str) -> list[str]:
-    """The SavedModels of a Model artifact, in the order of its ladder; one where a compressor wrote a single form."""
+    """Returns the SavedModels of a Model artifact in the order of its ladder; one where there is a single form."""
     others = posixpath.join(uri, _FORMS)
     names = (
         sorted(name.rstrip("/") for name in tf.io.gfile.listdir(others)) if tf.io.gfile.isdir(others) else []

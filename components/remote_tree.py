@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
+from trainer.base.addresses import check_inside
 from trainer.base.files import is_local
 
 
@@ -32,10 +33,19 @@ def copy_remote_tree(source: str, target: str) -> None:
     Args:
         source: Directory to copy, local or in a bucket.
         target: Directory that receives the files; it is made where it is missing, and files in it are overwritten.
+
+    Raises:
+        UserError: The name of an object would lead out of the target; nothing was copied then.
     """
-    for parent, _, names in tf.io.gfile.walk(source):
-        below = parent[len(source) :].strip("/")
-        directory = posixpath.join(target, below) if below else target
-        tf.io.gfile.makedirs(directory)
-        for name in filter(None, names):
-            tf.io.gfile.copy(posixpath.join(parent, name), posixpath.join(directory, name), overwrite=True)
+    found = [
+        (parent[len(source) :].strip("/"), name)
+        for parent, _, names in tf.io.gfile.walk(source)
+        for name in ("", *names)
+    ]
+    check_inside((posixpath.join(*one).strip("/") for one in found if any(one)), source)
+    for below, name in found:
+        if not name:
+            tf.io.gfile.makedirs(posixpath.join(target, below))
+            continue
+        parts = posixpath.join(below, name)
+        tf.io.gfile.copy(posixpath.join(source, parts), posixpath.join(target, parts), overwrite=True)

@@ -34,7 +34,7 @@ class StepReport(ReportPart):
     """Whether a number may be NaN, which strict readers of JSON refuse. Elsewhere it is an error to write one."""
 
     def document(self) -> dict[str, Any]:
-        """The report as plain JSON values, with the keys that it was made of and no others."""
+        """Returns the report as plain JSON values, with the keys that it was made of and no others."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
     def write(self, directory: str) -> None:

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfx.types import Artifact, artifact_utils
 
 from trainer.base.errors import UserError
+from trainer.data.manifest import example_files
 
 
 def split_files(examples: Sequence[Artifact], split: str) -> list[str]:
@@ -17,16 +18,17 @@ def split_files(examples: Sequence[Artifact], split: str) -> list[str]:
         split: Name of the split, such as `eval`.
 
     Returns:
-        Addresses of the files, artifact by artifact, and sorted within each.
+        Addresses of the files, artifact by artifact, and sorted within each. Where the artifact has files by reference,
+        they are addresses in its manifest (see `trainer.data.manifest`).
 
     Raises:
         UserError: If the split has no file.
     """
-    files = [
+    files = example_files(
         path
         for uri in artifact_utils.get_split_uris(list(examples), split)
         for path in sorted(tf.io.gfile.glob(posixpath.join(uri, "*")))
-    ]
+    )
     if not files:
         raise UserError(
             f"the examples have no file in their split {split!r}: give the recipe's data section more files"

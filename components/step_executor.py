@@ -26,40 +26,40 @@ class Step:
     parameters: dict[str, Any]
 
     def input(self, key: str) -> Artifact:
-        """The only artifact of an input."""
+        """Returns the only artifact of an input."""
         return artifact_utils.get_single_instance(self.inputs[key])
 
     def input_dir(self, key: str) -> str:
-        """The directory of the only artifact of an input, local or in a bucket."""
+        """Returns the directory of the only artifact of an input, local or in a bucket."""
         return self.input(key).uri
 
     def optional_input_dir(self, key: str) -> str | None:
-        """The directory of an input's artifact; None where the pipeline has no such input."""
+        """Returns the directory of an input's artifact; None where the pipeline has no such input."""
         return self.input_dir(key) if self.inputs.get(key) else None
 
     def input_dirs(self, prefix: str) -> list[str]:
-        """The directories of the inputs whose keys are the prefix and a number, in the order of these numbers."""
+        """Returns the directories of the inputs whose keys are the prefix and a number, ordered by the number."""
         keys = sorted(key for key in self.inputs if key.startswith(prefix))
         return [artifact.uri for key in keys for artifact in self.inputs[key]]
 
     def input_model(self, key: str) -> str:
-        """The SavedModel in the model artifact of an input."""
+        """Returns the SavedModel in the model artifact of an input."""
         return path_utils.serving_model_path(self.input_dir(key))
 
     def files(self, split: str) -> list[str]:
-        """The TFRecord files of a split of the input `examples`; UserError when there is none."""
+        """Returns the TFRecord files of a split of the input `examples`; UserError when there is none."""
         return split_files(self.inputs["examples"], split)
 
     def output(self, key: str) -> Artifact:
-        """The only artifact of an output."""
+        """Returns the only artifact of an output."""
         return artifact_utils.get_single_instance(self.outputs[key])
 
     def output_dir(self, key: str) -> str:
-        """The directory of the only artifact of an output."""
+        """Returns the directory of the only artifact of an output."""
         return self.output(key).uri
 
     def output_model(self, key: str) -> str:
-        """The directory in a model artifact that the SavedModel is to be written to."""
+        """Returns the directory in a model artifact that the SavedModel is to be written to."""
         return path_utils.serving_model_dir(self.output_dir(key))
 
 

@@ -35,7 +35,7 @@ class Verdict(StepReport):
 
     @classmethod
     def from_checks(cls, checks: Sequence[Check]) -> "Verdict":
-        """The verdict that follows from the checks: a candidate is blessed if it passed every one.
+        """Returns the verdict that follows from the checks: a candidate is blessed if it passed every one.
 
         >>> Verdict.from_checks([Check(name="labels", passed=False, text="no video has labels")]).reasons
         ('no video has labels',)

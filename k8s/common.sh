@@ -1,12 +1,14 @@
 # For the scripts beside it (source it): the values of settings/settings.env, and commands that --dry-run only shows.
 
-# shellcheck source=settings/settings.env
-. "$(dirname "${BASH_SOURCE[0]}")/settings/settings.env"
-
 fail() {
   echo "$(basename "$0"): $*" >&2
   exit 2
 }
+
+[ -e settings/settings.env ] || fail "k8s/settings/settings.env is missing: k8s/configure.sh PROJECT writes it"
+# shellcheck source=settings/settings.env.example
+. settings/settings.env
+if grep -q my-project settings/settings.env; then fail "k8s/settings/settings.env still names my-project: put in yours"; fi
 
 # Prints the comment at the top of the script.
 usage() {

@@ -4,10 +4,12 @@
 #   k8s/node-pools.sh --dry-run all            only show the commands
 #   k8s/node-pools.sh cpu serving t4           spot GPU nodes: cheap, and may go any time (Trainers resume)
 #   k8s/node-pools.sh --on-demand l4           GPU nodes that stay; pool l4 instead of l4-spot
+#   k8s/node-pools.sh --flex-start a100        GPU nodes that come when there are some, for up to seven days: a100-flex
 #   k8s/node-pools.sh --zones=ZONE,ZONE p100   where not all of the cluster's zones have the GPU
 #
 # Pools: cpu (pipeline steps without a GPU), serving, and the GPUs t4 p100 v100 l4 a100. All start with no node and grow
-# with demand, but serving, which starts with two. K80 is not here: GKE no longer offers it. A pool that exists is left alone.
+# with demand, but serving, which starts with two. K80 is not here: GKE has none any more (a recipe's profile
+# k80 is for clusters of your own). A pool that exists is left alone.
 #
 # NVIDIA driver: gpu-driver-version=default makes GKE install the one that belongs to the node's version, and keep it
 # there; no DaemonSet is needed. TensorFlow 2.16 (CUDA 12) wants 525.60.13 or newer. For a driver of your own say
@@ -18,16 +20,17 @@ cd "$(dirname "$0")"
 . ./common.sh
 
 gpus=(t4 p100 v100 l4 a100)
-dry_run='' spot=1 zones='' pools=()
+dry_run='' kind=spot zones='' pools=() repair=--enable-autorepair
 for argument in "$@"; do
   case $argument in
     --dry-run) dry_run=1 ;;
-    --on-demand) spot='' ;;
+    --on-demand) kind='' ;;
+    --flex-start) kind=flex ;;
     --zones=?*) zones=${argument#*=} ;;
     -h | --help) usage; exit 0 ;;
     all) pools+=(cpu serving "${gpus[@]}") ;;
     cpu | serving | t4 | p100 | v100 | l4 | a100) pools+=("$argument") ;;
-    *) fail "no pool or option '$argument'. Pools: cpu serving ${gpus[*]} all; options: --dry-run --on-demand --zones=" ;;
+    *) fail "no pool or option '$argument'. Pools: cpu serving ${gpus[*]} all; options: --dry-run --on-demand --flex-start --zones=" ;;
   esac
 done
 [ ${#pools[@]} -gt 0 ] || { usage >&2; exit 2; }
@@ -44,19 +47,23 @@ create() {
   fi
   run gcloud container node-pools create "$name" "${where[@]}" --machine-type="$machine" \
     --num-nodes=0 --enable-autoscaling --total-min-nodes="$min" --total-max-nodes="$max" --location-policy=ANY \
-    --image-type=COS_CONTAINERD --disk-type=pd-balanced --disk-size="$disk" --enable-autorepair --enable-autoupgrade \
+    --image-type=COS_CONTAINERD --disk-type=pd-balanced --disk-size="$disk" "$repair" --enable-autoupgrade \
     --service-account="$NODE_ACCOUNT" --workload-metadata=GKE_METADATA "$@"
 }
 
 # gpu POOL MACHINE ACCELERATOR MAX
 gpu() {
-  local name=$1
+  local name=$1${kind:+-$kind} repair=$repair
   local flags=(--accelerator="type=$3,count=1,gpu-driver-version=default"
     --node-taints=nvidia.com/gpu=present:NoSchedule)
-  if [ -n "$spot" ]; then
-    name+=-spot
-    flags+=(--spot)
-  fi
+  case $kind in
+    spot) flags+=(--spot) ;;
+    flex)
+      # Such nodes are not repaired, nor taken from a reservation.
+      flags+=(--flex-start --reservation-affinity=none)
+      repair=--no-enable-autorepair
+      ;;
+  esac
   [ -z "$zones" ] || flags+=("--node-locations=$zones")
   # 200 GB: the launcher copies a task's inputs to the node's disk.
   create "$name" "$2" 0 "$4" 200 "${flags[@]}" --node-labels="yt8m-pool=$name"

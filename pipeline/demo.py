@@ -18,8 +18,8 @@ from pipeline.recipe.recipe import Recipe
 from serving.store.model_store import latest_version
 from trainer.base.errors import UserError
 
-DATA = "demo/data"
-ROOT = "demo/run"
+DATA = "data/demo"
+ROOT = "runs/demo"
 
 _logger = logging.getLogger("yt8m.demo")
 
@@ -57,9 +57,10 @@ def _ask_server(recipe: Recipe, eval_directory: str) -> str:
     from serving.client.client import PredictClient
     from serving.server.server import PredictionServer
     from trainer.base.files import expand
+    from trainer.data.manifest import example_files
     from trainer.data.records import Video, read_videos
 
-    first = expand([os.path.join(eval_directory, "*")])[0]
+    first = example_files(expand([os.path.join(eval_directory, "*")]))[0]
     video = next((item for item in read_videos(first) if isinstance(item, Video)), None)
     if video is None:
         raise UserError(f"{first} has no video to ask the server about; remove {ROOT} and run the demo again")

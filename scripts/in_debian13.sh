@@ -5,8 +5,8 @@
 #
 # TFX 1.21's lock file needs glibc 2.39, which Debian 12 lacks: this way Debian 12 tests it, too. debootstrap makes the
 # root directory from the package archive that apt uses here (a minute, 0.8 GB; with .venv 4 GB), and it is kept for the
-# next time in $DEBIAN13_ROOT, by default ~/.cache/yt8m/debian13. The command gets the files of this checkout as they are (without what git ignores), and ../shared where that is there; what it writes to
-# build/ is in build/debian13/ here.
+# next time in $DEBIAN13_ROOT, by default ~/.cache/yt8m/debian13. The command gets the files of this checkout as they are
+# (without what git ignores), and ../shared where that is there; what it writes to build/ is in build/debian13/ here.
 #
 # Exit code: the command's; 77 where no such root can be had, and one line says why.
 set -euo pipefail
@@ -101,8 +101,8 @@ while read -r name; do
   esac
 done < <(compgen -e | grep -E '^(CI|TERM|LANE)$|^(PIP|UV|OPENBLAS|SSL_CERT)_|_CA_BUNDLE$|SSL_CAINFO$|^(https?|no|all)_proxy$' || true)
 
-# The lock on descriptor 8 goes on to the command. Mounts and processes of their own: both end with the command, whatever happens to this script, so that nothing of the
-# machine's is inside the root when that is deleted.
+# The lock on descriptor 8 goes on to the command. Mounts and processes of their own: both end with the command, whatever
+# happens to this script, so that nothing of the machine's is inside the root when that is deleted.
 root=$root uv_cache=$uv_cache checkout=$checkout build=$PWD/build/debian13 shared=$(realpath -m ../shared) exec unshare --mount --propagation private --pid --fork \
   --kill-child bash -c '
     mount -t proc proc "$root/proc"

@@ -4,6 +4,8 @@
 #   tfx121  requirements-tfx121.lock  TFX 1.21, Python 3.13 or 3.12, glibc 2.39 or newer (Debian 13, Ubuntu 24.04)
 #   tfx116  requirements.lock         TFX 1.16, Python 3.11, any glibc (Debian 12)
 #
+# and what tests and lint want besides, from requirements-dev.lock or requirements-tfx121-dev.lock: the image is made without it.
+#
 # scripts/setup.sh           installs; LANE=tfx116 or LANE=tfx121 before it chooses, otherwise the newer one that runs here
 # scripts/setup.sh --check   says what it would install, or what is missing, and installs nothing
 # scripts/setup.sh --lock    compiles the lock files from pyproject.toml
@@ -22,6 +24,48 @@ export UV_COMPILE_BYTECODE=1
 refuse() {
   echo "setup: $*" >&2
   exit 2
+}
+
+# What a person sees of uv and pip. --------------------------------------------------------------------------------
+
+# told COMMAND...: runs it with one line of progress, on a terminal, in the place of one a package. Where it fails, one
+# line has the reason and what to do.
+told() {
+  local output='' line fetched=0 doing=''
+  # The exit code comes last, since a process substitution hands none out.
+  while IFS= read -r line; do
+    case "$line" in
+      'exit '*) [ "$line" = 'exit 0' ] && continue; wipe; explain "$output" ;;
+      ' Downloaded '* | ' '*' Downloaded '*) fetched=$((fetched + 1)); doing="$fetched large packages fetched" ;;
+      'Prepared '*) doing="${line}; installing" ;;
+      'Downloading '*) [ -n "$doing" ] || doing='fetching packages' ;;
+    esac
+    output+=$line$'\n'
+    if [ -t 2 ] && [ -n "$doing" ]; then printf '\r\033[Ksetup: %s (%d s)' "$doing" "$SECONDS" >&2; fi
+  done < <("$@" 2>&1 && echo 'exit 0' || echo "exit $?")
+  wipe
+}
+
+wipe() { if [ -t 2 ]; then printf '\r\033[K' >&2; fi; }
+
+# explain OUTPUT: the first error and the last cause of it in one line, and what helps.
+explain() {
+  local reason help="all that was printed is in build/setup.log"
+  mkdir -p build && printf '%s' "$1" > build/setup.log
+  reason=$(printf '%s' "$1" | awk '
+    tolower($0) ~ /^ *error: / { if (!first) first = $0 }
+    /^ *(cause|Caused by): / { cause = $0 }
+    NF { last = $0 }
+    END { print (first ? first : last) (cause ? ";" cause : "") }' | awk '{ sub(/^ *(error|ERROR): */, ""); sub(/; *(cause|Caused by): */, ": "); print }')
+  case "$1" in
+    *'No space left on device'*)
+      help="make room on that disk, or name a cache on another one: UV_CACHE_DIR=DIRECTORY make setup" ;;
+    *'initialize cache'* | *'Read-only file system'* | *'Permission denied'*)
+      help="name a directory for the cache that can be written to: UV_CACHE_DIR=DIRECTORY make setup" ;;
+    *'error sending request'* | *'Failed to fetch'* | *'Could not find a version'* | *'dns error'* | *'timed out'*)
+      help="the package index cannot be reached: is this machine online? A mirror is named by UV_DEFAULT_INDEX and PIP_INDEX_URL" ;;
+  esac
+  refuse "${reason:-it failed without a word}; $help"
 }
 
 # The facts about this machine. ------------------------------------------------------------------------------------
@@ -173,24 +217,33 @@ find_uv() {
   if ! "$uv" --version >/dev/null 2>&1; then
     echo "setup: installing uv $UV_VERSION into .uv/" >&2
     rm -rf .uv
-    "${python:-python3}" -m venv .uv
-    .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+    told "${python:-python3}" -m venv .uv
+    told .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
   fi
 }
 
-# compile LOCK UV'S ARGUMENTS...: pins and hashes, no addresses.
+# compile UV'S ARGUMENTS...: pins and hashes, no addresses.
 compile() {
-  local lock=$1
-  shift
-  "$uv" pip compile pyproject.toml --extra dev --extra onnx "$@" --generate-hashes --no-annotate --no-header \
-    --no-emit-index-url --quiet -o "$lock"
+  "$uv" pip compile --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet "$@"
 }
 
-# compile_gpu LOCK GPU_LOCK: what TensorFlow wants besides where there is a GPU: NVIDIA's libraries, for the GPU image.
-compile_gpu() {
-  echo 'tensorflow[and-cuda]' | "$uv" pip compile - --constraint "$1" --python-version "$3" --generate-hashes \
-    --no-annotate --no-header --no-emit-index-url --quiet |
-    awk '/^[^ ]/ { wanted = /^nvidia-/ } wanted' > "$2"
+# compile_lane LOCK PYTHON_OF_THE_GPU_IMAGE UV'S ARGUMENTS...: LOCK.lock for production, LOCK-dev.lock with what tests,
+# lint and `yt8m export --onnx` want besides, and LOCK-gpu.lock with what TensorFlow wants besides where there is a GPU: NVIDIA's libraries.
+compile_lane() {
+  local lock=$1 python=$2
+  shift 2
+  # Resolved together, so that both fit; an output file that is there says which pins uv prefers.
+  compile pyproject.toml --extra dev --extra onnx "$@" -o "$lock-all.lock"
+  cp "$lock-all.lock" "$lock.lock"
+  compile pyproject.toml "$@" -o "$lock.lock"
+  # The markers that each line of a universal lock would bear say nothing.
+  sed -i "s/ ; python_full_version < '3.14' and platform_machine == 'x86_64' and sys_platform == 'linux'//" \
+    "$lock.lock" "$lock-all.lock"
+  awk -F== 'NR == FNR { if (/^[^ ]/) production[$1]; next } /^[^ ]/ { wanted = !($1 in production) } wanted' \
+    "$lock.lock" "$lock-all.lock" > "$lock-dev.lock"
+  rm "$lock-all.lock"
+  echo 'tensorflow[and-cuda]' | compile - --constraint "$lock.lock" --python-version "$python" |
+    awk '/^[^ ]/ { wanted = /^nvidia-/ } wanted' > "$lock-gpu.lock"
 }
 
 choose
@@ -202,17 +255,18 @@ fi
 find_uv
 
 if [ "${1:-}" = --lock ]; then
-  compile requirements.lock --python-version 3.11
-  compile_gpu requirements.lock requirements-gpu.lock 3.11
-  # One for Python 3.12 and 3.13: resolved for both at once. The markers that each line would bear say nothing.
-  compile requirements-tfx121.lock --universal --python-version 3.12
-  sed -i "s/ ; python_full_version < '3.14' and platform_machine == 'x86_64' and sys_platform == 'linux'//" \
-    requirements-tfx121.lock
-  compile_gpu requirements-tfx121.lock requirements-tfx121-gpu.lock 3.13
+  # So that pins stay where they were unless something asks for another.
+  for name in requirements requirements-tfx121; do
+    cat $name.lock $name-dev.lock > $name-all.lock
+  done
+  compile_lane requirements 3.11 --python-version 3.11
+  # One for Python 3.12 and 3.13: resolved for both at once.
+  compile_lane requirements-tfx121 3.13 --universal --python-version 3.12
   exit 0
 fi
 
-echo "setup: installing $(grep -c '==' "$lock") packages for Python $version from $lock into .venv (3 GB; a minute or two)" >&2
+dev_lock=${lock%.lock}-dev.lock
+echo "setup: installing $(cat "$lock" "$dev_lock" | grep -c '==') packages for Python $version from $lock into .venv (3 GB; a minute or two)" >&2
 if ! .venv/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$version" 2>/dev/null; then
   if [ -z "$python" ]; then
     echo "setup: $(why_fetch): uv fetches Python $version" >&2
@@ -220,11 +274,13 @@ if ! .venv/bin/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] !=
       refuse "uv could not fetch Python $version. Install one by hand, or use the image: docker build ."
   fi
   rm -rf .venv
-  "$uv" venv --quiet --python "${python:-$version}" .venv
+  told "$uv" venv --quiet --python "${python:-$version}" .venv
 fi
 rm -f .venv/installed
-VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --require-hashes "$lock"
+export VIRTUAL_ENV=$PWD/.venv
+told "$uv" pip sync --require-hashes "$lock" "$dev_lock"
 # The lock holds setuptools itself, so the project's own build needs no second download.
 # No cache: it does not know that operations have to be compiled again.
-VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-cache --no-deps --no-build-isolation -e .
+told "$uv" pip install --quiet --no-cache --no-deps --no-build-isolation -e .
 touch .venv/installed
+echo "setup: done in $SECONDS s" >&2

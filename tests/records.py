@@ -1,9 +1,15 @@
 """Makes YT-8M SequenceExamples for tests, of any kind of wrongness."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+
+from trainer.data import encoding
+from trainer.data.records import read_parts
+from trainer.data.tfrecord import write_tfrecords
+from trainer.data.yt8m import ANY_CLASSES
 
 
 def sequence_example(
@@ -59,6 +65,19 @@ def write_shards(directory, *, shards: int, videos: int, num_classes: int, seed:
                 writer.write(sequence_example(rgb, audio, labels, f"v{shard:02d}{video:04d}".encode()))
         paths.append(path)
     return paths
+
+
+def rename_videos(directory: Path, prefix: bytes) -> None:
+    """Puts a prefix before the ids of all videos in the files of a directory: those of two samples are the same."""
+    for path in directory.iterdir():
+        parts = [item[0] for item in read_parts(str(path), ANY_CLASSES)]
+        write_tfrecords(
+            str(path),
+            [
+                encoding.sequence_example(prefix + one.id, one.labels, bytes(one.rgb), bytes(one.audio))
+                for one in parts
+            ],
+        )
 
 
 def decoded(codes: np.ndarray) -> np.ndarray:

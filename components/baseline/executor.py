@@ -4,7 +4,7 @@ import logging
 import os
 import tempfile
 
-from components.baseline.served import check_comparable, copy_served_model
+from components.baseline.served import hand_out
 from components.remote_tree import copy_remote_tree
 from components.step_executor import Step, StepExecutor
 from trainer.base.files import is_local
@@ -16,18 +16,16 @@ VERSION_PROPERTY = "served_version"
 
 
 class Executor(StepExecutor):
-    """Hands out the served model; see `copy_served_model`."""
+    """Hands out the served model; see `hand_out`."""
 
     def run(self, step: Step) -> None:
         """Hands out the served model, or no artifact at all.
-
-        The model is loaded before it is handed out, since the Evaluator, which needs it, runs after all training.
 
         TFX publishes the artifacts that it finds among the outputs after this; an emptied list is published as
         none, and the optional input of the Evaluator resolves to none.
 
         Raises:
-            UserError: If no candidate can be compared with the served model.
+            UserError: If nothing can be pushed there, or no candidate can be compared with the served model.
         """
         base = step.parameters["push_destination"]
         model = step.output("model")
@@ -43,17 +41,10 @@ class Executor(StepExecutor):
 
 def _copy(base: str, target: str) -> int | None:
     if is_local(target):
-        return _checked_copy(base, target)
+        return hand_out(base, target)
     with tempfile.TemporaryDirectory() as directory:
         local = os.path.join(directory, "model")
-        version = _checked_copy(base, local)
+        version = hand_out(base, local)
         if version is not None:
             copy_remote_tree(local, target)
-    return version
-
-
-def _checked_copy(base: str, target: str) -> int | None:
-    version = copy_served_model(base, target)
-    if version is not None:
-        check_comparable(target, base, version)
     return version

@@ -8,6 +8,29 @@ from serving.store.model_store import local_version, open_store
 from trainer.base.errors import UserError
 
 
+def hand_out(base: str, target: str) -> int | None:
+    """Copies the served version at the beginning of a run, and checks what the run needs at its end.
+
+    The Evaluator and the Pusher come after all training: so the model is loaded now, and a file written to where the
+    new version goes, with the rights of the process that runs the steps.
+
+    Args:
+        base: Push destination: directory of the versions, local or gs://.
+        target: Directory to be created, local.
+
+    Returns:
+        Number of the version. None when nothing is served yet; there is no `target` then.
+
+    Raises:
+        UserError: If nothing can be written to `base`, the version is damaged, or no candidate can be compared with it.
+    """
+    open_store(base).check_writable()
+    version = copy_served_model(base, target)
+    if version is not None:
+        check_comparable(target, base, version)
+    return version
+
+
 def copy_served_model(base: str, target: str) -> int | None:
     """Copies the served version into a directory of its own, and checks the copy.
 
@@ -37,9 +60,8 @@ def copy_served_model(base: str, target: str) -> int | None:
                 raise
             continue  # deleted meanwhile: take what is served now
         if store.read(version, MANIFEST) is None:  # put there by other means
-            from serving.store.whole_model import (
-                check_model,  # TensorFlow, which the others need not wait for
-            )
+            # TensorFlow, which the others need not wait for.
+            from serving.store.whole_model import check_model
 
             check_model(target, weights=True)
         return version
@@ -84,9 +106,8 @@ def check_comparable(directory: str, base: str, version: int) -> None:
     Raises:
         UserError: If no candidate can be compared with it.
     """
-    from serving.inference.load_check import (
-        load_problem,
-    )  # TensorFlow: seconds that nobody waits for where nothing is served
+    # TensorFlow: seconds that nobody waits for where nothing is served.
+    from serving.inference.load_check import load_problem
 
     if problem := load_problem(directory):
         raise UserError(

@@ -9,7 +9,7 @@ from components.checkpoint_averager.report import AveragingReport
 from components.checkpoint_averager.search import Search, Weights, search
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.errors import UserError
-from trainer.checkpoints.snapshots import Snapshot, list_snapshots, open_snapshot
+from trainer.checkpoints.snapshots import Snapshot, list_snapshots, open_snapshot, read_planned_steps
 from trainer.checkpoints.tensor_bundle import DamagedCheckpointError
 from trainer.data.input_pipeline import eval_batches
 from trainer.metrics.scorer import Scorer, evaluate
@@ -43,15 +43,16 @@ def average_checkpoints(
     snapshots = list_snapshots(snapshot_dir)
     if not snapshots:
         raise UserError(
-            f"there is no snapshot in {snapshot_dir}: training.snapshot_every must not be larger than "
-            "training.steps"
+            f"there is no snapshot in {snapshot_dir}: they are removed once they have been averaged. To average them "
+            "otherwise, train anew with training.keep_snapshots=true"
         )
+    planned = read_planned_steps(snapshot_dir)
     damaged: list[int] = []
     with tempfile.TemporaryDirectory(prefix="yt8m-averages-") as scratch:
         while True:
             try:
                 spec = ModelSpec.load(snapshot_dir, open_snapshot(snapshots[0].prefix).shapes)
-                found, videos = _search(spec, snapshots, eval_files, train_files, config, scratch)
+                found, videos = _search(spec, snapshots, planned, eval_files, train_files, config, scratch)
                 break
             except DamagedCheckpointError as error:
                 # Found when it is read: to read all of them once more beforehand would cost every run.
@@ -59,6 +60,7 @@ def average_checkpoints(
                 _logger.warning("step %d is left out, its snapshot is damaged: %s", bad.step, error)
                 damaged.append(bad.step)
                 snapshots = [one for one in snapshots if one is not bad]
+                planned = [step for step in planned if step != bad.step]
                 if not snapshots:
                     raise UserError(f"no snapshot in {snapshot_dir} is whole: {error}") from error
         best = found.best
@@ -86,6 +88,7 @@ def average_checkpoints(
 def _search(
     spec: ModelSpec,
     snapshots: Sequence[Snapshot],
+    planned: Sequence[int],
     eval_files: Sequence[str],
     train_files: Sequence[str],
     config: AveragingConfig,
@@ -111,4 +114,4 @@ def _search(
         )
         return {**weights, **scorer.statistics(batches)}
 
-    return search(snapshots, config, measure, scratch, settle), videos
+    return search(snapshots, config, measure, scratch, settle, planned), videos

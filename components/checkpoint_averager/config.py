@@ -1,8 +1,15 @@
 """Which snapshots are evaluated and averaged: the `averaging` section of a recipe."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -42,6 +49,10 @@ class AveragingConfig(BaseModel):
         (), description="Ranges [start, end] as fractions of the last step: [0.5, 1.0] is the second half."
     )
     steps: tuple[StepRange, ...] = Field((), description="Ranges [first step, last step], both included.")
+    decays: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (),
+        description="Exponential moving averages of all snapshots: 0.9 weighs each snapshot 0.9 of the next one.",
+    )
     batch_norm_videos: int = Field(
         0,
         ge=0,
@@ -49,3 +60,11 @@ class AveragingConfig(BaseModel):
         "them like all other tensors, as the paper does.",
     )
     batch_size: int = Field(128, ge=1, le=1_000_000, description="Videos scored at once.")
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves `decays`, which earlier versions did not have, out where there are none: TFX's cache goes by this."""
+        values = handler(self)
+        if not self.decays:
+            values.pop("decays", None)
+        return values

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from components.checkpoint_averager.config import AveragingConfig
-from trainer.checkpoints.averaging import Range
+from trainer.checkpoints.range import Range
 
 _logger = logging.getLogger("yt8m.averager")
 
@@ -32,7 +32,7 @@ def single_indices(count: int, every: int) -> list[int]:
 
 
 def configured_ranges(config: AveragingConfig, steps: Sequence[int]) -> list[Range]:
-    """The ranges that the recipe asks for.
+    """Returns the ranges that the recipe asks for.
 
     A range that holds no snapshot is left out with a warning. It is no error: a training that was shorter than planned
     must not be lost for it.
@@ -56,6 +56,28 @@ def configured_ranges(config: AveragingConfig, steps: Sequence[int]) -> list[Ran
         else:
             _logger.warning("averaging.%s: none of the snapshots %d..%d is in it", text, steps[0], steps[-1])
     return ranges
+
+
+def needed_steps(config: AveragingConfig, steps: Sequence[int]) -> list[int]:
+    """Returns the snapshots that the averager can have a use for, before there are any.
+
+    Args:
+        config: The recipe's candidates.
+        steps: Training steps of all snapshots, ascending.
+
+    Returns:
+        Their steps, ascending; all of them where the ranges depend on which snapshot will be the best, and for moving
+        averages.
+
+    >>> needed_steps(AveragingConfig(single_every=3, automatic=False, fractions=[(0.7, 1.0)]), [10, 20, 30, 40, 50, 60])
+    [30, 50, 60]
+    """
+    if config.automatic or config.decays:
+        return list(steps)
+    needed = set(single_indices(len(steps), config.single_every))
+    for one in configured_ranges(config, steps):
+        needed.update(range(one.first, one.last + 1))
+    return [steps[index] for index in sorted(needed)]
 
 
 def automatic_ranges(count: int, best: int) -> list[Range]:

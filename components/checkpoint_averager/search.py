@@ -15,7 +15,8 @@ from components.checkpoint_averager.candidate import Candidate
 from components.checkpoint_averager.config import AveragingConfig
 from components.checkpoint_averager.ranges import automatic_ranges, configured_ranges, single_indices
 from trainer.base.errors import UserError
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import Snapshot, read_snapshot
 
 _logger = logging.getLogger("yt8m.averager")
@@ -42,7 +43,7 @@ class Search:
     weights: Weights
 
     def best_of(self, kind: str) -> Candidate | None:
-        """The best candidate of a kind, `single` or `average`; None where there is none."""
+        """Returns the best candidate of a kind, `single` or `average`; None where there is none."""
         return max((one for one in self.candidates if one.kind == kind), key=_merit, default=None)
 
 
@@ -52,6 +53,7 @@ def search(
     evaluate: Evaluate,
     scratch: str,
     settle: Settle = lambda weights: weights,
+    planned: Sequence[int] = (),
 ) -> Search:
     """Evaluates single snapshots and averages; the best of both is never worse than the best single one.
 
@@ -62,6 +64,8 @@ def search(
         scratch: Local directory with room for one float32 model for each average. The result's weights lie in it, so
             it must outlive them.
         settle: Called with each average; returns the weights that are evaluated in its place.
+        planned: Steps of the snapshots among which one in every so many is evaluated by itself, ascending, where some
+            of them were left out as of no use.
 
     Raises:
         UserError: If there is no snapshot, or none has finite weights.
@@ -75,7 +79,9 @@ def search(
     explicit = configured_ranges(config, steps)
     alone = {one.first for one in explicit if one.count == 1}  # an average of one is a single snapshot
     singles: dict[int, Candidate] = {}
-    for index in sorted(alone.union(single_indices(len(steps), config.single_every))):
+    planned = planned or steps
+    counted = {planned[index] for index in single_indices(len(planned), config.single_every)}
+    for index in sorted(alone.union(index for index, step in enumerate(steps) if step in counted)):
         candidate = _evaluated(
             "single", steps, Range(index, index), read_snapshot(snapshots[index].prefix), evaluate
         )
@@ -84,6 +90,8 @@ def search(
     ranges = {one for one in explicit if one.count > 1}
     if config.automatic and singles:
         ranges.update(automatic_ranges(len(steps), max(singles, key=lambda index: _merit(singles[index]))))
+    if len(steps) > 1:
+        ranges.update(Range(0, len(steps) - 1, decay) for decay in config.decays)
     averages: dict[Candidate, Weights] = {}
     ordered = sorted(ranges)
     for one, average in zip(ordered, average_snapshots(snapshots, ordered, scratch), strict=True):
@@ -120,7 +128,12 @@ def _evaluated(
             _logger.warning("steps %d to %d: left out, %s is not finite", first, last, name)
             return None
     candidate = Candidate(
-        kind=kind, first_step=first, last_step=last, snapshots=one.count, gap=evaluate(weights)
+        kind=kind,
+        first_step=first,
+        last_step=last,
+        snapshots=one.count,
+        gap=evaluate(weights),
+        decay=one.decay if one.decay < 1 else None,
     )
     _logger.info("%s: GAP %.4f", candidate, candidate.gap)
     return candidate

@@ -8,7 +8,6 @@ from serving.export.card import ModelCard
 from serving.export.compression import compress
 from serving.export.saved_model import Member, read_weights, write_saved_model
 from serving.export.stored_form import StoredForm
-from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.data.input_pipeline import eval_batches
 from trainer.metrics.scorer import Scorer, evaluate
@@ -36,7 +35,7 @@ def compress_ladder(
         eval_files: TFRecord files of the eval split, which every form is measured on.
         calibration_files: TFRecord files of the train split; the eval split would make the measurement too good.
         forms: The ladder, in the order in which it is written; at least one.
-        directory_of: Where the form of an index goes.
+        directory_of: Gives the directory that the form of an index is written to.
         calibration_videos: The first so many videos of the train split are looked at; 0 means none, so codecs
             round each value by itself.
 
@@ -48,11 +47,7 @@ def compress_ladder(
             does not have.
     """
     card = ModelCard.load(source_dir)
-    if len(card.members) != 1:
-        raise UserError(
-            f"{source_dir}: only a single model is compressed. Received: one of {len(card.members)} members"
-        )
-    (source,) = card.members
+    source = card.only_member(source_dir)
     spec = card.spec()
     weights = read_weights(source_dir)
     statistics, seen = {}, 0

@@ -4,6 +4,7 @@ from functools import partial
 
 from components.compressor.compressor import compress_ladder
 from components.ladder import form_directory
+from components.spent_runs import remove_spent
 from components.step_executor import Step, StepExecutor
 from serving.export.stored_form import StoredForm
 from trainer.base.memory import keep_freed_memory
@@ -14,6 +15,7 @@ class Executor(StepExecutor):
 
     def run(self, step: Step) -> None:
         """Writes the model in every form, and the report."""
+        remove_spent(step)
         keep_freed_memory()
         videos = step.parameters["calibration_videos"]
         report = compress_ladder(

@@ -41,13 +41,16 @@ def analyse(
         answers, and the metrics of each vertical.
     """
     metrics, calibration = VideoMetrics(data.num_classes), Calibration()
+    predicted = np.zeros(data.num_classes)
     names, belongs = _verticals(vocabulary, data.num_classes)
     each = [VideoMetrics(data.num_classes) for _ in names]
     for start in range(0, data.videos, _BLOCK):
         labels = data.labels.rows(start, start + _BLOCK)
         scores = mixed([data.scores[member].rows(start, start + _BLOCK) for member in members], weights)
         metrics.update(scores, labels)
-        calibration.update(*top_pairs(scores, labels)[1:])
+        classes, confidences, hits = top_pairs(scores, labels)
+        calibration.update(confidences, hits)
+        predicted += np.bincount(classes.ravel(), weights=confidences.ravel(), minlength=data.num_classes)
         for index, metric in enumerate(each):
             rows = labels[:, belongs[:, index]].any(axis=1)
             metric.update(scores[rows], labels[rows])
@@ -62,6 +65,7 @@ def analyse(
             VerticalRow(name=name, metrics=result)
             for name, result in sorted(found, key=lambda item: (-item[1].videos, item[0]))
         ),
+        predicted={int(one): round(float(predicted[one]), 6) for one in np.flatnonzero(predicted >= 1e-6)},
     )
 
 

@@ -36,6 +36,7 @@ def assemble(
     target_dir: str,
     limit_bytes: int,
     vocabulary: Vocabulary | None = None,
+    names: Sequence[str] | None = None,
 ) -> EnsembleReport:
     """Writes the best weighted combination of models whose tensors, and whose directory, fit into a limit.
 
@@ -45,6 +46,8 @@ def assemble(
         target_dir: Directory that the SavedModel of the ensemble is written to.
         limit_bytes: Largest size of the ensemble, of its tensors as stored and of its directory.
         vocabulary: Names of the classes, which the ensemble will answer with; None for numbers only.
+        names: What the report calls each model; None for the names of their architectures. Models of the same
+            architecture, such as a student and one of its teachers, are told apart by it.
 
     Returns:
         The models in all their forms, the best ensembles with the written one first, and the analysis of the written
@@ -57,7 +60,10 @@ def assemble(
     cards = [ModelCard.load(directory) for directory in directories]
     _check_cards(directories, cards)
     owners = [model for model, forms in enumerate(model_dirs) for _ in forms]
-    entries = [_entry(card, owner) for card, owner in zip(cards, owners, strict=True)]
+    entries = [
+        _entry(card, owner, names[owner] if names else None)
+        for card, owner in zip(cards, owners, strict=True)
+    ]
     # Before anything is predicted: every form costs a pass over the eval split and 4 bytes a video and class.
     needless = needless_forms(entries)
     kept = [index for index, reason in enumerate(needless) if reason is None]
@@ -113,14 +119,19 @@ def assemble(
     )
 
 
-def _entry(card: ModelCard, model: int) -> ModelEntry:
-    """With the GAP that its compressor measured; without one a form cannot be left out unseen."""
+def _entry(card: ModelCard, model: int, name: str | None) -> ModelEntry:
+    """Makes an entry with the GAP that the compressor measured; without one a form cannot be left out unseen."""
     (member,) = card.members
-    form = StoredForm.of(
-        card.spec(), {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors}
+    spec = card.spec()
+    form = StoredForm.of(spec, {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors})
+    return ModelEntry(
+        variant=name or member.variant,
+        form=form.name,
+        bytes=card.bytes,
+        gap=math.nan if member.gap is None else member.gap,
+        model=model,
+        family=spec.architecture.PREFIX,
     )
-    gap = math.nan if member.gap is None else member.gap
-    return ModelEntry(variant=member.variant, form=form.name, bytes=card.bytes, gap=gap, model=model)
 
 
 def _combinations(

@@ -20,6 +20,7 @@ class EnsembleAssemblerSpec(ComponentSpec):
     PARAMETERS: ClassVar = {
         "limit_bytes": ExecutionParameter(type=int),
         "vocabulary": ExecutionParameter(type=str, optional=True),
+        "names": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -47,6 +48,7 @@ class EnsembleAssembler(base_component.BaseComponent):
         limit_bytes: Largest size of the ensemble in bytes; the paper's is 1 GB = 1024 MiB.
         vocabulary: Path of YT-8M's vocabulary.csv, whose class names the ensemble will answer with; None for numbers
             only.
+        names: What the report calls the models, in their order; None for the names of their architectures.
     """
 
     SPEC_CLASS = EnsembleAssemblerSpec
@@ -58,6 +60,7 @@ class EnsembleAssembler(base_component.BaseComponent):
         examples: BaseChannel,
         limit_bytes: int = 1024 * MIB,
         vocabulary: str | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         each = {f"{MODEL}{index:03d}": channel for index, channel in enumerate(models)}
         inputs = {
@@ -70,6 +73,7 @@ class EnsembleAssembler(base_component.BaseComponent):
             spec=spec_class(
                 limit_bytes=limit_bytes,
                 vocabulary=vocabulary,
+                names=",".join(names) if names else None,
                 examples=examples,
                 model=Channel(type=standard_artifacts.Model),
                 report=Channel(type=Report),

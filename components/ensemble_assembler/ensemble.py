@@ -14,10 +14,11 @@ class ModelEntry:
 
     Attributes:
         variant: Name of its architecture.
-        bytes: Of its tensors as stored.
-        gap: On the eval split.
+        bytes: Bytes of its tensors as stored.
+        gap: Its GAP on the eval split.
         form: Name of its stored form.
         model: Index of the model; an ensemble has each model once at most, in one form.
+        family: Family of its architecture.
     """
 
     variant: str
@@ -25,6 +26,7 @@ class ModelEntry:
     gap: float
     form: str = "float16"
     model: int = 0
+    family: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,8 @@ class Ensemble:
 
     Attributes:
         members: Ascending indices.
-        weights: One a member.
-        gap: On the eval split, as far as it is known.
+        weights: The weight of each member.
+        gap: GAP of the ensemble on the eval split, as far as it is known.
     """
 
     members: Combination
@@ -43,7 +45,7 @@ class Ensemble:
 
 
 def rounded_weights(weights: np.ndarray, units: int = 10_000) -> tuple[float, ...]:
-    """Positive weights, scaled to the sum 1, in ten-thousandths: what a report prints is what is used.
+    """Scales positive weights to the sum 1, in ten-thousandths: what a report prints is what is used.
 
     >>> rounded_weights(np.array([2.0, 1.0]))
     (0.6667, 0.3333)

@@ -20,7 +20,7 @@ _PAIR = np.dtype([("confidence", np.float32), ("hit", np.bool_)])
 
 
 def exact_gaps(data: EvalScores, ensembles: Sequence[tuple[Combination, Sequence[float]]]) -> list[float]:
-    """GAP of each ensemble (members and weights) on all videos and classes.
+    """Returns the GAP of each ensemble (members and weights) on all videos and classes.
 
     The pairs that count wait beside the scores in a file an ensemble, so that memory holds those of one at a time.
     """
@@ -50,7 +50,7 @@ def _gap(file: BinaryIO, positives: int) -> float:
 
 
 def mixed(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """The weighted sum of float32 arrays of one shape, in float32, as the served graph has it."""
+    """Returns the weighted sum of float32 arrays of one shape, in float32, as the served graph has it."""
     total = scores[0] * np.float32(weights[0])
     for score, weight in zip(scores[1:], weights[1:], strict=True):
         total += score * np.float32(weight)

@@ -12,12 +12,13 @@ class Executor(StepExecutor):
 
     def run(self, step: Step) -> None:
         """Writes the ensemble and the report."""
-        vocabulary = step.parameters.get("vocabulary")
+        vocabulary, names = step.parameters.get("vocabulary"), step.parameters.get("names")
         report = assemble(
             [form_directories(directory) for directory in step.input_dirs(MODEL)],
             step.files("eval"),
             step.output_model("model"),
             step.parameters["limit_bytes"],
             Vocabulary.load(vocabulary) if vocabulary else None,
+            names.split(",") if names else None,
         )
         report.write(step.output_dir("report"))

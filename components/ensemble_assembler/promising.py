@@ -25,7 +25,7 @@ _logger = logging.getLogger("yt8m.assembler")
 EXHAUSTIVE = 14_224
 """Up to so many combinations, the paper's number, all are searched."""
 _VIDEOS = 4_400
-"""Of the eval split that combinations are compared on here: as many as a first round of screening has."""
+"""Videos of the eval split that combinations are compared on here: as many as a first round of screening has."""
 _BEAM = 12
 """Sets that grow on, of each number of members."""
 _STEPPED = 40
@@ -37,14 +37,14 @@ _SAMPLE = 30
 def promising_combinations(
     data: EvalScores, models: Sequence[ModelEntry], kept: Sequence[int], limit: int, seed: int = 0
 ) -> list[Combination]:
-    """Combinations that fit, each model in one form: all of them, or the most promising where those are too many.
+    """Finds combinations that fit, each model in one form: all, or the most promising where those are too many.
 
     Args:
         data: Scores of all forms.
-        models: Their entries; the forms of one model follow each other.
+        models: The entry of each form; the forms of one model follow each other.
         kept: Ascending indices of the entries to choose from.
         limit: Bytes of all members together.
-        seed: Of the videos that are looked at.
+        seed: Seed of the choice of the videos that are looked at.
     """
     sizes, owners = [models[index].bytes for index in kept], [models[index].model for index in kept]
     local = fitting_combinations(sizes, limit, owners, EXHAUSTIVE)
@@ -61,7 +61,7 @@ class _Search:
         sizes: Bytes of each.
         owners: The model that each is a form of, ascending.
         limit: Bytes of all members together.
-        seed: Of the sample by which weights are chosen.
+        seed: Seed of the sample by which weights are chosen.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class _Search:
         self._gaps: dict[Combination, float] = {}
 
     def run(self) -> list[Combination]:
-        """The most promising combinations, best first."""
+        """Returns the most promising combinations, best first."""
         # The arrays' arithmetic lets go of the interpreter's lock.
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for rank in range(max(map(len, self._forms.values()))):

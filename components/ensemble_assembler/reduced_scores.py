@@ -54,7 +54,7 @@ class ReducedScores:
         """Reduces the scores of some models.
 
         Args:
-            data: All scores.
+            data: Scores and labels of the eval split.
             members: Indices of the models to keep, which become 0, 1, ... here.
             seed: Seed of the order of the videos, in which the first n are a random sample, and of their choice.
             max_videos: Most videos that are kept; of more a sample is, so that memory does not grow with the split.
@@ -87,16 +87,16 @@ class ReducedScores:
 
     @property
     def members(self) -> int:
-        """m."""
+        """Number of members, m."""
         return self.scores.shape[0]
 
     @property
     def videos(self) -> int:
-        """N."""
+        """Number of videos, N."""
         return self.scores.shape[1]
 
     def gap(self, members: Sequence[int], weights: Sequence[float], videos: int | None = None) -> float:
-        """GAP of an ensemble on the first so many videos (or all).
+        """Returns the GAP of an ensemble on the first so many videos (or all).
 
         The hit goes into the lowest bit of its score, so that one partition of plain integers moves both; float32's
         bits order like integers. A histogram takes the place of the sort over all videos.

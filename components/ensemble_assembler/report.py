@@ -47,7 +47,7 @@ class ClassLists(ReportPart):
 
     measured: int = Field(description="Classes that have a label in the eval split.")
     ranked: int = Field(description="Classes that have enough labels to be compared.")
-    least_labels: int = Field(description="How many labels are enough.")
+    least_labels: int = Field(description="Number of labels from which on a class is ranked.")
     best: tuple[ClassRow, ...] = Field(description="Up to 50 ranked classes, the best first.")
     worst: tuple[ClassRow, ...] = Field(description="Up to 50 other ranked classes, the worst first.")
 
@@ -74,6 +74,10 @@ class Analysis(ReportPart):
     calibration: CalibrationCurve
     verticals: tuple[VerticalRow, ...] = Field(
         description="The largest vertical first; empty without a vocabulary."
+    )
+    predicted: dict[int, float] = Field(
+        {},
+        description="Sum of the scores by class, over the 20 best classes of every video; no class without any.",
     )
 
 

@@ -36,11 +36,11 @@ _Result = TypeVar("_Result")
 
 
 def best_ensembles(data: EvalScores, combinations: Sequence[Combination], seed: int = 0) -> list[Ensemble]:
-    """The best ensembles of the combinations, with their exact GAP, best first.
+    """Finds the best ensembles of the combinations, with their exact GAP, best first.
 
     Args:
         data: Scores and labels; members are indices into them.
-        combinations: At least one.
+        combinations: The combinations of members to choose from; at least one.
         seed: Seed of all random choices: of the videos that very many combinations are first judged by, and of
             samples of combinations.
 
@@ -95,7 +95,7 @@ def _tuned(reduced: ReducedScores, members: Combination, start: np.ndarray) -> E
 
 
 def _measured(data: EvalScores, ensembles: Sequence[Ensemble]) -> list[Ensemble]:
-    """With exact GAP, best first; equal weights take the place of tuned ones that turn out no better."""
+    """Measures the exact GAP and sorts by it; equal weights take the place of tuned ones that are no better."""
     plain = [rounded_weights(equal_weights(ensemble.members)) for ensemble in ensembles]
     pairs = [(ensemble.members, ensemble.weights) for ensemble in ensembles]
     pairs += [(ensemble.members, weights) for ensemble, weights in zip(ensembles, plain, strict=True)]

@@ -10,9 +10,11 @@ eval split tells from another."""
 
 
 def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
-    """For each model the one that makes it superfluous: smaller or as small, and better or as good.
+    """Finds for each model the one of its family that makes it superfluous: smaller or as small, and better or as good.
 
-    Of models equal in both the first stays. The one that is named stays itself, so it is the best reason.
+    Models of another family make no model superfluous: they err on other videos, so the worse of two may add more to an
+    ensemble than one of the better kind. Of models equal in both the first stays. The one that is named stays itself,
+    so it is the best reason.
 
     Returns:
         The index of the other model, or None for a model that stays.
@@ -32,13 +34,15 @@ def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
 
 def _beats(models: Sequence[ModelEntry], one: int, other: int) -> bool:
     a, b = models[one], models[other]
+    if a.family != b.family:
+        return False
     if (a.bytes, a.gap) == (b.bytes, b.gap):
         return one < other
     return a.bytes <= b.bytes and a.gap >= b.gap
 
 
 def needless_forms(models: Sequence[ModelEntry]) -> list[int | None]:
-    """For each form the smaller form of the same model that is as good, but for FORM_TOLERANCE; None if there is none.
+    """Finds for each form the smaller form of the same model that is as good, but for FORM_TOLERANCE; else None.
 
     A form whose GAP is not known (NaN) stays. The one that is named stays, so no more than the tolerance is lost.
     """
@@ -57,7 +61,7 @@ def needless_forms(models: Sequence[ModelEntry]) -> list[int | None]:
 def fitting_combinations(
     sizes: Sequence[int], limit: int, models: Sequence[int] | None = None, at_most: int | None = None
 ) -> list[Combination] | None:
-    """All sets of members whose sizes add up to no more than the limit, fewest members first.
+    """Returns all sets of members whose sizes add up to no more than the limit, fewest members first.
 
     Args:
         sizes: Bytes of each model, or of each form of a model.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from components.evaluator.report import SliceMetrics
-from components.evaluator.slices import LABELS, labels_bin
+from components.evaluator.slices import LABELS, SPAN, labels_bin
 from components.verdict import Check
 from trainer.base.units import MIB
 
@@ -55,6 +55,26 @@ def gap_checks(
         f"{'within' if near else 'more than'} the drop of {max_gap_drop:.6f} that is allowed"
     )
     return [*checks, Check(name="served_gap", passed=near, text=text)]
+
+
+def span_checks(slices: Sequence[SliceMetrics], max_gap_drop: float) -> list[Check]:
+    """Checks that nothing is forgotten: in no span may the candidate fall further below the served model than allowed.
+
+    Args:
+        slices: The metrics by span, and by other features, which are passed over.
+        max_gap_drop: How far the candidate's GAP may lie below that of the served model, in each span.
+    """
+    checks = []
+    for one in slices:
+        if one.feature == SPAN and one.candidate and one.baseline:
+            difference = one.candidate.gap - one.baseline.gap
+            near = difference >= -max_gap_drop
+            text = (
+                f"span {one.bin}: GAP {one.candidate.gap:.6f} against {one.baseline.gap:.6f} of the served model: "
+                f"{difference:+.6f}, {'within' if near else 'more than'} the drop of {max_gap_drop:.6f} that is allowed"
+            )
+            checks.append(Check(name=f"span_{one.bin}", passed=near, text=text))
+    return checks
 
 
 def label_checks(slices: Sequence[SliceMetrics]) -> list[Check]:

@@ -69,7 +69,6 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 baseline_model=baseline_model,
                 eval_config=make_eval_config(gap_floor, max_gap_drop),
                 example_splits=json.dumps([split]),
-                module_path="components.evaluator.extractors",
                 limit_bytes=limit_bytes,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

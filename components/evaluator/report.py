@@ -12,8 +12,8 @@ from trainer.metrics.video_metrics import Metrics
 class SliceMetrics(ReportPart):
     """The metrics on the videos of one bin of a feature."""
 
-    feature: str = Field(description="num_labels or num_frames.")
-    bin: str = Field(description="The bin, such as 61-120; see `components.evaluator.slices`.")
+    feature: str = Field(description="num_labels, num_frames or, where several are read, span.")
+    bin: str = Field(description="The bin, such as 61-120, or the span; see `components.evaluator.slices`.")
     candidate: Metrics | None = Field(description="Metrics of the candidate; None where it was not measured.")
     baseline: Metrics | None = Field(description="Metrics of the served model; None where there is none.")
 
@@ -27,7 +27,7 @@ class EvaluationResults(StepReport):
 
     candidate: Metrics | None = Field(description="Metrics of the candidate; None where there was no video.")
     baseline: Metrics | None = Field(description="Metrics of the served model; None where none is served.")
-    slices: tuple[SliceMetrics, ...] = Field((), description="By feature, and in the order of its bins.")
+    slices: tuple[SliceMetrics, ...] = Field((), description="Metrics by slice, ordered by feature and bin.")
     split: str = Field(
         "eval", description="The split that was measured; only written where it is the holdout."
     )

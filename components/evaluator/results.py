@@ -35,11 +35,15 @@ def read_results(evaluation_uri: str) -> EvaluationResults:
                 candidate=sliced[feature, name].get("candidate"),
                 baseline=sliced[feature, name].get("baseline"),
             )
-            for feature, names in slices.BINS.items()
+            for feature, names in {**slices.BINS, slices.SPAN: _spans(sliced)}.items()
             for name in names
             if (feature, name) in sliced
         ),
     )
+
+
+def _spans(sliced: dict[tuple[str, str], Any]) -> list[str]:
+    return sorted((name for feature, name in sliced if feature == slices.SPAN), key=int)
 
 
 def _models(result: Any) -> dict[str, Metrics]:

@@ -8,6 +8,9 @@ from trainer.data.yt8m import MAX_FRAMES
 LABELS = "num_labels"
 """Feature that holds the bin of a video's number of labels."""
 
+SPAN = "span"
+"""Feature that holds the span of a video's file, where a run reads several; it has no fixed bins."""
+
 FRAMES = "num_frames"
 """Feature that holds the bin of a video's number of frames, which is its length in seconds."""
 
@@ -16,7 +19,7 @@ _FRAME_BINS = tuple((start, min(start + 59, MAX_FRAMES)) for start in range(1, M
 
 
 def labels_bin(count: int) -> str:
-    """The bin of a number of labels.
+    """Returns the bin of a number of labels.
 
     >>> [labels_bin(count) for count in (0, 3, 5, 17)]
     ['0', '3', '4-5', '6+']
@@ -25,7 +28,7 @@ def labels_bin(count: int) -> str:
 
 
 def frames_bin(count: int) -> str:
-    """The bin of a number of frames, 1 to 300.
+    """Returns the bin of a number of frames, 1 to 300.
 
     >>> [frames_bin(count) for count in (1, 60, 61, 300)]
     ['1-60', '1-60', '61-120', '241-300']

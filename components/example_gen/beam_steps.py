@@ -1,8 +1,8 @@
 """The Beam pipeline of ExampleGen: one element an input file.
 
-A file is converted wherever there is a worker. The ids of its videos go, as hashes, to the one of 16 buckets that they
-belong to, in which the second records of a video are found: that of the first file in the order of the paths stays,
-however the work was divided. Only files that have such records are then converted once more, without them.
+A file is checked wherever there is a worker, unless its check is kept. The ids of its videos go, as hashes, to the one
+of 16 buckets that they belong to, in which the second records of a video are found: that of the first file in the order
+of the paths stays, however the work was divided. Files that have such records are then looked at again, without them.
 """
 
 import json
@@ -15,6 +15,7 @@ from apache_beam import pvalue
 from apache_beam.metrics import Metrics
 
 from components.example_gen.convert import ShardResult, ShardTask, convert_shard
+from components.example_gen.distribution import Distribution
 from trainer.base.errors import UserError
 from trainer.base.files import open_file
 from trainer.data.video_ids import DIGEST, UNSEEN, SeenIds
@@ -26,7 +27,9 @@ rejected_<reason>: for watching a running job. A bundle that is done again count
 
 _BUCKETS = 16
 """A worker that finds duplicates holds a 16th of the ids: of the 6.1 million of the data set, 381,000."""
-_IDS = "ids"
+_IDS, _DISTRIBUTIONS = "ids", "distributions"
+
+_DISTRIBUTIONS_END = ".distributions"
 
 BucketIds = tuple[str, bytes, bytes]
 """The ids of one file in one bucket: its path, int32 places among the valid videos of the file, and their hashes."""
@@ -36,7 +39,7 @@ class ConvertShard(beam.DoFn):
     """Turns a ShardTask into (path, (task, result)), adds to the counters, and gives the ids to the output `ids`."""
 
     def process(self, task: ShardTask) -> Iterable[Any]:
-        """Reads one file and writes its shards."""
+        """Checks one file, or takes the check that is kept of it."""
         result = _converted(task)
         counts = {"files": 1, "videos": result.videos, "frames": result.frames, "labels": result.labels}
         if check := result.check:
@@ -47,6 +50,8 @@ class ConvertShard(beam.DoFn):
             Metrics.counter(COUNTERS, name).inc(count)
         for bucket, ids in _bucket_ids(task.path, result):
             yield pvalue.TaggedOutput(_IDS, (bucket, ids))
+        if result.distribution:
+            yield pvalue.TaggedOutput(_DISTRIBUTIONS, ((task.split, task.span), result.distribution))
         yield task.path, (task, _without_rows(result))
 
 
@@ -94,7 +99,7 @@ class LeaveOutDuplicates(beam.DoFn):
     """Turns (path, {shards: [(task, result)], duplicates: those of each bucket}) into a result without duplicates."""
 
     def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterable[ShardResult]:
-        """Converts the file once more where it has any."""
+        """Leaves them out of the file's result, where it has any."""
         _, found = element
         originals = {place: file for one in found["duplicates"] for place, file in one.items()}
         for task, result in found["shards"]:
@@ -103,6 +108,29 @@ class LeaveOutDuplicates(beam.DoFn):
                 yield _without_rows(_converted(task, originals))
             else:
                 yield result
+
+
+def _total(parts: Iterable[Any]) -> Any:
+    found = list(parts)
+    return (
+        Distribution.total(found, len(found[0].classes)) if found else None
+    )  # an accumulator without any yet
+
+
+class WriteDistributions(beam.DoFn):
+    """Writes the list of all ((split, span), distribution) to a JSON file beside the results."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def process(self, found: list[Any]) -> Iterable[None]:
+        """Writes them in order; no element leaves this step."""
+        rows = [
+            [*key, distribution.document()] for key, distribution in sorted(found, key=lambda one: one[0])
+        ]
+        with open_file(self._path, "wb") as file:
+            file.write(json.dumps(rows).encode())
+        return ()
 
 
 class WriteResults(beam.DoFn):
@@ -131,10 +159,16 @@ def add_steps(pipeline: beam.Pipeline, tasks: Sequence[ShardTask], results_path:
         pipeline
         | "Files" >> beam.Create(list(tasks), reshuffle=False)
         | "Spread" >> beam.Reshuffle()
-        | "Convert" >> beam.ParDo(ConvertShard()).with_outputs(_IDS, main="shards")
+        | "Convert" >> beam.ParDo(ConvertShard()).with_outputs(_IDS, _DISTRIBUTIONS, main="shards")
     )
     duplicates = (
         converted[_IDS] | "ByBucket" >> beam.GroupByKey() | "FindDuplicates" >> beam.ParDo(FindDuplicates())
+    )
+    _ = (
+        converted[_DISTRIBUTIONS]
+        | "AddUp" >> beam.CombinePerKey(_total)
+        | "GatherDistributions" >> beam.combiners.ToList()
+        | "WriteDistributions" >> beam.ParDo(WriteDistributions(f"{results_path}{_DISTRIBUTIONS_END}"))
     )
     _ = (
         {"shards": converted.shards, "duplicates": duplicates}
@@ -143,6 +177,16 @@ def add_steps(pipeline: beam.Pipeline, tasks: Sequence[ShardTask], results_path:
         | "Gather" >> beam.combiners.ToList()
         | "WriteResults" >> beam.ParDo(WriteResults(results_path))
     )
+
+
+def read_distributions(path: str) -> dict[tuple[str, int], Distribution]:
+    """Reads the distributions of the videos of each split and span.
+
+    Args:
+        path: The file of results.
+    """
+    with open_file(f"{path}{_DISTRIBUTIONS_END}", "rb") as file:
+        return {(split, span): Distribution.of_document(row) for split, span, row in json.loads(file.read())}
 
 
 def read_results(path: str) -> list[ShardResult]:

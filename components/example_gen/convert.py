@@ -1,19 +1,24 @@
-"""Converting one input file to one shard of examples, one shard of summaries, and a list of rejects."""
+"""What becomes of one input file: a line in the manifests of examples and summaries, and a list of rejects."""
 
 import json
 import posixpath
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
+from components.example_gen.distribution import Distribution
+from components.example_gen.kept_check import checked
 from trainer.base.files import make_dirs, open_file, rename
 from trainer.data.duplicates import copied_file, duplicate_rejects
-from trainer.data.encoding import summary_example
-from trainer.data.file_check import FileCheck, FileCounter
-from trainer.data.records import Reject, read_videos
-from trainer.data.tfrecord import write_record
+from trainer.data.file_check import FileCheck
+from trainer.data.manifest import DataFile
+from trainer.data.records import Reject, parse_video
+from trainer.data.tfrecord import Record, used_records, write_record
+from trainer.data.yt8m import ANY_CLASSES
 
 NO_LABELS = "no_labels"
 """Reason in the list of rejects for videos without labels, which can neither train nor evaluate. They are no bad
@@ -35,7 +40,12 @@ class ShardTask:
     summaries_uri: str
     staging_uri: str
     """Address of a directory for files that are not whole yet, and for the rejects of each shard."""
+    checks_uri: str
+    """Address of the directory of the kept checks of all runs; see `components.example_gen.kept_check`."""
     num_classes: int
+    span: int = 0
+    copy: bool = False
+    """Whether shards are written, in place of lines in a manifest."""
 
 
 @dataclass(kw_only=True)
@@ -54,28 +64,41 @@ class ShardResult:
     """Videos that were left out, because an earlier record has their id."""
     copy_of: str | None = None
     """The file that this one is a copy of."""
+    distribution: Distribution | None = None
+    """Of the videos with labels; it is not part of the document."""
+    examples: DataFile | None = None
+    """Where the examples are, and which of them are used."""
+    summaries: DataFile | None = None
+    """Likewise for the summaries."""
     rejects_path: str | None = None
     """File with one JSON line for each reject; None where there is no reject."""
     error: str | None = None
     """The message of a UserError; where there is one, nothing else counts."""
 
     def document(self) -> dict[str, Any]:
-        """The result as plain JSON values, without the rows of the check."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"check": self.check and self.check.document()}
+        """Returns the result as plain JSON values, without the rows of the check and the distribution."""
+        values = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name != "distribution"
+        }
+        files = {name: values[name] and asdict(values[name]) for name in ("examples", "summaries")}
+        return values | files | {"check": self.check and self.check.document()}
 
     @classmethod
     def of_document(cls, values: dict[str, Any]) -> "ShardResult":
-        """The inverse of `document`."""
+        """Makes a result of what `document` returned."""
         check = values["check"]
-        return cls(**(values | {"check": check and FileCheck.of_document(check)}))
+        files = {
+            name: values[name] and DataFile(**values[name] | {"skipped": tuple(values[name]["skipped"])})
+            for name in ("examples", "summaries")
+        }
+        return cls(**(values | files | {"check": check and FileCheck.of_document(check)}))
 
 
 def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -> ShardResult:
-    """Writes the shards of one input file, in the order of its records. Videos without labels are left out.
+    """Checks one input file, or takes the check that is kept of it, and says which of its videos are used.
 
-    A shard is written under another name and renamed when it is whole. Beam runners may do this again, or twice at
-    once: the bytes and the names are the same.
+    Videos without labels are left out. Where files are copied, their shards are written under another name and renamed
+    when they are whole. Beam runners may do this again, or twice at once: the bytes and the names are the same.
 
     Args:
         task: The input file, and where its shards go.
@@ -86,29 +109,30 @@ def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -
         UserError: The input file is gone or may not be read.
     """
     originals = originals or {}
-    result = ShardResult(split=task.split, index=task.index, duplicates=len(originals))
-    counter = FileCounter(task.path)
-    rejects_path = posixpath.join(task.staging_uri, f"rejects-{task.split}-{task.index:05d}.jsonl")
+    kept = checked(task.path, task.num_classes, task.checks_uri)
+    check = kept.check
+    used = check.rows["labels"] > 0
+    used[list(originals)] = False
+    rows = check.rows[used]
+    result = ShardResult(
+        split=task.split,
+        index=task.index,
+        videos=len(rows),
+        frames=int(rows["frames"].sum(dtype=np.int64)),
+        labels=int(rows["labels"].sum(dtype=np.int64)),
+        check=check,
+        duplicates=len(originals),
+        distribution=kept.distribution,
+        examples=kept.data_file(used, task.span),
+        summaries=kept.summary_file(used, task.span),
+    )
     make_dirs(task.staging_uri)
-    with (
-        _staged(task, task.examples_uri) as examples,
-        _staged(task, task.summaries_uri) as summaries,
-        _Rejects(rejects_path) as rejects,
-    ):
-        place = 0
-        for item in read_videos(task.path, task.num_classes):
-            counter.add(item)
-            if isinstance(item, Reject):
-                rejects.write(item)
-                continue
-            if item.labels and place not in originals:
-                write_record(examples, item.sequence_example)
-                write_record(summaries, summary_example(item.id, item.labels, item.num_frames))
-                result.videos += 1
-                result.frames += item.num_frames
-                result.labels += len(item.labels)
-            place += 1
-        result.check = check = counter.finish()
+    if task.copy:
+        _write_shard(task, task.examples_uri, map(_canonical, _records(result.examples)))
+        _write_shard(task, task.summaries_uri, _records(result.summaries))
+    rejects_path = posixpath.join(task.staging_uri, f"rejects-{task.split}-{task.index:05d}.jsonl")
+    with _Rejects(rejects_path) as rejects:
+        rejects.write_lines(kept.rejects)
         offsets = check.rows["offset"][sorted(originals)]
         files = [originals[place] for place in sorted(originals)]
         labelled = check.videos - check.unlabelled
@@ -121,6 +145,20 @@ def convert_shard(task: ShardTask, originals: Mapping[int, str] | None = None) -
             rejects.write(Reject(task.path, int(first), NO_LABELS, detail, check.unlabelled))
     result.rejects_path = rejects_path if rejects.written else None
     return result
+
+
+def _records(file: DataFile) -> Iterator[bytes]:
+    return (item.data for item in used_records(file) if isinstance(item, Record))
+
+
+def _canonical(record: bytes) -> bytes:
+    return parse_video(record, ANY_CLASSES).sequence_example
+
+
+def _write_shard(task: ShardTask, uri: str, records: Iterable[bytes]) -> None:
+    with _staged(task, uri) as file:
+        for record in records:
+            write_record(file, record)
 
 
 @contextmanager
@@ -151,9 +189,14 @@ class _Rejects:
         return self
 
     def write(self, reject: Reject) -> None:
+        self.write_lines((json.dumps(asdict(reject)) + "\n").encode())
+
+    def write_lines(self, lines: bytes) -> None:
+        if not lines:
+            return
         if self._file is None:
             self._file = open_file(self._path, "wb")
-        self._file.write((json.dumps(asdict(reject)) + "\n").encode())
+        self._file.write(lines)
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:

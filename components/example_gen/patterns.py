@@ -19,7 +19,7 @@ class InputPatterns(NamedTuple):
     holdout: tuple[str, ...] = ()
 
     def by_kind(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The patterns by what their files are for: train, validate, holdout."""
+        """Returns the patterns by what their files are for: train, validate, holdout."""
         return ("train", self.train), ("validate", self.validate), ("holdout", self.holdout)
 
 

@@ -29,7 +29,9 @@ class ExampleGenReport(StepReport):
         description="Lost videos as a share of these and the ones that were written, 0 to 1."
     )
     unlabelled_videos: int = Field(0, description="Videos without labels, which are left out but not lost.")
-    editions: dict[str, int] = Field({}, description="Videos by the edition of YouTube-8M that they are of.")
+    editions: dict[str, int] = Field(
+        {}, description="Valid records by the edition of YouTube-8M that they are of."
+    )
     losses: tuple[LostFile, ...] = Field((), description="Files that are lost or cut.")
     copies: dict[str, str] = Field(
         {}, description="Files that are copies, each with the file that it is a copy of."

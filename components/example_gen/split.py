@@ -23,7 +23,7 @@ class Split:
     holdout: tuple[str, ...] = ()
 
     def by_name(self) -> dict[str, tuple[str, ...]]:
-        """The files by the name of their split; no holdout where it is empty."""
+        """Returns the files by the name of their split; no holdout where it is empty."""
         holdout = {"holdout": self.holdout} if self.holdout else {}
         return {"train": self.train, "eval": self.eval, **holdout}
 

@@ -5,12 +5,12 @@ from importlib import resources
 from typing import NamedTuple
 
 import tfx.components
-from tfx.components import StatisticsGen
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import executor_spec
 from tfx.types.channel import BaseChannel
 
 from components.example_validator.executor import Executor
+from components.statistics_gen.component import StatisticsGen
 
 
 class ExampleValidator(tfx.components.ExampleValidator):
@@ -52,5 +52,5 @@ def validation_steps(summaries: BaseChannel, schema_file: str | None = None) -> 
 
 
 def installed_schema() -> str:
-    """The path of the summaries' schema in this installation."""
+    """Returns the path of the summaries' schema in this installation."""
     return os.fspath(resources.files("components.example_gen.schema").joinpath("schema.pbtxt"))

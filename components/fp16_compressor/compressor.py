@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 
 
 def allowed_change(tolerance: float, videos: int) -> float:
-    """The tolerance on a smaller eval split: GAP's noise falls with the root of the number of videos.
+    """Returns the tolerance on a smaller eval split: GAP's noise falls with the root of the number of videos.
 
     >>> allowed_change(1e-4, 4400)
     0.0002
@@ -57,11 +57,7 @@ def compress_model(
             `allowed_change`.
     """
     card = ModelCard.load(source_dir)
-    if len(card.members) != 1:
-        raise UserError(
-            f"{source_dir}: only a single model is compressed. Received: one of {len(card.members)} members"
-        )
-    (source,) = card.members
+    source = card.only_member(source_dir)
     spec = card.spec()
     weights = read_weights(source_dir)
     compressed = compress(spec, weights, codec)
@@ -98,7 +94,7 @@ def compress_model(
 
 
 def check_gap(spec: ModelSpec, codec: Codec, before: Metrics, after: Metrics, tolerance: float) -> None:
-    """UserError when GAP before and after compression differs by more than is allowed."""
+    """Raises UserError when GAP before and after compression differs by more than is allowed."""
     change, allowed = after.gap - before.gap, allowed_change(tolerance, after.videos)
     if abs(change) > allowed:
         raise UserError(

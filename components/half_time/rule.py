@@ -7,11 +7,12 @@ halving; the paper leaves a model out that is larger than another one and no bet
 from collections.abc import Sequence
 
 from components.half_time.report import HalfTimeResult
+from trainer.model.architectures import ARCHITECTURES
 from trainer.training.config import TrainingConfig
 
 
 def half_time(training: TrainingConfig) -> int:
-    """The step at which the first half of a training ends.
+    """Returns the step at which the first half of a training ends.
 
     It is the step of the last snapshot in the first half or, where there is none, half of all steps.
 
@@ -25,8 +26,9 @@ def half_time(training: TrainingConfig) -> int:
 def stopped_for(results: Sequence[HalfTimeResult], lead: float) -> list[str | None]:
     """Finds the variants that need no other half of training, because a smaller one is better already.
 
-    A variant is stopped if another one is smaller and its GAP at the same step is larger by more than the lead. Of all
-    such others the best is named, which is never stopped itself. Variants at different steps are not compared.
+    A variant is stopped if another one of its family is smaller and its GAP at the same step is larger by more than the
+    lead. Of all such others the best is named, which is never stopped itself. Variants at different steps are not
+    compared, and variants of other families neither, since the assembler keeps the best of each.
 
     Args:
         results: What each variant has reached at half time.
@@ -44,4 +46,6 @@ def _best_that_beats(one: HalfTimeResult, results: Sequence[HalfTimeResult], lea
 
 
 def _beats(one: HalfTimeResult, other: HalfTimeResult, lead: float) -> bool:
+    if ARCHITECTURES.parse(one.variant).PREFIX != ARCHITECTURES.parse(other.variant).PREFIX:
+        return False
     return one.step == other.step and one.bytes < other.bytes and one.gap > other.gap + lead

@@ -20,6 +20,7 @@ class PusherSpec(ComponentSpec):
         "run_id": ExecutionParameter(type=str),
         "model_name": ExecutionParameter(type=str),
         "data_licence": ExecutionParameter(type=str),
+        "model_licence": ExecutionParameter(type=str, optional=True),
         "litert_weights": ExecutionParameter(type=str, optional=True),
         "split": ExecutionParameter(type=str, optional=True),
     }
@@ -30,6 +31,7 @@ class PusherSpec(ComponentSpec):
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "data": ChannelParameter(type=Report, optional=True),
         "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "ensemble": ChannelParameter(type=Report, optional=True),
     }
     OUTPUTS: ClassVar = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -62,13 +64,15 @@ class Pusher(base_component.BaseComponent):
             nothing.
         model_name: The name that requests to the server ask for. The model card shows it.
         data_licence: Licence of the data that the model was trained on, for the model card.
+        model_licence: Licence of the model, for the model card; None where it has none yet.
         evaluation: Output `evaluation` of the Evaluator, for the model card; None for a card without metrics.
-        data: Output `report` of the YouTube8MExampleGen, for the model card; None for a card that does not describe
-            the data.
+        data: Output `report` of the YouTube8MExampleGen, for the model card and the reference of later comparisons;
+            None for a card that does not describe the data.
         litert_weights: How the weights of a LiteRT file are stored that goes with the version
             (`serving.export.device_weights.DeviceWeights`); None for no such file.
         examples: Output `examples` of the YouTube8MExampleGen, which that file is checked with.
         split: Name of the split of the examples that it is checked with.
+        ensemble: Output `report` of the EnsembleAssembler, for the reference; None for one without predictions.
     """
 
     SPEC_CLASS = PusherSpec
@@ -84,17 +88,20 @@ class Pusher(base_component.BaseComponent):
         *,
         model_name: str,
         data_licence: str,
+        model_licence: str | None = None,
         evaluation: BaseChannel | None = None,
         data: BaseChannel | None = None,
         litert_weights: str | None = None,
         examples: BaseChannel | None = None,
         split: str | None = None,
+        ensemble: BaseChannel | None = None,
     ) -> None:
         spec = PusherSpec(
             push_destination=push_destination,
             run_id=run_id,
             model_name=model_name,
             data_licence=data_licence,
+            model_licence=model_licence,
             model=model,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
@@ -103,6 +110,7 @@ class Pusher(base_component.BaseComponent):
             litert_weights=litert_weights,
             examples=examples,
             split=split,
+            ensemble=ensemble,
             pushed_model=Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

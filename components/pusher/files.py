@@ -8,3 +8,6 @@ CARD_FILE = "assets.extra/MODEL_CARD.md"
 
 LITERT_FILE = "assets.extra/yt8m.tflite"
 """Path of the LiteRT file in a pushed version, where the recipe asks for one: what a device downloads."""
+
+REFERENCE_FILE = "assets.extra/reference.json"
+"""Path, in a pushed version, of what later videos and predictions are compared with; see `reference`."""

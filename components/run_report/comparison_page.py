@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from components.run_report.figures.drawing import Draw, draw_all
+from components.run_report.figures.run_curves import run_curves
 from components.run_report.figures.run_scatter import run_scatter
 from components.run_report.page import environment
 from components.run_report.tables import Table, make_table, number
@@ -21,6 +22,7 @@ def render_comparison(comparison: Comparison) -> str:
     names = [run["name"] for run in comparison["runs"]]
     tables = {
         "runs": _runs(comparison),
+        "recipes": _recipes(comparison),
         "ensembles": _ensembles(comparison),
         "gap": _members(comparison, "GAP", lambda row: number(row["gap"], ".4f")),
         "size": _members(comparison, "MiB", lambda row: number(row["stored_mib"], ".2f")),
@@ -29,6 +31,8 @@ def render_comparison(comparison: Comparison) -> str:
     return environment().get_template("comparison.html.j2").render(
         title=f"{len(names)} runs compared",
         names=names,
+        notes=_notes(comparison["runs"]),
+        same_eval_videos=comparison["same_eval_videos"],
         figures=draw_all(comparison_figures(comparison)),
         tables={name: table if table.rows else None for name, table in tables.items()},
     )  # fmt: skip
@@ -62,18 +66,44 @@ def comparison_figures(comparison: Comparison) -> dict[str, Draw]:
         "ensembles": partial(
             run_scatter, ensembles, "compared-ensembles", "Size against GAP of each run's best ensembles"
         ),
+        **{tag: partial(run_curves, names, curves, tag) for tag, curves in comparison["curves"].items()},
     }
 
 
+def _notes(runs: list[Comparison]) -> list[str]:
+    """One sentence for each reason why GAPs have no difference, with the runs that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for run in runs:
+        if run["why_no_difference"] and run["gap"] is not None:
+            reasons.setdefault(run["why_no_difference"], []).append(run["name"])
+    return [f"No difference of GAP for {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+
+
+def _recipes(comparison: Comparison) -> Table:
+    columns = [
+        (
+            run["name"],
+            False,
+            lambda row, place=place: "-" if row["values"][place] is None else row["values"][place],
+        )
+        for place, run in enumerate(comparison["runs"])
+    ]
+    return make_table(
+        "Differences of the recipes",
+        comparison["recipes"],
+        ("setting", False, lambda row: row["key"]),
+        *columns,
+    )
+
+
 def _runs(comparison: Comparison) -> Table:
-    best = max((run["gap"] for run in comparison["runs"] if run["gap"] is not None), default=None)
     return make_table(
         "Runs",
         comparison["runs"],
         ("run", False, lambda run: run["name"]),
         ("state", False, lambda run: run["state"] or "-"),
         ("GAP", True, lambda run: number(run["gap"], ".4f")),
-        ("to the best", True, lambda run: "-" if run["gap"] is None else f"{run['gap'] - best:+.4f}"),
+        ("to the best", True, lambda run: number(run["gap_to_best"], "+.4f")),
         ("on", False, lambda run: run["split"] or "-"),
         ("selection GAP", True, lambda run: number(run["selection_gap"], ".4f")),
         ("Hit@1", True, lambda run: number(run["hit_at_one"], ".4f")),

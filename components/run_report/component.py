@@ -26,7 +26,9 @@ class RunReportSpec(ComponentSpec):
         "data": ChannelParameter(type=Report, optional=True),
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
+        "drift": ChannelParameter(type=Report, optional=True),
         "half_time": ChannelParameter(type=Report, optional=True),
+        "teacher": ChannelParameter(type=Report, optional=True),
         "ensemble": ChannelParameter(type=Report, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
@@ -54,15 +56,17 @@ class RunReport(base_component.BaseComponent):
         )
 
     Args:
-        recipe: The recipe as JSON, with at least its `name` and `variants`.
+        recipe: The recipe as JSON, with at least its `name`, and its `variants` and `students` where it has any.
         graph: The pipeline's graph as JSON, from the id of each node to the ids of the nodes that it waits for. This
             component is the last node.
         run_id: Id of the run.
         data: Output `report` of the YouTube8MExampleGen.
         statistics: Output `statistics` of the StatisticsGen.
         anomalies: Output `anomalies` of the ExampleValidator.
+        drift: Output `report` of DriftCheck.
         half_time: Output `report` of HalfTime; None where every variant is trained to the end.
-        training: Output `model_run` of each Trainer, in the order of the recipe's variants.
+        teacher: Output `report` of the Teacher; None without students.
+        training: Output `model_run` of each Trainer, in the order of the recipe's variants and then students.
         averaging: Output `report` of each CheckpointAverager.
         compression: Output `report` of each Fp16Compressor or Compressor.
         ensemble: Output `report` of the EnsembleAssembler.
@@ -84,7 +88,9 @@ class RunReport(base_component.BaseComponent):
         data: BaseChannel | None = None,
         statistics: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        drift: BaseChannel | None = None,
         half_time: BaseChannel | None = None,
+        teacher: BaseChannel | None = None,
         training: Sequence[BaseChannel] = (),
         averaging: Sequence[BaseChannel] = (),
         compression: Sequence[BaseChannel] = (),
@@ -113,7 +119,9 @@ class RunReport(base_component.BaseComponent):
                 data=data,
                 statistics=statistics,
                 anomalies=anomalies,
+                drift=drift,
                 half_time=half_time,
+                teacher=teacher,
                 ensemble=ensemble,
                 evaluation=evaluation,
                 blessing=blessing,

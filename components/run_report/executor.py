@@ -26,14 +26,17 @@ class Executor(StepExecutor):
         graph = json.loads(step.parameters["graph"])
         uris = {key: found[0].uri for key, found in sorted(step.inputs.items()) if found}
         each = (TRAINING, AVERAGING, COMPRESSION)
+        names = [*recipe.get("variants", ()), *(f"Student-{name}" for name in recipe.get("students", ()))]
         sources = read_sources(
             {key: uri for key, uri in uris.items() if not key.startswith(each)},
-            {
-                recipe["variants"][int(key.removeprefix(TRAINING))]: uri
-                for key, uri in uris.items()
-                if key.startswith(TRAINING)
-            },
-            *([uri for key, uri in uris.items() if key.startswith(prefix)] for prefix in each[1:]),
+            *(
+                {
+                    names[int(key.removeprefix(prefix))]: uri
+                    for key, uri in uris.items()
+                    if key.startswith(prefix)
+                }
+                for prefix in each
+            ),
         )
         artifacts = [
             {"id": None, "node": None, "key": key, "type": step.inputs[key][0].type_name, "uri": uri}

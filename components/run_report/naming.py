@@ -9,7 +9,7 @@ DEFAULT_FORM = "float16"
 
 
 def member_name(variant: str, form: str | None) -> str:
-    """A model in one of its forms.
+    """Returns the name of a model in one of its forms.
 
     >>> member_name("K8-H256", "int4-b128"), member_name("K8-H256", "float16")
     ('K8-H256 int4-b128', 'K8-H256')
@@ -18,11 +18,11 @@ def member_name(variant: str, form: str | None) -> str:
 
 
 def row_name(row: Report) -> str:
-    """Of a row of a report's members."""
+    """Returns the name of the model in a row of a report's members."""
     return member_name(row["variant"], row.get("form"))
 
 
 def ensemble_names(ensemble: Report) -> list[str]:
-    """Of the members of a row of a report's ensembles."""
+    """Returns the names of the members in a row of a report's ensembles."""
     forms = ensemble.get("forms") or [None] * len(ensemble["members"])
     return [member_name(*pair) for pair in zip(ensemble["members"], forms, strict=True)]

@@ -8,7 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.evaluator.files import HOLDOUT
-from components.run_report.figures.averaging import averaging
+from components.pusher.model_card import without_front_matter
+from components.run_report.figures.averaging import averaging, averaging_caption
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
 from components.run_report.figures.drawing import Draw, draw_all
@@ -18,22 +19,30 @@ from components.run_report.figures.size_gap import size_gap
 from components.run_report.figures.slices import slices
 from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
+from components.run_report.naming import row_name
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
     data_notes,
+    drift_table,
     ensembles_table,
     half_time_table,
     holdout_line,
     members_table,
     models_table,
+    moved_classes_table,
     slices_table,
 )
-from components.run_report.units import duration
+from components.run_report.units import duration, is_number
 
 Report = dict[str, Any]
 
-_SLICES = {"num_labels": "number of labels", "num_frames": "number of frames", "vertical": "vertical"}
+_SLICES = {
+    "num_labels": "number of labels",
+    "num_frames": "number of frames",
+    "span": "span",
+    "vertical": "vertical",
+}
 
 
 def render_page(report: Report) -> str:
@@ -52,6 +61,8 @@ def render_page(report: Report) -> str:
         "members": members_table(report),
         "ensembles": ensembles_table(report),
         "half_time": half_time_table(report),
+        "drift": drift_table(report),
+        "moved": moved_classes_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
         "slices": slices_table(evaluation),
@@ -74,8 +85,13 @@ def render_page(report: Report) -> str:
         },
         tables={name: table if table.rows else None for name, table in tables.items()},
         data_notes=data_notes(report["data"]) if report["data"] else [],
+        unmeasured=[
+            row_name(row) for row in report["members"] if not is_number(row["stored_mib"], row["gap"])
+        ],
+        averaging_caption=averaging_caption(report),
         classes=analysis.get("classes"),
         calibration=analysis.get("calibration"),
+        drifted=any(row[-1] == "drift" for row in tables["drift"].rows),
         holdout=holdout_line(report["evaluation"]),
         curves=CURVES,
         card=_card(report),
@@ -147,4 +163,4 @@ def vertical_slices(analysis: Report) -> list[Report]:
 
 def _card(report: Report) -> Markup | None:
     text = (report["push"] or {}).get("model_card")
-    return Markup(markdown_html(text)) if text else None
+    return Markup(markdown_html(without_front_matter(text))) if text else None

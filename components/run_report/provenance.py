@@ -13,7 +13,7 @@ _LOCK = "requirements.lock" if sys.version_info < (3, 12) else "requirements-tfx
 
 
 def code_version() -> dict[str, str | None]:
-    """{version, commit, lock_sha256}.
+    """Returns version, commit and lock_sha256 of the code that runs, by these names.
 
     The version is None where the project is not installed. The commit is that of the git checkout the code runs from,
     with `+` where files of it were changed; elsewhere what the image was built of, if it was told. The lock file lies

@@ -16,7 +16,9 @@ def assemble_report(
     data: Report | None = None,
     statistics: Report | None = None,
     anomalies: Report | None = None,
+    drift: Report | None = None,
     half_time: Report | None = None,
+    teacher: Report | None = None,
     training: Mapping[str, Report] = MappingProxyType({}),
     averaging: Sequence[Report] = (),
     compression: Sequence[Report] = (),
@@ -35,7 +37,9 @@ def assemble_report(
         data: What was read and lost of the data (`ExampleGenReport`).
         statistics: Lengths and numbers of labels, by split (see `read_statistics`).
         anomalies: What does not fit the schema, by split (see `read_anomalies`).
+        drift: How the videos differ from those that the served model was trained on (`DriftReport`).
         half_time: Which variants were stopped at half time (`HalfTimeReport`).
+        teacher: What the students were taught by (`TeacherReport`).
         training: Curves of the Trainers, by variant (see `read_curves`).
         averaging: What the CheckpointAveragers found, one report for each variant (`AveragingReport`).
         compression: What the compressors measured, one report for each variant (`CompressionReport` or `LadderReport`).
@@ -69,7 +73,9 @@ def assemble_report(
         "data": data,
         "statistics": statistics,
         "anomalies": anomalies,
+        "drift": drift,
         "half_time": half_time,
+        "teacher": teacher,
         "training": dict(training),
         "averaging": averages,
         "compression": compressions,

@@ -2,7 +2,7 @@
 
 import glob
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from components.evaluator.files import RESULTS_FILE
@@ -17,7 +17,9 @@ from trainer.base.files import is_local
 _REPORT = StepReport.FILE
 _FILES = {
     "data": _REPORT,
+    "drift": _REPORT,
     "half_time": _REPORT,
+    "teacher": _REPORT,
     "ensemble": _REPORT,
     "evaluation": RESULTS_FILE,
     "blessing": REASONS_FILE,
@@ -30,17 +32,18 @@ _FILES = {
 def read_sources(
     single: Mapping[str, str],
     training: Mapping[str, str],
-    averaging: Sequence[str],
-    compression: Sequence[str],
+    averaging: Mapping[str, str],
+    compression: Mapping[str, str],
 ) -> dict[str, Any]:
     """Reads what the steps of a run reported. An artifact that is missing, or not whole, reports nothing.
 
     Args:
-        single: Addresses of the artifacts data, statistics, anomalies, half_time, ensemble, evaluation, blessing,
-            infra_blessing and push, by these keys, as far as they exist.
-        training: Addresses of the Trainers' runs, by variant.
-        averaging: Addresses of the CheckpointAveragers' reports.
-        compression: Addresses of the compressors' reports.
+        single: Addresses of the artifacts data, statistics, anomalies, drift, half_time, teacher, ensemble,
+            evaluation, blessing, infra_blessing and push, by these keys, as far as they exist.
+        training: Addresses of the Trainers' runs, by what the run calls the model: its variant, or for a student
+            `Student-` and its variant.
+        averaging: Addresses of the CheckpointAveragers' reports, likewise.
+        compression: Addresses of the compressors' reports, likewise.
 
     Returns:
         The arguments of `assemble_report`, but for `run`.
@@ -57,9 +60,10 @@ def read_sources(
     }
 
 
-def _reports(uris: Sequence[str]) -> list[dict[str, Any]]:
-    found = (read_json(posixpath.join(uri, _REPORT)) for uri in uris)
-    return [report for report in found if report is not None]
+def _reports(uris: Mapping[str, str]) -> list[dict[str, Any]]:
+    found = {name: read_json(posixpath.join(uri, _REPORT)) for name, uri in uris.items()}
+    # A report says which architecture it is of; a variant and a student may have the same.
+    return [{**report, "variant": name} for name, report in found.items() if report is not None]
 
 
 def _event_files(model_run: str) -> list[str]:

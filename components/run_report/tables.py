@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.drift.report import DriftReport
 from components.evaluator.files import HOLDOUT
 from components.run_report.naming import ensemble_names, row_name
 from trainer.base.units import MIB
@@ -32,7 +33,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """The table in Markdown, under a heading."""
+        """Returns the table in Markdown, under a heading."""
         lines = [
             f"## {self.title}",
             "",
@@ -53,7 +54,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def members_table(report: Report) -> Table:
-    """Size and GAP of each member, by decreasing size (paper, Table 1)."""
+    """Makes the table of size and GAP of each member, by decreasing size (paper, Table 1)."""
     return make_table(
         "Members",
         report["members"],
@@ -80,7 +81,7 @@ def ensembles_table(report: Report) -> Table:
 
 
 def half_time_table(report: Report) -> Table:
-    """What each variant had reached at half time, by decreasing size, and which were stopped there."""
+    """Makes the table of what each variant reached at half time, by decreasing size, and which were stopped there."""
     rows = (report.get("half_time") or {}).get("variants", ())
     return make_table(
         "Half time",
@@ -93,8 +94,32 @@ def half_time_table(report: Report) -> Table:
     )
 
 
+def drift_table(report: Report) -> Table:
+    """How far the new videos differ from those that the served model was trained on."""
+    return make_table(
+        "Drift",
+        (report.get("drift") or {}).get("measures", ()),
+        ("measure", False, lambda row: row["name"].replace("_", " ")),
+        ("value", True, lambda row: number(row["value"], ".4f")),
+        ("allowed", True, lambda row: number(row["threshold"], ".4f")),
+        ("verdict", False, lambda row: "drift" if row["value"] > row["threshold"] else "none"),
+    )
+
+
+def moved_classes_table(report: Report) -> Table:
+    """The classes whose share of all labels has changed most."""
+    return make_table(
+        "Classes that moved most",
+        (report.get("drift") or {}).get("moved", ()),
+        ("class", False, lambda row: row.get("name") or f"class {row['class']}"),
+        ("before", True, lambda row: f"{row['before']:.2%}"),
+        ("now", True, lambda row: f"{row['now']:.2%}"),
+        ("change", True, lambda row: f"{row['now'] - row['before']:+.2%}"),
+    )
+
+
 def models_table(evaluation: Report) -> Table:
-    """The four metrics of the candidate and of the model that was served."""
+    """Makes the table of the four metrics of the candidate and of the model that was served."""
     names = {"candidate": "candidate", "baseline": "served before"}
     rows = [{"name": names[key], **evaluation[key]} for key in names if evaluation.get(key)]
     title = "Evaluation on the holdout" if evaluation.get("split") == HOLDOUT else "Evaluation"
@@ -102,7 +127,7 @@ def models_table(evaluation: Report) -> Table:
 
 
 def slices_table(evaluation: Report) -> Table:
-    """The candidate's metrics by number of labels and by length."""
+    """Makes the table of the candidate's metrics by number of labels and by length."""
     rows = [
         {"name": f"{one['feature'].removeprefix('num_')} {one['bin']}", **one["candidate"]}
         for one in evaluation.get("slices", ())
@@ -112,13 +137,13 @@ def slices_table(evaluation: Report) -> Table:
 
 
 def markdown(report: Report) -> str:
-    """The page of a run: what happened to the model, then the tables."""
+    """Returns a run's page in Markdown: what happened to the model, then the tables."""
     head = ["# Run report", "", *(f"- {line}" for line in conclusions(report))]
     return "\n".join(head) + "\n\n" + "\n\n".join(table.markdown() for table in tables(report)) + "\n"
 
 
 def render(report: Report, width: int = 120) -> str:
-    """The members and the ensembles as aligned text of at most so many columns, and what came of the model."""
+    """Returns members and ensembles as aligned text of at most so many columns, and what came of the model."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -140,14 +165,19 @@ def render(report: Report, width: int = 120) -> str:
 
 
 def conclusions(report: Report) -> list[str]:
-    """One sentence each on the data, the variants that were stopped, the verdicts with their reasons, and the push."""
+    """Returns a sentence each on data, drift, variants that were stopped, verdicts with their reasons, and the push."""
     lines = []
     if data := report.get("data"):
         lines.append(_data_line(data))
     if line := holdout_line(report.get("evaluation")):
         lines.append(f"Evaluation: {line}")
+    if drift := report.get("drift"):
+        alert = DriftReport.model_validate(drift).alert
+        lines += [f"Drift: {alert}"] if alert else []
     if half_time := report.get("half_time"):
         lines.append(_half_time_line(half_time["variants"]))
+    if teacher := report.get("teacher"):
+        lines.append(_teacher_line(teacher))
     for key, judge in (("blessing", "Evaluator"), ("infra_blessing", "ModelServerValidator")):
         if verdict := report.get(key):
             word = "blessed" if verdict["blessed"] else "NOT blessed"
@@ -159,7 +189,7 @@ def conclusions(report: Report) -> list[str]:
 
 
 def holdout_line(evaluation: Report | None) -> str | None:
-    """The candidate's GAP on the holdout beside the one by which it was chosen; None where there is no holdout."""
+    """Tells the GAP on the holdout beside the one by which the candidate was chosen; None without a holdout."""
     if not evaluation or evaluation.get("split") != HOLDOUT or not evaluation["candidate"]:
         return None
     gap, selection = evaluation["candidate"]["gap"], evaluation.get("selection_gap")
@@ -196,6 +226,15 @@ def data_notes(data: Report) -> list[str]:
 def _half_time_line(variants: Sequence[Report]) -> str:
     stopped = [f"{row['variant']} (for {row['stopped_for']})" for row in variants if row["stopped_for"]]
     return f"Half time: stopped {', '.join(stopped) or 'none'} of {len(variants)} variants"
+
+
+def _teacher_line(teacher: Report) -> str:
+    models, videos = "; ".join(teacher["models"]), teacher["videos"]
+    share = teacher["bytes"] / max(teacher["examples_bytes"], 1)
+    return (
+        f"Teacher: {models} scored {videos:,} videos, {teacher['classes'] / max(videos, 1):.1f} classes each, "
+        f"{teacher['bytes'] / MIB:.2f} MiB, {share:.2%} of the train split's bytes"
+    )
 
 
 def _metric_columns() -> Sequence[tuple[str, bool, Callable[[Report], str]]]:

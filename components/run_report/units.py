@@ -5,7 +5,7 @@ from typing import Any
 
 
 def duration(seconds: float) -> str:
-    """A length of time with the two units that matter.
+    """Returns a length of time with the two units that matter.
 
     >>> [duration(value) for value in (0.04, 7.31, 95, 7384, 200_000)]
     ['0.0 s', '7.3 s', '1 min 35 s', '2 h 03 min', '2 d 07 h']

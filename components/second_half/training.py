@@ -12,6 +12,7 @@ from components.half_time.report import HalfTimeReport
 from components.trainer.run_fn import CustomConfig, hand_over
 from trainer.base.files import is_local
 from trainer.base.memory import keep_freed_memory
+from trainer.checkpoints.snapshots import list_snapshots
 from trainer.training.huge_pages import use_huge_pages_for
 from trainer.training.loop import LOGS, SNAPSHOTS, STATE, train
 
@@ -46,12 +47,13 @@ def train_second_half(
     if not tf.io.gfile.glob(posixpath.join(directory, STATE, "*.index")):
         _take_over(first_half, directory)
     verdict = verdicts.verdict_on(config.variant)
+    whole = bool(list_snapshots(posixpath.join(directory, SNAPSHOTS)))
     if verdict.stopped_for:
         _logger.info(
             "%s: stopped at step %d with GAP %.4f: %s is smaller and was better there",
             config.variant, verdict.step, verdict.gap, verdict.stopped_for,
         )  # fmt: skip
-    else:
+    if not (verdict.stopped_for and whole):
         keep_freed_memory()
         train(
             config.spec,
@@ -59,6 +61,7 @@ def train_second_half(
             train_files,
             eval_files,
             directory,
+            until=verdict.step if verdict.stopped_for else None,
             on_allocated=lambda: use_huge_pages_for(config.spec),
         )
     if config.work_dir:
@@ -66,7 +69,12 @@ def train_second_half(
 
 
 def _take_over(source: str, target: str) -> None:
-    """Copies a run. The index of its state comes last: a run that has it counts as whole."""
+    """Copies a run. The index of its state comes last: a run that has it counts as whole.
+
+    A run whose snapshots were removed is not copied: it is trained once more.
+    """
+    if not list_snapshots(posixpath.join(source, SNAPSHOTS)):
+        return
     for part in (SNAPSHOTS, LOGS, STATE):
         tf.io.gfile.makedirs(posixpath.join(target, part))
         if not tf.io.gfile.isdir(posixpath.join(source, part)):

@@ -1,5 +1,6 @@
 """The options that describe an installation of Kubeflow Pipelines, the same in every verb that talks to one."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ from pipeline.kubeflow.target import Target
 if TYPE_CHECKING:
     from pipeline.kubeflow.package import Package
     from pipeline.kubeflow.submission import RunSettings
+
+_logger = logging.getLogger("yt8m.cluster")
 
 Host = Annotated[
     str | None,
@@ -95,6 +98,20 @@ def check_run_options(pipeline_root: str | None, service_account: str | None) ->
         check_name(object_name_fault(service_account), "--service-account", service_account)
 
 
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Runs everything even if data, code, recipe and served model are those of the last run.",
+    ),
+]
+
+
+def forced(parameters: Sequence[str] | None, force: bool) -> list[str]:
+    """Returns the parameters of a run, with the one that starts all tasks in any case where it is asked for."""
+    return [*(parameters or ()), *(["force=true"] if force else [])]
+
+
 def package_of(
     file: str,
     experiment: str | None,
@@ -127,3 +144,15 @@ def package_of(
         service_account=service_account,
     )
     return package, settings
+
+
+def warn_of_retries(timeout: int) -> None:
+    """Logs a line where kubectl's current context says that failed steps of a run are not started again.
+
+    Call it when the work is done: a cluster that does not answer takes some seconds.
+    """
+    from pipeline.kubeflow.doctor import retries_problem
+    from pipeline.kubeflow.kubernetes_api import KubernetesApi
+
+    if problem := retries_problem(KubernetesApi.or_reason(timeout)):
+        _logger.warning("retries: %s", problem)

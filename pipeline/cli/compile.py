@@ -54,14 +54,15 @@ def compile_(
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)
     check_gpus(loaded)
-    _logger.info("recipe %s: %d variants; starting TFX (half a minute)", loaded.name, len(loaded.variants))
+    _logger.info("recipe %s: %d models; starting TFX (half a minute)", loaded.name, len(loaded.trained))
     from pipeline.kubeflow.compile import compile_pipeline
+    from pipeline.kubeflow.spec_edits import all_tasks
 
     compiled = compile_pipeline(loaded, image, pipeline_root)
     text = compiled.to_yaml()
     with open(out, "w", encoding="utf-8") as file:
         file.write(text)
-    tasks = len(compiled.spec["root"]["dag"]["tasks"])
+    tasks = len(all_tasks(compiled.spec))
     result = {"file": out, "pipeline": loaded.name, "tasks": tasks, "bytes": len(text.encode())}
     typer.echo(json.dumps(result, indent=2) if as_json else f"{out}: pipeline {loaded.name}, {tasks} tasks")
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.cli.output import AsJson
+from pipeline.cli.verb_group import VerbGroup
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
 from trainer.data.data_check import DataCheck, check_files, together
@@ -22,7 +23,7 @@ _ONE_JOB_BYTES = 64 << 20
 """Fewer bytes than this are read before other processes would have started."""
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=VerbGroup, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
@@ -44,7 +45,7 @@ def sample(
     ] = 800,
     shards: Annotated[int, typer.Option(help="Number of train shards, and of validate shards.")] = 8,
     seed: Annotated[
-        int, typer.Option(help="Seed of the random content: the same arguments write the same bytes.")
+        int, typer.Option(min=0, help="Seed of the random content: the same arguments write the same bytes.")
     ] = 0,
     min_frames: Annotated[int, typer.Option(help="Number of frames of the shortest video.")] = 4,
     max_frames: Annotated[int, typer.Option(help="Number of frames of the longest video, at most 300.")] = 16,
@@ -195,7 +196,7 @@ def _editions_text(found: DataCheck) -> str:
         Edition.OF_2019: "its segment labels are not used",
     }
     parts = []
-    for edition, videos in found.editions.items():
+    for edition, records in found.editions.items():
         note = notes.get(Edition(edition))
-        parts.append(f"{edition} ({videos:,} videos{'; ' + note if note else ''})")
+        parts.append(f"{edition} ({records:,} records{'; ' + note if note else ''})")
     return ", ".join(parts) or "none"

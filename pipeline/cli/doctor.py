@@ -44,7 +44,7 @@ def doctor(
     """Asks a cluster whether a run would find what it needs. It changes nothing and starts nothing.
 
     It asks Kubeflow Pipelines for its version, and Kubernetes in kubectl's current context whether failed steps start
-    again, and for the service account, the quota of GPUs and the nodes. It also tries to read the bucket from here.
+    again, and for the service account, the quota of GPUs and the nodes. It also tries to read the buckets from here.
     The exit code is 1 if something is wrong.
 
     \b
@@ -57,14 +57,10 @@ def doctor(
     package = read_package(file) if file else None
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.doctor import Questions, examine
-    from pipeline.kubeflow.kubernetes_api import KubernetesApi, NotAskableError
+    from pipeline.kubeflow.kubernetes_api import KubernetesApi
     from serving.store.gcs_objects import GcsObjects
 
-    kubernetes: KubernetesApi | str
-    try:
-        kubernetes = KubernetesApi(timeout)
-    except NotAskableError as error:
-        kubernetes = str(error)
+    kubernetes = KubernetesApi.or_reason(timeout)
     questions = Questions(
         package=package,
         service_account=service_account,

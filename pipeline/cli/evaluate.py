@@ -38,14 +38,14 @@ def evaluate(
     Records that are no valid video are named on standard error, counted and left out. Second records of a video, and
     videos without labels as in test files, are counted and left out, too.
 
-    Example: yt8m evaluate --model models/demo --data 'data/validate*.tfrecord' --json
+    Example: yt8m evaluate --model models/demo/yt8m --data 'data/validate*.tfrecord' --json
     """
     result = measure(model, data, batch_size)
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
 
 
 def measure(model: str, patterns: list[str], batch_size: int = 64) -> dict[str, Any]:
-    """The four metrics of a SavedModel on the valid videos of files, and the number of other records."""
+    """Returns the four metrics of a SavedModel on the valid videos of files, and the number of other records."""
     from serving.store.model_store import whole_model_path
     from trainer.base.files import expand_labelled, left_out_line
 

@@ -1,5 +1,6 @@
 """What every entry point has in common: quiet libraries, and errors of one line with an exit code."""
 
+import errno
 import logging
 import os
 import sys
@@ -18,7 +19,11 @@ from trainer.base.errors import OutsideError, UserError
 from trainer.base.full_disk import full_disk
 from trainer.base.garbage import collect_less
 
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "PYTHONWARNINGS": "ignore"}
+"""For this process and those that it starts."""
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the system says of files and directories that this user may not read or write."""
 
 _verbose = False
 
@@ -44,7 +49,12 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
         _leave(130, "interrupted")
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line library
-            _leave(error.exit_code, f"{error.format_message()} (see yt8m --help)")
+            context = getattr(error, "ctx", None)
+            verb = context.command_path if context else "yt8m"
+            _leave(error.exit_code, f"{error.format_message()} (see {verb} --help)")
+        if isinstance(error, OSError) and error.filename and error.errno in _FORBIDDEN:
+            place = f"{os.fsdecode(error.filename)}: {error.strerror}"
+            _leave(2, f"{place}; give this user the right to it, or name another place")
         if _verbose:
             traceback.print_exc()
         if log_file := getattr(error, "log_file", None):  # the text says what to try

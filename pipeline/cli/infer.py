@@ -60,9 +60,9 @@ def infer(
     the output is the same.
 
     \b
-    Examples: yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv
+    Examples: yt8m infer --model models/demo/yt8m --data 'test/*.tfrecord' --out submission.csv
               yt8m infer --target localhost:8500 --data 'test/*.tfrecord' --out predictions.parquet
-              yt8m infer --model models/demo --data 'test/*.tfrecord' --out submission.csv --beam workers=4
+              yt8m infer --model models/demo/yt8m --data 'test/*.tfrecord' --out submission.csv --beam workers=4
     """
     from serving.inference.batch_inference import infer as infer_files
     from serving.inference.inference_parts import directory_identity
@@ -104,6 +104,7 @@ def _infer_with_beam(
 ) -> "Inference":
     section = beam_section(settings)
     arguments = section.pipeline_args
+    section.check_reachable()
     if section.runner == "DataflowRunner":
         for path in (model, out, *data):
             if not path.startswith("gs://"):

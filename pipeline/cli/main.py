@@ -4,29 +4,32 @@ A verb's module is imported when the verb is used, so that ``yt8m sizes`` does n
 """
 
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from pipeline.cli.guard import be_verbose, guarded
+from pipeline.cli.verb_group import VerbGroup
 
 VERBS = {
     "data": ("pipeline.cli.data", "app"),
+    "recipes": ("pipeline.cli.recipes", "app"),
     "sizes": ("pipeline.cli.sizes", "sizes"),
     "run": ("pipeline.cli.run", "run"),
+    "distill": ("pipeline.cli.distill", "distill"),
     "compile": ("pipeline.cli.compile", "compile_"),
     "rehearse": ("pipeline.cli.rehearse", "rehearse"),
     "doctor": ("pipeline.cli.doctor", "doctor"),
     "submit": ("pipeline.cli.submit", "submit"),
     "schedule": ("pipeline.cli.schedule", "schedule"),
-    "runs": ("pipeline.cli.runs", "runs"),
+    "runs": ("pipeline.cli.runs", "app"),
     "report": ("pipeline.cli.report", "report"),
     "evaluate": ("pipeline.cli.evaluate", "evaluate"),
     "serve": ("pipeline.cli.serve", "serve"),
     "predict": ("pipeline.cli.predict", "predict"),
     "infer": ("pipeline.cli.infer", "infer"),
+    "monitor": ("pipeline.cli.monitor", "monitor"),
     "models": ("pipeline.cli.models", "app"),
     "compress": ("pipeline.cli.compress", "compress"),
     "export": ("pipeline.cli.export", "export"),
@@ -35,7 +38,7 @@ VERBS = {
 """The module and the function of each verb, or its typer app if it has verbs of its own."""
 
 
-class _LazyGroup(TyperGroup):
+class _LazyGroup(VerbGroup):
     """A group of commands that are imported when they are asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -52,7 +55,16 @@ class _LazyGroup(TyperGroup):
         return typer.main.get_command(target)
 
 
-app = typer.Typer(cls=_LazyGroup, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=_LazyGroup, rich_markup_mode=None)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(
+            f"yt8m {metadata.version('yt8m')} (TensorFlow {metadata.version('tensorflow')}, "
+            f"TFX {metadata.version('tfx')}, Python {sys.version.split()[0]})"
+        )
+        raise typer.Exit
 
 
 @app.callback()
@@ -60,8 +72,17 @@ def _yt8m(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Shows the libraries' own messages, and full traces.")
     ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Prints the versions of yt8m and of what it runs on.",
+        ),
+    ] = False,
 ) -> None:
-    """Turns YouTube-8M features into a size-constrained ensemble of Gated NetVLAD models, and serves it.
+    """Turns YouTube-8M features into a size-constrained ensemble of video models, and serves it.
 
     The exit code is 0 if all is well, 2 if the input was wrong (a line on standard error says what to do), and 1
     after any other failure.

@@ -8,14 +8,16 @@ import typer
 
 from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
 from pipeline.cli.output import AsJson
+from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store
+from serving.store.version_labels import check_label
 from trainer.base.errors import UserError
 
 if TYPE_CHECKING:
     from serving.client.client import VersionStatus
     from serving.store.version_store import Store
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=VerbGroup, add_completion=False, rich_markup_mode=None)
 
 _Base = Annotated[str, typer.Argument(help="Directory of the model's versions, local or gs://.")]
 
@@ -24,7 +26,7 @@ _Base = Annotated[str, typer.Argument(help="Directory of the model's versions, l
 def _models() -> None:
     """Lists and verifies the versions of a served directory, rolls back to one, deletes one, or labels them.
 
-    Example: yt8m models list models/demo
+    Example: yt8m models list models/demo/yt8m
     """
 
 
@@ -54,8 +56,8 @@ def list_(
     Servers that follow the directory load the newest version. With --server a server is asked what it really serves.
 
     \b
-    Examples: yt8m models list models/demo --json
-              yt8m models list models/demo --server localhost:8500
+    Examples: yt8m models list models/demo/yt8m --json
+              yt8m models list models/demo/yt8m --server localhost:8500
     """
     served = None
     if server is not None:
@@ -95,7 +97,7 @@ def verify(
     The exit code is 2 if one is damaged. A version without a manifest was put there by other means than yt8m, so
     nobody can tell.
 
-    Example: yt8m models verify models/demo 3
+    Example: yt8m models verify models/demo/yt8m 3
     """
     store = _existing(base)
     there = store.versions()
@@ -127,9 +129,9 @@ def rollback(
 
     Nothing is lost, and another rollback undoes it.
 
-    Example: yt8m models rollback models/demo --to 3
+    Example: yt8m models rollback models/demo/yt8m --to 3
     """
-    published = model_store.rollback(_existing(base).base, to)
+    published = model_store.rollback(_existing(base, writable=True).base, to)
     if as_json:
         typer.echo(json.dumps({"version": published.version, "content_of": to, "created": published.created}))
     elif published.created:
@@ -152,9 +154,9 @@ def delete(
 ) -> None:
     """Deletes a version that has no label. Its number is not used again.
 
-    Example: yt8m models delete models/demo 2
+    Example: yt8m models delete models/demo/yt8m 2
     """
-    model_store.delete(_existing(base).base, version, force)
+    model_store.delete(_existing(base, writable=True).base, version, force)
     newest = model_store.latest_version(base)
     if as_json:
         typer.echo(json.dumps({"deleted": version, "newest": newest}))
@@ -178,9 +180,9 @@ def label(
     yt8m serve serves labelled versions beside the newest, and follows the labels without a restart. On Kubernetes
     the labels are settings, and the last line of the output says which.
 
-    Example: yt8m models label models/demo stable=3 canary=4
+    Example: yt8m models label models/demo/yt8m stable=3 canary=4
     """
-    store = _existing(base)
+    store = _existing(base, writable=bool(moves or remove))
     labels = store.labels()
     if moves or remove:
         labels = model_store.label(base, parse_labels(moves or []), remove or ())
@@ -202,14 +204,19 @@ def parse_labels(texts: Sequence[str]) -> dict[str, int]:
         name, _, version = text.partition("=")
         if not name or not version.isdecimal():
             raise UserError(f"a label is NAME=VERSION, such as stable=3. Received: {text}")
+        check_label(name)
+        if name in labels:
+            raise UserError(f"label {name} is given twice; a label points to one version")
         labels[name] = int(version)
     return labels
 
 
-def _existing(base: str) -> "Store":
+def _existing(base: str, writable: bool = False) -> "Store":
     store = model_store.open_store(base)
     if not store.exists():
         raise UserError(f"{base} is no directory: give the one that models are pushed to")
+    if writable:
+        store.check_writable()
     return store
 
 

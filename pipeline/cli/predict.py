@@ -72,7 +72,7 @@ def predict(
 
     \b
     Examples: yt8m predict FILE.tfrecord --target localhost:8500 --vocabulary vocabulary.csv
-              yt8m predict FILE.tfrecord --model models/demo --id 3a9f --json
+              yt8m predict FILE.tfrecord --model models/demo/yt8m --id 3a9f --json
     """
     from serving.export.vocabulary import Vocabulary
     from serving.inference.ordered_map import ordered_map

@@ -7,10 +7,20 @@ import typer
 if TYPE_CHECKING:
     from pipeline.recipe.recipe import Recipe
 
+
+def _names(begun: str) -> list[str]:
+    """Returns the names of recipes that begin so, for the completion of a shell."""
+    from pipeline.recipe.loader import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(begun)]
+
+
 RecipeName = Annotated[
     str,
     typer.Option(
-        "--recipe", help="Name of a recipe (demo, video_level, yhls, table1, grid28), or path of a YAML file."
+        "--recipe",
+        help="Name of a recipe (yt8m recipes lists them), or path of a YAML file.",
+        autocompletion=_names,
     ),
 ]
 Data = Annotated[

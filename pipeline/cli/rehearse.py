@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.cluster_options import Force, forced
 from pipeline.cli.output import AsJson
 from pipeline.rehearsal.backend import BACKENDS, ControllerRetryPolicy
 
@@ -71,6 +72,7 @@ def rehearse(
         float,
         typer.Option(min=0, help="Most seconds to wait before a retry; a cluster may wait for minutes."),
     ] = 5,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Runs a compiled pipeline on this machine; each task's command becomes a process of this installation.
@@ -88,13 +90,13 @@ def rehearse(
                --set kubernetes.volumes.here=$PWD
              yt8m rehearse demo.yaml --root rehearsals
     """
-    _logger.info("reading %s", pipeline)
     from pipeline.rehearsal.compiled_file import CompiledFile
     from pipeline.rehearsal.parameters import run_parameters
     from pipeline.rehearsal.rehearse import rehearse as run_here
 
     compiled = CompiledFile.read(pipeline)
-    parameters = run_parameters(compiled.package, settings or ())
+    _logger.info("rehearsing %s", pipeline)
+    parameters = run_parameters(compiled.package, forced(settings, force))
     # Whoever ends this process ends the tasks' processes with it.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

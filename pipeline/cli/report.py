@@ -41,10 +41,16 @@ def report(
               yt8m report runs/demo runs/yhls/2026-01-02T03:04:05.678901 --out comparison.html
     """
     from trainer.base.addresses import check_local
+    from trainer.base.errors import UserError
 
     if out is not None:
         check_local(out, "--out")
-    found = {name: _load(run) for name, run in _named(runs).items()}
+    found: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        content = _load(run)
+        if twice := [name for name, other in found.items() if _is_same(other, content)]:
+            raise UserError(f"{run} is the same run as {twice[0]}: give runs that differ")
+        found[run.rstrip("/")] = content
     if len(found) == 1:
         from components.run_report.page import render_page
 
@@ -116,15 +122,11 @@ def _load(run: str) -> dict[str, Any]:
     return content
 
 
-def _named(runs: list[str]) -> dict[str, str]:
-    """Returns the runs by the names that they are shown with; a run that is given twice is numbered."""
-    named: dict[str, str] = {}
-    for run in runs:
-        name, number = run.rstrip("/"), 2
-        while name in named:
-            name, number = f"{run.rstrip('/')} ({number})", number + 1
-        named[name] = run
-    return named
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two reports are of the same run, be they written at different times."""
+    if one["run"] and other["run"]:
+        return all(one["run"][key] == other["run"][key] for key in ("pipeline", "run_id"))
+    return one == other
 
 
 def _default(runs: list[str]) -> Path:

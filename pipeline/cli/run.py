@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,10 +42,10 @@ def run(
 
     \b
     Examples: yt8m run --recipe demo
-              yt8m run --recipe video_level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
+              yt8m run --recipe video-level --data 'DIRECTORY/*.tfrecord' --set training.steps=1000
     """
     loaded = chosen_recipe(recipe, data, train, validate, overrides)
-    finished = run_recipe(loaded, root or f"runs/{loaded.name}")
+    finished = run_recipe(loaded, f"runs/{loaded.name}" if root is None else root)
     if as_json:
         typer.echo(json.dumps(finished.report, indent=2))
         _logger.info("log: %s", finished.log_file)
@@ -53,21 +54,30 @@ def run(
 
 
 def run_recipe(recipe: "Recipe", root: str) -> "LocalRun":
-    """Runs a recipe, after the checks that need no half minute of imports, and leaves `report.html` in the root."""
+    """Runs a recipe, after the checks that need no half minute of imports, and leaves `report.html` in the root.
+
+    The lock of the root is held from before TFX is imported. A run that is refused leaves the report of the other one
+    alone.
+    """
     from pipeline.local.preflight import check_before_run
+    from pipeline.local.run_lock import only_run_in
     from trainer.base.addresses import check_local
 
     check_local(root, "--root")
     check_before_run(recipe, root)
-    _logger.info("recipe %s: %d variants; starting TFX (half a minute)", recipe.name, len(recipe.variants))
-    from pipeline.local.runner import run_locally
+    os.makedirs(root, exist_ok=True)
+    with ExitStack() as held:
+        held.enter_context(only_run_in(Path(root)))
+        _logger.info("recipe %s: %d models; starting TFX (half a minute)", recipe.name, len(recipe.trained))
+        from pipeline.local.runner import run_locally
 
-    _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))
-    try:
-        return run_locally(recipe, root, is_verbose())
-    finally:
-        if page := write_report_of(root):
-            _logger.info("report: %s", page)
+        _logger.info("training curves: %s", tensorboard_command(os.path.join(root, "tensorboard")))
+        try:
+            return run_locally(recipe, root, is_verbose())
+        finally:
+            held.close()  # to who holds the lock the report would say that the run is on
+            if page := write_report_of(root):
+                _logger.info("report: %s", page)
 
 
 def tensorboard_command(directory: str) -> str:

@@ -19,6 +19,7 @@ from pipeline.cli.cluster_options import (
     check_run_options,
     package_of,
     target_of,
+    warn_of_retries,
 )
 from pipeline.cli.output import AsJson, show_list
 
@@ -107,6 +108,7 @@ def schedule(
     with connected(target) as client:
         version = upload(client, package)
         made = set_schedule(client, package, version, settings, timing, name or package.name)
+    warn_of_retries(timeout)
     if as_json:
         typer.echo(json.dumps(made, indent=2))
         return

@@ -1,4 +1,4 @@
-"""The verb ``yt8m serve``, which serves models over gRPC from this machine."""
+"""The verb ``yt8m serve``, which serves models over gRPC and HTTP from this machine."""
 
 import logging
 from typing import TYPE_CHECKING, Annotated
@@ -89,29 +89,50 @@ def serve(
     ] = 1024,
     http_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port for /metrics, /healthz and /readyz. Default: none."),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port for REST, /metrics, /healthz and /readyz; 0 takes a free one. Default: none.",
+        ),
     ] = None,
+    http_seconds: Annotated[
+        float, typer.Option(min=0.001, help="Most seconds until a request over HTTP is answered.")
+    ] = 30.0,
     tls_certificate: Annotated[str | None, typer.Option(help="PEM file of the server's certificate.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="PEM file of the key of that certificate.")] = None,
     tls_client_ca: Annotated[
         str | None,
         typer.Option(help="PEM file of the authority that must have signed every client's certificate."),
     ] = None,
+    allow_reload: Annotated[
+        bool,
+        typer.Option(
+            help="Clients may change what is served (HandleReloadConfigRequest); needs --tls-client-ca."
+        ),
+    ] = False,
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of an OpenTelemetry collector that gets a trace of each request. Default: none."
+        ),
+    ] = None,
     grace_seconds: Annotated[
         float, typer.Option(min=0, help="Most seconds that running requests get after SIGTERM.")
     ] = 30.0,
 ) -> None:
-    """Serves models over TensorFlow Serving's gRPC API, until SIGTERM or Ctrl-C.
+    """Serves models over TensorFlow Serving's gRPC and REST APIs, and the Open Inference Protocol.
+
+    It serves until SIGTERM or Ctrl-C.
 
     A newer version takes over without a failed request when it is loaded. When the server takes requests it prints
     its address, HOST:PORT, on standard output.
 
     \b
-    Examples: yt8m serve models/demo --port 8500
-              yt8m serve models/demo --max-batch-size 16 --http-port 8501
+    Examples: yt8m serve models/demo/yt8m --port 8500
+              yt8m serve models/demo/yt8m --max-batch-size 16 --http-port 8501
     """
     from serving.base.tls import ServerTls
-    from serving.server.listening import check_can_listen, host_and_port
+    from serving.server.listening import check_can_listen, check_endpoint, host_and_port
     from serving.server.model_config import check_model
     from trainer.base.errors import UserError
 
@@ -119,6 +140,8 @@ def serve(
         raise UserError("give the directory of one model's versions, or --model-config-file for several")
     if (tls_certificate is None) != (tls_key is None) or (tls_client_ca and not tls_key):
         raise UserError("TLS needs --tls-certificate and --tls-key, with or without --tls-client-ca")
+    if allow_reload and not tls_client_ca:
+        raise UserError("--allow-reload needs --tls-client-ca: else anybody could change what is served")
     if port and port == http_port:
         raise UserError(f"--port and --http-port are both {port}: give two")
     # All that can be wrong, before the imports and the loading, which take seconds.
@@ -126,6 +149,8 @@ def serve(
     tls = ServerTls(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca) if tls_key else None
     if tls is not None:
         tls.check()
+    if otlp_endpoint is not None:
+        check_endpoint(otlp_endpoint)
     for each in (port, http_port):
         if each is not None:
             check_can_listen(host, each)
@@ -151,7 +176,10 @@ def serve(
         max_videos=max_request_videos,
         batching=batching if max_batch_size else None,
         tls=tls,
+        allow_reload=allow_reload,
         http_port=http_port,
+        http_seconds=http_seconds,
+        otlp_endpoint=otlp_endpoint,
         tensorflow_threads=threads,
     )
     if poll_seconds is None:
@@ -163,7 +191,9 @@ def serve(
             names = ", ".join(model.name for model in models)
             _logger.info("serve: model %s is served at %s", names, host_and_port(host, server.port))
             if http_port is not None:
-                _logger.info("serve: metrics and health at http://%s:%d", host, server.http_port)
+                scheme = "https" if tls else "http"
+                address = host_and_port(host, server.http_port)
+                _logger.info("serve: REST, metrics and health at %s://%s", scheme, address)
             typer.echo(host_and_port(host, server.port))
             wait()
             _logger.info("serve: finishing the requests that run")

@@ -22,8 +22,9 @@ USUAL_FORMS = (
     "int4-b128",
     "int8+gating_prob/weights=lowrank-r256-int8",
     "int4-b128+gating_prob/weights=lowrank-r256-int8",
+    "int4-b64+gating/weights=int8+gating_prob/weights=lowrank-r384-int8+hidden2/weights=int8",
 )
-"""What `--forms` shows."""
+"""What `--forms` shows, but for forms that name a tensor which none of the variants has."""
 
 
 def sizes(
@@ -64,7 +65,7 @@ def sizes(
         typer.echo(json.dumps(rows, indent=2) if as_json else _families_table(rows))
         return
     chosen = TABLE1 if variants is None else [ARCHITECTURES.parse(name) for name in variants.split(",")]
-    shown = [StoredForm.parse(name) for name in [*(USUAL_FORMS if all_forms else ()), *forms]]
+    shown = [*(_usual_forms(chosen) if all_forms else ()), *map(StoredForm.parse, forms)]
     if shown:
         _show_forms(chosen, shown, as_json)
         return
@@ -79,6 +80,12 @@ def sizes(
             f"{row['variant']:<{width}} {row['float32_mib']:>12.2f} {row['float16_mib']:>12.2f} "
             f"{row['rate']:>7.1%} {row['tensors']:>8}"
         )
+
+
+def _usual_forms(variants: Sequence[Architecture]) -> list[StoredForm]:
+    known = {tensor.name for variant in variants for tensor in ModelSpec(variant).tensors}
+    usual = map(StoredForm.parse, USUAL_FORMS)
+    return [form for form in usual if known >= {name for name, _ in form.others}]
 
 
 def _show_forms(variants: Sequence[Architecture], forms: Sequence[StoredForm], as_json: bool) -> None:
@@ -128,7 +135,7 @@ def size_row(variant: Architecture) -> dict[str, Any]:
 
 
 def family_row(family: type[Architecture]) -> dict[str, Any]:
-    """One row of the list of families: how its names are made, and the size of its example."""
+    """Returns a row of the list of families: how its names are made, and the size of its example."""
     example = size_row(ARCHITECTURES.parse(family.EXAMPLE))
     return {
         "family": family.PREFIX,

@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.cluster_options import (
     CaFile,
     Experiment,
+    Force,
     Host,
     IapClientId,
     Namespace,
@@ -18,8 +19,10 @@ from pipeline.cli.cluster_options import (
     Timeout,
     TokenFile,
     check_run_options,
+    forced,
     package_of,
     target_of,
+    warn_of_retries,
 )
 from pipeline.cli.output import AsJson
 
@@ -39,11 +42,13 @@ def submit(
     iap_client_id: IapClientId = None,
     ca_file: CaFile = None,
     timeout: Timeout = 60,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Uploads a compiled pipeline to Kubeflow Pipelines, and starts a run of it.
 
-    The same file is uploaded only once: its version of the pipeline is named after its digest.
+    The same file is uploaded only once: its version of the pipeline is named after its digest. A line warns where
+    kubectl's current context says that failed steps are not started again; yt8m doctor asks for more.
 
     \b
     Examples: yt8m submit yhls.yaml --host http://localhost:8080 --service-account yt8m-pipeline
@@ -51,7 +56,9 @@ def submit(
     """
     check_run_options(pipeline_root, service_account)
     target = target_of(host, namespace, token_file, iap_client_id, ca_file, timeout)
-    package, settings = package_of(file, experiment, parameters or (), pipeline_root, service_account)
+    package, settings = package_of(
+        file, experiment, forced(parameters, force), pipeline_root, service_account
+    )
     from pipeline.kubeflow.api_client import connected
     from pipeline.kubeflow.submission import start_run, upload
 
@@ -63,3 +70,4 @@ def submit(
     else:
         typer.echo(f"{run['name']} is started: {run['link']}")
         typer.echo(f"Follow it: yt8m runs --host {host} --watch {run['run_id']}")
+    warn_of_retries(timeout)

@@ -7,7 +7,6 @@ same DAG compiles for Kubeflow Pipelines.
 import json
 from typing import Any, NamedTuple
 
-from tfx.components import Trainer
 from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.data_types import RuntimeParameter
@@ -15,24 +14,24 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.channel import BaseChannel
 
 from components.baseline.component import Baseline
-from components.checkpoint_averager.component import CheckpointAverager
-from components.compressor.component import Compressor
+from components.drift.component import DriftCheck
 from components.ensemble_assembler.component import EnsembleAssembler
 from components.evaluator.component import Evaluator
 from components.example_gen.component import YouTube8MExampleGen
+from components.example_gen.span_window import SpanWindow
 from components.example_validator.component import (
     ValidationSteps,
     validation_steps,
 )
-from components.fp16_compressor.component import Fp16Compressor
 from components.model_server_validator.component import ModelServerValidator
 from components.pusher.component import Pusher
 from components.run_report.component import RunReport
-from components.second_half.component import SecondHalf
 from pipeline.dag.graph import last_nodes, node_graph
+from pipeline.dag.model_line import ModelLine, model_line
+from pipeline.dag.teaching import Teaching, teaching_of
 from pipeline.dag.trainings import Trainings, in_order, trainings_of
 from pipeline.recipe.recipe import Recipe
-from trainer.model.architectures import Architecture
+from pipeline.recipe.sections import span_range
 
 
 def build_pipeline(
@@ -46,7 +45,7 @@ def build_pipeline(
     """Returns the pipeline of a recipe.
 
     Args:
-        recipe: The recipe.
+        recipe: What to train, on which data, and where it goes.
         pipeline_root: The directory of the artifacts.
         work_root: The directory from which a killed Trainer goes on; None where a retry finds its own outputs.
         schema_file: The schema of the examples' summaries, at its path on the machine that runs ImportSchemaGen; None
@@ -79,71 +78,77 @@ def build_components(
         max_lost_files=data.max_lost_files,
         min_eval_videos=data.min_eval_videos,
         num_classes=data.num_classes,
+        **_spans(recipe),
+        copy=data.copy_,
     )
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
     trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
-    lines = [
-        _variant_line(recipe, variant, trainer, examples)
-        for variant, trainer in zip(recipe.variants, trainings.trainers, strict=True)
-    ]
+    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
+    drift = DriftCheck(
+        example_gen.outputs["report"],
+        baseline.outputs["model"],
+        recipe.drift.thresholds,
+        stop=recipe.drift.stop,
+        vocabulary=data.vocabulary,
+    )
+    if recipe.drift.stop:
+        for trainer in trainings.first:
+            trainer.add_upstream_node(drift)
+    variants = {
+        str(variant): model_line(recipe, str(variant), variant, trainer, runs, examples)
+        for variant, trainer, runs in zip(recipe.variants, trainings.trainers, trainings.runs, strict=True)
+    }
+    teaching = teaching_of(
+        recipe, examples, validation.example_validator, variants, trainings.folds, work_root
+    )
+    lines = {**variants, **teaching.students}
     assembler = EnsembleAssembler(
-        models=[line.compressor.outputs["model"] for line in lines],
+        models=[line.compressor.outputs["model"] for line in lines.values()],
         examples=examples,
         limit_bytes=recipe.ensemble.limit_bytes,
         vocabulary=recipe.data.vocabulary,
+        names=list(lines) if teaching.students else None,
     )
-    delivery = _delivery(recipe, examples, example_gen, assembler)
+    delivery = _delivery(recipe, examples, example_gen, assembler, baseline)
     nodes = [
         example_gen,
         *validation,
+        baseline,
+        drift,
         *trainings.before,
-        *(component for line in in_order(recipe, lines) for component in line),
+        *(component for line in in_order(recipe, {**variants, **teaching.folds}) for component in line),
+        *teaching.nodes,
+        *(component for line in in_order(recipe, teaching.students) for component in line),
         assembler,
         *delivery,
     ]
-    report = _report(recipe, nodes, example_gen, validation, trainings, lines, assembler, delivery)
+    nodes = list(dict.fromkeys(nodes))
+    report = _report(
+        recipe,
+        nodes,
+        example_gen,
+        validation,
+        drift,
+        trainings,
+        teaching,
+        list(lines.values()),
+        assembler,
+        delivery,
+    )
     return [*nodes, report]
 
 
-class _VariantLine(NamedTuple):
-    """The components of one variant."""
-
-    trainer: Trainer | SecondHalf
-    averager: CheckpointAverager
-    compressor: Compressor | Fp16Compressor
-
-
-def _variant_line(
-    recipe: Recipe, variant: Architecture, trainer: Trainer | SecondHalf, examples: BaseChannel
-) -> _VariantLine:
-    averager = CheckpointAverager(
-        model_run=trainer.outputs["model_run"], examples=examples, averaging=recipe.averaging
-    ).with_id(f"CheckpointAverager-{variant}")
-    return _VariantLine(trainer, averager, _compressor(recipe, variant, averager.outputs["model"], examples))
-
-
-def _compressor(
-    recipe: Recipe, variant: Architecture, model: BaseChannel, examples: BaseChannel
-) -> Compressor | Fp16Compressor:
-    """A ladder of forms where the recipe asks for one, and else the paper's float16."""
-    compression = recipe.compression
-    if not compression.ladder:
-        return Fp16Compressor(model=model, examples=examples, tolerance=compression.tolerance).with_id(
-            f"Fp16Compressor-{variant}"
-        )
-    return Compressor(
-        model=model,
-        examples=examples,
-        ladder=[form.name for form in compression.ladder],
-        calibration_videos=compression.calibration_videos,
-    ).with_id(f"Compressor-{variant}")
+def _spans(recipe: Recipe) -> dict[str, SpanWindow | None]:
+    """Returns the spans that are trained on and those that are judged on; nothing where it is the newest alone."""
+    trained, judged = (SpanWindow(*span_range(text)) for text in (recipe.data.spans, recipe.blessing.spans))
+    newest = SpanWindow(0, 1)
+    return {} if trained == judged == newest else {"trained": trained, "judged": judged}
 
 
 class _Delivery(NamedTuple):
     """The components between the assembled ensemble and its directory of versions."""
 
-    baseline: Baseline
     evaluator: Evaluator
     server_validator: ModelServerValidator
     pusher: Pusher
@@ -154,9 +159,9 @@ def _delivery(
     examples: BaseChannel,
     example_gen: YouTube8MExampleGen,
     assembler: EnsembleAssembler,
+    baseline: Baseline,
 ) -> _Delivery:
     model = assembler.outputs["model"]
-    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -175,11 +180,13 @@ def _delivery(
         run_id=_run_id(),
         evaluation=evaluator.outputs["evaluation"],
         data=example_gen.outputs["report"],
+        ensemble=assembler.outputs["report"],
         model_name=recipe.serving.model_name,
         data_licence=recipe.data.licence,
+        model_licence=recipe.push.licence,
         **_device_file(recipe, examples),
     )
-    return _Delivery(baseline, evaluator, server_validator, pusher)
+    return _Delivery(evaluator, server_validator, pusher)
 
 
 def _device_file(recipe: Recipe, examples: BaseChannel) -> dict[str, Any]:
@@ -198,8 +205,10 @@ def _report(
     nodes: list[BaseComponent],
     example_gen: YouTube8MExampleGen,
     validation: ValidationSteps,
+    drift: DriftCheck,
     trainings: Trainings,
-    lines: list[_VariantLine],
+    teaching: Teaching,
+    lines: list[ModelLine],
     assembler: EnsembleAssembler,
     delivery: _Delivery,
 ) -> RunReport:
@@ -213,6 +222,8 @@ def _report(
         data=example_gen.outputs["report"],
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
+        teacher=teaching.teacher and teaching.teacher.outputs["report"],
+        drift=drift.outputs["report"],
         half_time=trainings.half_time and trainings.half_time.outputs["report"],
         training=[line.trainer.outputs["model_run"] for line in lines],
         averaging=[line.averager.outputs["report"] for line in lines],

@@ -13,24 +13,54 @@ from collections.abc import Mapping
 from pipeline.recipe.recipe import Recipe
 from trainer.model.architectures import Architecture
 
-TRAINER, FIRST_HALF = "Trainer-", "FirstHalf-"
-"""The prefixes of the ids of nodes that train; the name of the variant follows."""
+TRAINER, FIRST_HALF, FOLD = "Trainer-", "FirstHalf-", "Fold"
+"""The prefixes of the ids of nodes that train; the name of the variant follows. A node of a fold has its number in
+front of that, as `FoldTrainer-0-K8-H256`, and FOLD in front of all."""
+
+TEACHER, TEACHING_ASSEMBLER = "Teacher", "TeachingAssembler"
+"""The ids of the node that scores the train split, and of the one that assembles the ensemble which does so. With folds
+there are several of the latter, with a hyphen and the number of the fold behind."""
+
+
+def fold_label(variant: Architecture, fold: int) -> str:
+    """Returns what a variant's training without one part of the train files is called: `0-K8-H256`."""
+    return f"{fold}-{variant}"
+
+
+def fold_labels(recipe: Recipe) -> dict[str, Architecture]:
+    """Returns the trainings without a part of the train files, by what they are called; none without folds."""
+    if recipe.teacher.folds == 1:
+        return {}
+    return {
+        fold_label(variant, fold): variant
+        for fold in range(recipe.teacher.folds)
+        for variant in recipe.variants
+    }
 
 
 def trainer_nodes(recipe: Recipe) -> dict[str, Architecture]:
     """Returns the nodes that train, each with its variant: one for the whole training, or one for each half."""
-    prefixes = (FIRST_HALF, TRAINER) if recipe.halving.enabled else (TRAINER,)
-    return {f"{prefix}{variant}": variant for prefix in prefixes for variant in recipe.variants}
+    halves = (FIRST_HALF,) if recipe.halving.enabled else ()
+    return {
+        **{f"{prefix}{variant}": variant for prefix in halves for variant in recipe.variants},
+        **{f"{TRAINER}{name}": variant for name, variant in recipe.trained.items()},
+        **{f"{FOLD}{TRAINER}{name}": variant for name, variant in fold_labels(recipe).items()},
+    }
 
 
-def training_work(recipe: Recipe) -> dict[str, float]:
-    """Returns the work of each variant's training: bytes of float32 weights times examples."""
+def training_work(recipe: Recipe, trainings: Mapping[str, Architecture] | None = None) -> dict[str, float]:
+    """Returns the work of trainings: bytes of float32 weights times examples.
+
+    Args:
+        recipe: The recipe.
+        trainings: The variant of each training, by its name; None for the recipe's variants.
+    """
     work = {}
-    for variant in recipe.variants:
+    if trainings is None:
+        trainings = {str(variant): variant for variant in recipe.variants}
+    for name, variant in trainings.items():
         training = recipe.training_of(variant)
-        work[str(variant)] = (
-            float(recipe.spec_of(variant).float32_bytes) * training.steps * training.batch_size
-        )
+        work[name] = float(recipe.spec_of(variant).float32_bytes) * training.steps * training.batch_size
     return work
 
 

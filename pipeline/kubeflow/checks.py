@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.kubeflow.spec_edits import container
+from pipeline.kubeflow.spec_edits import container, dags
 from pipeline.recipe.recipe import Recipe
 from trainer.base.addresses import check_bucket_address
 from trainer.base.errors import UserError
@@ -55,7 +55,9 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
         *(("data.validate", pattern) for pattern in recipe.data.validate_),
         *(("data.holdout_files", pattern) for pattern in recipe.data.holdout_patterns),
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
+        *([("teacher.directory", recipe.teacher.directory)] if recipe.teacher.directory else ()),
         ("push.directory", recipe.push.directory),
+        *(("training.start", start) for start in map(recipe.start_of, recipe.variants) if start),
     ):
         if not pattern.startswith("gs://"):
             _check_mounted(recipe, key, pattern)
@@ -78,7 +80,7 @@ def check_gpus(recipe: Recipe) -> None:
         UserError: If a pool's GPUs have a lower compute capability than `kubernetes.image_compute_capability`.
     """
     least = recipe.kubernetes.image_compute_capability
-    for variant in recipe.variants:
+    for variant in recipe.trained.values():
         pool = recipe.kubernetes.pool_of(variant)
         if pool and pool.profile.compute_capability < least:
             has = pool.profile.compute_capability
@@ -148,27 +150,33 @@ def _refusals(spec: Tree, platform: Tree) -> Iterator[str]:
     size = len(json.dumps({key: definition.get("defaultValue") for key, definition in roots.items()}))
     if size >= MAX_PARAMETERS_BYTES:
         yield f"the pipeline's parameters take {size:,} bytes, and a run has {MAX_PARAMETERS_BYTES:,}"
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        yield from _task_refusals(name, task, spec, roots)
+    for tasks, parameters in dags(spec):
+        for name, task in tasks.items():
+            yield from _task_refusals(name, task, spec, tasks, parameters)
     size = len(json.dumps([spec, platform]))
     if size > MAX_PIPELINE_BYTES:
         yield f"the pipeline takes {size:,} bytes, more than {MAX_PIPELINE_BYTES:,}; take fewer variants"
 
 
-def _task_refusals(name: str, task: Tree, spec: Tree, roots: Tree) -> Iterator[str]:
+def _task_refusals(name: str, task: Tree, spec: Tree, tasks: Tree, parameters: Tree) -> Iterator[str]:
     if not _TASK_NAME.fullmatch(name) or len(name) > MAX_TASK_NAME:
         yield (
             f"the task name {name!r:.140} must be letters, digits and hyphens, beginning with no hyphen, at most "
             f"{MAX_TASK_NAME}"
         )
     for key, value in task.get("inputs", {}).get("parameters", {}).items():
-        if "taskOutputParameter" in value:
+        source = value.get("taskOutputParameter")
+        if source and source["outputParameterKey"] not in _outputs(
+            spec, tasks, source["producerTask"], "parameters"
+        ):
             yield f"{name}: {key} comes from another task's output, which TFX's executors do not write"
-        if value.get("componentInputParameter", "") and value["componentInputParameter"] not in roots:
+        if value.get("componentInputParameter", "") and value["componentInputParameter"] not in parameters:
             yield f"{name}: {key} asks for the pipeline's parameter {value['componentInputParameter']}: there is none"
     for key, value in task.get("inputs", {}).get("artifacts", {}).items():
         if "taskOutputArtifact" in value:
-            yield from _producer_refusals(f"{name}: input {key}", value["taskOutputArtifact"], task, spec)
+            yield from _producer_refusals(
+                f"{name}: input {key}", value["taskOutputArtifact"], task, spec, tasks
+            )
     if "container" not in _executor(spec, task):
         return
     size = _argument_bytes(task, spec)
@@ -180,17 +188,23 @@ def _task_refusals(name: str, task: Tree, spec: Tree, roots: Tree) -> Iterator[s
         )
 
 
-def _producer_refusals(where: str, source: Tree, task: Tree, spec: Tree) -> Iterator[str]:
+def _producer_refusals(where: str, source: Tree, task: Tree, spec: Tree, tasks: Tree) -> Iterator[str]:
     producer = source["producerTask"]
-    if producer not in spec["root"]["dag"]["tasks"]:
+    if producer not in tasks:
         yield f"{where} comes from {producer}, which is no task"
         return
-    component = spec["components"][spec["root"]["dag"]["tasks"][producer]["componentRef"]["name"]]
-    if source["outputArtifactKey"] not in component.get("outputDefinitions", {}).get("artifacts", {}):
+    if source["outputArtifactKey"] not in _outputs(spec, tasks, producer, "artifacts"):
         yield f"{where} comes from the output {source['outputArtifactKey']} of {producer}, which has none of that name"
     if producer not in task.get("dependentTasks", ()):
         # The order is made of dependentTasks alone.
         yield f"{where} comes from {producer}, for which the task does not wait"
+
+
+def _outputs(spec: Tree, tasks: Tree, producer: str, kind: str) -> Tree:
+    if producer not in tasks:
+        return {}
+    component = spec["components"][tasks[producer]["componentRef"]["name"]]
+    return component.get("outputDefinitions", {}).get(kind, {})
 
 
 def _argument_bytes(task: Tree, spec: Tree) -> int:

@@ -16,6 +16,7 @@ from pipeline.dag.trainer_order import trainer_nodes
 from pipeline.kubeflow import spec_edits
 from pipeline.kubeflow.checks import check_gpus, check_places, check_spec
 from pipeline.kubeflow.installed import installed_file
+from pipeline.kubeflow.only_when_new import only_when_new
 from pipeline.kubeflow.platform import platform_document
 from pipeline.kubeflow.sizing import step_resources
 from pipeline.kubeflow.spec_edits import RetryPolicy
@@ -88,11 +89,13 @@ def compile_pipeline(recipe: Recipe, image: str, pipeline_root: str) -> Compiled
     spec = spec_edits.with_retries(spec, _retries(recipe, beam_tasks))
     spec = spec_edits.with_resources(spec, resources)
     spec = spec_edits.with_entry_point_arguments(spec, dict.fromkeys(beam_tasks, beam.pipeline_args))
+    spec = only_when_new(spec, image, ["python", "-m"], resources["Baseline"])
     pools = {node: recipe.kubernetes.pool_of(variant) for node, variant in trainer_nodes(recipe).items()}
     platform = platform_document(
-        sorted(spec["root"]["dag"]["tasks"]),
+        sorted(spec_edits.all_tasks(spec)),
         {task: pool for task, pool in pools.items() if pool},
         recipe.kubernetes.volumes,
+        recipe.kubernetes.queue,
     )
     check_spec(spec, platform)
     return CompiledPipeline(spec, platform)

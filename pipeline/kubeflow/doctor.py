@@ -80,8 +80,25 @@ def examine(
             yield Finding(what, *question(kubernetes))
         except NotAskableError as error:
             yield Finding(what, "unknown", f"{error} (asked in kubectl's context {kubernetes.context})")
-    if questions.pipeline_root:
-        yield Finding("bucket", *_bucket(questions.pipeline_root, check_bucket))
+    push = questions.package and questions.package.parameters.get("push_destination", {}).get("defaultValue")
+    for what, address in {"bucket": questions.pipeline_root, "push.directory": push}.items():
+        if address and address.startswith("gs://"):
+            yield Finding(what, *_bucket(address, check_bucket))
+
+
+def retries_problem(kubernetes: KubernetesApi | str) -> str | None:
+    """Returns what is wrong with the restarts of failed steps, for a warning; None if nothing is, or nobody can tell.
+
+    Args:
+        kubernetes: See `examine`.
+    """
+    if isinstance(kubernetes, str):
+        return None
+    try:
+        state, text = _retries(kubernetes)
+    except NotAskableError:
+        return None
+    return None if state == "ok" else f"{text} (asked in kubectl's context {kubernetes.context})"
 
 
 def _kubernetes_questions(

@@ -2,7 +2,8 @@
 
 TFX's own entry point does not work on open-source Kubeflow Pipelines; `executor_messages` says most of what differs.
 Besides, a file-based ExampleGen gets its span and its files' fingerprint here, because the backend ignores TFX's hook.
-What a killed attempt left in the outputs is removed, except for training states, from which the next one goes on.
+What a killed attempt left in the outputs is removed, except for training states and soft targets, from which the next
+one goes on.
 
 Exit codes: 0 fine, 2 the input was wrong, 1 anything else; the last line on standard error says what, where, and what
 to do.
@@ -25,6 +26,7 @@ from trainer.base.garbage import collect_less
 
 CLASS_PATHS = {
     "yt8m.Report": "components.artifacts.Report",
+    "yt8m.SoftTargets": "components.artifacts.SoftTargets",
     "system.HTML": "components.artifacts.HtmlPage",
     "system.Metrics": "components.artifacts.Metrics",
 }
@@ -67,6 +69,8 @@ def _run(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
     from tfx.orchestration.portable import outputs_utils
 
+    from components.example_gen.executor import CHECKS_KEY, checks_directory
+
     _register_types()
     task = from_backend(arguments.json_serialized_invocation_args, arguments.json_serialized_inputs_spec_args)
     given = json_format.ParseDict(
@@ -84,6 +88,8 @@ def _run(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     properties = {key: resolve_installed(value) for key, value in properties.items()}
     if "input_base" in properties and "input_config" in properties:
         properties = _resolve_span(properties, outputs)
+        # PIPELINE-ROOT/PIPELINE/RUN/TASK/ID/_payload/KEY: all runs of the pipeline share the checks.
+        properties[CHECKS_KEY] = checks_directory(outputs["examples"][0].uri, levels=5)
     _prepare_outputs(outputs, task)
     _executor(arguments.executor_class_path, beam_arguments, task).Do(inputs, outputs, properties)
 
@@ -130,15 +136,18 @@ def _resolve_span(properties: dict[str, Any], outputs: dict[str, list[Any]]) -> 
 
 
 def _prepare_outputs(outputs: dict[str, list[Any]], task: Task) -> None:
-    """Empties the output directories, as TFX's executors expect, but keeps a training state to go on from."""
+    """Empties the output directories, as TFX's executors expect, but keeps what the next attempt goes on from."""
     from tfx.dsl.io import fileio
     from tfx.types import standard_artifacts
 
+    from components.artifacts import SoftTargets
+
+    kept = (standard_artifacts.ModelRun, SoftTargets)
     for key, artifacts in outputs.items():
         for artifact in artifacts:
             if artifact.uri == task.output_uris[key]:
                 continue  # one file at this very address
-            if fileio.exists(artifact.uri) and not isinstance(artifact, standard_artifacts.ModelRun):
+            if fileio.exists(artifact.uri) and not isinstance(artifact, kept):
                 fileio.rmtree(artifact.uri)
             fileio.makedirs(artifact.uri)
 

@@ -58,6 +58,14 @@ class KubernetesApi:
         self._client = kubernetes.client.ApiClient(configuration)
         self._timeout = timeout
 
+    @classmethod
+    def or_reason(cls, timeout: int) -> "KubernetesApi | str":
+        """Returns the API, or why there is none to ask."""
+        try:
+            return cls(timeout)
+        except NotAskableError as error:
+            return str(error)
+
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """Returns the answer to a GET request, such as for `/api/v1/nodes`.
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES, check_spec
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.errors import nearest
 from trainer.base.addresses import check_address, check_bucket_address
 from trainer.base.errors import UserError
@@ -49,7 +50,7 @@ class Package:
     @property
     def tasks(self) -> list[str]:
         """The names of the tasks, sorted."""
-        return sorted(self.spec["root"]["dag"]["tasks"])
+        return sorted(all_tasks(self.spec))
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -79,8 +80,10 @@ def read_package(path: str) -> Package:
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
         check_spec(spec, platform)
     except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        kind = "not YAML" if isinstance(error, yaml.YAMLError | UnicodeDecodeError) else type(error).__name__
+        why = f"it has no {error.args[0]}" if isinstance(error, KeyError) else f"{kind}: {error}"
         raise UserError(
-            f"{path} is no pipeline as yt8m compile writes it ({type(error).__name__}: {error}); compile it again"
+            f"{path} is no pipeline as yt8m compile writes it ({why}); compile it again"
         ) from error
     package = Package(path, hashlib.sha256(content).hexdigest(), spec, platform)
     if package.pipeline_root is not None:

@@ -8,10 +8,12 @@ from pipeline.recipe.pools import Pool
 
 _GKE_GPU_LABEL = "cloud.google.com/gke-accelerator"
 _GKE_SPOT_LABEL = "cloud.google.com/gke-spot"
+_GKE_FLEX_START_LABEL = "cloud.google.com/gke-flex-start"
+_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def platform_document(
-    tasks: Iterable[str], pools: Mapping[str, Pool], volumes: Mapping[str, str]
+    tasks: Iterable[str], pools: Mapping[str, Pool], volumes: Mapping[str, str], queue: str | None = None
 ) -> dict[str, Any]:
     """Returns the platform document of a pipeline.
 
@@ -20,6 +22,7 @@ def platform_document(
         pools: The GPU pool of each task that runs on one. The other tasks never run on a GPU node, whether it is
             tainted or not.
         volumes: The path at which every task mounts a volume, by the name of its claim.
+        queue: The Kueue LocalQueue in which the tasks with a GPU wait; None for no queue.
     """
     used = {pool.name: pool for pool in pools.values()}
     executors = {
@@ -28,6 +31,7 @@ def platform_document(
                 "labels": {
                     "app.kubernetes.io/name": "yt8m",
                     "app.kubernetes.io/component": task[:63].rstrip("-"),
+                    **({_QUEUE_LABEL: queue} if queue and task in pools else {}),
                 }
             },
             **(_gpu_settings(pools[task]) if task in pools else _cpu_settings(used.values())),
@@ -47,8 +51,12 @@ def _gpu_settings(pool: Pool) -> dict[str, Any]:
         tolerations.append(
             {"key": _GKE_SPOT_LABEL, "operator": "Equal", "value": "true", "effect": "NoSchedule"}
         )
+    elif pool.flex_start:
+        labels[_GKE_FLEX_START_LABEL] = "true"
     elif pool.profile.spot:
-        settings["nodeAffinity"] = _required([{"key": _GKE_SPOT_LABEL, "operator": "DoesNotExist"}])
+        settings["nodeAffinity"] = _required(
+            [{"key": key, "operator": "DoesNotExist"} for key in (_GKE_SPOT_LABEL, _GKE_FLEX_START_LABEL)]
+        )
     settings["emptyDirMounts"] = [
         {"volumeName": "shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": f"{SHM_GB}G"}
     ]

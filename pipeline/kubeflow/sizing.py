@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.dag.trainer_order import trainer_nodes
+from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, fold_labels, trainer_nodes
 from pipeline.recipe.pools import Pool
-from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.recipe import STUDENT, Recipe
 from serving.export.compression import stored_bytes
 from trainer.base.errors import UserError
+from trainer.base.units import MIB
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
@@ -26,6 +28,9 @@ _HOST_COPIES = 4
 
 _ROUNDING = 2 * GB
 """What a Compressor rounds by: second moments of up to 4,096 inputs, their inverse and their eigenvectors."""
+
+_SOFT_TARGETS = 2 * GB
+"""A student's soft targets: 6.1 million videos at 144 bytes, twice while they are sorted."""
 
 _PREFETCHED_BATCHES = 8
 
@@ -49,6 +54,15 @@ class Resources:
     gpus: int = 0
     gpu_resource: str | None = None
 
+    def limits(self) -> dict[str, Any]:
+        """The resources of a container, as a compiled file has them."""
+        cpus, memory = float(self.cpus), float(self.memory_gb)
+        made = {"cpuLimit": cpus, "cpuRequest": cpus, "memoryLimit": memory, "memoryRequest": memory}
+        if self.gpus:
+            # The type is taken as Kubernetes' name of the resource.
+            made["accelerator"] = {"type": self.gpu_resource, "count": str(self.gpus)}
+        return made
+
 
 def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Returns the bytes of device memory that one training step takes (see `Architecture.training_bytes`)."""
@@ -60,7 +74,10 @@ def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Returns the bytes of main memory that a Trainer takes whose model is on a GPU."""
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
     batch = 4 * training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
-    return _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * batch
+    soft_targets = _SOFT_TARGETS if training.distillation else 0
+    return (
+        _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * batch + soft_targets
+    )
 
 
 def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | None) -> Resources:
@@ -96,7 +113,7 @@ def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | No
 
 
 def loaded_bytes(recipe: Recipe) -> int:
-    """Memory of the largest ensemble that the limit allows, decoded to float32.
+    """Returns the memory of the largest ensemble that the limit allows, decoded to float32.
 
     Float16 becomes twice as large. A smaller form of a ladder becomes many times as large, up to all variants in
     float32, and its stored bytes are counted as well.
@@ -104,7 +121,7 @@ def loaded_bytes(recipe: Recipe) -> int:
     limit = recipe.ensemble.limit_bytes
     if not recipe.compression.ladder:
         return 2 * limit
-    specs = [recipe.spec_of(variant) for variant in recipe.variants]
+    specs = [recipe.spec_of(variant) for variant in recipe.trained.values()]
     growth = max(
         spec.float32_bytes / stored_bytes(spec, form) for spec in specs for form in recipe.compression.ladder
     )
@@ -130,6 +147,7 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         "ExampleValidator": small,
         "EnsembleAssembler": Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * limit)),
         "Baseline": small,
+        "DriftCheck": small,
         "Evaluator": evaluating,
         "ModelServerValidator": Resources(cpus=4, memory_gb=_gb(_PROGRAM + 2 * loaded)),
         # Making a LiteRT file of the model holds it several times.
@@ -142,20 +160,35 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         resources["HalfTime"] = small
     for node, variant in trainer_nodes(recipe).items():
         pool = recipe.kubernetes.pool_of(variant)
-        resources[node] = trainer_resources(recipe.spec_of(variant), recipe.training_of(variant), pool)
-    for variant in recipe.variants:
-        holding = Resources(
-            cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes)
-        )
-        resources[f"CheckpointAverager-{variant}"] = holding
+        training = recipe.training_of(variant, student=STUDENT in node)
+        resources[node] = trainer_resources(recipe.spec_of(variant), training, pool)
+    models = [("", name, variant) for name, variant in recipe.trained.items()]
+    models += [(FOLD, name, variant) for name, variant in fold_labels(recipe).items()]
+    for fold, name, variant in models:
+        holding = _PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes
+        resources[f"{fold}CheckpointAverager-{name}"] = Resources(cpus=4, memory_gb=_gb(holding))
         if recipe.compression.ladder:
-            resources[f"Compressor-{variant}"] = Resources(
-                cpus=4,
-                memory_gb=_gb(_PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes + _ROUNDING),
-            )
+            size = Resources(cpus=4, memory_gb=_gb(holding + _ROUNDING))
+            resources[f"{fold}Compressor-{name}"] = size
         else:
-            resources[f"Fp16Compressor-{variant}"] = holding
-    return resources
+            resources[f"{fold}Fp16Compressor-{name}"] = resources[f"{fold}CheckpointAverager-{name}"]
+    return resources | _teaching_resources(recipe, small, workers)
+
+
+def _teaching_resources(recipe: Recipe, small: Resources, workers: int) -> dict[str, Resources]:
+    """Returns what the steps between the teachers and the students ask for."""
+    if not recipe.students:
+        return {}
+    limit = int(recipe.teacher.limit_mib * MIB) if recipe.teacher.limit_mib else recipe.ensemble.limit_bytes
+    folds = range(recipe.teacher.folds)
+    names = [f"{TEACHING_ASSEMBLER}-{fold}" for fold in folds] if len(folds) > 1 else [TEACHING_ASSEMBLER]
+    assembling = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * limit))
+    # Each worker loads the model; decoded, float16 becomes twice as large.
+    teaching = Resources(workers, _gb(_PROGRAM + workers * (_PROGRAM + 2 * limit)))
+    return {
+        **({} if recipe.teacher.directory else dict.fromkeys(names, assembling)),
+        TEACHER: small if recipe.beam.is_remote else teaching,
+    }
 
 
 def _gb(size: float) -> int:

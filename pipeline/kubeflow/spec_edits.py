@@ -106,12 +106,7 @@ def with_resources(spec: Spec, resources: Mapping[str, Resources]) -> Spec:
     """Sets cores, memory and GPUs by task."""
     spec = copy.deepcopy(spec)
     for name, wanted in resources.items():
-        cpus, memory = float(wanted.cpus), float(wanted.memory_gb)
-        made = {"cpuLimit": cpus, "cpuRequest": cpus, "memoryLimit": memory, "memoryRequest": memory}
-        if wanted.gpus:
-            # The type is taken as Kubernetes' name of the resource.
-            made["accelerator"] = {"type": wanted.gpu_resource, "count": str(wanted.gpus)}
-        container(spec, name)["resources"] = made
+        container(spec, name)["resources"] = wanted.limits()
     return spec
 
 
@@ -146,9 +141,28 @@ def with_entry_point_arguments(spec: Spec, beam: Mapping[str, list[str]]) -> Spe
     return spec
 
 
+def all_tasks(spec: Spec) -> dict[str, Any]:
+    """Returns the tasks that have containers, by name, wherever they stand: in the pipeline or in a pipeline in it."""
+    return {
+        name: task
+        for tasks, _ in dags(spec)
+        for name, task in tasks.items()
+        if "dag" not in spec["components"][task["componentRef"]["name"]]
+    }
+
+
+def dags(spec: Spec) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns the tasks and the parameters of the pipeline and of each pipeline in it."""
+    parts = [spec["root"], *(one for one in spec["components"].values() if "dag" in one)]
+    return [
+        (part["dag"].get("tasks", {}), part.get("inputDefinitions", {}).get("parameters", {}))
+        for part in parts
+    ]
+
+
 def container(spec: Spec, task: str) -> dict[str, Any]:
     """Returns the container of a task, which the caller may change in place."""
-    label = spec["components"][_tasks(spec)[task]["componentRef"]["name"]]["executorLabel"]
+    label = spec["components"][all_tasks(spec)[task]["componentRef"]["name"]]["executorLabel"]
     return spec["deploymentSpec"]["executors"][label]["container"]
 
 

@@ -33,6 +33,7 @@ def captured_output(log_file: str, verbose: bool = False) -> Iterator[None]:
     plain = [handler for logger in (progress, root) for handler in logger.handlers if _is_plain(handler)]
     streams = [handler.setStream(terminal) for handler in plain]
     to_file = logging.FileHandler(log_file, encoding="utf-8")
+    to_file.setLevel(logging.INFO)
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s", "%H:%M:%S"))
     for logger in (root, progress):
         logger.addHandler(to_file)
@@ -100,10 +101,13 @@ def _live(progress: logging.Logger, terminal: TextIO) -> Iterator[None]:
     for handler in plain:
         progress.removeHandler(handler)
     progress.addHandler(view)
+    level = progress.level
+    progress.setLevel(logging.DEBUG)
     try:
         with view.shown_on(terminal):
             yield
     finally:
+        progress.setLevel(level)
         progress.removeHandler(view)
         for handler in plain:
             progress.addHandler(handler)

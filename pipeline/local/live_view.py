@@ -23,11 +23,12 @@ class LiveView(logging.Handler):
     """Shows the running node and its time; of a Trainer also the step, videos/s, the time left and the GAP.
 
     Nodes that are done and warnings scroll up above the view. Any other line of a node is shown for a while. The view
-    takes log records that carry a NodeStart, a NodeTime or a TrainingProgress as their attribute `progress`.
+    takes log records that carry a NodeStart, a NodeTime or a TrainingProgress as their attribute `progress`; the
+    latter also of the level DEBUG, at which a training tells how it goes between two lines of the log.
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._console: Console | None = None
         self._node: NodeStart | None = None
         self._began = time.monotonic()
@@ -55,6 +56,8 @@ class LiveView(logging.Handler):
             self._node, self._began, self._training, self._said = progress, time.monotonic(), None, ""
         elif isinstance(progress, TrainingProgress):
             self._training = _joined(self._training, progress)
+        elif record.levelno < logging.INFO:
+            return
         elif isinstance(progress, NodeTime) or record.levelno >= logging.WARNING or self._node is None:
             self._print(record)
         else:

@@ -1,18 +1,22 @@
 """Checks this machine before a run begins: seconds now, in place of days that end in nothing."""
 
+import logging
 import os
 import re
 import tempfile
 from pathlib import Path
 
-from pipeline.local.disk_space import check_room, run_needs
+from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
+from serving.store.model_store import whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_size, is_local
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
+
+_logger = logging.getLogger("yt8m.run")
 
 
 def check_before_run(recipe: Recipe, root: str) -> None:
@@ -32,13 +36,20 @@ def check_before_run(recipe: Recipe, root: str) -> None:
             "yt8m compile, or --set beam.runner=DirectRunner"
         )
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
+    recipe.beam.check_reachable()
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)
+    if recipe.teacher.directory:
+        whole_model_path(recipe.teacher.directory)
+    for start in filter(None, map(recipe.start_of, recipe.trained.values())):
+        if start != recipe.push.directory:
+            whole_model_path(start)
     _check_directories(recipe, root)
     check_free(Path(root))
     _check_memory(recipe)
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
+    _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
     _check_push(recipe)
 
 
@@ -76,7 +87,7 @@ def _check_directories(recipe: Recipe, root: str) -> None:
 def _check_memory(recipe: Recipe) -> None:
     """Compares a batch of frames as bytes, the least that a step needs, with all of this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for variant in recipe.variants:
+    for variant in recipe.trained.values():
         training = recipe.training_of(variant)
         size = training.batch_size * training.frames_per_video * (RGB_SIZE + AUDIO_SIZE)
         if size > memory:

@@ -23,7 +23,9 @@ _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
     "statistics": ("StatisticsGen", "statistics"),
     "anomalies": ("ExampleValidator", "anomalies"),
+    "drift": ("DriftCheck", "report"),
     "half_time": ("HalfTime", "report"),
+    "teacher": ("Teacher", "report"),
     "ensemble": ("EnsembleAssembler", "report"),
     "evaluation": ("Evaluator", "evaluation"),
     "blessing": ("Evaluator", "blessing"),
@@ -89,10 +91,10 @@ def local_report(place: RunPlace) -> dict[str, Any]:
             },
             _training(graph, outputs, place.base if context is runs[-1] else None),
             _each(graph, outputs, "CheckpointAverager-"),
-            [
-                *_each(graph, outputs, "Fp16Compressor-"),
-                *_each(graph, outputs, "Compressor-"),
-            ],
+            {
+                **_each(graph, outputs, "Fp16Compressor-"),
+                **_each(graph, outputs, "Compressor-"),
+            },
         ),
     )
 
@@ -155,9 +157,13 @@ def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None)
     return found
 
 
-def _each(graph: dict[str, list[str]], outputs: _Outputs, prefix: str) -> list[str]:
-    nodes = (outputs[node] for node in graph if node.startswith(prefix) and node in outputs)
-    return [uri for node in nodes for uri in node.uris.get("report", ())]
+def _each(graph: dict[str, list[str]], outputs: _Outputs, prefix: str) -> dict[str, str]:
+    """Returns the report of each node whose id begins so, by what follows in its id."""
+    return {
+        node.removeprefix(prefix): outputs[node].uris["report"][0]
+        for node in graph
+        if node.startswith(prefix) and node in outputs and outputs[node].uris.get("report")
+    }
 
 
 def _iso(seconds: float | None) -> str | None:

@@ -1,7 +1,10 @@
 """Reads from the metadata store what the nodes of a run did and left behind."""
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -86,3 +89,13 @@ def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) 
             dict(artifacts),
         )
     return nodes
+
+
+def output_document(nodes: dict[str, NodeOutput], node: str, output: str, name: str) -> dict[str, Any]:
+    """Returns a JSON file of an artifact; it is empty if the node did not get so far, or the file was removed."""
+    if node not in nodes or not nodes[node].succeeded or output not in nodes[node].uris:
+        return {}
+    try:
+        return json.loads(Path(nodes[node].uris[output][0], name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

@@ -23,7 +23,6 @@ from pipeline.dag.graph import node_graph
 from pipeline.local.captured_output import captured_output
 from pipeline.local.node_progress import NodeProgress, NodeTime
 from pipeline.local.remedies import remedy
-from pipeline.local.run_lock import only_run_in
 from pipeline.local.run_outputs import NodeOutput, run_outputs
 from pipeline.local.run_record import record_error, write_record
 from pipeline.local.runs import pushed_version
@@ -71,6 +70,8 @@ class LocalRun:
 def run_locally(recipe: Recipe, root: str, verbose: bool = False) -> LocalRun:
     """Runs a recipe's pipeline. What an earlier run under the same root did, unchanged, is not done again.
 
+    The caller holds the lock of the root (`pipeline.local.run_lock`).
+
     Args:
         recipe: The recipe; its relative paths count from the current directory.
         root: The directory that gets `metadata.sqlite`, `artifacts/`, `logs/`, `tensorboard/`, and, while a Trainer
@@ -78,7 +79,7 @@ def run_locally(recipe: Recipe, root: str, verbose: bool = False) -> LocalRun:
         verbose: Whether to show what the libraries print, which otherwise is in the log file alone.
 
     Raises:
-        UserError: If a component says that the input is wrong, or another run is using the root.
+        UserError: If a component says that the input is wrong.
         RunFailedError: If a component fails for another reason.
     """
     base = Path(root).absolute()
@@ -103,7 +104,7 @@ def run_pipeline(
         verbose: Whether to show what the libraries print.
 
     Raises:
-        UserError: If a component says that the input is wrong, or another run is using the directory.
+        UserError: If a component says that the input is wrong.
         RunFailedError: If a component fails for another reason.
     """
     (base / "logs").mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,6 @@ def run_pipeline(
     )
     progress = NodeProgress(len(ir.nodes), _logger)
     with (
-        only_run_in(base),
         _no_arguments(),
         captured_output(log_file, verbose),
         _observed_by(progress),

@@ -1,7 +1,6 @@
 """Lists the runs of this machine from ML Metadata, without importing TFX."""
 
 import datetime
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 
 from components.evaluator.files import HOLDOUT, RESULTS_FILE
 from pipeline.local.run_lock import is_in_use
-from pipeline.local.run_outputs import NodeOutput, context_outputs
+from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
 from pipeline.local.run_record import read_record
 from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
@@ -44,11 +43,8 @@ def list_runs(root: str) -> list[Run]:
     Raises:
         UserError: If there is no such directory.
     """
-    if not os.path.isdir(root):
-        raise UserError(f"{root}: there is no such directory; --root is where yt8m run keeps its runs")
     found: list[Run] = []
-    databases = Path(root, "metadata.sqlite"), *sorted(Path(root).glob("*/metadata.sqlite"))
-    for database in filter(Path.exists, databases):
+    for database in databases(root):
         attempts = Retrying(
             retry=retry_if_exception_type((RuntimeError, errors.StatusError)),
             wait=wait_fixed(_SECONDS_BETWEEN_ATTEMPTS),
@@ -60,6 +56,18 @@ def list_runs(root: str) -> list[Run]:
             reason = " ".join(str(error.last_attempt.exception()).split())
             _logger.warning("left out: %s cannot be read: %.200s", database, reason)
     return sorted(found, key=lambda run: run["started"], reverse=True)
+
+
+def databases(root: str) -> list[Path]:
+    """Returns the metadata stores of a directory of all runs, or of that of one recipe's runs.
+
+    Raises:
+        UserError: If there is no such directory.
+    """
+    if not os.path.isdir(root):
+        raise UserError(f"{root}: there is no such directory; --root is where yt8m run keeps its runs")
+    found = Path(root, "metadata.sqlite"), *sorted(Path(root).glob("*/metadata.sqlite"))
+    return [*filter(Path.exists, found)]
 
 
 def _runs_of(database: Path) -> Iterator[Run]:
@@ -94,26 +102,16 @@ def _runs_of(database: Path) -> Iterator[Run]:
 
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:
     """Returns the GAP of the best ensemble, as the EnsembleAssembler reports it."""
-    ensembles = _read(nodes, "EnsembleAssembler", "report", "report.json").get("ensembles")
+    ensembles = output_document(nodes, "EnsembleAssembler", "report", "report.json").get("ensembles")
     return ensembles[0]["gap"] if ensembles else None
 
 
 def _holdout_gap(nodes: dict[str, NodeOutput]) -> float | None:
     """Returns the GAP of the ensemble on the holdout, as the Evaluator measured it."""
-    results = _read(nodes, "Evaluator", "evaluation", RESULTS_FILE)
+    results = output_document(nodes, "Evaluator", "evaluation", RESULTS_FILE)
     return (results.get("candidate") or {}).get("gap") if results.get("split") == HOLDOUT else None
 
 
 def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
     """Returns the version that a run pushed; None if it pushed none, or not yet."""
-    return _read(nodes, "Pusher", "pushed_model", "pushed.json").get("version")
-
-
-def _read(nodes: dict[str, NodeOutput], node: str, output: str, name: str) -> dict[str, Any]:
-    """Returns a JSON file of an artifact; it is empty if the node did not get so far, or the file was removed."""
-    if node not in nodes or not nodes[node].succeeded or output not in nodes[node].uris:
-        return {}
-    try:
-        return json.loads(Path(nodes[node].uris[output][0], name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    return output_document(nodes, "Pusher", "pushed_model", "pushed.json").get("version")

@@ -1,5 +1,6 @@
-"""The section `beam` of a recipe: the engine of ExampleGen, StatisticsGen and the Evaluator."""
+"""The section `beam` of a recipe: the engine of ExampleGen, StatisticsGen, the Teacher and the Evaluator."""
 
+import socket
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,8 +15,16 @@ _KEYS_OF = {
         "service_account", "subnetwork",
     ),
     "FlinkRunner": ("flink_master", "flink_version", "parallelism", "worker_pool", "worker_image"),
+    "PortableRunner": ("job_endpoint", "worker_pool", "worker_image"),
 }  # fmt: skip
-_NEEDED = {"DataflowRunner": ("project", "region", "temp_location"), "FlinkRunner": ("flink_master",)}
+_NEEDED = {
+    "DataflowRunner": ("project", "region", "temp_location"),
+    "FlinkRunner": ("flink_master",),
+    "PortableRunner": ("job_endpoint",),
+}
+
+_LONGEST_JOB = 24 * 3600
+_SECONDS_TO_CONNECT = 10
 
 
 class BeamSection(BaseModel):
@@ -23,9 +32,10 @@ class BeamSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    runner: Literal["DirectRunner", "DataflowRunner", "FlinkRunner"] = Field(
+    runner: Literal["DirectRunner", "DataflowRunner", "FlinkRunner", "PortableRunner"] = Field(
         "DirectRunner",
-        description="Beam's runner; the DirectRunner works on the machine where the step runs.",
+        description="Beam's runner; the DirectRunner works on the machine where the step runs, the PortableRunner "
+        "gives the work to any engine that has Beam's job service, such as Prism, Flink's or Spark's job server.",
     )
     workers: int = Field(0, ge=0, description="DirectRunner: number of processes; 0 for one per core.")
     project: str | None = Field(None, description="Dataflow: the Google Cloud project that pays.")
@@ -35,8 +45,8 @@ class BeamSection(BaseModel):
     )
     worker_image: str | None = Field(
         None,
-        description="Dataflow, Flink with Docker: image of the workers, which must hold this project. Default "
-        "in `yt8m compile`: its --image.",
+        description="Dataflow, or Docker on Flink or a portable engine: image of the workers, which must hold this "
+        "project. Default in `yt8m compile`: its --image.",
     )
     machine_type: str | None = Field(
         None, description="Dataflow: machine type of a worker, such as n2-standard-8."
@@ -55,8 +65,11 @@ class BeamSection(BaseModel):
     parallelism: int = Field(1, ge=1, description="Flink: number of task slots to use.")
     worker_pool: str | None = Field(
         None,
-        description="Flink: HOST:PORT of Beam's worker pool beside each task manager; none starts Docker "
-        "containers of worker_image there.",
+        description="Flink, portable: HOST:PORT of Beam's worker pool beside each task manager or at the engine; none "
+        "starts Docker containers of worker_image there.",
+    )
+    job_endpoint: str | None = Field(
+        None, pattern=r"^[^\s\[\]]+:\d+$", description="Portable: HOST:PORT of the engine's job service."
     )
     args: tuple[str, ...] = Field((), description="Further Beam arguments, such as --experiments=...")
 
@@ -73,7 +86,8 @@ class BeamSection(BaseModel):
             UserError: If remote workers would have no image with this project.
         """
         arguments = {
-            "DirectRunner": self._direct, "DataflowRunner": self._dataflow, "FlinkRunner": self._flink
+            "DirectRunner": self._direct, "DataflowRunner": self._dataflow, "FlinkRunner": self._flink,
+            "PortableRunner": self._portable,
         }[self.runner]  # fmt: skip
         return [f"--runner={self.runner}", *arguments(), *self.args]
 
@@ -115,25 +129,47 @@ class BeamSection(BaseModel):
         return [f"--{name}={value}" for name, value in options.items() if value is not None]
 
     def _flink(self) -> list[str]:
-        if self.worker_pool:
-            environment = [
-                "--environment_type=EXTERNAL",
-                f"--environment_config={self.worker_pool}",
-                "--sdk_container_image=this-installation",
-            ]
-        else:
-            environment = [
-                "--environment_type=DOCKER",
-                f"--environment_config={self._image()}",
-                f"--sdk_container_image={self._image()}",
-            ]
         return [
             f"--flink_master={self.flink_master}",
             f"--flink_version={self.flink_version}",
             # The job goes to the cluster by REST: no job server, and so no Java, in the step's image.
             "--flink_submit_uber_jar",
             f"--parallelism={self.parallelism}",
-            *environment,
+            *self._workers(),
+        ]
+
+    def _portable(self) -> list[str]:
+        return [
+            f"--job_endpoint={self.job_endpoint}",
+            # Beam takes it as the longest time of a whole job, too, and its default is a minute.
+            f"--job_server_timeout={_LONGEST_JOB}",
+            *self._workers(),
+        ]
+
+    def check_reachable(self) -> None:
+        """Raises UserError if nothing listens at the job service of a portable engine, for which a job would wait."""
+        if self.job_endpoint is None:
+            return
+        host, _, port = self.job_endpoint.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=_SECONDS_TO_CONNECT).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(
+                f"beam.job_endpoint: there is no job service at {self.job_endpoint} ({error}); start the engine, or "
+                "give the address of another one"
+            ) from None
+
+    def _workers(self) -> list[str]:
+        if self.worker_pool:
+            return [
+                "--environment_type=EXTERNAL",
+                f"--environment_config={self.worker_pool}",
+                "--sdk_container_image=this-installation",
+            ]
+        return [
+            "--environment_type=DOCKER",
+            f"--environment_config={self._image()}",
+            f"--sdk_container_image={self._image()}",
         ]
 
     def _image(self) -> str:

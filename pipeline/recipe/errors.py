@@ -7,6 +7,16 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+_IN_OUR_WORDS = {
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "dict_attributes_type"), "must be a section with keys"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "string_type": "must be a text",
+}
+"""What pydantic says in the words of Python's types, by the type of its error."""
+
 
 def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yields one text for each complaint of pydantic.
@@ -16,8 +26,13 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
         model: The model.
         prefix: The place of the tree in a larger one, such as ``training_overrides.K24-H1440.``.
     """
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
         location = item["loc"]
+        if item["type"] == "too_short" and any(
+            len(i["loc"]) > len(location) for i in items if i["loc"][: len(location)] == location
+        ):
+            continue  # its elements are refused already, and so are not counted
         place = prefix + ".".join(str(part) for part in location)
         if item["type"] == "extra_forbidden":
             yield f"{place}: unknown key{nearest(str(location[-1]), _keys_at(model, location[:-1]))}"
@@ -26,12 +41,14 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
         elif not place:
             yield _message(item["msg"])
         else:
-            yield f"{place}: {_message(item['msg'])}. Received: {_short(item['input'])}"
+            text = _IN_OUR_WORDS.get(item["type"]) or _message(item["msg"])
+            received = "" if "Received:" in text else f". Received: {_short(item['input'])}"
+            yield f"{place}: {text}{received}"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Returns ``, did you mean X?``, or the list of known names if none is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5 if len(name) < 4 else 0.6)
     if near:
         return f", did you mean {near[0]}?"
     return f" (known are {', '.join(known)})" if known else ""

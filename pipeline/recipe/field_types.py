@@ -1,5 +1,6 @@
 """Types of a recipe's texts that follow rules: file addresses and Kubernetes' names."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 
@@ -17,6 +18,18 @@ def _no(fault_of: Callable[[str], str | None]) -> AfterValidator:
 
     return AfterValidator(check)
 
+
+RecipeName = Annotated[
+    str,
+    _no(
+        lambda name: (
+            None
+            if re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?", name)
+            else "at most 60 lower-case letters, digits and hyphens, without a hyphen at its ends"
+        )
+    ),
+]
+"""The name of a recipe, and so of its pipeline and directories."""
 
 FileAddress = Annotated[str, _no(address_fault)]
 """A local path or gs://BUCKET/NAME."""

@@ -36,6 +36,11 @@ class KubernetesSection(BaseModel):
         gt=0,
         description="Lowest compute capability for which the image's TensorFlow has GPU kernels.",
     )
+    queue: ObjectName | None = Field(
+        None,
+        description="Kueue's LocalQueue in which Trainers with a GPU wait; none where there is no Kueue. "
+        "See k8s/pipelines/queue.",
+    )
     volumes: dict[ObjectName, str] = Field(
         default_factory=dict,
         description="Claims (ReadWriteMany) that every step mounts: the absolute path by the claim's name.",
@@ -64,6 +69,14 @@ class KubernetesSection(BaseModel):
         named = {self.trainer_pool, *self.variant_pools.values(), *self.pools} - {None}
         for name in sorted(named):
             make_pool(name, self.pools)
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_queues(self) -> "KubernetesSection":
+        if self.queue is not None and self.trainer_pool is None and not self.variant_pools:
+            raise ValueError(
+                f"queue: no Trainer would wait in {self.queue}, as none has a pool: set trainer_pool"
+            )
         return self
 
     @model_validator(mode="after")

@@ -41,7 +41,7 @@ def load_recipe(
     >>> load_recipe("yhls", ["training.learning_rate=0.001"]).training.learning_rate
     0.001
     """
-    tree = _read(name_or_path)
+    tree = recipe_tree(name_or_path)
     for key, patterns in (("train", train), ("validate", validate)):
         if patterns is not None:
             tree["data"] = {**(tree.get("data") or {}), key: list(patterns)}
@@ -58,27 +58,54 @@ def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
         raise UserError(f"{where}: " + "; ".join(complaints(error, Recipe))) from None
 
 
-def _read(name_or_path: str) -> dict[str, Any]:
+def read_text(name_or_path: str) -> str:
+    """Returns the YAML text of a recipe.
+
+    Args:
+        name_or_path: As in `load_recipe`. An underscore counts as a hyphen: `video_level` was a name once.
+
+    Raises:
+        UserError: If there is no such recipe, or it is no text.
+    """
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise UserError(f"recipe {name_or_path}: there is no such file")
-        text = path.read_text(encoding="utf-8")
-    else:
-        if name_or_path not in recipe_names():
+        try:
+            return Path(name_or_path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"recipe {name_or_path}: there is no such file") from None
+        except UnicodeDecodeError:
             raise UserError(
-                f"recipe {name_or_path}: there is none of that name{nearest(name_or_path, recipe_names())}"
-                "; the path of a file has a slash or ends in .yaml"
-            )
-        source = resources.files("pipeline").joinpath("recipes", f"{name_or_path}.yaml")
-        text = source.read_text(encoding="utf-8")
+                f"recipe {name_or_path}: not a text in UTF-8; give the path of a YAML file"
+            ) from None
+        except (OSError, ValueError) as error:  # a ValueError of a path with a null byte
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"recipe {name_or_path!r}: cannot be read: {reason}") from None
+    name = name_or_path.replace("_", "-")
+    if name not in recipe_names():
+        raise UserError(
+            f"recipe {name_or_path:.80}: there is none of that name{nearest(name_or_path, recipe_names())}"
+            "; the path of a file has a slash or ends in .yaml"
+        )
+    return resources.files("pipeline").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def recipe_tree(name_or_path: str) -> dict[str, Any]:
+    """Returns the content of a recipe as plain values, unchecked; raises UserError if there is none."""
+    text = read_text(name_or_path)
     try:
         tree = yaml.load(text, Loader=_StrictLoader)
+    except _KeyFault as error:
+        raise UserError(f"recipe {name_or_path}: {error}") from None
+    except RecursionError:
+        raise UserError(f"recipe {name_or_path}: its sections are nested too deeply") from None
     except yaml.YAMLError as error:
         raise UserError(f"recipe {name_or_path}: not YAML: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"recipe {name_or_path}: must be a mapping of sections. Received: {tree!r:.80}")
     return tree
+
+
+class _KeyFault(yaml.YAMLError):
+    """A key that YAML allows and a recipe does not."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -88,8 +115,11 @@ class _StrictLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                line = key_node.start_mark.line + 1
+                raise _KeyFault(f"key {key!r:.80} is no text (line {line}); write it in quotes")
             if key in seen:
-                raise yaml.YAMLError(f"key {key} stands twice (line {key_node.start_mark.line + 1})")
+                raise _KeyFault(f"key {key} stands twice (line {key_node.start_mark.line + 1})")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 

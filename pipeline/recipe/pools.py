@@ -66,6 +66,10 @@ class PoolSection(BaseModel):
     spot: bool = Field(
         False, description="Whether to use spot nodes, which are cheaper and may be taken away at any time."
     )
+    flex_start: bool = Field(
+        False,
+        description="Whether to use GKE's flex-start nodes, which come once there are GPUs, for at most seven days.",
+    )
 
 
 class Pool(BaseModel):
@@ -76,6 +80,7 @@ class Pool(BaseModel):
         profile: The properties of its nodes, with the recipe's changes.
         gpus: The number of GPUs of one Trainer.
         spot: Whether the nodes are spot nodes.
+        flex_start: Whether the nodes are GKE's flex-start nodes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,6 +89,7 @@ class Pool(BaseModel):
     profile: PoolProfile
     gpus: int = 1
     spot: bool = False
+    flex_start: bool = False
 
 
 @functools.cache
@@ -115,6 +121,10 @@ def make_pool(name: str, own: dict[str, PoolSection]) -> Pool:
     profile = profiles[section.profile]
     if section.spot and not profile.spot:
         raise ValueError(f"pools.{name}.spot: {section.profile} cannot be had as spot nodes")
+    if section.flex_start and not profile.spot:
+        raise ValueError(f"pools.{name}.flex_start: {section.profile} is not one of GKE's")
+    if section.flex_start and section.spot:
+        raise ValueError(f"pools.{name}: nodes are spot or flex_start, not both")
     changes = section.model_dump(include={"cpus", "memory_gb"}, exclude_none=True)
     if section.labels is not None:
         changes["labels"] = section.labels
@@ -126,4 +136,6 @@ def make_pool(name: str, own: dict[str, PoolSection]) -> Pool:
             f"pool {name}: no label leads to its nodes; add to the recipe's kubernetes section "
             f"pools: {{NAME: {{profile: {section.profile}, labels: {{KEY: VALUE}}}}}} and use that NAME"
         )
-    return Pool(name=name, profile=profile, gpus=section.gpus, spot=section.spot)
+    return Pool(
+        name=name, profile=profile, gpus=section.gpus, spot=section.spot, flex_start=section.flex_start
+    )

@@ -8,16 +8,19 @@ from pydantic import Field, ValidationError, model_validator
 from components.checkpoint_averager.config import AveragingConfig
 from pipeline.recipe.beam import BeamSection
 from pipeline.recipe.errors import complaints
+from pipeline.recipe.field_types import RecipeName
 from pipeline.recipe.kubernetes import KubernetesSection
 from pipeline.recipe.sections import (
     BlessingSection,
     CompressionSection,
     DataSection,
+    DriftSection,
     EnsembleSection,
     HalvingSection,
     PushSection,
     Section,
     ServingSection,
+    TeacherSection,
 )
 from pipeline.recipe.variant_name import VariantName
 from serving.export.compression import stored_bytes
@@ -25,27 +28,39 @@ from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.model.architectures import Architecture
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import TrainingConfig
+from trainer.training.config import PREVIOUS, SCRATCH, TrainingConfig
+
+STUDENT = "Student-"
+"""Stands before the name of a student's architecture, since a variant may have the same."""
 
 
 def _absolute(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
 
 
+def _started_absolutely(training: dict[str, Any]) -> dict[str, Any]:
+    if training.get("start", SCRATCH) in (SCRATCH, PREVIOUS):
+        return training
+    return {**training, "start": _absolute(training["start"])}
+
+
 class Recipe(Section):
     """Everything that decides what a run reads, trains, averages, compresses, assembles, blesses and pushes."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-        max_length=60,
-        description="Name of the pipeline: lower-case letters, digits and hyphens.",
-    )
+    name: RecipeName = Field(description="Name of the pipeline: lower-case letters, digits and hyphens.")
     data: DataSection
     variants: tuple[VariantName, ...] = Field(
-        min_length=1,
+        (),
         description="Names of architectures; one model is trained of each. K24-H1440 has 24 clusters, "
-        "1440 hidden units and the paper's 5 mixtures; with two, K24-H1440-M2.",
+        "1440 hidden units and the paper's 5 mixtures; with two, K24-H1440-M2. At least one, but for "
+        "students of a `teacher.directory`.",
     )
+    students: tuple[VariantName, ...] = Field(
+        (),
+        description="Names of architectures that are trained behind the others, towards their labels and what a "
+        "teacher says, as `training.distillation` has it. They may become members of the final ensemble, too.",
+    )
+    teacher: TeacherSection = TeacherSection()
     training: TrainingConfig = TrainingConfig()
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
         default_factory=dict, description="Keys of `training` that differ for a variant, by variant."
@@ -55,15 +70,34 @@ class Recipe(Section):
     compression: CompressionSection = CompressionSection()
     ensemble: EnsembleSection = EnsembleSection()
     blessing: BlessingSection = BlessingSection()
+    drift: DriftSection = DriftSection()
     push: PushSection
     serving: ServingSection = ServingSection()
     beam: BeamSection = BeamSection()
     kubernetes: KubernetesSection = KubernetesSection()
 
-    def training_of(self, variant: Architecture) -> TrainingConfig:
-        """Returns the training section of a variant, with its overrides."""
-        override = self.training_overrides.get(variant, {})
-        return TrainingConfig.model_validate({**self.training.model_dump(), **override})
+    def training_of(self, variant: Architecture, student: bool = False) -> TrainingConfig:
+        """Returns the training section of a variant, or of a student, with its overrides."""
+        values = {**self.training.model_dump(), **self.training_overrides.get(variant, {})}
+        distillation = (values.get("distillation") or {}) if student else None
+        return TrainingConfig.model_validate({**values, "distillation": distillation})
+
+    @property
+    def trained(self) -> dict[str, Architecture]:
+        """The variants and students, by what reports call them: `K8-H256`, and as a student `Student-K8-H256`."""
+        return {str(variant): variant for variant in self.variants} | self.students_by_name
+
+    @property
+    def students_by_name(self) -> dict[str, Architecture]:
+        """The students, by what reports call them."""
+        return {f"{STUDENT}{variant}": variant for variant in self.students}
+
+    def start_of(self, variant: Architecture) -> str | None:
+        """Returns the directory of the model, or of its versions, that a variant's training starts from."""
+        start = self.training_of(variant).start
+        if start == SCRATCH:
+            return None
+        return self.push.directory if start == PREVIOUS else start
 
     def spec_of(self, variant: Architecture) -> ModelSpec:
         """Returns the model that is trained for a variant."""
@@ -80,7 +114,28 @@ class Recipe(Section):
             }
         )
         push = self.push.model_copy(update={"directory": _absolute(self.push.directory)})
-        return self.model_copy(update={"data": data, "push": push})
+        directory = self.teacher.directory and _absolute(self.teacher.directory)
+        teacher = self.teacher.model_copy(update={"directory": directory})
+        update = {
+            "data": data,
+            "push": push,
+            "teacher": teacher,
+            "training": _started_absolutely(self.training.model_dump()),
+        }
+        update["training"] = TrainingConfig.model_validate(update["training"])
+        update["training_overrides"] = {
+            variant: _started_absolutely(override) for variant, override in self.training_overrides.items()
+        }
+        return self.model_copy(update=update)
+
+    @model_validator(mode="after")
+    def _halves_start_from_scratch(self) -> "Recipe":
+        if self.halving.enabled and any(self.start_of(variant) for variant in self.variants):
+            raise ValueError(
+                f"training.start: with halving.enabled it must be {SCRATCH}: where half of a shorter training ends is "
+                "not known beforehand"
+            )
+        return self
 
     @model_validator(mode="after")
     def _workers_see_the_data(self) -> "Recipe":
@@ -94,23 +149,30 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _variants_fit(self) -> "Recipe":
-        twice = sorted({str(v) for v in self.variants if self.variants.count(v) > 1})
-        if twice:
-            raise ValueError(f"variants: {', '.join(twice)} stands there more than once")
+        for key, names in (("variants", self.variants), ("students", self.students)):
+            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{key}: {', '.join(twice)} stands there more than once")
+        if not self.variants and not (self.students and self.teacher.directory):
+            raise ValueError("variants: at least one is needed, or students and a teacher.directory")
+        if not self.students and (self.teacher != TeacherSection() or self.training.distillation):
+            section = "training.distillation" if self.training.distillation else "teacher"
+            raise ValueError(f"{section}: there are no students, whom it is for; name some in students")
+        trained = {*self.variants, *self.students}
         for variant in self.training_overrides:
-            if variant not in self.variants:
+            if variant not in trained:
                 raise ValueError(f"training_overrides.{variant}: is not among the variants of this recipe")
             try:
-                self.training_of(variant)
+                self.training_of(variant, student=variant in self.students)
             except ValidationError as error:
                 place = f"training_overrides.{variant}."
                 raise ValueError("; ".join(complaints(error, TrainingConfig, place))) from None
         for variant in self.kubernetes.variant_pools:
-            if variant not in self.variants:
+            if variant not in trained:
                 raise ValueError(
                     f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
                 )
-        specs = [self.spec_of(variant) for variant in self.variants]
+        specs = [self.spec_of(variant) for variant in self.trained.values()]
         for form in self.compression.ladder:
             try:
                 form.check(*specs)

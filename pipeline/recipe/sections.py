@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from components.teacher.config import TeacherConfig
 from pipeline.recipe.field_types import FileAddress, FilePattern
 from pipeline.recipe.form_name import FormName
 from serving.export.codecs import FLOAT16
@@ -15,6 +16,21 @@ from serving.export.device_weights import DeviceWeights
 from serving.export.stored_form import StoredForm
 from trainer.base.units import MIB
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
+
+_ALL_SPANS = 2**31 - 1
+"""The largest number of spans that TFX's RangeConfig takes."""
+
+
+SpanWindow = Annotated[str, Field(pattern=r"^(newest|last-[1-9][0-9]{0,5}|since-[0-9]{1,9})$")]
+"""Spans up to the newest: `newest`, `last-3`, `since-12`."""
+
+
+def span_range(window: str) -> tuple[int, int]:
+    """Returns the first span number of a window, and how many numbers up to the newest it has at most."""
+    kind, _, number = window.partition("-")
+    if kind == "since":
+        return int(number), _ALL_SPANS
+    return 0, int(number or 1)
 
 
 class Section(BaseModel):
@@ -64,6 +80,18 @@ class DataSection(Section):
         ge=1,
         description="Number of videos of the eval split, and of the holdout, below which the run stops.",
     )
+    spans: SpanWindow = Field(
+        "newest",
+        description="Which spans are read where the patterns have {SPAN} or {YYYY}{MM}{DD}: `newest`; `last-3`, the "
+        "newest number and the two before it; `since-12`, all from number 12 on (dates count as days since 1970). Each "
+        "span has an eval split and a holdout of its own.",
+    )
+    copy_: bool = Field(
+        False,
+        alias="copy",
+        description="Write all videos into the artifacts of ExampleGen, for further TFX components that know no "
+        "manifests. Otherwise frame-level files stay where they are, and must stay as they are during the run.",
+    )
     vocabulary: FileAddress | None = Field(
         None,
         description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. Other names need another "
@@ -102,7 +130,7 @@ class DataSection(Section):
 
 
 class HalvingSection(Section):
-    """The stop rule: a variant that is larger and worse than another after half of its steps is stopped."""
+    """The stop rule: a variant that is larger and worse than another of its family at half of its steps is stopped."""
 
     enabled: bool = Field(
         False,
@@ -149,6 +177,42 @@ class CompressionSection(Section):
         return self.ladder or (StoredForm(FLOAT16),)
 
 
+class TeacherSection(TeacherConfig):
+    """The teacher of the students: the ensemble of the variants, or a model that is there already."""
+
+    directory: FileAddress | None = Field(
+        None,
+        description="SavedModel of this project, or directory of its versions, that teaches in place of the variants' "
+        "ensemble. Name a version: TFX's cache goes by the address.",
+    )
+    limit_mib: float | None = Field(
+        None,
+        gt=0,
+        description="Largest size of the ensemble that teaches, which is not served; none for ensemble.limit_mib.",
+    )
+    folds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="From 2 on the train files are divided into so many parts, and each is scored by an ensemble whose "
+        "models were trained on the others: a teacher that has seen a video teaches what it learnt by heart. Every "
+        "variant is then trained so many times more.",
+    )
+
+    @property
+    def config(self) -> TeacherConfig:
+        """The settings of the Teacher step itself."""
+        return TeacherConfig(**self.model_dump(include=set(TeacherConfig.model_fields)))
+
+    @model_validator(mode="after")
+    def _a_model_has_no_folds(self) -> "TeacherSection":
+        if self.directory and (self.folds > 1 or self.limit_mib):
+            raise ValueError(
+                "directory names a model that is there already: folds and limit_mib are not for it"
+            )
+        return self
+
+
 class EnsembleSection(Section):
     """The choice of the ensemble's members and weights (paper, section 2.3)."""
 
@@ -169,8 +233,41 @@ class BlessingSection(Section):
         0.0, ge=0, le=1, description="Least GAP on the holdout or, without one, on the eval split."
     )
     max_gap_drop: float = Field(
-        0.001, ge=0, le=1, description="How far the GAP may be below that of the model served now."
+        0.001,
+        ge=0,
+        le=1,
+        description="How far the GAP may be below that of the model served now, on all videos and in each span.",
     )
+    spans: SpanWindow = Field(
+        "newest",
+        description="Spans that candidate and served model are compared on beside those of data.spans, written in the "
+        "same way: last-4 sees that what is trained on the newest span forgets nothing of the three before it.",
+    )
+
+
+class DriftSection(Section):
+    """How far the newest span may differ from the data of the served model before a line says so.
+
+    The first three are Jensen-Shannon divergences in bits, 0 to 1. What samples of these sizes differ by chance is
+    added.
+    """
+
+    classes: float = Field(0.02, ge=0, le=1, description="Divergence of the frequencies of the labels.")
+    labels_per_video: float = Field(
+        0.02, ge=0, le=1, description="Divergence of the numbers of labels of the videos."
+    )
+    frames: float = Field(0.02, ge=0, le=1, description="Divergence of the numbers of frames of the videos.")
+    features: float = Field(
+        0.1,
+        ge=0,
+        description="Shift of the means of the features, root mean square in standard deviations.",
+    )
+    stop: bool = Field(False, description="End the run before anything is trained where there is drift.")
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The thresholds by the name of their measure."""
+        return self.model_dump(exclude={"stop"})
 
 
 class PushSection(Section):
@@ -178,6 +275,10 @@ class PushSection(Section):
 
     directory: FileAddress = Field(
         description="Base directory of the versions, local or gs://, as TensorFlow Serving watches it."
+    )
+    licence: str = Field(
+        "unknown",
+        description="Licence of the model, which its card states, by Hugging Face's names: apache-2.0.",
     )
     litert: bool = Field(
         False,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.executor_messages import LOGS
@@ -41,6 +41,8 @@ class ArtifactStore:
         session = {"Provider": provider, "Params": {"fromEnv": "true"}}
         self._session = json.dumps(session, separators=(",", ":"))
         self._artifacts: dict[tuple[str, str], Artifact] = {}
+        self.parameters: dict[tuple[str, str], Value] = {}
+        """The parameters that tasks have put out, by task and key."""
 
     def record(self, task: str, artifacts: Mapping[str, Artifact], fingerprint: str | None = None) -> None:
         """Takes in the outputs of a task that has succeeded.
@@ -106,7 +108,7 @@ def provision_outputs(task: Task, task_root: str, backend: Backend) -> dict[str,
     """Returns a task's outputs before it runs, by key, with the addresses to write to and the launcher's log.
 
     Args:
-        task: The task.
+        task: The task that makes them.
         task_root: The directory of this execution alone.
         backend: The version of the backend.
     """
@@ -160,6 +162,20 @@ def merged_outputs(
                 f"the address of output {key}, {made[key].uri}, is not below the run's root {run_root}"
             )
     return made
+
+
+def parameters_put_out(task: Task, executor_output: str | None) -> dict[str, Value]:
+    """Returns the parameters that a task has put out, by key.
+
+    Raises:
+        OutputError: If one is missing. (A file for each is another way to put them out, which no task of this project
+            takes.)
+    """
+    said = json_format.Parse(executor_output or "{}", pipeline_spec_pb2.ExecutorOutput())
+    keys = task.component.output_definitions.parameters
+    if missing := sorted(key for key in keys if key not in said.parameter_values):
+        raise OutputError(f"the executor's output has no parameter {', '.join(missing)}")
+    return {key: said.parameter_values[key] for key in keys}
 
 
 def _as_stored(metadata: dict[str, Any]) -> dict[str, Any]:

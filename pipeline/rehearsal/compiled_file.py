@@ -17,7 +17,7 @@ class CompiledFile:
     """The two documents of a compiled file as the backend's messages.
 
     Attributes:
-        package: The file.
+        package: The file as it was read.
         spec: The PipelineSpec.
         executors: The executors of its deploymentSpec, by label.
         volumes: The claim of each volume, by the path at which a pod sees it, by the label of the executor.

@@ -1,16 +1,24 @@
 """Reads the tasks of a pipeline, and which waits for which."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.rehearsal.compiled_file import CompiledFile
+from trainer.base.addresses import check_inside
 from trainer.base.errors import UserError
 
 WHOLE_INPUT = "{{$}}"
 """The placeholder in a command that stands for the ExecutorInput as JSON."""
+
+
+Source = tuple[str, str]
+"""A task, and the key of a parameter that it puts out."""
+
+_CONDITION = re.compile(r"inputs\.parameter_values\['(?P<name>[^']+)'\] == '(?P<value>[^']*)'")
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,10 @@ class Task:
     container: pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
     claims: tuple[str, ...]
     upstream: frozenset[str]
+    condition: tuple[Source, str] | None = None
+    """The output parameter that the pipeline around the task looks at, and the value with which it runs."""
+    given: Mapping[str, pipeline_spec_pb2.TaskInputsSpec.InputParameterSpec] = field(default_factory=dict)
+    """The inputs of the pipeline around the task, by name; empty for a task of the whole pipeline."""
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -50,8 +62,14 @@ def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
             have it: conditions, loops, pipelines in pipelines, importers, exit handlers, placeholders other than
             {{$}} in commands.
     """
+    tasks: dict[str, Task] = {}
     # Maps of protobuf have no order of their own.
-    tasks = {name: _task(name, spec, compiled) for name, spec in sorted(compiled.spec.root.dag.tasks.items())}
+    for name, spec in sorted(compiled.spec.root.dag.tasks.items()):
+        component = compiled.spec.components[spec.component_ref.name]
+        if component.WhichOneof("implementation") == "dag" and spec.trigger_policy.condition:
+            tasks |= _conditional_tasks(name, spec, component, compiled)
+        else:
+            tasks[name] = _task(name, spec, compiled)
     try:
         order = [
             *TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
@@ -67,6 +85,8 @@ def read_tasks(compiled: CompiledFile) -> dict[str, Task]:
 
 def _task(name: str, spec: pipeline_spec_pb2.PipelineTaskSpec, compiled: CompiledFile) -> Task:
     component = compiled.spec.components[spec.component_ref.name]
+    outputs, inputs = component.output_definitions, component.input_definitions
+    check_inside((*outputs.artifacts, *inputs.artifacts), f"{name}: {compiled.package.path}")
     container = compiled.executors[component.executor_label].container
     if unknown := [*_unknown(spec, component, container)]:
         raise UserError(f"{name}: a rehearsal does not know {unknown[0]}")
@@ -74,6 +94,35 @@ def _task(name: str, spec: pipeline_spec_pb2.PipelineTaskSpec, compiled: Compile
     claims = tuple(compiled.volumes.get(component.executor_label, {}).values())
     upstream = frozenset({*spec.dependent_tasks, *producers})
     return Task(name, spec, component, container, claims, upstream)
+
+
+def _conditional_tasks(
+    name: str,
+    spec: pipeline_spec_pb2.PipelineTaskSpec,
+    component: pipeline_spec_pb2.ComponentSpec,
+    compiled: CompiledFile,
+) -> dict[str, Task]:
+    """Returns the tasks of a pipeline in the pipeline with a condition, as the backend's SDK makes it of `dsl.If`."""
+    found = _CONDITION.fullmatch(spec.trigger_policy.condition)
+    source = found and spec.inputs.parameters.get(found["name"])
+    if not source or source.WhichOneof("kind") != "task_output_parameter":
+        raise UserError(
+            f"{name}: a rehearsal does not know the condition {spec.trigger_policy.condition:.100}; it knows those of "
+            "yt8m compile, on a parameter that another task puts out"
+        )
+    producer = source.task_output_parameter
+    condition = ((producer.producer_task, producer.output_parameter_key), found["value"])
+    return {
+        inner: replace(
+            task,
+            upstream=task.upstream | {producer.producer_task},
+            condition=condition,
+            given=dict(spec.inputs.parameters),
+        )
+        for inner, task in (
+            (inner, _task(inner, made, compiled)) for inner, made in sorted(component.dag.tasks.items())
+        )
+    }
 
 
 def _unknown(
@@ -100,8 +149,6 @@ def _unknown(
     for _, given in sorted(spec.inputs.artifacts.items()):
         if given.WhichOneof("kind") != "task_output_artifact":
             yield f"artifacts of the kind {given.WhichOneof('kind')}"
-    if component.output_definitions.parameters:
-        yield "output parameters"
     for word in (*container.command, *container.args):
         if "{{$" in word.replace(WHOLE_INPUT, ""):
             yield f"the placeholder in {word:.100}"

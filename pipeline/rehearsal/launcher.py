@@ -19,6 +19,7 @@ from pipeline.rehearsal.artifacts import (
     ArtifactStore,
     OutputError,
     merged_outputs,
+    parameters_put_out,
     provision_outputs,
 )
 from pipeline.rehearsal.backend import Backend, ControllerRetryPolicy
@@ -53,7 +54,7 @@ class Launcher:
 
     Attributes:
         backend: The version of the backend whose part this plays.
-        run: The run.
+        run: The run that the tasks belong to.
         directory: The directory of the run's artifacts and logs.
         pipeline_root: The address that the directory's parent stands for, such as gs://bucket/root/pipeline.
         store: The store that receives the outputs.
@@ -80,7 +81,7 @@ class Launcher:
             StoppedError: If the rehearsal is being stopped.
         """
         given = pipeline_spec_pb2.ExecutorInput()
-        for key, value in sorted(task_parameters(task, self.run).items()):
+        for key, value in sorted(task_parameters(task, self.run, self.store.parameters).items()):
             given.inputs.parameter_values[key].CopyFrom(value)
         for key, artifacts in self.store.inputs(task).items():
             given.inputs.artifacts[key].CopyFrom(artifacts)
@@ -95,6 +96,13 @@ class Launcher:
             posixpath.join(self.pipeline_root, self.run.id, task.name, salt)
         )
         return self._attempts(task, given, outputs, known)
+
+    def skips(self, task: Task) -> bool:
+        """Returns whether the condition of the pipeline around a task, whose upstream tasks are done, does not hold."""
+        if task.condition is None:
+            return False
+        source, expected = task.condition
+        return self.store.parameters[source].string_value != expected
 
     def _fingerprint(self, task: Task, given: pipeline_spec_pb2.ExecutorInput) -> str | None:
         """Returns the fingerprint by which the cache knows the task; None if it is not cached."""
@@ -171,6 +179,8 @@ class Launcher:
         here = pipeline_spec_pb2.ExecutorInput()
         here.CopyFrom(given)
         here.outputs.output_file = output_file = f"{pod}{given.outputs.output_file}"
+        for key in task.component.output_definitions.parameters:
+            here.outputs.parameters[key].output_file = f"{pod}/tmp/kfp/outputs/{key}"
         work = os.path.join(pod, "work")
         for directory in (work, os.path.dirname(log)):
             os.makedirs(directory, exist_ok=True)
@@ -195,4 +205,7 @@ class Launcher:
                 said = written.read()
         except FileNotFoundError:
             said = None
-        return merged_outputs(outputs, said, self.directory)
+        made = merged_outputs(outputs, said, self.directory)
+        for key, value in parameters_put_out(task, said).items():
+            self.store.parameters[task.name, key] = value
+        return made

@@ -9,7 +9,7 @@ from typing import Any, Literal
 LOGS_DIRECTORY = "_logs"
 """The subdirectory of a run's directory for logs; no task can have this name."""
 
-State = Literal["succeeded", "cached", "failed", "not run"]
+State = Literal["succeeded", "cached", "skipped", "failed", "not run"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Outcome:
     """The result of one task.
 
     Attributes:
-        state: `succeeded`, `failed`, `not run`, or `cached` if an earlier run under the same root had done the same.
+        state: `succeeded`, `failed`, `not run`, `cached` if an earlier run under the same root had done the same, or
+            `skipped` if the condition of the task did not hold, since nothing was new.
         attempts: How often the task was started.
         seconds: The seconds from the first start to the end, waits included.
         bytes_downloaded: The bytes that the backend's launcher would have copied into the task's pods.

@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Value
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubeflow.package import Package, parse_parameters
-from pipeline.rehearsal.graph import Task
+from pipeline.rehearsal.graph import Source, Task
 from trainer.base.errors import UserError
 
 _Type = pipeline_spec_pb2.ParameterType
@@ -63,22 +63,36 @@ def run_parameters(package: Package, settings: Sequence[str]) -> dict[str, Value
     return {name: json_format.ParseDict(value, Value()) for name, value in values.items()}
 
 
-def task_parameters(task: Task, run: Run) -> dict[str, Value]:
+def task_parameters(task: Task, run: Run, put_out: Mapping[Source, Value] | None = None) -> dict[str, Value]:
     """Returns the parameters that a task's container gets.
+
+    Args:
+        task: The task.
+        run: The run.
+        put_out: The parameters that tasks have put out so far; None before a run, where parameters that come from
+            other tasks are left out.
 
     Raises:
         UserError: If a value is of another type than its parameter, a placeholder is not known, or one is missing.
     """
     definitions = task.component.input_definitions.parameters
-    values = {}
+    values, later = {}, set()
     for name, given in task.spec.inputs.parameters.items():
+        if given.WhichOneof("kind") == "component_input_parameter" and task.given:
+            given = task.given[given.component_input_parameter]
         if given.WhichOneof("kind") == "component_input_parameter":
             value = run.parameters[given.component_input_parameter]
+        elif given.WhichOneof("kind") == "task_output_parameter":
+            source = given.task_output_parameter
+            if put_out is None:
+                later.add(name)
+                continue
+            value = put_out[source.producer_task, source.output_parameter_key]
         else:
             value = _constant(given.runtime_value.constant, task, run)
         values[name] = _typed(f"{task.name}: {name}", value, definitions[name].parameter_type)
     for name, definition in definitions.items():
-        if name in values:
+        if name in values or name in later:
             continue
         if definition.HasField("default_value"):
             values[name] = definition.default_value

@@ -88,7 +88,9 @@ def rehearse(
     )  # fmt: skip
     with ThreadPoolExecutor(max_parallel) as pool:
         try:
-            outcomes = _in_order(tasks, lambda task: pool.submit(launcher.perform, task), max_parallel)
+            outcomes = _in_order(
+                tasks, launcher.skips, lambda task: pool.submit(launcher.perform, task), max_parallel
+            )
         except BaseException:
             # An interruption, too: nothing goes on without this process.
             _logger.info("ending the tasks that are running; their logs stay in %s", directory)
@@ -98,15 +100,26 @@ def rehearse(
 
 
 def _in_order(
-    tasks: Mapping[str, Task], start: Callable[[Task], Future[Outcome]], max_parallel: int
+    tasks: Mapping[str, Task],
+    skips: Callable[[Task], bool],
+    start: Callable[[Task], Future[Outcome]],
+    max_parallel: int,
 ) -> dict[str, Outcome]:
-    """Starts each task when those before it are done, and none after one has failed (Argo's failFast)."""
+    """Starts each task when those before it are done, and none after one has failed (Argo's failFast).
+
+    A task whose condition does not hold is skipped.
+    """
     outcomes: dict[str, Outcome] = {}
     running: dict[Future[Outcome], str] = {}
     waiting = dict(tasks)
     while True:
         for name, task in [*waiting.items()]:
-            if len(running) < max_parallel and all(_is_done(outcomes.get(other)) for other in task.upstream):
+            if not all(_is_done(outcomes.get(other)) for other in task.upstream):
+                continue
+            if max_parallel and skips(task):
+                outcomes[name] = Outcome("skipped")
+                del waiting[name]
+            elif len(running) < max_parallel:
                 _logger.info("[%2d/%d] %s ...", len(outcomes) + len(running) + 1, len(tasks), name)
                 running[start(task)] = name
                 del waiting[name]
@@ -121,7 +134,7 @@ def _in_order(
 
 
 def _is_done(outcome: Outcome | None) -> bool:
-    return outcome is not None and outcome.state in ("succeeded", "cached")
+    return outcome is not None and outcome.state in ("succeeded", "cached", "skipped")
 
 
 def _line(name: str, outcome: Outcome) -> str:

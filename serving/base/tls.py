@@ -47,6 +47,40 @@ class ServerTls:
             self._configuration(), renewal, require_client_authentication=self.client_ca is not None
         )
 
+    def http_context(self) -> ssl.SSLContext:
+        """Makes the context of an HTTP server.
+
+        Where there is a `client_ca`, a client without a certificate may connect, since probes of Kubernetes have none:
+        the server has to refuse it all but those. One with a certificate of another authority may not.
+
+        Raises:
+            UserError: A file cannot be used.
+        """
+        seen, current = self._times(), self._http_context()
+
+        def renew(connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
+            nonlocal seen, current
+            if (times := self._times()) != seen:
+                try:
+                    current, seen = self._http_context(), times
+                except UserError as error:
+                    _say_not_renewed(error)
+            connection.context = current
+
+        context = self._http_context()
+        context.sni_callback = renew  # OpenSSL calls it for each new connection
+        return context
+
+    def _http_context(self) -> ssl.SSLContext:
+        self._configuration()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certificate, self.key)
+        if self.client_ca:
+            context.load_verify_locations(self.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
         pair = _read(self.key), _read(self.certificate)
         _check_pair(self.certificate, self.key)
@@ -65,8 +99,7 @@ class ServerTls:
             try:
                 configuration = self._configuration()
             except UserError as error:
-                # A renewal under way, or one that failed: the old certificates are better than none.
-                _logger.warning("the renewed certificates cannot be read yet, the old ones stay: %s", error)
+                _say_not_renewed(error)
                 return None
             seen = times
             return configuration
@@ -109,6 +142,11 @@ class ClientTls:
             private_key=key,
             certificate_chain=certificate,
         )
+
+
+def _say_not_renewed(error: UserError) -> None:
+    # A renewal under way, or one that failed: the old certificates are better than none.
+    _logger.warning("the renewed certificates cannot be read yet, the old ones stay: %s", error)
 
 
 def _read(path: str) -> bytes:

@@ -47,11 +47,11 @@ class MemberCard(_Card):
     """One member of the ensemble; a single model is an ensemble of one with weight 1."""
 
     variant: str = Field(description="Name of its architecture, e.g. K24-H1440.")
-    weight: float = Field(description="Of its probabilities in the ensemble's.")
+    weight: float = Field(description="Factor of its probabilities in the ensemble's.")
     gap: float | None = Field(description="GAP on the eval split, as far as it was measured.")
     first_step: int | None = Field(description="Training step of the first snapshot in the average.")
     last_step: int | None = Field(description="Training step of the last one.")
-    snapshots: int | None = Field(description="How many were averaged.")
+    snapshots: int | None = Field(description="Number of snapshots that were averaged.")
     bytes: int = Field(description="Bytes of its tensors as stored.")
     tensors: tuple[TensorCard, ...]
 
@@ -61,7 +61,7 @@ class ModelCard(_Card):
 
     schema_version: int = Field(SCHEMA_VERSION, description="Version of the card.")
     num_classes: int = Field(description="Number of classes, V.")
-    bytes: int = Field(description="Of all members' tensors as stored: the size that the paper limits.")
+    bytes: int = Field(description="Bytes of all members' tensors as stored: the size that the paper limits.")
     gap: float | None = Field(description="GAP of the whole on the eval split, as far as it was measured.")
     members: tuple[MemberCard, ...]
 
@@ -74,12 +74,20 @@ class ModelCard(_Card):
         return {**content, "schema_version": SCHEMA_VERSION, "members": members}
 
     def spec(self, member: int = 0) -> ModelSpec:
-        """The model that a member's weights belong to; UserError where this version does not know it."""
+        """Returns the model that a member's weights belong to; UserError where this version does not know it."""
         return ModelSpec.parse(self.members[member].variant, self.num_classes)
+
+    def only_member(self, directory: str) -> MemberCard:
+        """Returns the member of a single model; UserError, which names the directory, for an ensemble."""
+        if len(self.members) != 1:
+            raise UserError(
+                f"{directory}: only a single model is compressed. Received: one of {len(self.members)} members"
+            )
+        return self.members[0]
 
     @classmethod
     def load(cls, directory: str) -> "ModelCard":
-        """The card of a SavedModel directory; UserError when it has none or an unreadable one."""
+        """Reads the card of a SavedModel directory; UserError when it has none or an unreadable one."""
         import tensorflow as tf
 
         path = posixpath.join(directory, *_PATH)

@@ -17,9 +17,9 @@ class EncodedTensor:
     """A tensor as it is stored.
 
     Attributes:
-        codec: What it is decoded by.
-        shape: Of the decoded tensor.
-        parts: See `Codec.layout`.
+        codec: The codec that decodes it.
+        shape: Shape of the decoded tensor.
+        parts: What is stored of it; see `Codec.layout`.
     """
 
     codec: Codec
@@ -28,7 +28,7 @@ class EncodedTensor:
 
     @classmethod
     def of(cls, array: "np.ndarray | EncodedTensor") -> "EncodedTensor":
-        """An array of float32 or float16 as it is; what is encoded already stays."""
+        """Takes an array of float32 or float16 as it is; what is encoded already stays."""
         if isinstance(array, EncodedTensor):
             return array
         return cls(CODECS.parse(array.dtype.name), tuple(array.shape), {VALUES: array})
@@ -39,16 +39,16 @@ class EncodedTensor:
         return sum(part.nbytes for part in self.parts.values())
 
     def decode(self) -> np.ndarray:
-        """The float32 array."""
+        """Returns the tensor as a float32 array."""
         return self.codec.decode(self.parts, self.shape)
 
     def named_parts(self, name: str) -> dict[str, np.ndarray]:
-        """The parts by the names that they are stored under in a model."""
+        """Returns the parts by the names that they are stored under in a model."""
         return {part_name(name, part): array for part, array in self.parts.items()}
 
 
 def part_name(tensor: str, part: str) -> str:
-    """The name that a part of a tensor is stored under.
+    """Returns the name that a part of a tensor is stored under.
 
     >>> part_name("gates/weights", "values"), part_name("gates/weights", "scales")
     ('gates/weights', 'gates/weights/scales')
@@ -62,13 +62,13 @@ def compress(
     form: StoredForm | Codec,
     statistics: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, EncodedTensor]:
-    """The weights with exactly the compressible tensors stored as a form says, and all others in float32.
+    """Encodes the compressible tensors, and those that a form names, by its codecs; all others stay float32.
 
     Args:
-        spec: The model.
-        weights: All its tensors, float32.
-        form: Of the compressible ones; a codec stands for itself on all of them.
-        statistics: By the names of tensors, for codecs that use them (see `Codec.encode`).
+        spec: The model that the weights belong to.
+        weights: All tensors of the model, float32.
+        form: The stored form of the model; a codec alone is that of all compressible tensors.
+        statistics: The statistics that codecs use (see `Codec.encode`), by the names of the tensors.
 
     Raises:
         UserError: If a value has no stored form; the first is named.
@@ -90,7 +90,7 @@ def compress(
 
 
 def stored_bytes(spec: ModelSpec, form: StoredForm | Codec) -> int:
-    """Bytes of a model's tensors with the compressible ones stored in a form; no weights are needed."""
+    """Returns the bytes of a model's tensors in a stored form; no weights are needed."""
     return sum(_form(form).codec_of(tensor).stored_bytes(tensor.shape) for tensor in spec.tensors)
 
 

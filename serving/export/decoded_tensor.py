@@ -17,11 +17,11 @@ class DecodedTensor(tf.saved_model.experimental.TrackableResource):
     """The float32 values of a stored tensor.
 
     Args:
-        codec: What decodes it.
+        codec: The codec that decodes it.
         stored: Variables by the names of the codec's parts.
-        shape: Of the decoded tensor.
-        shared_name: Of the resource, unique to this model's content: models that are loaded into one process share
-            one name space.
+        shape: Shape of the decoded tensor.
+        shared_name: Name of the resource, unique to this model's content: models that are loaded into one process
+            share one name space.
     """
 
     def __init__(
@@ -49,6 +49,6 @@ class DecodedTensor(tf.saved_model.experimental.TrackableResource):
         tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
 
     def read(self) -> tf.Tensor:
-        """float32, the decoded tensor."""
+        """Returns the decoded tensor, float32."""
         value = tf.raw_ops.ReadVariableOp(resource=self.resource_handle, dtype=tf.float32)
         return tf.ensure_shape(value, self._shape)

@@ -43,11 +43,11 @@ class Member:
     Attributes:
         spec: The model that the weights belong to.
         weights: All its tensors, as they shall be stored: encoded, or arrays of float32 or float16.
-        weight: Of its probabilities in the ensemble's.
+        weight: Factor of its probabilities in the ensemble's.
         gap: GAP on the eval split, if measured.
         first_step: Training step of the first snapshot in the average.
         last_step: Training step of the last one.
-        snapshots: How many were averaged.
+        snapshots: Number of snapshots that were averaged.
     """
 
     spec: ModelSpec
@@ -59,11 +59,11 @@ class Member:
     snapshots: int | None = None
 
     def encoded(self) -> dict[str, EncodedTensor]:
-        """The tensors as they are stored."""
+        """Returns the tensors as they are stored."""
         return {name: EncodedTensor.of(value) for name, value in self.weights.items()}
 
     def card(self) -> MemberCard:
-        """What `write_saved_model` says of it."""
+        """Returns what a model's card says of this member."""
         tensors = tuple(
             TensorCard(name=name, shape=value.shape, encoding=value.codec.name)
             for name, value in sorted(self.encoded().items())
@@ -100,9 +100,9 @@ def write_saved_model(
     and its number.
 
     Args:
-        directory: To be created, local or on a file system that TensorFlow knows.
-        members: At least one, all with the same classes. The prediction is the sum of weight * probabilities.
-        gap: Of the whole on the eval split, if measured; a single member's own is taken where this is None.
+        directory: Directory to be created, local or on a file system that TensorFlow knows.
+        members: At least one model, all of the same classes. The prediction is the sum of weight * probabilities.
+        gap: GAP of the whole on the eval split, if measured; where it is None, that of a single member is taken.
         vocabulary: Names of the classes, to be baked in as `assets/vocabulary.csv`.
 
     Returns:
@@ -147,7 +147,7 @@ def write_saved_model(
 
 
 def read_stored(directory: str, member: int = 0) -> dict[str, EncodedTensor]:
-    """The tensors of one member of a SavedModel of ours, as they are stored.
+    """Reads the tensors of one member of a SavedModel of ours, as they are stored.
 
     Raises:
         UserError: If one is stored by a codec that this version does not know, or a file is damaged.
@@ -166,7 +166,7 @@ def read_stored(directory: str, member: int = 0) -> dict[str, EncodedTensor]:
 
 
 def read_weights(directory: str, member: int = 0) -> Arrays:
-    """The tensors of one member of a SavedModel of ours, decoded to float32; UserError where a file is damaged."""
+    """Reads the tensors of one member of a SavedModel of ours as float32; UserError where a file is damaged."""
     return {name: value.decode() for name, value in read_stored(directory, member).items()}
 
 
@@ -184,7 +184,7 @@ def _class_names(vocabulary: Vocabulary | None, num_classes: int) -> Iterator[Cl
 
 
 def _checkpoint_key(member: int, name: str) -> str:
-    """Of a stored tensor in the object-based checkpoint of the SavedModel (TensorFlow escapes slashes so)."""
+    """Returns a stored tensor's key in the SavedModel's object-based checkpoint, where slashes are escaped."""
     return f"members/{member}/stored/{name.replace('/', '.S')}/.ATTRIBUTES/VARIABLE_VALUE"
 
 

@@ -12,14 +12,16 @@ from trainer.model.tensor_spec import TensorSpec
 
 @dataclass(frozen=True)
 class StoredForm:
-    """The codecs of a model's compressible tensors; all other tensors stay float32.
+    """The codecs of a model's tensors: one for all compressible ones but those that are named with another.
+
+    A name may also be that of a smaller kernel, which otherwise stays float32, as biases and statistics always do.
 
     >>> form = StoredForm.parse("int4-b128+gating_prob/weights=lowrank-r256-int8")
     >>> form.codec.name, form.others
     ('int4-b128', (('gating_prob/weights', LowRank(inner=Int8(), rank=256)),))
 
     Attributes:
-        codec: Of the tensors that `others` does not name.
+        codec: Codec of the compressible tensors that `others` does not name.
         others: Name and codec of tensors that are stored otherwise, ascending.
     """
 
@@ -28,10 +30,10 @@ class StoredForm:
 
     @classmethod
     def parse(cls, text: str) -> "StoredForm":
-        """The form of a name, such as ``int4-b128`` or ``int4-b128+gating_prob/weights=lowrank-r256-int8``.
+        """Reads a name such as ``int4-b128`` or ``int4-b128+gating_prob/weights=lowrank-r256-int8``.
 
         Raises:
-            UserError: If it is none.
+            UserError: If the text is no name of a form.
         """
         codec, *others = text.split("+")
         named: dict[str, Codec] = {}
@@ -47,37 +49,42 @@ class StoredForm:
 
     @classmethod
     def of(cls, spec: ModelSpec, codecs: Mapping[str, Codec]) -> "StoredForm":
-        """The form of a model whose tensors are stored by these codecs; the one of most weights comes first."""
+        """Returns the form of a model with these codecs of its tensors; the codec of most weights comes first."""
         sizes: Counter[Codec] = Counter()
         for tensor in spec.tensors:
             if tensor.compressible:
                 sizes[codecs[tensor.name]] += tensor.size
-        main = sizes.most_common(1)[0][0] if sizes else FLOAT32
+        plain = cls(sizes.most_common(1)[0][0] if sizes else FLOAT32)
         others = (
             (tensor.name, codecs[tensor.name])
             for tensor in spec.tensors
-            if tensor.compressible and codecs[tensor.name] != main
+            if codecs[tensor.name] != plain.codec_of(tensor)
         )
-        return cls(main, tuple(sorted(others)))
+        return cls(plain.codec, tuple(sorted(others)))
 
     @property
     def name(self) -> str:
-        """As `parse` reads it."""
+        """The name that `parse` reads."""
         return "+".join([self.codec.name, *(f"{tensor}={codec}" for tensor, codec in self.others)])
 
     def __str__(self) -> str:
         return self.name
 
     def codec_of(self, tensor: TensorSpec) -> Codec:
-        """What a tensor is stored by."""
-        return dict(self.others).get(tensor.name, self.codec) if tensor.compressible else FLOAT32
+        """Returns the codec that a tensor is stored by."""
+        named = dict(self.others) if _is_kernel(tensor) else {}
+        return named.get(tensor.name, self.codec if tensor.compressible else FLOAT32)
 
     def check(self, *specs: ModelSpec) -> None:
-        """UserError when it names a tensor that no model of these has, or may store in fewer bytes."""
-        known = {tensor.name for spec in specs for tensor in spec.tensors if tensor.compressible}
+        """Raises UserError if the form names a tensor that is no kernel of any of these models."""
+        known = {tensor.name for spec in specs for tensor in spec.tensors if _is_kernel(tensor)}
         for name, _ in self.others:
             if name not in known:
                 models = ", ".join(str(spec) for spec in specs[:3])
                 raise UserError(
-                    f"{self}: {name} is no big tensor of {models}; those are {', '.join(sorted(known))}"
+                    f"{self}: {name} is no kernel of {models}; those are {', '.join(sorted(known))}"
                 )
+
+
+def _is_kernel(tensor: TensorSpec) -> bool:
+    return tensor.compressible or len(tensor.shape) > 1

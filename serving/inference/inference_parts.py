@@ -18,7 +18,7 @@ from serving.inference.ordered_map import ordered_map
 from serving.inference.predictions_file import PartWriter, check_ending, count_videos
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
-from trainer.base.files import exists, file_size, make_dirs, open_file, remove_tree
+from trainer.base.files import exists, file_size, list_names, make_dirs, open_file, remove_tree
 from trainer.data.records import Reject, Video, valid_videos
 from trainer.data.yt8m import ANY_CLASSES
 
@@ -50,7 +50,7 @@ class InferenceParts:
         files: TFRecord files, plain or gzip, frame level or video level.
 
     Raises:
-        UserError: `out` cannot be written.
+        UserError: `out` cannot be written, or a directory that is not of an inference has the name of the parts.
     """
 
     def __init__(self, out: str, model_identity: str, files: Sequence[str]) -> None:
@@ -76,6 +76,11 @@ class InferenceParts:
             with open_file(path, "rb") as file:
                 if file.read() == text:
                     return
+        elif list_names(self.directory):
+            raise UserError(
+                f"{self.directory} is needed for the parts, and has files that are not of an inference (there is no "
+                f"{_PLAN}): move it away, or give another --out"
+            )
         try:
             remove_tree(self.directory)
             make_dirs(self.directory)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 import tensorflow as tf
@@ -15,9 +15,10 @@ from serving.export.stored_form import StoredForm
 from serving.export.vocabulary import Vocabulary
 from serving.inference.scoring import frames_of
 from serving.server.warmup import write_warmup
+from trainer.base.batches import batched
 from trainer.base.errors import UserError
 from trainer.data.input_pipeline import Batch
-from trainer.data.records import Reject, read_videos
+from trainer.data.records import valid_videos
 from trainer.metrics.second_moments import second_moments
 
 _BATCH = 64
@@ -36,8 +37,8 @@ def recompress(
 
     Args:
         source_dir: A SavedModel of ours.
-        target_dir: Where the copy goes.
-        form: Of the big tensors of all members.
+        target_dir: Directory of the copy.
+        form: Stored form of the big tensors of all members.
         calibration_files: YT-8M files, frame level or video level, that codecs round by; none: each value is
             rounded by itself.
         calibration_videos: The first so many of their valid videos are looked at.
@@ -79,10 +80,8 @@ def recompress(
 
 
 def _batches(files: Sequence[str], num_classes: int, limit: int) -> Iterator[Batch]:
-    items = chain.from_iterable(read_videos(path, num_classes) for path in files)
-    videos = (item for item in items if not isinstance(item, Reject))
-    wanted = islice(videos, limit)
-    while some := list(islice(wanted, _BATCH)):
+    videos = valid_videos(files, num_classes, lambda reject: None)
+    for some in batched(islice(videos, limit), _BATCH):
         frames = frames_of(some, num_classes)
         yield {
             "frames": np.concatenate([frames["rgb"].numpy(), frames["audio"].numpy()], axis=-1),

@@ -63,7 +63,7 @@ def score_videos(
     The next batches are read while two are scored: one is put together while the other is multiplied.
 
     Args:
-        scorer: The model.
+        scorer: The model that scores them.
         files: TFRecord files, plain or gzip.
         batch_size: B; the last batch may be smaller.
         on_reject: Receives each record that is no valid video; the others are scored.

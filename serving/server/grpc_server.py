@@ -1,28 +1,40 @@
 """The gRPC port of a server."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from tensorflow_serving.apis.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from tensorflow_serving.apis.prediction_service_pb2_grpc import add_PredictionServiceServicer_to_server
 
+from serving.base.oip_messages import OIP_SERVICE
+from serving.server.arrivals import Arrivals
 from serving.server.event_loop import EventLoop
 from serving.server.health import Health
 from serving.server.incoming_requests import IncomingRequests
 from serving.server.model_service import ModelService
+from serving.server.oip_grpc import OipGrpc
 from serving.server.prediction_service import PredictionService
-from serving.server.server_options import ServerOptions
-from serving.server.workers import ByteBudget, Workers
+from serving.server.workers import RequestPools
 from trainer.base.errors import UserError
 
-_OTHER_THREADS = 2
-"""Threads for what is not Predict: states and metadata of models, and health."""
+_SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", OIP_SERVICE)
 
-_OTHER_REQUESTS = 128
-"""Number of such requests that are there at once."""
 
-_SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+@dataclass(frozen=True, kw_only=True)
+class GrpcServices:
+    """What answers the requests of the gRPC port.
+
+    Attributes:
+        prediction: Answers Predict and its like.
+        model: Answers GetModelStatus.
+        oip: Answers the requests of the Open Inference Protocol.
+    """
+
+    prediction: PredictionService
+    model: ModelService
+    oip: OipGrpc
 
 
 class GrpcServer:
@@ -32,12 +44,14 @@ class GrpcServer:
     methods run in threads.
 
     Args:
-        prediction_service: Answers Predict and its like.
-        model_service: Answers GetModelStatus.
+        services: What answers the requests.
         models: Names of the models, whose health is told.
+        loop: The event loop that the network runs on.
+        pools: The threads that work on requests.
+        arrivals: Bounds how many messages are long in coming.
         address: HOST:PORT to listen at; port 0 takes a free one.
         credentials: Certificate and key; None for plain text.
-        options: The numbers of threads and the limits.
+        most: Most bytes of a request.
 
     Raises:
         UserError: If the port is taken.
@@ -45,55 +59,50 @@ class GrpcServer:
 
     def __init__(
         self,
-        prediction_service: PredictionService,
-        model_service: ModelService,
+        services: GrpcServices,
         models: Iterable[str],
+        loop: EventLoop,
+        pools: RequestPools,
+        arrivals: Arrivals,
         address: str,
         credentials: grpc.ServerCredentials | None,
-        options: ServerOptions,
+        most: int,
     ) -> None:
-        budget = ByteBudget(options.bytes_at_once)
-        self._workers = (
-            Workers(options.workers, options.requests_at_once, budget, "predict"),
-            Workers(_OTHER_THREADS, _OTHER_REQUESTS, budget, "request"),
-        )
-        self._requests = IncomingRequests(*self._workers)
         self._health = Health()
-        self._loop = EventLoop()
-        try:
-            self._server = self._loop.run(self._make(prediction_service, model_service, options))
-            self.port = self._loop.run(self._listen(address, credentials))
-            """The port that is listened at."""
-            self._loop.run(self._start(models))
-        except BaseException:
-            self._loop.close()
-            raise
+        self._arrivals = arrivals
+        self._server = loop.run(self._make(services, IncomingRequests(pools, arrivals), most))
+        self.port = loop.run(self._listen(address, credentials))
+        """The port that is listened at."""
+        loop.run(self._start(models))
 
-    def close(self, grace: float | None) -> None:
-        """Refuses new requests and waits for those that run.
+    async def stop(self, grace: float | None) -> None:
+        """Refuses new requests and waits for those that run; runs on the event loop.
 
         Args:
             grace: Seconds after which they are cancelled; None cancels them at once.
         """
-        self._loop.run(self._stop(grace))
-        self._loop.close()
-        for workers in self._workers:
-            workers.close()
+        self._health.end()
+        self._arrivals.drain()
+        await self._server.stop(grace)
 
-    async def _make(
-        self, prediction_service: PredictionService, model_service: ModelService, options: ServerOptions
-    ) -> grpc.aio.Server:
+    async def set_models(self, before: Iterable[str], after: Iterable[str]) -> None:
+        """Has the health of other models told; runs on the event loop."""
+        self._health.forget(set(before) - set(after))
+        self._health.serve(after)
+
+    async def _make(self, services: GrpcServices, requests: IncomingRequests, most: int) -> grpc.aio.Server:
         server = grpc.aio.server(
-            interceptors=[self._requests],
+            interceptors=[requests],
             options=[
-                ("grpc.max_receive_message_length", options.max_request_bytes),
+                ("grpc.max_receive_message_length", most),
                 ("grpc.max_send_message_length", -1),
                 # Else a second server could take the same port, and would get half of the requests.
                 ("grpc.so_reuseport", 0),
             ],
         )
-        add_PredictionServiceServicer_to_server(prediction_service, server)
-        add_ModelServiceServicer_to_server(model_service, server)
+        add_PredictionServiceServicer_to_server(services.prediction, server)
+        add_ModelServiceServicer_to_server(services.model, server)
+        server.add_generic_rpc_handlers([services.oip.handler()])
         add_HealthServicer_to_server(self._health, server)
         return server
 
@@ -112,8 +121,3 @@ class GrpcServer:
     async def _start(self, models: Iterable[str]) -> None:
         self._health.serve(("", *_SERVICES, *models))
         await self._server.start()
-
-    async def _stop(self, grace: float | None) -> None:
-        self._health.end()
-        self._requests.drain()
-        await self._server.stop(grace)

@@ -69,6 +69,12 @@ class Health(health_pb2_grpc.HealthServicer):
         self._statuses.update(dict.fromkeys(services, HealthCheckResponse.SERVING))
         self._tell()
 
+    def forget(self, services: Iterable[str]) -> None:
+        """Says of these services that the server does not know them."""
+        for service in services:
+            self._statuses.pop(service, None)
+        self._tell()
+
     def end(self) -> None:
         """Says of all services that they take no requests any more, and ends the streams of the watchers.
 

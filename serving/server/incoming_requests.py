@@ -1,10 +1,5 @@
-"""Requests between their arrival and the method that works on them.
+"""Requests of gRPC between their arrival and the method that works on them."""
 
-A client can begin a call and never send its message. Such a call takes no thread here and no place among the requests,
-however many there are. It takes some memory, and is ended soon.
-"""
-
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,19 +8,13 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from serving.base.oip_messages import MODEL_INFER
 from serving.base.predict_messages import PREDICT
-from serving.server.status import StatusError, invalid_argument, shortened
-from serving.server.workers import Message, Workers
+from serving.server.arrivals import Arrivals
+from serving.server.status import StatusError, invalid_argument, logged, shortened, trace_parent
+from serving.server.workers import Message, RequestPools, Workers
 
-PROMPT_SECONDS = 3.0
-"""Time in which nearly every message has come, even where many clients send at once. Until then no place is taken."""
-
-SLOW_SECONDS = 60.0
-"""Longest time that a message may take: 256 MiB at 36 Mbit/s."""
-
-SLOW_PLACES = 8
-"""Number of messages that may be on their way for longer than PROMPT_SECONDS. The parts of them that have come take
-memory, and gRPC does not say how much."""
+_PREDICTIONS = (PREDICT, MODEL_INFER)
 
 _LONGEST = 86_400.0
 """Seconds that a request without a deadline may wait."""
@@ -40,16 +29,13 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
     INVALID_ARGUMENT; gRPC would say INTERNAL, as if the server had failed.
 
     Args:
-        predictions: Threads for Predict.
-        others: Threads for all other methods, which are quick, and which probes call: they do not wait for
-            predictions.
+        pools: The threads.
+        arrivals: Bounds how many messages are long in coming.
     """
 
-    def __init__(self, predictions: Workers, others: Workers) -> None:
-        self._predictions = predictions
-        self._others = others
-        self._slow: set[asyncio.Future[bytes]] = set()
-        self._is_draining = False
+    def __init__(self, pools: RequestPools, arrivals: Arrivals) -> None:
+        self._pools = pools
+        self._arrivals = arrivals
 
     async def intercept_service(
         self,
@@ -60,24 +46,24 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
             return handler
-        workers = self._predictions if handler_call_details.method == PREDICT else self._others
+        workers = self._pools.others
+        if handler_call_details.method in _PREDICTIONS:
+            workers = self._pools.predictions
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 self._streaming(handler, workers), response_serializer=handler.response_serializer
             )
         return grpc.stream_unary_rpc_method_handler(self._unary(handler, workers))
 
-    def drain(self) -> None:
-        """Ends the calls whose messages are long in coming, and waits for no more such messages."""
-        self._is_draining = True
-        for reading in self._slow:
-            reading.cancel()
-
     def _unary(self, handler: grpc.RpcMethodHandler, workers: Workers) -> Callable[..., Awaitable[bytes]]:
         async def answer(_: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
             deadline = _deadline(context)
+            parent = next(
+                (value for key, value in context.invocation_metadata() if key == "traceparent"), None
+            )
 
             def work(message: Message) -> bytes:
+                trace_parent.set(parent)
                 request = _parse(handler, message)
                 return handler.response_serializer(handler.unary_unary(request, deadline))
 
@@ -85,7 +71,10 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
                 workers.check()
                 return await workers.run(work, await self._receive(context))
             except StatusError as error:
+                self._pools.count_refusal(error)
                 return await context.abort(error.code, shortened(error.message))
+            except Exception:  # its text is not for the client, who would get it from gRPC
+                return await context.abort(grpc.StatusCode.INTERNAL, logged("a method"))
 
         return answer
 
@@ -101,44 +90,16 @@ class IncomingRequests(grpc.aio.ServerInterceptor):
                     async for response in responses:
                         await context.write(response)
             except StatusError as error:
+                self._pools.count_refusal(error)
                 await context.abort(error.code, shortened(error.message))
 
         return answer
 
     async def _receive(self, context: grpc.aio.ServicerContext) -> Message:
-        """Waits for the message of a call.
-
-        Raises:
-            StatusError: If it does not come, or not soon enough.
-        """
-        reading = asyncio.ensure_future(context.read())
-        reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # else asyncio logs it
-        try:
-            if not (await asyncio.wait([reading], timeout=PROMPT_SECONDS))[0]:
-                await self._receive_slowly(reading)
-            if reading.cancelled():
-                raise StatusError(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
-            if (data := reading.result()) is grpc.aio.EOF:
-                raise invalid_argument("the call has no request")
-            return Message(data)
-        finally:
-            reading.cancel()  # has no effect on one that is done
-
-    async def _receive_slowly(self, reading: "asyncio.Future[bytes]") -> None:
-        if self._is_draining or len(self._slow) >= SLOW_PLACES:
-            raise StatusError(
-                grpc.StatusCode.UNAVAILABLE,
-                f"the request has not come within {PROMPT_SECONDS:g} s, and the server waits for others already; "
-                "try again",
-            )
-        self._slow.add(reading)
-        try:
-            if not (await asyncio.wait([reading], timeout=SLOW_SECONDS - PROMPT_SECONDS))[0]:
-                raise StatusError(
-                    grpc.StatusCode.DEADLINE_EXCEEDED, f"the request has not come within {SLOW_SECONDS:g} s"
-                )
-        finally:
-            self._slow.discard(reading)
+        """Waits for the message of a call; raises StatusError if it does not come, or not soon enough."""
+        if (data := await self._arrivals.wait(context.read())) is grpc.aio.EOF:
+            raise invalid_argument("the call has no request")
+        return Message(data)
 
 
 def _deadline(context: grpc.aio.ServicerContext) -> float:

@@ -1,7 +1,8 @@
-"""Checks the address that a server is to listen at."""
+"""Checks the addresses that a server is given."""
 
 import errno
 import socket
+import urllib.parse
 
 from trainer.base.errors import UserError
 
@@ -41,3 +42,12 @@ def check_can_listen(host: str, port: int) -> None:
     except OSError as error:
         problem = _PROBLEMS.get(error.errno, error.strerror)
         raise UserError(f"cannot listen at {host_and_port(host, port)}: {problem}") from None
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Refuses what cannot be a collector's address; raises UserError."""
+    parts = urllib.parse.urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(
+            f"the address of an OTLP collector is a URL such as http://localhost:4318. Received: {endpoint!r}"
+        )

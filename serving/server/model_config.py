@@ -43,22 +43,35 @@ def read_model_configs(path: str) -> list[ModelConfig]:
         raise UserError(f"cannot read the model configuration {path}: {error.strerror or error}") from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a ModelServerConfig in text form ({error}): see the README") from None
-    models = []
+    return model_configs(parsed, path)
+
+
+def model_configs(parsed: ModelServerConfig, source: str) -> list[ModelConfig]:
+    """Returns the models of a ModelServerConfig.
+
+    Args:
+        parsed: The configuration.
+        source: Where it is from, for the texts of errors.
+
+    Raises:
+        UserError: If it has none, or its models do not fit each other.
+    """
+    models: list[ModelConfig] = []
     for entry in parsed.model_config_list.config:
         if not entry.name or not entry.base_path:
-            raise UserError(f"{path}: a model needs a name and a base_path. Received: {_line(entry)}")
+            raise UserError(f"{source}: a model needs a name and a base_path. Received: {_line(entry)}")
         if entry.name in {model.name for model in models}:
-            raise UserError(f"{path}: there are two models with the name {entry.name}: rename one")
+            raise UserError(f"{source}: there are two models with the name {entry.name}: rename one")
         models.append(
             ModelConfig(
                 name=entry.name,
                 base_path=entry.base_path,
-                policy=_policy(path, entry.model_version_policy),
+                policy=_policy(source, entry.model_version_policy),
                 labels=dict(entry.version_labels),
             )
         )
     if not models:
-        raise UserError(f"{path} has no model: it needs a model_config_list with a config")
+        raise UserError(f"{source} has no model: it needs a model_config_list with a config")
     return models
 
 
@@ -86,13 +99,13 @@ def check_model(config: ModelConfig) -> list[int]:
     return chosen
 
 
-def _policy(path: str, policy: FileSystemStoragePathSourceConfig.ServableVersionPolicy) -> VersionPolicy:
+def _policy(source: str, policy: FileSystemStoragePathSourceConfig.ServableVersionPolicy) -> VersionPolicy:
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":
         return VersionPolicy(everything=True)
     if kind == "specific":
         if not policy.specific.versions:
-            raise UserError(f"{path}: a specific policy needs versions")
+            raise UserError(f"{source}: a specific policy needs versions")
         return VersionPolicy(specific=tuple(policy.specific.versions))
     return VersionPolicy(latest=policy.latest.num_versions or 1)
 

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.model_manager import ModelManager, Runner
-from serving.server.status import StatusError, invalid_argument
+from serving.server.status import StatusError, invalid_argument, served_version
 
 
 def require_model_spec(request: Message) -> ModelSpec:
@@ -42,4 +42,5 @@ def lease(models: Mapping[str, ModelManager], spec: ModelSpec) -> Iterator[Runne
         servable = stack.enter_context(model.lease(version)) if model else None
         if servable is None:
             raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
+        served_version.set(servable.version)
         yield servable

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
@@ -39,6 +39,11 @@ class VersionState:
     state: int
     error: str = ""
 
+    @property
+    def name(self) -> str:
+        """The state in a word, `failed` for a version that did not load."""
+        return "failed" if self.error else ModelVersionStatus.State.Name(self.state).lower()
+
 
 class ModelManager:
     """Keeps loaded the versions of a model that its policy chooses and those that have a label.
@@ -53,6 +58,7 @@ class ModelManager:
         poll_seconds: Seconds between two looks for changes.
         retry_seconds: Seconds between two attempts to load a version that failed to load.
         load: Makes a servable of a directory, the model's name and the version's number.
+        on_load: Is called after each attempt to load a version, with its number and whether it failed.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class ModelManager:
         poll_seconds: float = 1.0,
         retry_seconds: float = 60.0,
         load: Callable[[str, str, int], Runner] = Servable,
+        on_load: Callable[[int, bool], None] = lambda version, has_failed: None,
     ) -> None:
         self.name = config.name
         self._config = config
@@ -72,6 +79,8 @@ class ModelManager:
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._load = load
+        self._on_load = on_load
+        self._refreshing = threading.Lock()
         self._lock = threading.Lock()
         self._loaded: dict[int, Runner] = {}
         self._requests: dict[Runner, int] = {}
@@ -94,16 +103,56 @@ class ModelManager:
             raise UserError(
                 f"version {version} in {self._base} does not load ({error}): delete it or push another"
             )
-        for label, version in self._fixed_labels.items():
+        self._check_labels(self._fixed_labels)
+        self._poller.start()
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's name, its directory, and which of its versions are served."""
+        return self._config
+
+    def reconfigure(self, config: ModelConfig) -> None:
+        """Serves other versions of the same directory, or labels them otherwise. What stays is not loaded again.
+
+        Raises:
+            UserError: If what is chosen does not exist or does not load, or a label points to what is not served. All
+                is as it was then.
+        """
+        check_model(config)
+        before = self._config
+        try:
+            self._configure(config)
+            with self._lock:
+                chosen = {*config.policy.choose(sorted(self._loaded))}
+            if not chosen:
+                raise UserError(
+                    f"no version of model {self.name} that is to be served loads: look at its states"
+                )
+            self._check_labels(config.labels)
+        except BaseException:
+            self._configure(before)
+            raise
+
+    def refresh(self) -> None:
+        """Looks once: loads what is chosen and not loaded, moves labels, then unloads what nothing points to."""
+        with self._refreshing:
+            self._refresh()
+
+    def _configure(self, config: ModelConfig) -> None:
+        with self._refreshing:
+            self._config, self._policy = config, config.policy
+            self._fixed_labels = dict(config.labels)
+            self._refresh()
+
+    def _check_labels(self, labels: Mapping[str, int]) -> None:
+        for label, version in labels.items():
             if version not in self._loaded:
                 raise UserError(
                     f"the label {label} of model {self.name} points to version {version}, which is not served; "
                     f"served: {', '.join(map(str, sorted(self._loaded)))}"
                 )
-        self._poller.start()
 
-    def refresh(self) -> None:
-        """Looks once: loads what is chosen and not loaded, moves labels, then unloads what nothing points to."""
+    def _refresh(self) -> None:
         versions = self._store.versions()
         wanted = {name: version for name, version in self._store.labels().items() if version in versions}
         chosen = [*self._policy.choose(versions)]
@@ -202,11 +251,13 @@ class ModelManager:
                 reason = f"{reason}; {full}"
             self._set_state(version, ModelVersionStatus.END, reason)
             _log.error("%s version %d does not load: %s", self.name, version, reason)
+            self._on_load(version, True)
             return
         with self._lock:
             self._loaded[version] = servable
             self._requests[servable] = 0
             self._states[version] = VersionState(version, ModelVersionStatus.AVAILABLE)
+        self._on_load(version, False)
         _log.info("%s version %d is available", self.name, version)
 
     def _unload(self, version: int) -> None:

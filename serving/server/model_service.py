@@ -1,6 +1,6 @@
 """Implements tensorflow.serving.ModelService, which tells the state of each version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
 from tensorflow_serving.apis import (
@@ -9,25 +9,34 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
 )
 
+from serving.server.model_config import ModelConfig, model_configs
 from serving.server.model_lookup import require_model_spec
 from serving.server.model_manager import ModelManager
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import StatusError, answers_with_status
+from serving.server.status import RequestRecorder, StatusError, answers_with_status, invalid_argument
+from trainer.base.errors import UserError
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """Answers GetModelStatus. HandleReloadConfigRequest, which anybody could call, stays UNIMPLEMENTED.
+    """Answers GetModelStatus, and HandleReloadConfigRequest where the server allows it.
 
     The methods take the request and the time, by `time.monotonic()`, at which the client gives up.
 
     Args:
         models: The managers of the served models, by the models' names.
-        metrics: Counts the requests; None counts nothing.
+        recorders: Are told of every request.
+        reload: Serves other models; None where that is not allowed.
     """
 
-    def __init__(self, models: Mapping[str, ModelManager], metrics: ServerMetrics | None = None) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ModelManager],
+        recorders: Sequence[RequestRecorder] = (),
+        reload: Callable[[Sequence[ModelConfig]], None] | None = None,
+    ) -> None:
         self._models = models
-        self.metrics = metrics
+        self.recorders = recorders
+        self.protocol = "grpc"
+        self._reload = reload
 
     @answers_with_status
     def GetModelStatus(  # noqa: N802 (the API's name)
@@ -50,8 +59,23 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             status.status.error_message = state.error
         return response
 
+    @answers_with_status
     def HandleReloadConfigRequest(  # noqa: N802 (the API's name)
         self, request: model_management_pb2.ReloadConfigRequest, deadline: float
     ) -> model_management_pb2.ReloadConfigResponse:
-        """Says that the server does not do that, since anybody could call it."""
-        raise StatusError(grpc.StatusCode.UNIMPLEMENTED, "this server does not take another configuration")
+        """Serves the models of the request in place of those that are served, and answers when they are loaded."""
+        if self._reload is None:
+            raise StatusError(
+                grpc.StatusCode.UNIMPLEMENTED,
+                "this server does not take another configuration (--allow-reload)",
+            )
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
+                "supported"
+            )
+        try:
+            self._reload(model_configs(request.config, "the request"))
+        except UserError as error:
+            raise invalid_argument(str(error)) from None
+        return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})

@@ -1,13 +1,13 @@
-"""The checks of a PredictRequest against a signature, in TensorFlow Serving's order and words."""
+"""The checks of a prediction's inputs and outputs against a signature, in TensorFlow Serving's order and words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from serving.server.status import StatusError, invalid_argument
 from serving.server.tensors import MAX_BYTES, dtype_name, to_array
@@ -31,17 +31,28 @@ class RequestLimits:
     max_videos: int = 1024
 
 
+Sent = Mapping[str, tensor_pb2.TensorProto] | Mapping[str, np.ndarray]
+"""The tensors of a request, by their aliases in the signature."""
+
 _METHODS = [f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")]
+
+
+class NoSignatureError(StatusError):
+    """The model has no signature of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
 
 
 def find_signature(signatures: dict[str, SignatureDef], name: str) -> SignatureDef:
     """Returns the signature of that name, if one can predict with it.
 
     Raises:
-        StatusError: If there is no such one, or it is for TensorFlow's own use.
+        NoSignatureError: If there is no such one.
+        StatusError: If it is for TensorFlow's own use.
     """
     if name not in signatures:
-        raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        raise NoSignatureError(name)
     method = signatures[name].method_name
     if method not in _METHODS:
         raise StatusError(
@@ -52,9 +63,14 @@ def find_signature(signatures: dict[str, SignatureDef], name: str) -> SignatureD
 
 
 def read_inputs(
-    signature: SignatureDef, request: PredictRequest, limits: RequestLimits | None = None
+    signature: SignatureDef, inputs: Sent, limits: RequestLimits | None = None
 ) -> dict[str, np.ndarray]:
     """Reads the inputs of a request.
+
+    Args:
+        signature: The signature that the request is for.
+        inputs: What was sent, as TensorProtos, of which nothing is trusted, or as arrays.
+        limits: Bounds what the request may ask for; None stands for the defaults.
 
     Returns:
         The arrays, by the names of the tensors in the graph.
@@ -63,7 +79,7 @@ def read_inputs(
         StatusError: If there are too many or too few, or one is malformed, too large or of the wrong type.
     """
     limits = limits or RequestLimits()
-    sent, needed = set(request.inputs), set(signature.inputs)
+    sent, needed = set(inputs), set(signature.inputs)
     if len(sent) != len(needed):
         raise invalid_argument(
             f"input size does not match signature: {len(sent)}!={len(needed)} "
@@ -77,22 +93,22 @@ def read_inputs(
             f"{_set(sent)}, or default input alias set: "
         )
     arrays = {
-        signature.inputs[alias].name: _parse(alias, request.inputs[alias], limits.max_bytes)
+        signature.inputs[alias].name: _parse(alias, inputs[alias], limits.max_bytes)
         for alias in sorted(needed)
     }
-    _check_types(signature, request)
+    _check_types(signature, inputs)
     _check_rows(signature, arrays, limits.max_videos)
     return arrays
 
 
-def wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[str]:
+def wanted_outputs(signature: SignatureDef, output_filter: Sequence[str]) -> list[str]:
     """Returns the aliases of the outputs to be answered with, sorted: those of the request's filter, or all.
 
     Raises:
         StatusError: If the filter has an unknown or a repeated one.
     """
     seen: list[str] = []
-    for alias in request.output_filter:
+    for alias in output_filter:
         if alias not in signature.outputs:
             raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
@@ -104,22 +120,28 @@ def wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[str
     return sorted(seen or signature.outputs)
 
 
-def _parse(alias: str, proto: tensor_pb2.TensorProto, max_bytes: int) -> np.ndarray:
+def _parse(alias: str, sent: tensor_pb2.TensorProto | np.ndarray, max_bytes: int) -> np.ndarray:
+    if isinstance(sent, np.ndarray):
+        return sent
     try:
-        return to_array(proto, max_bytes)
+        return to_array(sent, max_bytes)
     except ValueError:
         raise invalid_argument(f"tensor parsing error: {alias}") from None
 
 
-def _check_types(signature: SignatureDef, request: PredictRequest) -> None:
+def _check_types(signature: SignatureDef, inputs: Sent) -> None:
     # The number in the text is the tensor's place in the order of tensor names, which is how a session
     # numbers feeds.
-    for place, alias in enumerate(sorted(request.inputs, key=lambda alias: signature.inputs[alias].name)):
-        wanted, given = signature.inputs[alias].dtype, request.inputs[alias].dtype
+    for place, alias in enumerate(sorted(inputs, key=lambda alias: signature.inputs[alias].name)):
+        wanted, given = signature.inputs[alias].dtype, _type_number(inputs[alias])
         if wanted != given:
             raise invalid_argument(
                 f"Expects arg[{place}] to be {dtype_name(wanted)} but {dtype_name(given)} is provided"
             )
+
+
+def _type_number(sent: tensor_pb2.TensorProto | np.ndarray) -> int:
+    return tf.as_dtype(sent.dtype).as_datatype_enum if isinstance(sent, np.ndarray) else sent.dtype
 
 
 def _check_rows(signature: SignatureDef, arrays: Mapping[str, np.ndarray], most: int) -> None:

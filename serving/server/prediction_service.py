@@ -4,12 +4,10 @@ The texts of Classify, Regress and MultiInference are those of tensorflow/servin
 multi_inference.cc.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import grpc
-import numpy as np
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -20,18 +18,10 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.server.batched_servable import BatchedServable
 from serving.server.model_lookup import lease, require_model_spec
-from serving.server.model_manager import ModelManager, Runner
-from serving.server.predict_request import (
-    DEFAULT_SIGNATURE,
-    RequestLimits,
-    find_signature,
-    read_inputs,
-    wanted_outputs,
-)
-from serving.server.server_metrics import ServerMetrics
-from serving.server.status import StatusError, answers_with_status, invalid_argument
+from serving.server.model_runner import ModelRunner
+from serving.server.predict_request import DEFAULT_SIGNATURE
+from serving.server.status import RequestRecorder, StatusError, answers_with_status, invalid_argument
 from serving.server.tensors import to_proto
 
 _SIGNATURE_DEF = "signature_def"
@@ -44,39 +34,34 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     StatusError where it refuses the request.
 
     Args:
-        models: The managers of the served models, by the models' names.
-        metrics: Counts the requests; None counts nothing.
-        limits: Bounds what one Predict may ask for; None stands for the defaults.
+        runner: Runs the models.
+        recorders: Are told of every request.
+        protocol: How the requests come, for the metrics.
     """
 
     def __init__(
-        self,
-        models: Mapping[str, ModelManager],
-        metrics: ServerMetrics | None = None,
-        limits: RequestLimits | None = None,
+        self, runner: ModelRunner, recorders: Sequence[RequestRecorder] = (), protocol: str = "grpc"
     ) -> None:
-        self._models = models
-        self.metrics = metrics
-        self._limits = limits
+        self._runner = runner
+        self._models = runner.models
+        self.recorders = recorders
+        self.protocol = protocol
 
     @answers_with_status
     def Predict(  # noqa: N802 (the API's name)
         self, request: predict_pb2.PredictRequest, deadline: float
     ) -> predict_pb2.PredictResponse:
         """Runs one signature on the request's tensors."""
-        with lease(self._models, require_model_spec(request)) as servable:
-            name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-            signature = find_signature(servable.signatures, name)
-            feeds = read_inputs(signature, request, self._limits)
-            outputs = wanted_outputs(signature, request)
-            arrays = _run(servable, feeds, [signature.outputs[alias].name for alias in outputs], deadline)
-            response = predict_pb2.PredictResponse()
-            response.model_spec.name = servable.name
-            response.model_spec.version.value = servable.version
-            response.model_spec.signature_name = name
-            for alias, array in zip(outputs, arrays, strict=True):
-                response.outputs[alias].CopyFrom(to_proto(array))
-            return response
+        answer = self._runner.run(
+            require_model_spec(request), request.inputs, request.output_filter, deadline
+        )
+        response = predict_pb2.PredictResponse()
+        response.model_spec.name = answer.model
+        response.model_spec.version.value = answer.version
+        response.model_spec.signature_name = answer.signature_name
+        for alias, array in answer.outputs.items():
+            response.outputs[alias].CopyFrom(to_proto(array))
+        return response
 
     @answers_with_status
     def GetModelMetadata(  # noqa: N802 (the API's name)
@@ -146,14 +131,3 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         if given != wanted:
             raise invalid_argument(f"Expected {kind} signature method_name to be {wanted}. Was: {given}")
         raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"this server does not run {kind} signatures")
-
-
-def _run(
-    servable: Runner, feeds: Mapping[str, np.ndarray], fetches: Sequence[str], deadline: float
-) -> list[np.ndarray]:
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request's turn")
-    if isinstance(servable, BatchedServable):
-        return servable.run(feeds, fetches, remaining)
-    return servable.run(feeds, fetches)

@@ -1,28 +1,45 @@
-"""The embedded server: TensorFlow Serving's gRPC API on one machine, without its binary."""
+"""The embedded server: TensorFlow Serving's APIs on one machine, without its binary."""
 
+import asyncio
 import contextlib
 import functools
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import grpc
 
+from serving.server.arrivals import Arrivals
 from serving.server.batched_servable import BatchedServable
-from serving.server.grpc_server import GrpcServer
+from serving.server.event_loop import EventLoop
+from serving.server.grpc_server import GrpcServer, GrpcServices
+from serving.server.http_server import HttpServer, HttpServices
 from serving.server.listening import host_and_port
 from serving.server.model_config import ModelConfig
 from serving.server.model_manager import ModelManager, Runner
+from serving.server.model_runner import ModelRunner
 from serving.server.model_service import ModelService
+from serving.server.model_set import ModelSet
+from serving.server.oip import Oip
+from serving.server.oip_grpc import OipGrpc
+from serving.server.oip_rest import OipRest
 from serving.server.predict_request import RequestLimits
 from serving.server.prediction_service import PredictionService
+from serving.server.rest_api import RestApi
 from serving.server.servable import Servable
 from serving.server.server_metrics import ServerMetrics
 from serving.server.server_options import ServerOptions
-from serving.server.status_page import StatusPage
+from serving.server.status import RequestRecorder
 from serving.server.warmup import run_warmup
+from serving.server.workers import RequestPools
 from serving.store.whole_model import check_model
+from trainer.base.errors import UserError
+
+if TYPE_CHECKING:
+    from serving.server.traces import Traces
 
 
 class PredictionServer:
@@ -56,37 +73,51 @@ class PredictionServer:
         self._host, self._address = host, host_and_port(host, port)
         self._options = options or ServerOptions()
         self.metrics = ServerMetrics([config.name for config in configs])
-        self._models = {
-            config.name: ModelManager(config, poll_seconds, load=self._load) for config in configs
-        }
-        for name, model in self._models.items():
-            self.metrics.watch_versions(name, lambda model=model: len(model.loaded_versions()))
+        self._poll_seconds = poll_seconds
+        self._models = ModelSet(configs, self._manager)
+        limits = RequestLimits(max_bytes=self._options.max_request_bytes, max_videos=self._options.max_videos)
+        self._runner = ModelRunner(self._models, limits)
+        self._oip = Oip(self._runner, lambda: self._ready)
+        self._pools = RequestPools(self._options, self.metrics.refused)
+        self._arrivals = Arrivals()
+        self.metrics.watch_bytes(lambda: self._pools.budget.taken)
+        for name, pool in (("predictions", self._pools.predictions), ("others", self._pools.others)):
+            self.metrics.watch_pool(name, lambda pool=pool: pool.there)
+        self._recorders: list[RequestRecorder] = [self.metrics]
+        self._traces: Traces | None = None
+        self._loop: EventLoop | None = None
         self._grpc: GrpcServer | None = None
-        self._page: StatusPage | None = None
+        self._http: HttpServer | None = None
         self._ready = False
         self.port = port
         """The port that is listened at, once the server has started."""
 
     @property
     def http_port(self) -> int | None:
-        """The port of the status page, once the server has started; None if there is none."""
-        return self._page and self._page.port
+        """The port of HTTP, once the server has started; None if there is none."""
+        return self._http and self._http.port
 
     def start(self) -> None:
-        """Loads the models, then listens.
+        """Loads the models, then listens for gRPC. HTTP is listened for meanwhile, and says that nothing is ready.
 
         Raises:
             UserError: If a model has no version that loads, a port is taken, or a certificate cannot be read.
         """
-        credentials = self._options.tls and self._options.tls.credentials()
-        if self._options.http_port is not None:
-            self._page = StatusPage(
-                self.metrics.registry, lambda: self._ready, self._host, self._options.http_port
-            )
+        tls = self._options.tls
+        if self._options.allow_reload and (tls is None or tls.client_ca is None):
+            raise UserError("that clients may change the models needs mutual TLS: --tls-client-ca")
+        credentials, context = tls and tls.credentials(), tls and tls.http_context()
+        if self._options.otlp_endpoint is not None:
+            from serving.server.traces import Traces  # slow to import
+
+            self._traces = Traces(self._options.otlp_endpoint)
+            self._recorders.append(self._traces)
+        self._loop = EventLoop()
         try:
-            for model in self._models.values():
-                model.start()
-            self._grpc = self._listen(credentials)
+            if self._options.http_port is not None:
+                self._http = self._listen_for_http(self._loop, self._options.http_port, context)
+            self._models.start()
+            self._grpc = self._listen(self._loop, credentials)
         except BaseException:
             self._unload()
             raise
@@ -98,10 +129,9 @@ class PredictionServer:
         Args:
             grace: Seconds that running requests get before they are cancelled; None cancels them at once.
         """
-        grpc_server, self._grpc = self._grpc, None
-        if grpc_server is not None:
+        if self._ready:
             self._ready = False
-            grpc_server.close(grace)
+            self._loop.run(self._drain(grace))
             self._unload()
 
     def __enter__(self) -> "PredictionServer":
@@ -112,6 +142,29 @@ class PredictionServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _manager(self, config: ModelConfig) -> ModelManager:
+        model = ModelManager(
+            config,
+            self._poll_seconds,
+            load=self._load,
+            on_load=functools.partial(self.metrics.load, config.name),
+        )
+        self.metrics.watch_model(config.name, model.states)
+        return model
+
+    def _change_models(self, configs: Sequence[ModelConfig]) -> None:
+        """Serves other models; called by a thread that works on a request."""
+        before = set(self._models)
+        self._models.change(configs)
+        for (
+            name,
+            model,
+        ) in self._models.items():  # a manager that was made and given up may have been watched last
+            self.metrics.watch_model(name, model.states)
+        for name in before - set(self._models):
+            self.metrics.forget_model(name)
+        self._loop.run(self._grpc.set_models(before, self._models))
 
     def _load(self, directory: str, name: str, version: int) -> Runner:
         """Loads a version and runs its warm-up requests."""
@@ -124,26 +177,71 @@ class PredictionServer:
             raise
         if self._options.batching is None:
             return servable
-        return BatchedServable(servable, self._options.batching, functools.partial(self.metrics.batch, name))
+        return BatchedServable(
+            servable, self._options.batching, functools.partial(self.metrics.batch, name, version)
+        )
 
-    def _listen(self, credentials: grpc.ServerCredentials | None) -> GrpcServer:
-        limits = RequestLimits(max_bytes=self._options.max_request_bytes, max_videos=self._options.max_videos)
+    def _listen(self, loop: EventLoop, credentials: grpc.ServerCredentials | None) -> GrpcServer:
         server = GrpcServer(
-            PredictionService(self._models, self.metrics, limits),
-            ModelService(self._models, self.metrics),
+            GrpcServices(
+                prediction=PredictionService(self._runner, self._recorders),
+                model=ModelService(
+                    self._models, self._recorders, self._change_models if self._options.allow_reload else None
+                ),
+                oip=OipGrpc(self._oip, self._recorders),
+            ),
             self._models,
+            loop,
+            self._pools,
+            self._arrivals,
             self._address,
             credentials,
-            self._options,
+            self._options.max_request_bytes,
         )
         self.port = server.port
         return server
 
+    def _listen_for_http(self, loop: EventLoop, port: int, context: ssl.SSLContext | None) -> HttpServer:
+        services = HttpServices(
+            rest=RestApi(self._runner, self._recorders),
+            oip=OipRest(self._oip, self._recorders),
+            registry=self.metrics.registry,
+            is_ready=lambda: self._ready,
+            readiness=self._readiness,
+        )
+        return HttpServer(
+            services,
+            loop,
+            self._pools,
+            self._arrivals,
+            self._host,
+            port,
+            context,
+            self._options.max_request_bytes,
+            self._options.http_seconds,
+        )
+
+    def _readiness(self) -> str:
+        """What /readyz says: a line for the server, and one for each version that it knows of."""
+        lines = ["ready" if self._ready else "not ready"]
+        for name, model in self._models.items():
+            lines += [f"{name} version {state.version}: {state.name}" for state in model.states()]
+        return "\n".join(lines) + "\n"
+
+    async def _drain(self, grace: float | None) -> None:
+        ends = [self._grpc.stop(grace)]
+        if self._http is not None:
+            ends.append(self._http.drain(grace))
+        await asyncio.gather(*ends)
+
     def _unload(self) -> None:
-        for model in self._models.values():
-            model.stop()
-        if self._page is not None:
-            self._page.close()
+        self._models.stop()
+        if self._http is not None:
+            self._loop.run(self._http.close())
+        self._loop.close()
+        self._pools.close()
+        if self._traces is not None:
+            self._traces.close()
 
 
 @contextlib.contextmanager

@@ -28,7 +28,10 @@ class ServerOptions:
             takes.
         batching: The sizes and the waiting times of batches; None runs every request alone.
         tls: The server's certificate; None listens for plain text.
-        http_port: Port of /metrics, /healthz and /readyz; 0 takes a free one, None opens none.
+        allow_reload: Whether clients may change what is served (HandleReloadConfigRequest); only with mutual TLS.
+        http_port: Port of HTTP: predictions, /metrics, /healthz and /readyz; 0 takes a free one, None opens none.
+        http_seconds: Longest time that a request over HTTP, which brings no deadline, may take when it has come.
+        otlp_endpoint: URL of the OpenTelemetry collector that gets a span of each request; None for none.
         tensorflow_threads: Number of threads in each of TensorFlow's two pools, within and between operations; 0 lets
             it choose.
     """
@@ -40,7 +43,10 @@ class ServerOptions:
     max_videos: int = 1024
     batching: BatchingConfig | None = None
     tls: ServerTls | None = None
+    allow_reload: bool = False
     http_port: int | None = None
+    http_seconds: float = 30.0
+    otlp_endpoint: str | None = None
     tensorflow_threads: int = 0
 
     @property

@@ -90,8 +90,9 @@ def _run(servable: Servable, log: PredictionLog) -> None:
         raise WarmupError(f"only a predict_log is run here. Received: {kind}")
     request = log.predict_log.request
     signature = find_signature(servable.signatures, request.model_spec.signature_name or DEFAULT_SIGNATURE)
-    feeds = read_inputs(signature, request)
-    servable.run(feeds, [signature.outputs[alias].name for alias in wanted_outputs(signature, request)])
+    feeds = read_inputs(signature, request.inputs)
+    outputs = wanted_outputs(signature, request.output_filter)
+    servable.run(feeds, [signature.outputs[alias].name for alias in outputs])
 
 
 def _video(frames: int) -> bytes:

@@ -8,13 +8,21 @@ from typing import TypeVar
 
 import grpc
 
-from serving.server.status import StatusError
+from serving.server.server_options import ServerOptions
+from serving.server.status import RefusedError, StatusError
 
 _T = TypeVar("_T")
 
 SMALL = 512
 """Most bytes of a request that is taken however many bytes are there. Those of probes are as small, and must not fail
 because a server is busy; their number is bounded."""
+
+
+_OTHER_THREADS = 2
+"""Threads for what is no prediction: states and metadata of models, health, and metrics."""
+
+_OTHER_REQUESTS = 128
+"""Number of such requests that are there at once."""
 
 
 class ByteBudget:
@@ -29,19 +37,25 @@ class ByteBudget:
         self._taken = 0
         self._lock = threading.Lock()
 
-    def take(self, size: int) -> None:
-        """Counts a request of `size` bytes.
+    @property
+    def taken(self) -> int:
+        """Bytes of the requests that are there."""
+        return self._taken
+
+    def take(self, size: int, counted: int = 0) -> None:
+        """Counts a request of `size` bytes, of which `counted` are counted already.
 
         Raises:
             StatusError: UNAVAILABLE, which clients try again, if the requests that are there leave too few bytes.
         """
         with self._lock:
-            if self._taken and size > SMALL and self._taken + size > self._most:
-                raise StatusError(
+            others = self._taken - counted
+            if others and size > SMALL and others + size > self._most:
+                raise RefusedError(
                     grpc.StatusCode.UNAVAILABLE,
                     "the server has too many bytes of requests at once; try again",
                 )
-            self._taken += size
+            self._taken = others + size
 
     def give_back(self, size: int) -> None:
         """Ends the count of a request of `size` bytes."""
@@ -54,14 +68,15 @@ class Message:
 
     Args:
         data: Bytes of the request.
+        size: Number of bytes that it counts for; None for those of `data`.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray, size: int | None = None) -> None:
         self._data = data
-        self.size = len(data)
-        """Number of the bytes."""
+        self.size = len(data) if size is None else size
+        """Number of bytes that it counts for."""
 
-    def take(self) -> bytes:
+    def take(self) -> bytes | bytearray:
         """Hands the bytes over, and keeps none: their memory is needed by what is made of them."""
         data, self._data = self._data, b""
         return data
@@ -84,6 +99,11 @@ class Workers:
         self._there = 0
         self._lock = threading.Lock()
 
+    @property
+    def there(self) -> int:
+        """Number of requests that are worked on or wait."""
+        return self._there
+
     def check(self) -> None:
         """Refuses a request where there are too many already.
 
@@ -91,7 +111,7 @@ class Workers:
             StatusError: RESOURCE_EXHAUSTED, if `most` requests are worked on or wait.
         """
         if self._there >= self._most:
-            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, "the server has too many requests at once")
+            raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "the server has too many requests at once")
 
     async def run(self, work: Callable[[Message], _T], message: Message) -> _T:
         """Runs `work(message)` in a thread, while the event loop goes on.
@@ -123,3 +143,33 @@ class Workers:
         self._budget.give_back(message.size)
         with self._lock:
             self._there -= 1
+
+
+class RequestPools:
+    """The threads of a server, whichever port a request comes to.
+
+    Args:
+        options: The numbers of threads and the limits.
+        on_refused: Is called with the status of each request that is refused since there is too much to do.
+    """
+
+    def __init__(
+        self, options: ServerOptions, on_refused: Callable[[grpc.StatusCode], None] = lambda code: None
+    ) -> None:
+        self._on_refused = on_refused
+        self.budget = ByteBudget(options.bytes_at_once)
+        """Bounds the bytes of all requests together."""
+        self.predictions = Workers(options.workers, options.requests_at_once, self.budget, "predict")
+        """For predictions."""
+        self.others = Workers(_OTHER_THREADS, _OTHER_REQUESTS, self.budget, "request")
+        """For all other requests, which are quick, and which probes send: they do not wait for predictions."""
+
+    def count_refusal(self, error: StatusError) -> None:
+        """Has a request counted that ended with that error, if it was refused since there is too much to do."""
+        if isinstance(error, RefusedError):
+            self._on_refused(error.code)
+
+    def close(self) -> None:
+        """Lets the threads end when they have nothing more to do, and does not wait for them."""
+        self.predictions.close()
+        self.others.close()

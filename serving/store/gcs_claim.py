@@ -31,7 +31,7 @@ class Claim:
     """A version number that this process holds. `take` makes it.
 
     Attributes:
-        version: The number.
+        version: The number that is claimed.
         taken: Time at which the claim was created, by the server's clock.
         crc32c: CRC-32C of the graph that the server has received, in base64.
     """

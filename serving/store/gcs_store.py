@@ -26,6 +26,7 @@ from serving.store.manifest import (
 )
 from serving.store.version_labels import decode_labels, encode_labels
 from serving.store.version_store import GRAPH, LABELS, Publication, version_directories, version_numbers
+from trainer.base.addresses import check_inside
 
 _SHA256 = "sha256"
 """Key of the custom metadata of every object of a version."""
@@ -78,8 +79,10 @@ class GcsStore:
     def copy(self, version: int, target: str) -> None:
         """Downloads a version and verifies it by its manifest, which is then left out."""
         directory = self._directory(version)
-        for name, blob in self._objects.list(f"{directory}/").items():
-            self._objects.download(blob, os.path.join(target, name.partition("/")[2]))
+        blobs = {name.partition("/")[2]: blob for name, blob in self._objects.list(f"{directory}/").items()}
+        check_inside(blobs, self.path(version))
+        for name, blob in blobs.items():
+            self._objects.download(blob, os.path.join(target, name))
         if self._objects.find(f"{directory}/{GRAPH}") is None:
             raise FileNotFoundError(self.path(version))
         check_manifest(target, self.path(version))

@@ -1,9 +1,21 @@
 """The file of a model's version labels, names such as `stable` that point to versions."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from trainer.base.errors import UserError
+
+_NAME = re.compile("[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+
+
+def check_label(name: str) -> None:
+    """Raises UserError if a text cannot be the name of a label, which also stands in settings of Kubernetes."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"a label has at most 63 letters, digits, hyphens, underscores and dots, with a letter or digit at both "
+            f"ends, such as stable. Received: {name!r:.100}"
+        )
 
 
 def encode_labels(labels: Mapping[str, int]) -> bytes:

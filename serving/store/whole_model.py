@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 
 from serving.store.manifest import CHUNK, MANIFEST, check_digests, decode_manifest, encode_manifest
 from serving.store.version_store import NEEDED
+from trainer.base.addresses import check_inside
 from trainer.base.errors import UserError
 from trainer.checkpoints.checkpoint_reader import CheckpointReader
 
@@ -129,6 +130,7 @@ def _manifest(directory: str) -> Mapping[str, str] | None:
         manifest = decode_manifest(file.read())
     if not all(name and _SHA256.fullmatch(digest) for name, digest in manifest.items()):
         raise UserError(f"{path} is damaged, it has lines that are no checksum and name: {REMEDY}")
+    check_inside(manifest, path)
     return manifest
 
 

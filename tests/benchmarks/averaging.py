@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import bytes_read, peak_memory
 from trainer.base.units import MIB
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import Snapshot, read_snapshot, write_snapshot
 from trainer.model.model_spec import ModelSpec
 from trainer.model.weights import initial_weights

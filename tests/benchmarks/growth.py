@@ -56,7 +56,7 @@ def example_gen(files: Sequence[str], videos: int, place: str) -> Work:
     from components.example_gen.convert import ShardTask
     from pipeline.recipe.loader import load_recipe
 
-    uris = {f"{name}_uri": f"{place}/{name}" for name in ("examples", "summaries", "staging")}
+    uris = {f"{name}_uri": f"{place}/{name}" for name in ("examples", "summaries", "staging", "checks")}
     tasks = [
         ShardTask(path=path, split="train", index=index, count=len(files), num_classes=_CLASSES, **uris)
         for index, path in enumerate(files)

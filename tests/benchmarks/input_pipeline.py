@@ -16,9 +16,13 @@ import tensorflow as tf
 
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import write_videos
-from trainer.data.input_pipeline import eval_batches, train_batches
+from trainer.data.input_pipeline import Position, eval_batches, train_batches
+from trainer.data.input_processes import batches_of_processes
+from trainer.data.yt8m import NUM_CLASSES
 
 _SHARDS = 8
+_AHEAD = 6
+"""Batches that a process of the input makes ahead at most."""
 _READ_AHEAD = 4
 """Batches; more than a pipeline holds."""
 _PLAIN_ROUNDS = 6
@@ -33,6 +37,8 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
             files = write_videos(directory, _SHARDS, arguments.videos // _SHARDS, arguments.frames, suffix)
             rounds = arguments.rounds if kind == "gzip" else _PLAIN_ROUNDS * arguments.rounds
             yield from _figures(arguments, files, kind, rounds)
+            if kind == "plain":
+                yield _two_processes(arguments, files, rounds)
 
 
 def _figures(arguments: argparse.Namespace, files: list[str], kind: str, rounds: int) -> Iterator[Figure]:
@@ -67,6 +73,35 @@ def _figures(arguments: argparse.Namespace, files: list[str], kind: str, rounds:
             yardstick=f"reading the records alone, {videos / alone:,.0f} videos/s",
             goal=0.6,
         )
+
+
+def _two_processes(arguments: argparse.Namespace, files: list[str], rounds: int) -> Figure:
+    """What a second core adds, in turns."""
+    settings = {
+        "batch_size": arguments.batch, "frames_per_video": arguments.frames, "seed": 0,
+        "shuffle_buffer": 2 * arguments.batch, "files_per_group": _SHARDS, "num_classes": NUM_CLASSES,
+    }  # fmt: skip
+    counts = (1, 2)
+    running = {
+        count: batches_of_processes(files, count, [Position()] * count, **settings) for count in counts
+    }
+    batches = arguments.videos // arguments.batch
+    times: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(rounds):
+        for count, iterator in running.items():
+            # What was made ahead while the other one was measured does not count.
+            times[count].append(_seconds(iterator, _AHEAD * count, batches))
+    for iterator in running.values():
+        iterator.close()
+    one, two = (statistics.median(times[count]) for count in counts)
+    return Figure(
+        name=f"training batches of {arguments.batch} x {arguments.frames} frames by two processes",
+        value=arguments.videos / two,
+        unit="videos/s",
+        ratio=statistics.median(first / second for first, second in zip(*times.values(), strict=True)),
+        yardstick=f"one process, {arguments.videos / one:,.0f} videos/s",
+        goal=1.8,
+    )
 
 
 def _seconds(iterator: Iterator, skipped: int, count: int) -> float:

@@ -1,4 +1,5 @@
-"""What serving costs: videos a second of an ensemble asked over gRPC, against a bare loop over the same loaded model.
+"""What serving costs: videos a second of an ensemble asked over gRPC, against a bare loop over the same loaded model,
+and asked over REST (TensorFlow Serving's v1, with base64), against gRPC.
 
     python -m tests.benchmarks.serving --variants K16-H512 K8-H256 --batches 1 8 32
 
@@ -8,6 +9,8 @@ request and reading the answer, too. Both take turns, so that what else the mach
 """
 
 import argparse
+import base64
+import json
 import multiprocessing
 import statistics
 import tempfile
@@ -16,6 +19,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
 import numpy as np
+import requests
 
 from serving.export.codecs import FLOAT16
 from serving.export.compression import compress
@@ -30,6 +34,8 @@ from trainer.model.weights import initial_weights
 
 YHLS = ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512")
 GOAL, GOAL_BATCH = 0.9, 8
+REST_GOAL = 1 / 1.5
+"""A request over REST may take one and a half times as long."""
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
@@ -40,21 +46,25 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
         writer.start()
         writer.join()
         keep_freed_memory()  # as `yt8m serve` does
-        options = ServerOptions(tensorflow_threads=arguments.threads)
+        options = ServerOptions(tensorflow_threads=arguments.threads, http_port=0)
         with PredictionServer(f"{place}/base", port=0, options=options) as server:
             here, there = processes.Pipe()
-            client = processes.Process(target=_client, args=(there, server.port, arguments.frames))
+            client = processes.Process(
+                target=_client, args=(there, server.port, server.http_port, arguments.frames)
+            )
             client.start()
             try:
                 for batch in arguments.batches:
-                    bare, served = _in_turns(server, here, batch, arguments.frames, arguments.rounds)
-                    yield from _both(batch, bare, served, arguments)
+                    times = _in_turns(server, here, batch, arguments.frames, arguments.rounds)
+                    yield from _compared(batch, *times, arguments)
             finally:
                 here.send(None)
                 client.join()
 
 
-def _both(batch: int, bare: float, served: float, arguments: argparse.Namespace) -> Iterator[Figure]:
+def _compared(
+    batch: int, bare: float, served: float, rest: float, arguments: argparse.Namespace
+) -> Iterator[Figure]:
     what = f"ensemble of {len(arguments.variants)} over gRPC, batch {batch}"
     yield Figure(
         name=what,
@@ -67,25 +77,34 @@ def _both(batch: int, bare: float, served: float, arguments: argparse.Namespace)
     yield Figure(
         name=f"{what}, p50", value=served * 1e3, unit="ms", yardstick=f"bare loop, {bare * 1e3:,.4g} ms"
     )
+    yield Figure(
+        name=what.replace("gRPC", "REST"),
+        value=batch / rest,
+        unit="videos/s",
+        ratio=served / rest,
+        yardstick=f"gRPC, {batch / served:,.4g} videos/s",
+        goal=REST_GOAL if batch == GOAL_BATCH else None,
+    )
 
 
 def _in_turns(
     server: PredictionServer, client: Connection, batch: int, frames: int, rounds: int
-) -> tuple[float, float]:
-    """Median seconds of a batch in the bare loop and over gRPC."""
+) -> tuple[float, float, float]:
+    """Median seconds of a batch in the bare loop, over gRPC and over REST."""
     with server._models["yt8m"].lease() as servable:
         signature = servable.signatures["serving_default"]
         feeds = {signature.inputs["examples"].name: np.array(_videos(batch, frames), object)}
         fetches = [signature.outputs[alias].name for alias in ("classes", "scores")]
-        bare, served = [], []
+        bare, served, rest = [], [], []
         for turn in range(rounds + 1):
             bare.append(_timed(lambda: servable.run(feeds, fetches)))
-            client.send(batch)
-            served.append(client.recv())
+            for protocol, times in (("grpc", served), ("rest", rest)):
+                client.send((protocol, batch))
+                times.append(client.recv())
             if turn == 0:  # sets things up
-                bare.clear()
-                served.clear()
-    return statistics.median(bare), statistics.median(served)
+                for times in (bare, served, rest):
+                    times.clear()
+    return statistics.median(bare), statistics.median(served), statistics.median(rest)
 
 
 def _write(place: str, variants: list[ModelSpec]) -> None:
@@ -96,14 +115,26 @@ def _write(place: str, variants: list[ModelSpec]) -> None:
     write_saved_model(f"{place}/base/1", members)
 
 
-def _client(orders: Connection, port: int, frames: int) -> None:
+def _client(orders: Connection, port: int, http_port: int, frames: int) -> None:
     from serving.client.client import PredictClient
 
     keep_freed_memory()  # as `yt8m infer` does
-    with PredictClient(f"127.0.0.1:{port}", timeout=600) as client:
-        while (batch := orders.recv()) is not None:
+    with PredictClient(f"127.0.0.1:{port}", timeout=600) as client, requests.Session() as session:
+
+        def predict_by_rest(videos: list[bytes]) -> None:
+            rows = [{"b64": base64.b64encode(video).decode()} for video in videos]
+            url = f"http://127.0.0.1:{http_port}/v1/models/yt8m:predict"
+            answer = session.post(url, data=json.dumps({"instances": rows}), timeout=600)
+            answer.raise_for_status()
+            predictions = answer.json()["predictions"]
+            for alias in ("classes", "scores"):
+                np.array([row[alias] for row in predictions])
+
+        predict = {"grpc": client.predict, "rest": predict_by_rest}
+        while (order := orders.recv()) is not None:
+            protocol, batch = order
             videos = _videos(batch, frames)
-            orders.send(_timed(lambda videos=videos: client.predict(videos)))
+            orders.send(_timed(lambda protocol=protocol, videos=videos: predict[protocol](videos)))
 
 
 def _videos(count: int, frames: int) -> list[bytes]:

@@ -4,6 +4,7 @@ Legend: B videos of a block, V classes, C candidates: the classes of a video tha
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -22,11 +23,25 @@ _COMMON, _BEST, _WORST = 1.5, 0.35, 0.45
 """Standard deviations of the logits: what all models make of a video alike, and the best and the worst alone."""
 
 
-def write_scores(directory: str, members: int, videos: int, seed: int = 0) -> EvalScores:
-    """Scores of so many models, best first, and labels, in files of a directory."""
+def write_scores(
+    directory: str, members: int, videos: int, seed: int = 0, forms: Sequence[float] = (0.0,)
+) -> EvalScores:
+    """Scores of so many models, best first, and labels, in files of a directory.
+
+    Args:
+        directory: Of the files.
+        members: Number of models.
+        videos: Number of videos.
+        seed: Of all that is random.
+        forms: For each stored form of a model what it adds to the logits, as a standard deviation. The forms of a model
+            follow each other.
+    """
     generator = np.random.default_rng(seed)
     noises = np.linspace(_BEST, _WORST, members)
-    paths = [os.path.join(directory, name) for name in ("labels", *(f"scores-{i}" for i in range(members)))]
+    count_files = members * len(forms)
+    paths = [
+        os.path.join(directory, name) for name in ("labels", *(f"scores-{i}" for i in range(count_files)))
+    ]
     with ExitStack() as stack:
         labels_file, *score_files = [stack.enter_context(open(path, "wb")) for path in paths]
         for start in range(0, videos, _BLOCK):
@@ -39,12 +54,15 @@ def write_scores(directory: str, members: int, videos: int, seed: int = 0) -> Ev
             means = np.where(np.arange(_CANDIDATES) < _LABELS, _LABEL, _OTHER)
             common = means + generator.normal(0, _COMMON, candidates.shape)
             scores = generator.random((count, NUM_CLASSES), np.float32) * np.float32(1e-4)
-            for file, noise in zip(score_files, noises, strict=True):
-                logits = common + generator.normal(0, noise, candidates.shape)
-                np.put_along_axis(scores, candidates, (1 / (1 + np.exp(-logits))).astype(np.float32), 1)
-                scores.tofile(file)
+            files = iter(score_files)
+            for noise in noises:
+                own = common + generator.normal(0, noise, candidates.shape)
+                for form in forms:
+                    logits = own + generator.normal(0, form, candidates.shape) if form else own
+                    np.put_along_axis(scores, candidates, (1 / (1 + np.exp(-logits))).astype(np.float32), 1)
+                    scores.tofile(next(files))
     labels, *scores = [
         ScoreFile(path, videos, NUM_CLASSES, dtype)
-        for path, dtype in zip(paths, [np.bool_, *[np.float32] * members], strict=True)
+        for path, dtype in zip(paths, [np.bool_, *[np.float32] * count_files], strict=True)
     ]
     return EvalScores(tuple(scores), labels)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.baseline.served import check_served_model, copy_served_model
+from components.baseline.served import check_served_model, copy_served_model, hand_out
 from serving.store import model_store
 from serving.store.gcs_store import GcsStore
 from serving.store.local_store import LocalStore
@@ -53,6 +53,17 @@ def test_a_version_deleted_while_it_is_copied_is_not_handed_out(tmp_path, reques
     assert not (tmp_path / "copy" / "half").exists()
     assert not (tmp_path / "copy" / "manifest.sha256").exists()
     assert (tmp_path / "copy" / "saved_model.pb").read_bytes() == b"graph of a"
+
+
+def test_where_nothing_can_be_pushed_is_said_before_the_training(tmp_path, gcs):
+    for base, reason in (
+        ("/proc/served", "/proc/served cannot be written to"),
+        ("gs://other/x", "no bucket"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            hand_out(base, str(tmp_path / "copy"))
+    assert hand_out("gs://bucket/served", str(tmp_path / "copy")) is None
+    assert gcs.contents("") == {}
 
 
 def test_addresses_with_other_schemes_are_refused(tmp_path):

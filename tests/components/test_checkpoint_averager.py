@@ -17,7 +17,7 @@ from serving.export.card import ModelCard
 from serving.export.saved_model import read_weights
 from tests.components.tiny_models import CLASSES, eval_shards, weights_of
 from trainer.base.errors import UserError
-from trainer.checkpoints.averaging import Range
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.data.input_pipeline import eval_batches
 from trainer.metrics.scorer import Scorer, evaluate
@@ -61,7 +61,14 @@ def test_automatic_ranges_lie_around_the_best(place):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"fractions": [(0.5, 1.2)]}, {"steps": [(9, 3)]}, {"single_every": 0}, {"ranges": []}]
+    "wrong",
+    [
+        {"fractions": [(0.5, 1.2)]},
+        {"steps": [(9, 3)]},
+        {"single_every": 0},
+        {"ranges": []},
+        {"decays": [1.0]},
+    ],
 )
 def test_refuses_a_wrong_configuration(wrong):
     with pytest.raises(ValidationError):
@@ -78,6 +85,18 @@ def test_keeps_the_best_average(tmp_path):
     assert found.best.gap == 1.0
     assert found.weights["w"] == [2.0]
     assert len(found.candidates) == 8
+
+
+def test_moving_averages_are_candidates(tmp_path):
+    snapshots = write_values(tmp_path, [0, 0, 0, 0, 8])
+    # (8 + 0.5 * 0 + ...) / (1 + 0.5 + 0.25 + 0.125 + 0.0625)
+    target = 8 / 1.9375
+    found = search(snapshots, AveragingConfig(decays=[0.5, 0.9]), closeness(target), str(tmp_path))
+    assert (found.best.kind, found.best.decay, found.best.snapshots) == ("average", 0.5, 5)
+    assert found.weights["w"][0] == pytest.approx(target)
+    assert str(found.best) == "moving average (decay 0.5) of 5 snapshots, steps 10 to 50"
+    assert sorted(one.decay for one in found.candidates if one.decay) == [0.5, 0.9]
+    assert "decays" not in AveragingConfig().model_dump()  # or no average would come from older caches
 
 
 def test_a_single_snapshot_wins_where_averages_are_worse(tmp_path):

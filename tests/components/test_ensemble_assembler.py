@@ -1,5 +1,6 @@
 """The assembler: the inferiority rule, what fits, and that nothing better is missed."""
 
+import dataclasses
 import itertools
 import math
 import re
@@ -75,6 +76,11 @@ class TestInferior:
 
     def test_of_identical_ones_exactly_one_stays(self):
         assert inferior_to(models((10, 0.5), (10, 0.5), (10, 0.5))) == [None, 0, 0]
+
+    def test_another_family_makes_nobody_superfluous(self):
+        entries = models((10, 0.8), (20, 0.7), (20, 0.7))
+        entries[1] = dataclasses.replace(entries[1], family="Chain")
+        assert inferior_to(entries) == [None, None, 0]
 
     def test_the_paper_keeps_18_of_its_table(self):
         gaps = (

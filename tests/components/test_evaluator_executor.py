@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.data.encoding import encode_frames, sequence_example
+from trainer.data.manifest import DataFile, write_manifest
 from trainer.data.records import Video, read_videos
 from trainer.data.tfrecord import write_tfrecords
 from trainer.metrics.video_metrics import VideoMetrics
@@ -143,9 +144,12 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
         candidate: str = "candidate",
         with_baseline: bool = False,
         split: str = "eval",
+        place: str = "examples",
+        beam: Sequence[str] = ("--direct_running_mode=in_memory", "--direct_num_workers=1"),
+        out: Path = tmp_path,
     ) -> Outcome:
         examples = standard_artifacts.Examples()
-        examples.uri = str(world.root / "examples")
+        examples.uri = str(world.root / place)
         examples.split_names = artifact_utils.encode_split_names(["eval", "holdout"])
         examples.set_string_custom_property("payload_format", "FORMAT_TF_SEQUENCE_EXAMPLE")
         inputs = {"examples": [examples]}
@@ -159,7 +163,7 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
             "blessing": [standard_artifacts.ModelBlessing()],
         }
         for key, (artifact,) in outputs.items():
-            artifact.uri = str(tmp_path / key)
+            artifact.uri = str(out / key)
             os.makedirs(artifact.uri)
         # The execution properties as TFX's driver hands them on.
         node = Evaluator(
@@ -171,15 +175,15 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
             split=split,
         )
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
-            tmp_dir=str(tmp_path / "tmp"),
+            beam_pipeline_args=list(beam),
+            tmp_dir=str(out / "tmp"),
             unique_id="1",
         )
         Executor(context).Do(inputs, outputs, dict(node.spec.exec_properties))
         (blessing,) = outputs["blessing"]
         return Outcome(
-            json.loads((tmp_path / "evaluation" / RESULTS_FILE).read_text()),
-            json.loads((tmp_path / "blessing" / REASONS_FILE).read_text()),
+            json.loads((out / "evaluation" / RESULTS_FILE).read_text()),
+            json.loads((out / "blessing" / REASONS_FILE).read_text()),
             set(os.listdir(blessing.uri)),
             blessing.get_int_custom_property("blessed"),
         )
@@ -211,6 +215,36 @@ def test_equal_to_trainer_metrics_overall_and_in_every_slice_for_both_models(wor
         members = [video for video in world.videos if bins[one["feature"]](video) == one["bin"]]
         for model, scores in tables.items():
             assert one[model] == pytest.approx(metrics_of(members, scores), abs=1e-9)
+
+
+def test_each_span_of_a_manifest_is_judged_by_itself(world, evaluate):
+    """Better on all videos, and worse than allowed on those of an earlier span."""
+    spans = {3: world.root / "examples/Split-holdout/data-0.tfrecord"}
+    spans |= {4 + number: world.root / f"examples/Split-eval/data-{number}.tfrecord" for number in range(2)}
+    directory = world.root / "by-reference" / "Split-eval"
+    directory.mkdir(parents=True)
+    write_manifest(
+        str(directory),
+        [
+            DataFile(
+                file=str(path), bytes=path.stat().st_size, modified=path.stat().st_mtime_ns, crc32c="",
+                videos=1, span=span,
+            )
+            for span, path in spans.items()
+        ],
+    )  # fmt: skip
+    outcome = evaluate(with_baseline=True, max_gap_drop=0.01, place="by-reference")
+    of_span = {one["bin"]: one for one in outcome.results["slices"] if one["feature"] == "span"}
+    assert list(of_span) == ["3", "4", "5"]
+    for model, scores in {"candidate": world.candidate, "baseline": world.baseline}.items():
+        assert of_span["3"][model] == pytest.approx(metrics_of(world.holdout, scores), abs=1e-9)
+        assert outcome.results[model] == pytest.approx(
+            metrics_of([*world.videos, *world.holdout], scores), abs=1e-9
+        )
+    assert outcome.results["candidate"]["gap"] > outcome.results["baseline"]["gap"]
+    assert not outcome.blessed
+    (reason,) = outcome.reasons["reasons"]
+    assert reason.startswith("span 3: GAP ")
 
 
 def test_first_run_exactly_at_the_floor_and_at_the_size_limit_is_blessed(world, evaluate):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,9 @@ def task(tmp_path: Path) -> ShardTask:
         examples_uri=str(tmp_path / "examples"),
         summaries_uri=str(tmp_path / "summaries"),
         staging_uri=str(tmp_path / "examples" / ".staging"),
+        checks_uri=str(tmp_path / "checked"),
         num_classes=3862,
+        copy=True,
     )
 
 
@@ -250,7 +253,7 @@ def test_videos_that_stood_before_are_left_out_one_by_one_or_as_a_copy(
 def test_a_result_survives_json(task: ShardTask) -> None:
     result = convert_shard(task)
     again = ShardResult.of_document(json.loads(json.dumps(result.document())))
-    assert again == result
+    assert again == replace(result, distribution=None)
     assert again.check.damage == result.check.damage
     kept = FileCheck.of_document(json.loads(json.dumps(result.check.document())), result.check.rows)
     assert kept == result.check

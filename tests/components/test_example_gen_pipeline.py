@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import pytest
 
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
+from components.example_gen.span_window import SpanWindow
 from tests.records import sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
+from trainer.data.manifest import example_files, referenced
 from trainer.data.records import Video, read_videos
 from trainer.data.sample import write_sample
 from trainer.data.tfrecord import write_tfrecords
@@ -66,7 +69,7 @@ def newest(root: Path, key: str) -> Path:
 
 
 def ids(place: Path) -> list[bytes]:
-    paths = expand([f"{place}/*"]) if place.is_dir() else [str(place)]
+    paths = example_files(expand([f"{place}/*"])) if place.is_dir() else [str(place)]
     items = [item for path in paths for item in read_videos(path)]
     # A shard of which nothing is left is an empty file.
     assert all(isinstance(item, Video) or item.reason == "empty_file" for item in items)
@@ -110,9 +113,11 @@ def test_from_files_to_validated_splits(run: Run, tiny_sample: Path, tmp_path: P
     assert json.loads(reject)["offset"] == 0
 
     train, evaluation = (newest(root, "examples") / f"Split-{name}" for name in ("train", "eval"))
-    assert [path.name for path in sorted(train.iterdir())] == [
-        f"data_tfrecord-{index:05d}-of-00006" for index in range(6)
-    ]
+    assert [path.name for path in train.iterdir()] == ["manifest.jsonl"]
+    files = [referenced(address) for address in example_files([str(train / "manifest.jsonl")])]
+    assert [file.videos for file in files] == [29, 30, 30, 30, 20, 20]
+    assert (files[0].file, files[0].skipped) == (str(data / "train0000.tfrecord"), (0,))
+    assert files[0].crc32c == f"{google_crc32c.value((data / 'train0000.tfrecord').read_bytes()):08x}"
     assert len(ids(train)) == 159
     assert len(ids(evaluation)) == 40
     assert all(name.startswith(b"v") for name in ids(evaluation))
@@ -243,6 +248,47 @@ def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) 
         run(**patterns, span=3)
 
 
+def test_a_window_of_spans_keeps_each_spans_eval_split(tmp_path: Path) -> None:
+    """Driver and choice of files alone; that only new files are read is in the tests of whole runs."""
+    from components.example_gen.component import YouTube8MExampleGen
+    from components.example_gen.driver import Driver
+    from components.example_gen.executor import _choose_files
+
+    def write(span: int) -> None:
+        write_sample(str(tmp_path / f"span-{span}"), train_videos=2, validate_videos=4, shards=2, seed=span)
+
+    def splits(**settings: Any) -> dict[str, list[tuple[int, str]]]:
+        generator = YouTube8MExampleGen(
+            [f"{tmp_path}/span-{{SPAN}}/train*"], [f"{tmp_path}/span-{{SPAN}}/validate*"], **settings
+        )
+        resolved = Driver(None).resolve_exec_properties(dict(generator.spec.exec_properties), None, None)
+        files, _ = _choose_files(resolved, resolved["span"])
+        return {name: [(span, Path(path).name) for path, span in found] for name, found in files.items()}
+
+    write(1)
+    write(3)
+    first = splits(trained=SpanWindow(0, 10))
+    assert {name: [span for span, _ in files] for name, files in first.items()} == {
+        "train": [1, 1, 1, 3, 3, 3],
+        "eval": [1, 3],
+    }
+    assert {span for span, _ in splits()["train"]} == {3}
+    write(4)
+    assert set(first["eval"]) < set(splits(trained=SpanWindow(0, 10))["eval"])
+    assert {span for span, _ in splits(trained=SpanWindow(0, 2))["train"]} == {3, 4}
+    assert {span for span, _ in splits(trained=SpanWindow(4, 9))["train"]} == {4}
+    judged = splits(trained=SpanWindow(0, 1), judged=SpanWindow(2, 10))
+    assert {name: {span for span, _ in files} for name, files in judged.items()} == {
+        "train": {4},
+        "eval": {3, 4},
+    }
+    with pytest.raises(UserError, match="the newest span is 4, before 5"):
+        splits(trained=SpanWindow(5, 9))
+    spanless = YouTube8MExampleGen([], [f"{tmp_path}/span-4/*"], trained=SpanWindow(0, 2))
+    with pytest.raises(UserError, match=r"the pattern .* has no \{SPAN\}"):
+        Driver(None).resolve_exec_properties(dict(spanless.spec.exec_properties), None, None)
+
+
 def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Path) -> None:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -267,6 +313,8 @@ def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Pat
                 examples_uri=str(root / "examples"),
                 summaries_uri=str(root / "summaries"),
                 staging_uri=str(root / "staging"),
+                checks_uri=str(root / "checks"),
+                copy=True,
                 num_classes=3862,
             )
             for index, path in enumerate(paths)

@@ -17,6 +17,7 @@ from components.trainer.run_fn import CustomConfig
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from tests.records import write_shards
+from trainer.checkpoints.removal import remove_checkpoints
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
@@ -38,20 +39,29 @@ def result(variant: str, size: int, gap: float, step: int = 100) -> HalfTimeResu
 RESULTS = st.lists(
     st.builds(result, st.just(""), st.integers(1, 5), st.integers(0, 5).map(lambda n: n / 5), st.sampled_from([1, 2])),
     min_size=1, max_size=8,
-).map(lambda found: [result(f"v{n}", r.bytes, r.gap, r.step) for n, r in enumerate(found)])  # fmt: skip
+).map(lambda found: [result(f"K2-H{n + 1}", r.bytes, r.gap, r.step) for n, r in enumerate(found)])  # fmt: skip
 
 
 def test_larger_and_worse_is_stopped_for_the_best_that_is_smaller() -> None:
-    found = [result("S", 1, 0.5), result("M", 2, 0.7), result("L", 3, 0.6), result("XL", 4, 0.4)]
-    assert stopped_for(found, 0.0) == [None, None, "M", "M"]
+    found = [
+        result("K2-H1", 1, 0.5),
+        result("K2-H2", 2, 0.7),
+        result("K2-H3", 3, 0.6),
+        result("K2-H4", 4, 0.4),
+        result("GRU-L2-H4", 5, 0.3),  # of another family
+    ]
+    assert stopped_for(found, 0.0) == [None, None, "K2-H2", "K2-H2", None]
     # A lead of a tenth is noise.
-    assert stopped_for(found, 0.15) == [None, None, None, "M"]
-    assert stopped_for(found, 1.0) == [None] * 4
+    assert stopped_for(found, 0.15) == [None, None, None, "K2-H2", None]
+    assert stopped_for(found, 1.0) == [None] * 5
 
 
 def test_equal_size_equal_gap_and_other_steps_stop_nobody() -> None:
-    assert stopped_for([result("A", 1, 0.5), result("B", 1, 0.4), result("C", 2, 0.5)], 0.0) == [None] * 3
-    assert stopped_for([result("A", 1, 0.5), result("B", 2, 0.4, step=50)], 0.0) == [None, None]
+    assert (
+        stopped_for([result("K2-H1", 1, 0.5), result("K2-H2", 1, 0.4), result("K2-H3", 2, 0.5)], 0.0)
+        == [None] * 3
+    )
+    assert stopped_for([result("K2-H1", 1, 0.5), result("K2-H2", 2, 0.4, step=50)], 0.0) == [None, None]
 
 
 @given(RESULTS, st.sampled_from([0.0, 0.2, 0.5]))
@@ -151,6 +161,19 @@ def test_what_is_stopped_keeps_its_first_half(shards, first, tmp_path, caplog) -
     assert "K2-H6: stopped at step 6 with GAP 0.5000: K2-H4 is smaller and was better there" in caplog.text
 
 
+def test_a_first_half_whose_snapshots_were_removed_is_trained_once_more(
+    shards, first, whole, tmp_path
+) -> None:
+    emptied = str(tmp_path / "first")
+    second_half._take_over(first, emptied)
+    for part in ("snapshots", "state"):
+        remove_checkpoints(posixpath.join(emptied, part))
+    finish(shards, emptied, str(tmp_path / "run"), stopped="K2-H4")
+    assert_same_snapshots(str(tmp_path / "run"), first)
+    finish(shards, emptied, str(tmp_path / "run2"))
+    assert_same_snapshots(str(tmp_path / "run2"), whole)
+
+
 def test_killed_while_it_takes_over_or_trains_it_goes_on(shards, first, whole, tmp_path, monkeypatch) -> None:
     class Killed(BaseException):
         pass
@@ -170,7 +193,7 @@ def test_killed_while_it_takes_over_or_trains_it_goes_on(shards, first, whole, t
     monkeypatch.setattr(second_half, "_copy", copy)
 
     def killed_after_a_state(*args, **options) -> None:
-        train(*args, **options, until=9)
+        train(*args, **options | {"until": 9})
         raise Killed
 
     monkeypatch.setattr(second_half, "train", killed_after_a_state)

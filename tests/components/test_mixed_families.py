@@ -1,4 +1,4 @@
-"""Members of several families: the inferior ones go, and all combinations of the others are searched."""
+"""Members of several families: those that are inferior in their own family go, and all combinations are searched."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.frames import dequantize
 from trainer.model.model_spec import ModelSpec
 
-NAMES = ["K2-H3", "MLP-H16", "GRU-L1-H4", "NeXtVLAD-G2-K4-H16", "Chain-S2-H16-N8"]
+NAMES = ["K2-H3", "MLP-H16", "MLP-H12", "GRU-L1-H4", "NeXtVLAD-G2-K4-H16", "Chain-S2-H16-N8", "MLP-H14"]
 
 
 @pytest.mark.slow
@@ -42,10 +42,13 @@ def test_a_mixed_ensemble_is_searched_and_written(tmp_path):
     inferior = {
         name
         for name in NAMES
-        if any(sizes[other] < sizes[name] and gaps[other] >= gaps[name] for other in NAMES)
+        if any(
+            other.startswith(name.split("-")[0]) and sizes[other] < sizes[name] and gaps[other] >= gaps[name]
+            for other in NAMES
+        )
     }
     assert {name for name, member in found.items() if member["inferior_to"]} == inferior
-    assert 0 < len(inferior) < len(NAMES) - 1
+    assert 0 < len(inferior) < 3, "one of the three perceptrons goes, and nobody else"
     assert report["combinations_fitting"] == 2 ** (len(NAMES) - len(inferior)) - 1
 
     card, model = ModelCard.load(target), tf.saved_model.load(target)

@@ -1,9 +1,12 @@
 """The model card of a version, and that it goes with it."""
 
+import yaml
+
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
 from components.pusher.device_file import DeviceFile
-from components.pusher.model_card import model_card
+from components.pusher.files import LITERT_FILE
+from components.pusher.model_card import model_card, without_front_matter
 from components.pusher.push import push
 from serving.export.card import MemberCard, ModelCard
 from serving.export.device_weights import DeviceWeights
@@ -47,6 +50,7 @@ def written(evaluation=None, data=None, litert=None, **changes):
         data_licence="CC BY 4.0",
         evaluation=evaluation and EvaluationResults.model_validate(evaluation),
         data=data and ExampleGenReport.model_validate(data),
+        **changes,
         litert=litert,
     ).splitlines()
 
@@ -67,7 +71,16 @@ def test_what_it_says():
         assert line in lines
     assert any(line.startswith("3,145,728 bytes (3.00 MiB)") for line in lines)
     assert [line for line in lines if line.startswith("## ")] == [
-        f"## {part}" for part in ("What it is", "Data", "How good it is", "Size", "Limits", "How to call it")
+        f"## {part}"
+        for part in (
+            "What it is",
+            "Intended use",
+            "Data",
+            "How good it is",
+            "Size",
+            "Limits",
+            "How to call it",
+        )
     ]
     assert "\n".join(lines).count("\n\n\n") == 0
 
@@ -89,6 +102,39 @@ def test_what_is_not_known_is_said():
     assert "A video model" in lines
     assert "It was not evaluated." in lines
     assert "- How much data it was trained on is not recorded." in lines
+    assert "Whether it was trained on frames or on one mean a video is not recorded." in lines
+    assert any(line.startswith("- Licence of the model: not stated") for line in lines)
+
+
+def test_it_knows_whether_the_model_saw_frames_or_one_mean_a_video():
+    train = DATA["splits"]["train"]
+    assert any(line.startswith("It was trained on frame-level records") for line in written(data=DATA))
+    means = written(data={**DATA, "splits": {"train": {**train, "frames": train["videos"]}}})
+    assert any(line.startswith("It was trained on video-level records") for line in means)
+    assert "frame-level records:" not in "\n".join(means)
+
+
+def test_the_front_matter_is_that_of_hugging_face_and_people_do_not_see_it():
+    text = "\n".join(written(evaluation={**EVALUATION, "split": "holdout"}, model_licence="apache-2.0"))
+    _, front, body = text.split("---\n", 2)
+    front = yaml.safe_load(front)
+    assert front["license"] == "apache-2.0"
+    assert front["dataset_license"] == "CC BY 4.0"
+    assert front["pipeline_tag"] == "video-classification"
+    assert {"youtube-8m", "ensemble"} <= {*front["tags"]}
+    (model,) = front["model-index"]
+    (result,) = model["results"]
+    assert (model["name"], result["dataset"]["split"]) == ("yt8m", "holdout")
+    assert {one["type"]: one["value"] for one in result["metrics"]} == {
+        "gap": 0.81, "hit_at_one": 0.9, "perr": 0.7, "map": 0.4,
+    }  # fmt: skip
+    assert "- Licence of the model: apache-2.0." in body
+    assert without_front_matter(text) == body.lstrip("\n")
+    assert without_front_matter(text).startswith("# Model card: yt8m")
+    assert without_front_matter("# Of an earlier version\n\n---\n") == "# Of an earlier version\n\n---\n"
+    never = yaml.safe_load("\n".join(written()).split("---\n")[1])
+    assert never["license"] == "unknown"
+    assert "model-index" not in never
 
 
 def test_it_does_not_depend_on_what_was_served_before():
@@ -118,13 +164,13 @@ def test_a_file_for_devices_is_told_of_and_goes_with_the_version(tmp_path):
     assert "\n\n\n" not in text
     assert "LiteRT" not in "\n".join(written())
     source, base = write_model(tmp_path / "model"), str(tmp_path / "served")
-    result = push(source, base, {"A": True}, text, file.content)
+    result = push(source, base, {"A": True}, text, {LITERT_FILE: file.content})
     assert result.litert == f"{base}/1/assets.extra/yt8m.tflite"
     assert (tmp_path / "served" / "1" / "assets.extra" / "yt8m.tflite").read_bytes() == file.content
     check_manifest(f"{base}/1")
     other = str(tmp_path / "other")
     push(source, other, {"A": True}, text)
-    late = push(source, other, {"A": True}, text, file.content)
+    late = push(source, other, {"A": True}, text, {LITERT_FILE: file.content})
     assert (late.version, late.litert) == (1, None)
     assert late.reason.endswith(
         "as version 1, which was pushed without a LiteRT file: yt8m export writes one"

@@ -6,12 +6,14 @@ import math
 import pytest
 
 from components.checkpoint_averager.report import AveragingReport
+from components.drift.report import DriftReport
 from components.ensemble_assembler.report import EnsembleReport
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
 from components.fp16_compressor.report import CompressionReport
 from components.half_time.report import HalfTimeReport, HalfTimeResult
 from components.pusher.report import PushResult
+from components.teacher.report import TeacherReport
 from components.verdict import Verdict
 from trainer.base.errors import UserError
 
@@ -43,10 +45,11 @@ ENSEMBLE = {
             "bins": [{"start": 0.0, "end": 1.0, "pairs": 20, "confidence": 0.5, "hit_rate": None}],
         },
         "verticals": [{"name": "Sports", "metrics": METRICS}],
+        "predicted": {"7": 12.5},
     },
 }
-SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5}
-AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51}
+SINGLE = {"kind": "single", "first_step": 20, "last_step": 20, "snapshots": 1, "gap": 0.5, "decay": None}
+AVERAGE = {"kind": "average", "first_step": 10, "last_step": 20, "snapshots": 2, "gap": 0.51, "decay": None}
 LOSS = {"file": "a.tfrecord", "reason": "empty", "detail": "no bytes", "videos": 9, "whole": True}
 HALF = {"variant": "K2-H3", "step": 6, "bytes": 900, "gap": 0.5, "videos": 30}
 DOCUMENTS = {
@@ -62,10 +65,28 @@ DOCUMENTS = {
         "copies": {"b.tfrecord": "c.tfrecord"},
         "left_out_files": ["test0"],
     },
+    DriftReport: {
+        "span": 3,
+        "videos": 200,
+        "served_version": 7,
+        "served_videos": 300,
+        "measures": [{"name": "classes", "value": 0.06, "threshold": 0.02}],
+        "moved": [{"class": 7, "name": "Game", "before": 0.1, "now": 0.3}],
+    },
     HalfTimeResult: HALF,
     HalfTimeReport: {
         "lead": 0.01,
         "variants": [{**HALF, "stopped_for": None}, {**HALF, "stopped_for": "K2-H2"}],
+    },
+    TeacherReport: {
+        "models": ["K2-H3 + K2-H2"],
+        "videos": 91,
+        "classes": 700,
+        "bytes": 4000,
+        "examples_bytes": 90000,
+        "files": 2,
+        "resumed_files": 1,
+        "seconds": 1.5,
     },
     AveragingReport: {
         "variant": "K2-H3",
@@ -110,7 +131,7 @@ def test_a_document_keeps_its_keys(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
 def test_keys_of_later_versions_are_passed_over(kind):
-    def with_more(value, names=("splits", "rejected", "editions", "copies")):
+    def with_more(value, names=("splits", "rejected", "editions", "copies", "predicted")):
         """Every object with one more key, but for those whose keys are names of files, splits and the like."""
         if isinstance(value, list):
             return [with_more(one) for one in value]

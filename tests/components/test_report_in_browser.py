@@ -39,6 +39,12 @@ PICTURES = """() => [...document.querySelectorAll('svg')].map(svg => {
                               || one.top < box.top - 2 || one.bottom > box.bottom + 2).length,
   };
 })"""
+# Pictures that go on outside of their box and do not say so.
+UNSIGNED = """() => [...document.querySelectorAll('figure')].filter(figure => {
+  const box = figure.querySelector('.scroll');
+  return box && box.scrollWidth > box.clientWidth + 1
+    && !getComputedStyle(figure.querySelector('figcaption'), '::after').content.includes('scroll');
+}).map(figure => figure.textContent.trim().slice(0, 60))"""
 INK = "() => getComputedStyle(document.querySelector('svg text')).fill"
 
 
@@ -48,11 +54,17 @@ def pages(tmp_path_factory):
     directory = tmp_path_factory.mktemp("pages")
     big = big_report()
     failed = assemble_report(run=facts(["K2-H4", "K4-H4"], "failed", "Trainer-K4-H4: " + "no/" * 60))
+    recipe = {
+        "name": "other",
+        "training": {"steps": 100_000},
+        "data": {"validate": ["gs://bucket/" + "deep/" * 20]},
+    }
+    other = {**big, "run": {**big["run"], "recipe": recipe, "run_id": "2"}}
     for name, page in (
         ("big", render_page(big)),
         ("failed", render_page(failed)),
         ("empty", render_page(assemble_report())),
-        ("comparison", render_comparison(compare({"runs/a-long-name-of-a-run": big, "runs/b": failed}))),
+        ("comparison", render_comparison(compare({"runs/a-long-name-of-a-run": big, "runs/b": other}))),
     ):
         (directory / f"{name}.html").write_text(page, encoding="utf-8")
     return directory
@@ -68,7 +80,7 @@ def chromium():
         browser.close()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 700, 390])
 @pytest.mark.parametrize("name", ["big", "failed", "empty", "comparison"])
 def test_a_page_fits_and_is_whole(chromium, pages, name, width):
     context = chromium.new_context(viewport={"width": width, "height": 900})
@@ -85,6 +97,7 @@ def test_a_page_fits_and_is_whole(chromium, pages, name, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(STICKING_OUT) == []
     assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate(UNSIGNED) == []
     for picture in page.evaluate(PICTURES):
         assert min(picture["width"], picture["height"]) > 100, picture
         assert picture["shapes"] > 8, picture

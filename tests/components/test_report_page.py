@@ -8,6 +8,7 @@ import pytest
 
 from components.run_report.comparison import compare
 from components.run_report.comparison_page import render_comparison
+from components.run_report.figures.averaging import averaging_caption
 from components.run_report.markdown_html import markdown_html
 from components.run_report.metrics import scalar_metrics
 from components.run_report.page import render_page
@@ -126,6 +127,30 @@ def test_the_page_of_a_run_with_the_stop_rule(report):
     ]
 
 
+def test_the_page_of_a_run_whose_data_have_drifted(report):
+    assert "<h3>Drift</h3>" not in render_page(report)
+    drift = {
+        "span": 3,
+        "videos": 2000,
+        "served_version": 7,
+        "served_videos": 3000,
+        "measures": [
+            {"name": "classes", "value": 0.06, "threshold": 0.02},
+            {"name": "frames", "value": 0.001, "threshold": 0.02},
+        ],
+        "moved": [{"class": 7, "name": "<Game>", "before": 0.1, "now": 0.3}],
+    }
+    page = render_page({**report, "drift": drift})
+    (text,) = re.findall(r"<h3>Drift</h3>.*?</details>", page, re.DOTALL)
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", text) == [
+        "classes", "0.0600", "0.0200", "drift", "frames", "0.0010", "0.0200", "none",
+        "&lt;Game&gt;", "10.00%", "30.00%", "+20.00%",
+    ]  # fmt: skip
+    assert "2,000 videos of span 3" in text
+    nothing = {"span": 0, "videos": 9, "served_version": None}
+    assert "nothing to compare with" in render_page({**report, "drift": nothing})
+
+
 def test_what_others_wrote_is_shown_and_not_run(page):
     assert "A class with &lt;a name&gt; &amp; number 3000" in page
     assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in page, "in the model card's Markdown"
@@ -191,8 +216,47 @@ def test_a_figure_that_cannot_be_drawn_leaves_all_others_and_a_sentence(report, 
     assert "Why averaging helps" in without, "the caption says which one it is"
     assert "the figure averaging is left out of the report" in caplog.text
     monkeypatch.setattr("components.run_report.comparison_page.run_scatter", lambda *_: broken(report))
-    compared = render_comparison(compare({"a": report, "b": report}))
+    compared = render_comparison({**compare({"a": report, "b": report}), "curves": {}})
     assert compared.count("This figure could not be drawn") == 2
+
+
+def test_what_stands_over_the_averages_follows_from_them(report):
+    def with_gains(*gains: float) -> tuple[str, str]:
+        reports = {f"K{n}-H4": averaging(f"K{n}-H4", 0.5 + gain, 0.5) for n, gain in enumerate(gains, 1)}
+        return averaging_caption(assemble_report(averaging=[*reports.values()]))
+
+    title, text = with_gains(0.01, 0.02)
+    assert title == "Why averaging helps"
+    assert text.startswith(
+        "The best average is better for each of 2 members; its gain over the best single snapshot is "
+        "+0.0150 in the mean."
+    )
+    title, text = with_gains(0.01, -0.02)
+    assert title == "Averages against single snapshots"
+    assert text.startswith(
+        "The best average is better for 1 of 2 members (not for K2-H4); its gain over the best single "
+        "snapshot is -0.0050 in the mean."
+    )
+    assert "triangles: those that lie below the panel" in text
+    assert "Each panel has its own axis of GAP" in text
+    alone = averaging("K2-H4", 0.5, 0.5) | {"best_average": None}
+    assert averaging_caption(assemble_report(averaging=[alone]))[1].startswith("No average was measured.")
+
+
+def test_members_that_have_no_place_in_the_picture_are_named(report, page):
+    assert "Not shown" not in page
+    lost = [{**row, "gap": None} if row["variant"] == "K8-H512" else row for row in report["members"]]
+    assert "Not shown, since size or GAP was not measured: K8-H512" in render_page(
+        {**report, "members": lost}
+    )
+
+
+def test_lists_that_go_on_say_so(page):
+    assert "<h3>The best 10</h3>" in page
+    assert "<details><summary>The best 50</summary>" in page
+    best = page.split("<h3>The best 10</h3>")[1]
+    assert best.split("<details>")[0].count("<tr>") == 11
+    assert best.split("<details>")[1].split("</details>")[0].count("<tr>") == 51
 
 
 def test_a_page_with_a_holdout_says_which_number_is_of_which_split(report):
@@ -213,7 +277,7 @@ def test_a_page_with_a_holdout_says_which_number_is_of_which_split(report):
         ("eval", None),
         ("holdout", 0.8911),
     ]
-    assert '<td class="number">0.8911</td>' in render_comparison(compared)
+    assert '<td class="number">0.8911</td>' in render_comparison({**compared, "curves": {}})
 
 
 def test_the_cards_markdown():
@@ -234,7 +298,14 @@ def test_metrics_of_a_run_and_of_none(report):
     assert scalar_metrics(assemble_report()) == {}
 
 
-def test_runs_side_by_side(report):
+@pytest.fixture(scope="module")
+def short(report):
+    """With the curves of two variants, which take a moment to draw."""
+    return {**report, "training": {name: report["training"][name] for name in ("K24-H1440", "K16-H256")}}
+
+
+def test_runs_side_by_side(short):
+    report = short
     members = [row for row in report["members"] if row["variant"] in ("K24-H1440", "K16-H512")]
     smaller = {**report, "members": members, "ensembles": report["ensembles"][3:], "push": None}
     comparison = compare({"runs/a": report, "runs/<b>": smaller, "empty": assemble_report()})
@@ -247,8 +318,58 @@ def test_runs_side_by_side(report):
     assert comparison["members"][1]["runs"][1] is None
     page = render_comparison(comparison)
     self_contained(page)
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4
     assert "runs/&lt;b&gt;" in page
+
+
+def test_the_difference_of_two_runs_is_that_of_their_recipes_curves_and_gap_on_the_same_videos(short):
+    report = short
+    slower = {
+        **report["run"]["recipe"],
+        "training": {"learning_rate": 0.0002},
+        "data": {"validate": ["a", "b"]},
+    }
+    worse = report["evaluation"] | {"candidate": report["evaluation"]["candidate"] | {"gap": 0.87}}
+    other = {**report, "run": {**report["run"], "recipe": slower}, "evaluation": worse}
+    comparison = compare({"a": report, "b": other})
+    assert comparison["recipes"] == [
+        {"key": "data.validate", "values": ["default", "a, b"]},
+        {"key": "training.learning_rate", "values": ["default", "0.0002"]},
+    ]
+    assert [run["gap_to_best"] for run in comparison["runs"]] == [0.0, pytest.approx(-0.0121)]
+    assert comparison["same_eval_videos"]
+    assert comparison["curves"]["loss"].keys() == report["training"].keys()
+    page = render_comparison(comparison)
+    self_contained(page)
+    for text in (
+        "<td>training.learning_rate</td>",
+        "<td>0.0002</td>",
+        ">-0.0121</td>",
+        "all panels have the same axes",
+    ):
+        assert text in page
+    assert "not known to be the same" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"videos": 17_601}, "no other run was measured on the same videos"),
+        ({"labels": 52_977}, "no other run was measured on the same videos"),
+        (None, "it is not known which videos it was measured on"),
+    ],
+)
+def test_runs_on_other_eval_videos_have_no_difference_of_gap(short, changes, reason):
+    report = short
+    splits = report["data"]["splits"]
+    data = changes and {**report["data"], "splits": {**splits, "eval": {**splits["eval"], **changes}}}
+    comparison = compare({"a": report, "b": {**report, "data": data}})
+    assert [run["gap_to_best"] for run in comparison["runs"]] == [None, None]
+    assert comparison["runs"][1]["why_no_difference"] == reason
+    page = render_comparison(comparison)
+    assert f"No difference of GAP for {'a, b' if changes else 'b'}: {reason}." in page
+    assert not re.search(r"[+-]0\.\d{4}</td>", page)
+    assert "GAPs of different runs have no difference to speak of" in page
 
 
 def test_runs_that_measured_nothing_can_be_compared():

@@ -112,7 +112,7 @@ def test_anomalies_as_texts(tmp_path):
 def test_what_is_missing_reports_nothing(tmp_path):
     nowhere = str(tmp_path / "nowhere")
     single = dict.fromkeys(("data", "statistics", "anomalies", "push"), nowhere)
-    assert read_sources(single, {"K2-H4": nowhere}, [nowhere], [nowhere]) == {
+    assert read_sources(single, {"K2-H4": nowhere}, {"K2-H4": nowhere}, {"K2-H4": nowhere}) == {
         "data": None,
         "push": None,
         "statistics": {},

@@ -327,6 +327,18 @@ def half_time():
     }  # fmt: skip
 
 
+def test_what_students_were_taught_by_is_told(report):
+    taught = {
+        "models": ["K8-H64 + K4-H64"], "videos": 1000, "classes": 9100, "bytes": 2**20, "examples_bytes": 2**27,
+        "files": 4, "resumed_files": 0, "seconds": 3.0,
+    }  # fmt: skip
+    told = conclusions({**report, "teacher": taught})
+    assert (
+        "Teacher: K8-H64 + K4-H64 scored 1,000 videos, 9.1 classes each, 1.00 MiB, 0.78% of the train split's bytes"
+        in told
+    )
+
+
 def test_variants_that_were_stopped_at_half_time_are_named(report):
     assert "Half time" not in markdown(report)
     told = {**report, **{"half_time": assemble_report(half_time=half_time())["half_time"]}}

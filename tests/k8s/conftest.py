@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.k8s.overlays import K8S, Object
+from tests.k8s.overlays import K8S, SOURCE, Object
 
 OLDEST_KUBECTL = 27
 """1.27 brought kustomize 5."""
@@ -50,3 +50,11 @@ def kubectl() -> Callable[..., str]:
 def build(kubectl: Callable[..., str]) -> Callable[[str], list[Object]]:
     """Builds an overlay, given relative to k8s/, to its objects."""
     return lambda overlay: _build(K8S / overlay)
+
+
+@pytest.fixture(scope="session")
+def unconfigured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """k8s/ as it is in a fresh clone."""
+    copy = tmp_path_factory.mktemp("fresh") / "k8s"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("settings.env"))
+    return copy

@@ -18,8 +18,16 @@ SERVING = K8S / "serving"
 STABLE_ONLY = SERVING / "base" / "config"
 CANARY_1 = SERVING / "overlays" / "canary-1"
 
-_GCLOUD = """#!/bin/sh
+_GCLOUD = r"""#!/bin/sh
+# storage ls gs://DIRECTORY/**
 # storage rsync --recursive --delete-unmatched-destination-objects gs://DIRECTORY TARGET
+if [ "$1 $2" = "storage ls" ]; then
+  directory=${3#gs://}
+  cd "${directory%/\*\*}" 2>/dev/null || exit 1
+  find . -type f | sed "s|^\.|${3%/\*\*}|"
+  if [ -f more-names ]; then cat more-names; fi
+  exit 0
+fi
 [ "$1 $2 $3" = "storage rsync --recursive" ] && [ $# -eq 6 ] || exit 64
 rm -rf "$6" && cp -R "${5#gs://}" "$6"
 """
@@ -54,7 +62,9 @@ def fetch(tmp_path, base):
     (tools / "gcloud").write_text(_GCLOUD, encoding="utf-8")
     (tools / "gcloud").chmod(0o755)
 
-    def run(config: Path = STABLE_ONLY, **environment: str) -> tuple[int, str, Path]:
+    def run(
+        config: Path = STABLE_ONLY, arguments: tuple[str, ...] = (), **environment: str
+    ) -> tuple[int, str, Path]:
         variables = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "CONFIG_DIR": str(config),
@@ -64,7 +74,9 @@ def fetch(tmp_path, base):
             "STABLE_VERSION": "1",
             **environment,
         }
-        command = ["/bin/sh", str(SERVING / "base" / "config" / "fetch.sh")]
+        script = (SERVING / "base" / "config" / "fetch.sh").read_text(encoding="utf-8")
+        # As KServe calls it; as a file it is the same.
+        command = ["/bin/sh", "-c", script, "fetch.sh", *arguments]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr, models
 
@@ -91,11 +103,31 @@ def test_a_whole_version_is_laid_where_the_server_looks(fetch, base):
     assert served(models) == ([1], {"stable": 1})
 
 
+def test_one_version_as_kserve_asks_for_it(fetch, base, tmp_path):
+    target = tmp_path / "mnt" / "models"
+    code, errors, _ = fetch(arguments=(f"gs://{base}/2", str(target)))
+    assert code == 0, errors
+    assert contents(target / "2") == contents(base / "2")
+    (base / "2" / "saved_model.pb").write_bytes(b"another program")
+    code, errors, _ = fetch(arguments=(f"gs://{base}/2", str(target)))
+    assert code == 1
+    assert "not what was published" in errors.splitlines()[-1]
+    code, errors, _ = fetch(arguments=(f"gs://{base}", str(target)))
+    assert (code, "its last part is not a number" in errors) == (1, True)
+
+
 def test_both_versions_of_a_canary(fetch, base):
     code, errors, models = fetch(CANARY_1, CANARY_VERSION="2")
     assert code == 0, errors
     assert all(contents(models / "yt8m" / name) == contents(base / name) for name in ("1", "2"))
     assert served(models) == ([1, 2], {"stable": 1, "canary": 2})
+
+
+def test_objects_that_stand_for_directories_are_no_names_that_lead_out(fetch, base):
+    (base / "1" / "more-names").write_text(f"gs://{base}/1/\ngs://{base}/1/variables/\n")
+    code, errors, _ = fetch()
+    assert code == 1
+    assert "does not list: more-names" in errors  # it came as far as that
 
 
 def test_a_container_that_was_restarted_fetches_again(fetch, base):
@@ -133,6 +165,15 @@ def test_no_pod_starts_with_a_version_that_is_not_what_was_published(fetch, base
     assert code == 1
     assert says in errors.splitlines()[-1]
     assert f"{base}/1" in errors
+
+
+@pytest.mark.parametrize("name", ["../../x", "/abs", "a/../../x", "a//b", ".."])
+def test_names_that_lead_out_of_the_target_are_refused_before_anything_is_written(fetch, base, name):
+    (base / "1" / "more-names").write_text(f"gs://{base}/1/{name}\n")
+    code, errors, models = fetch()
+    assert code == 1
+    assert errors.splitlines()[-1].endswith(f"has names that lead out of their directory: {name}")
+    assert not (models / "yt8m").exists()
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import kubernetes_validate
 import pytest
 
 from tests.k8s.crds import CRDS
-from tests.k8s.overlays import K8S, PIPELINES, SERVING, Object, find, settings
+from tests.k8s.overlays import K8S, OTHER_SERVING, PIPELINES, SERVING, SOURCE, Object, find, settings
 
 GKE_VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
 """What GKE's channels offer (autumn of 2026), from Extended to Rapid."""
 
-EVERY = pytest.mark.parametrize("overlay", SERVING + PIPELINES)
+EVERY = pytest.mark.parametrize("overlay", SERVING + OTHER_SERVING + PIPELINES)
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def check(item: Object, version: str) -> None:
 @EVERY
 def test_every_object_is_valid_in_every_version_that_gke_offers(build, overlay):
     objects = build(overlay)
-    assert len(objects) >= 5
+    assert len(objects) >= 4
     for version in GKE_VERSIONS:
         for item in objects:
             check(item, version)
@@ -88,25 +88,31 @@ def test_every_setting_arrives_somewhere(kubectl, tmp_path):
     new |= {name: f"new-{name[:4].lower()}@{new['PROJECT']}" for name in old if name.endswith("_ACCOUNT")}
     lines = (f"{name}={value}\n" for name, value in new.items())
     (copy_of / "settings" / "settings.env").write_text("".join(lines), encoding="utf-8")
-    made = [kubectl("kustomize", str(copy_of / overlay)) for overlay in SERVING + PIPELINES]
+    made = [kubectl("kustomize", str(copy_of / overlay)) for overlay in SERVING + OTHER_SERVING + PIPELINES]
     for script in (("node-pools.sh", "all"), ("accounts.sh", "--dataflow")):
         command = [str(copy_of / script[0]), "--dry-run", *script[1:]]
         made.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     text = "".join(made)
     assert {name: value for name, value in new.items() if value not in text} == {}
-    assert "my-project" not in text
+    assert old["PROJECT"] not in text
     assert old["PROFILE_OWNER"] not in text
 
 
 def test_values_of_the_user_are_in_the_settings_only():
-    for path in K8S.rglob("*"):
-        if path.is_file() and path.name != "settings.env":
+    for path in SOURCE.rglob("*"):
+        if path.is_file() and not path.name.startswith(("settings.env", "configure.sh", "common.sh")):
             assert "my-project" not in path.read_text(encoding="utf-8"), path
 
 
 @EVERY
+def test_nothing_builds_before_it_is_configured(overlay, kubectl, unconfigured):
+    with pytest.raises(AssertionError, match=r"settings\.env"):
+        kubectl("kustomize", str(unconfigured / overlay))
+
+
+@EVERY
 def test_namespaces_are_explicit(build, overlay):
-    cluster_wide = {"Namespace", "Profile"}
+    cluster_wide = {"Namespace", "Profile", "ResourceFlavor", "ClusterQueue", "ClusterStorageContainer"}
     for item in build(overlay):
         assert ("namespace" in item["metadata"]) == (item["kind"] not in cluster_wide), item["metadata"]
 
@@ -114,7 +120,7 @@ def test_namespaces_are_explicit(build, overlay):
 def test_service_accounts_act_as_the_google_accounts_of_the_settings(build):
     values = settings()
     for overlay, account in (
-        *((overlay, "SERVING_ACCOUNT") for overlay in SERVING),
+        *((overlay, "SERVING_ACCOUNT") for overlay in SERVING + OTHER_SERVING),
         *((overlay, "PIPELINE_ACCOUNT") for overlay in PIPELINES[:2]),
     ):
         annotations = find(build(overlay), "ServiceAccount")["metadata"]["annotations"]

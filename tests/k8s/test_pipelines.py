@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from pipeline.recipe.pools import pool_profiles
 from tests.k8s.overlays import find, settings
 from tests.k8s.test_objects import GKE_VERSIONS, check
 
@@ -68,3 +69,24 @@ def test_the_retry_policy_is_set_in_kfps_own_config_map_and_nothing_else_is(buil
     defaults = yaml.safe_load(config_map["data"]["workflowDefaults"])["spec"]["templateDefaults"]
     # Argo merges this under what KFP compiles of a retry policy: a limit and a backoff, no retryPolicy.
     assert defaults == {"retryStrategy": {"limit": "2", "retryPolicy": "Always"}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "namespace"),
+    [("pipelines/queue/standalone", "kubeflow"), ("pipelines/queue/multi-user", "yt8m")],
+)
+def test_the_queue_hands_out_the_gpus_of_the_settings(build, overlay, namespace):
+    objects, values = build(overlay), settings()
+    queue, cluster_queue = find(objects, "LocalQueue"), find(objects, "ClusterQueue")["spec"]
+    assert queue["metadata"] == {"name": "yt8m", "namespace": namespace}
+    assert queue["spec"]["clusterQueue"] == find(objects, "ClusterQueue")["metadata"]["name"]
+    (admitted,) = cluster_queue["namespaceSelector"]["matchExpressions"]
+    assert namespace in admitted["values"]
+    (group,) = cluster_queue["resourceGroups"]
+    profiles = pool_profiles()
+    for flavor in group["flavors"]:
+        name = flavor["name"]
+        assert find(objects, "ResourceFlavor", name)["spec"]["nodeLabels"] == profiles[name].labels
+        quotas = {item["name"]: item["nominalQuota"] for item in flavor["resources"]}
+        assert list(quotas) == group["coveredResources"]
+        assert quotas[profiles[name].resource] == values[f"{name.upper()}_GPUS"]

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -85,6 +86,61 @@ def test_on_demand_pools_and_zones():
     assert not more
     assert (name, given["node-labels"], given["node-locations"]) == ("l4", "yt8m-pool=l4", "a,b")
     assert "spot" not in given
+
+
+def test_flex_start_pools():
+    ((name, given),) = pools("--flex-start", "a100").items()
+    assert (name, given["node-labels"]) == ("a100-flex", "yt8m-pool=a100-flex")
+    assert given.keys() >= {"flex-start", "no-enable-autorepair"}
+    assert (given["reservation-affinity"], given["num-nodes"], given["location-policy"]) == (
+        "none",
+        "0",
+        "ANY",
+    )
+    assert not given.keys() & {"spot", "enable-autorepair"}
+
+
+def test_scripts_refuse_before_they_are_configured(unconfigured):
+    for script in ("node-pools.sh", "accounts.sh"):
+        done = subprocess.run(
+            [unconfigured / script, "--dry-run", "t4"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"{script}: k8s/settings/settings.env is missing: k8s/configure.sh PROJECT writes it\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "which project?"),
+        (("my-project",), "give your own"),
+        (("No Project",), "is no project id"),
+        (("vision-prod", "LOCATOIN=x"), "no setting 'LOCATOIN=x'. Settings: PROJECT LOCATION"),
+        (("vision-prod", "LOCATION"), "no setting 'LOCATION'"),
+    ],
+)
+def test_configure_refuses(unconfigured, arguments, reason):
+    done = subprocess.run(
+        [unconfigured / "configure.sh", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert not (unconfigured / "settings" / "settings.env").exists()
+
+
+def test_configure_writes_the_settings_once(tmp_path, unconfigured):
+    copy = tmp_path / "k8s"
+    shutil.copytree(unconfigured, copy)
+    command = [copy / "configure.sh", "vision-prod", "CLIENT_RANGE=10.1.0.0/16"]
+    subprocess.run(command, check=True, capture_output=True)
+    written = (copy / "settings" / "settings.env").read_text(encoding="utf-8")
+    assert "MODEL_BASE=gs://vision-prod-yt8m/models/yt8m\n" in written
+    assert "CLIENT_RANGE=10.1.0.0/16\n" in written
+    assert "my-project" not in written
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr[:43]) == (2, "configure.sh: k8s/settings/settings.env exi")
 
 
 @pytest.mark.parametrize("arguments", [("k80",), ("--nonsense", "t4"), ()])

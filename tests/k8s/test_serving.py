@@ -195,12 +195,12 @@ def test_command_and_flags(build, overlay):
     objects = build(overlay)
     server = container(objects)
     assert server["command"] == ["/usr/bin/tensorflow_model_server"]
-    assert re.fullmatch(r"tensorflow/serving:2\.16\.\d+(-gpu)?", server["image"])
+    assert re.fullmatch(r"tensorflow/serving:2\.20\.\d+(-gpu)?", server["image"])
     assert server["image"].endswith("-gpu") == overlay.endswith("gpu")
     given = flags(objects)
     assert len(given) == len(server["args"]), "no flag twice"
     assert given["enable_profiler"] == "false"
-    # 2.16 assigns labels before it loads what they point to.
+    # It assigns labels before it loads what they point to.
     assert given["allow_version_labels_for_unavailable_models"] == "true"
     assert {"tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"} <= given.keys()
     paths = [

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import numpy as np
 from pipeline.cli.guard import guarded
 from pipeline.recipe.loader import load_recipe
 from serving.store import model_store
+from tests.load.clients import Clients, RestClients
 from tests.load.measure import measure_load, measure_swaps
 from tests.records import random_example
 from trainer.base.errors import UserError
@@ -47,13 +49,20 @@ def main() -> None:
         shutil.copytree(os.path.join(given.model, str(version)), os.path.join(base, "1"))
         rows = []
         for batching in (0, given.batch):
-            with _serving(base, batching) as target:
+            with _serving(base, batching) as targets:
                 rows += [
-                    {"batching": batching, **measure_load(target, MODEL_NAME, examples, count, given.seconds)}
+                    {
+                        "batching": batching,
+                        "protocol": protocol,
+                        **measure_load(target, MODEL_NAME, examples, count, given.seconds, kind=kind),
+                    }
+                    for protocol, kind, target in zip(
+                        ("gRPC", "REST"), (Clients, RestClients), targets, strict=True
+                    )
                     for count in given.clients
                 ]
         rate = 0.5 * max(row["capacity_per_second"] for row in rows)
-        with _serving(base, given.batch) as target:
+        with _serving(base, given.batch) as (target, _):
             swaps = measure_swaps(target, base, MODEL_NAME, examples, rate, 2 * given.seconds)
     sys.stdout.write(_table(rows, swaps))
     document = {"load_average": os.getloadavg(), "frames": given.frames, "load": rows, "swaps": swaps}
@@ -61,16 +70,18 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _serving(base: str, batching: int) -> Iterator[str]:
-    """HOST:PORT of ``yt8m serve`` in a process of its own."""
+def _serving(base: str, batching: int) -> Iterator[tuple[str, str]]:
+    """HOST:PORT of ``yt8m serve`` in a process of its own, for gRPC and for HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        http_port = free.getsockname()[1]
     command = [sys.executable, "-m", "pipeline.cli.main", "serve", base, "--port", "0"]
-    command += ["--model-name", MODEL_NAME, "--max-batch-size", str(batching)]
+    command += ["--model-name", MODEL_NAME, "--max-batch-size", str(batching), "--http-port", str(http_port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             target = process.stdout.readline().strip()
             if not target:
                 raise UserError(f"the server of {base} did not start: its reason stands above")
-            yield target
+            yield target, f"127.0.0.1:{http_port}"
         finally:
             process.terminate()
 
@@ -82,6 +93,7 @@ def _table(rows: list[dict[str, Any]], swaps: dict[str, Any]) -> str:
     ]
     for row in rows:
         kind = f"batches of {row['batching']}" if row["batching"] else "no batching"
+        kind += ", REST" if row["protocol"] == "REST" else ""
         lines.append(_line(kind, row, f"{row['capacity_per_second']:.1f}"))
     by_version = ", ".join(f"{count} by {version}" for version, count in swaps["answers_by_version"].items())
     lines.append(_line(f"two new versions ({by_version})", swaps, ""))

@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from serving.store import model_store
-from tests.load.clients import Clients, version_of
+from tests.load.clients import Clients, RestClients, version_of
 from tests.load.open_loop import closed_loop, open_loop, poisson_times, summary
 
 SHARE = 0.7
@@ -25,6 +25,7 @@ def measure_load(
     clients: int,
     seconds: float,
     share: float = SHARE,
+    kind: type[Clients] | type[RestClients] = Clients,
 ) -> dict[str, Any]:
     """Capacity in a closed loop of so many clients (a third of the time), then latencies in an open loop at a share of
     it.
@@ -36,8 +37,9 @@ def measure_load(
         clients: Connections.
         seconds: Of the open loop.
         share: Of the capacity.
+        kind: What the clients speak.
     """
-    with Clients(target, model_name, list(examples), clients) as crowd:
+    with kind(target, model_name, list(examples), clients) as crowd:
         capacity = closed_loop(crowd.ask, clients, seconds / 3)
         offered = capacity * share
         outcomes = open_loop(crowd.send, poisson_times(offered, seconds))

@@ -9,8 +9,9 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.server.server import PredictionServer
+from serving.server.server import PredictionServer, ServerOptions
 from serving.store import model_store
+from tests.load.clients import RestClients
 from tests.load.measure import measure_load, measure_swaps
 from tests.load.open_loop import Outcome, closed_loop, open_loop, poisson_times, summary
 from tests.serving.tiny_model import write_tiny_model
@@ -85,13 +86,16 @@ def test_a_failure_ends_the_closed_loop():
 def test_load_and_swaps_of_a_small_server(tmp_path):
     base = str(tmp_path / "base")
     model_store.publish(write_tiny_model(str(tmp_path / "model")), base)
-    with PredictionServer(base, "m", port=0, poll_seconds=0.05) as server:
+    with PredictionServer(base, "m", port=0, poll_seconds=0.05, options=ServerOptions(http_port=0)) as server:
         target = f"127.0.0.1:{server.port}"
         row = measure_load(target, "m", [b"abc"], clients=4, seconds=0.6, share=0.3)
         assert row["capacity_per_second"] > 0
         assert row["requests"] == pytest.approx(row["offered_per_second"] * 0.6, rel=0.5, abs=10)
         assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
         assert row["errors"] == {}
+        rest = f"127.0.0.1:{server.http_port}"
+        row = measure_load(rest, "m", [b"abc"], clients=2, seconds=0.3, share=0.3, kind=RestClients)
+        assert (row["capacity_per_second"] > 0, row["errors"]) == (True, {})
         swaps = measure_swaps(target, base, "m", [b"abc"], rate=60.0, seconds=1.0)
     assert swaps["errors"] == {}
     assert list(swaps["answers_by_version"]) == [1, 2, 3]

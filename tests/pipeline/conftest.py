@@ -1,5 +1,6 @@
 """What the tests of whole runs share, and those of the verbs that ask a cluster."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from tests.pipeline.tiny_recipe import tiny_recipe
 def local_place(tmp_path_factory: pytest.TempPathFactory, tiny_sample: Path) -> Path:
     """A directory with the recipe of `local_run`."""
     directory = tmp_path_factory.mktemp("run")
-    recipe = tiny_recipe(tiny_sample, "served/yt8m")
+    shutil.copytree(tiny_sample, directory / "data/span-1")
+    recipe = tiny_recipe(directory / "data/span-{SPAN}", "served/yt8m")
     (directory / "tiny.yaml").write_text(yaml.safe_dump(recipe))
     return directory
 

@@ -1,6 +1,7 @@
 """What scripts/setup.sh decides on machines of several kinds: its facts come from stand-ins on the PATH."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
 
-TOOLS = ("bash", "sh", "awk", "sort", "head", "dirname", "mkdir", "rm", "touch", "grep")
+TOOLS = ("bash", "sh", "awk", "sort", "head", "dirname", "mkdir", "rm", "touch", "grep", "cat")
 
 PYTHON = """#!/bin/sh
 case "$2" in
@@ -66,6 +67,20 @@ class Machine:
         return subprocess.run(
             ["bash", str(self.directory / "main" / "scripts" / "setup.sh"), "--check"],
             env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def sets_up(self, uv: str) -> subprocess.CompletedProcess[str]:
+        """Installs with a stand-in for uv, of which `pip sync` does what the script says."""
+        self.python("3.11")
+        main = self.directory / "main"
+        (main / "requirements.lock").write_text("numpy==1.26.4\nrich==13.9.4\n", encoding="utf-8")
+        self.check(DEBIAN_12, "2.36")  # puts the other stand-ins there
+        self.put("uv", f'#!/bin/sh\nmkdir -p .venv\n[ "$1 $2" = "pip sync" ] || exit 0\n{uv}\n')
+        return subprocess.run(
+            ["bash", str(main / "scripts" / "setup.sh")],
+            env={"PATH": str(self.bin), "OS_RELEASE": str(self.directory / "os-release")},
             capture_output=True,
             text=True,
         )
@@ -174,3 +189,47 @@ def test_machines_without_wheels(machine: Machine) -> None:
     machine.python("3.13")
     assert "this machine is aarch64" in machine.lacks(DEBIAN_13, "2.41", architecture="aarch64")
     assert "wheels for glibc only" in machine.lacks("ID=alpine\n", "")
+
+
+def test_setting_up_prints_no_line_a_package(machine: Machine) -> None:
+    done = machine.sets_up(
+        "printf 'Resolved 2 packages\\nDownloading numpy (17.4MiB)\\n + numpy==1.26.4\\n' >&2"
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.sub(r"\d+ s$", "0 s", done.stderr.strip()).splitlines() == [
+        "setup: installing 2 packages for Python 3.11 from requirements.lock into .venv (3 GB; a minute or two)",
+        "setup: done in 0 s",
+    ]
+    assert (machine.directory / "main" / ".venv" / "installed").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            "error: Failed to initialize cache at `/root/.cache/uv`\n  cause: failed to create directory: Read-only "
+            "file system (os error 30)",
+            "Failed to initialize cache at `/root/.cache/uv`: failed to create directory: Read-only file system (os "
+            "error 30); name a directory for the cache that can be written to: UV_CACHE_DIR=DIRECTORY make setup",
+        ),
+        (
+            "Resolved 2 packages\nerror: Failed to download `numpy`\n  cause: I/O failed\n  cause: No space left "
+            "on device",
+            "Failed to download `numpy`: No space left on device; make room on that disk, or name a cache on another "
+            "one: UV_CACHE_DIR=DIRECTORY make setup",
+        ),
+        (
+            "error: Failed to fetch: https://x/numpy/\n  cause: error sending request\n  cause: dns error",
+            "Failed to fetch: https://x/numpy/: dns error; the package index cannot be reached: is this machine "
+            "online? A mirror is named by UV_DEFAULT_INDEX and PIP_INDEX_URL",
+        ),
+        ("something else", "something else; all that was printed is in build/setup.log"),
+    ],
+)
+def test_what_uv_says_of_a_failure_is_one_line_with_what_helps(
+    machine: Machine, said: str, line: str
+) -> None:
+    done = machine.sets_up(f"cat >&2 <<'END'\n{said}\nEND\nexit 2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[1:] == [f"setup: {line}"]
+    assert not (machine.directory / "main" / ".venv" / "installed").exists()

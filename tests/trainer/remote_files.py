@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.remote_tree import copy_remote_tree, local_tree
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot
 from trainer.data.input_pipeline import Position
 from trainer.training.state import State, read_state, write_state
@@ -35,10 +36,10 @@ def _states(directory: str) -> None:
     assert read_state(directory, "same") is None
     for step in (1, 2, 3):
         weights = {"w": np.full(2, step, np.float32)}
-        position = Position(epoch=0, group=step, offset=7)
-        write_state(directory, State(step, position, weights, {"m/w": weights["w"] * 10}), "same")
+        positions = (Position(epoch=0, group=step, offset=7), Position())
+        write_state(directory, State(step, positions, weights, {"m/w": weights["w"] * 10}), "same")
     state = read_state(directory, "same")
-    assert (state.step, state.position) == (3, Position(epoch=0, group=3, offset=7))
+    assert (state.step, state.positions) == (3, (Position(epoch=0, group=3, offset=7), Position()))
     assert (state.weights["w"].tolist(), state.slots["m/w"].tolist()) == ([3, 3], [30, 30])
     names = [name for name in tf.io.gfile.listdir(directory) if name]
     assert {name.partition(".")[0] for name in names} == {"state-00000002", "state-00000003"}

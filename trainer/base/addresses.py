@@ -5,6 +5,7 @@ https://cloud.google.com/storage/docs/buckets#naming and .../objects#naming
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from trainer.base.errors import UserError
@@ -100,6 +101,33 @@ def parse_bucket_address(address: str, what: str) -> BucketAddress:
         raise UserError(f"{what}: {address!r} is no directory in a bucket: give gs://BUCKET/DIRECTORY")
     bucket, _, name = address.removeprefix("gs://").partition("/")
     return BucketAddress(bucket, name.strip("/"))
+
+
+def check_inside(names: Iterable[str], where: str) -> None:
+    """Checks that files of these names stay inside of the directory that they are written to or read from.
+
+    All code that takes names of files from outside (objects of a bucket, a manifest, a compiled pipeline) asks this
+    before it touches the first of them.
+
+    Args:
+        names: Paths relative to a directory, with forward slashes.
+        where: What the names come from, for the message.
+
+    Raises:
+        UserError: A name would lead out of the directory, or can be no file's name.
+
+    >>> check_inside(["variables/variables.index"], "gs://my-bucket/models/5")
+    >>> check_inside(["../../.bashrc"], "gs://my-bucket/models/5")
+    Traceback (most recent call last):
+    trainer.base.errors.UserError: gs://my-bucket/models/5: the name '../../.bashrc' leads out of its directory; nothing was written
+    """  # noqa: E501
+    for name in names:
+        if any(part in ("", ".", "..") for part in name.split("/")):
+            fault = "leads out of its directory"
+        else:
+            fault = "has a control character" if _CONTROL.search(name) else _local_fault(name)
+        if fault:
+            raise UserError(f"{where}: the name {name!r:.200} {fault}; nothing was written")
 
 
 def address_fault(address: str, *, pattern: bool = False, any_scheme: bool = False) -> str | None:

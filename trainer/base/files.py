@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainer.base.addresses import check_address
 from trainer.base.errors import UserError
@@ -57,6 +57,15 @@ def exists(path: str) -> bool:
     return tf.io.gfile.exists(path)
 
 
+def list_names(path: str) -> list[str]:
+    """Returns the names in the directory `path`; none where there is no such directory."""
+    if is_local(path):
+        return os.listdir(path) if os.path.isdir(path) else []
+    import tensorflow as tf
+
+    return tf.io.gfile.listdir(path) if tf.io.gfile.isdir(path) else []
+
+
 def file_size(path: str) -> int:
     """Returns the size of the file at `path` in bytes."""
     if is_local(path):
@@ -64,6 +73,36 @@ def file_size(path: str) -> int:
     import tensorflow as tf
 
     return tf.io.gfile.stat(path).length
+
+
+class FileState(NamedTuple):
+    """What changes when a file is written anew."""
+
+    size: int
+    """Its bytes."""
+    modified: int
+    """The time of its last change, in nanoseconds since 1970."""
+
+
+def file_state(path: str) -> FileState:
+    """Returns size and time of a file.
+
+    Raises:
+        UserError: There is no such file, or it may not be read.
+    """
+    if is_local(path):
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        return FileState(found.st_size, found.st_mtime_ns)
+    import tensorflow as tf
+
+    try:
+        found = tf.io.gfile.stat(path)
+    except tf.errors.OpError as error:
+        raise UserError(f"cannot read {path}: {error.message}") from error
+    return FileState(found.length, found.mtime_nsec)
 
 
 def rename(source: str, target: str) -> None:
@@ -209,4 +248,10 @@ def _glob(pattern: str) -> list[str]:
         return [pattern] if os.path.isfile(pattern) else [p for p in glob.glob(pattern) if os.path.isfile(p)]
     import tensorflow as tf
 
-    return [path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path)]
+    try:
+        return [path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path)]
+    except tf.errors.UnimplementedError:
+        scheme = pattern.partition("://")[0]
+        raise UserError(
+            f"{pattern}: {scheme}:// is not supported; give a local path, or gs://BUCKET/NAME"
+        ) from None

@@ -13,7 +13,7 @@ from trainer.base.errors import UserError
 
 
 def size(letters: str, *, minimum: int = 1, maximum: int | None = None, default: int | None = None) -> Any:
-    """A field of a `SizedName`.
+    """Makes a field of a `SizedName`.
 
     Args:
         letters: Letters that stand before the number in the name.
@@ -96,7 +96,7 @@ class SizedName:
 
     @classmethod
     def grammar(cls) -> str:
-        """How names of this kind are made, each size as its field, those that may be left out in brackets.
+        """Returns how names of this kind are made: each size as its field, those that may be left out in brackets.
 
         >>> @dataclasses.dataclass(frozen=True)
         ... class Block(SizedName):
@@ -114,7 +114,7 @@ class SizedName:
 
     @classmethod
     def defaults(cls) -> dict[str, int]:
-        """What a size that is left out of the name means, by its field."""
+        """Returns the values of the sizes that a name may leave out, by their fields."""
         return {one.name: one.default for one in cls._sizes() if one.default is not dataclasses.MISSING}
 
     @classmethod

@@ -9,7 +9,8 @@ base; where it ends, the range's average (P - base) / count is written in float3
 - an average is the arithmetic mean rounded to float32: float64 sums of float32 values, and differences of them, have
   errors of about 1e-16 of the sums.
 
-However ranges overlap, there is one addition for each snapshot and one subtraction for each range.
+However ranges overlap, there is one addition for each snapshot and one subtraction for each range. A range whose
+snapshots decay, an exponential moving average, has a sum S of its own in float64, S = decay * S + value.
 """
 
 import os
@@ -17,7 +18,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from trainer.base.errors import UserError
 from trainer.base.full_disk import naming
 from trainer.base.units import MIB
 from trainer.checkpoints.piece_reader import PieceReader
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import Snapshot
 from trainer.checkpoints.tensor_bundle import StoredTensor, stored_tensors
 
@@ -32,28 +33,10 @@ _PIECE = 1 << 17
 """Elements of a piece, which takes 512 KiB of a snapshot, and 1 MiB of the sum and of each base."""
 
 
-@dataclass(frozen=True, order=True)
-class Range:
-    """A range of snapshots.
-
-    Attributes:
-        first: Index of its first snapshot in the list of snapshots.
-        last: Index of its last snapshot, which belongs to the range.
-    """
-
-    first: int
-    last: int
-
-    @property
-    def count(self) -> int:
-        """Number of snapshots."""
-        return self.last - self.first + 1
-
-
 def average_snapshots(
     snapshots: Sequence[Snapshot], ranges: Sequence[Range], scratch: str
 ) -> list[Mapping[str, np.ndarray]]:
-    """Computes the arithmetic mean of the snapshots of each range.
+    """Computes the mean of the snapshots of each range, arithmetic or exponentially weighted.
 
     Args:
         snapshots: Snapshots of one model in local files, ascending by step.
@@ -64,13 +47,16 @@ def average_snapshots(
         The float32 weights of each range, mapped from its file in `scratch`: they take no memory until they are used.
 
     Raises:
-        ValueError: A range does not lie in the list, or a snapshot has other tensors than the first one.
+        ValueError: A range does not lie in the list, its decay is impossible, or a snapshot has other tensors than
+            the first one.
         DamagedCheckpointError: A snapshot is damaged.
         UserError: The averages do not fit on the disk.
     """
     for wanted in ranges:
         if not 0 <= wanted.first <= wanted.last < len(snapshots):
             raise ValueError(f"a range must lie within the {len(snapshots)} snapshots. Received: {wanted}")
+        if not 0 < wanted.decay <= 1:
+            raise ValueError(f"a range's decay must be above 0 and at most 1. Received: {wanted}")
     if not ranges:
         return []
     distinct = sorted(set(ranges))
@@ -80,7 +66,7 @@ def average_snapshots(
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     places = dict(zip(shapes, np.cumsum([0, *(4 * size for size in sizes[:-1])]).tolist(), strict=True))
     _check_room(scratch, 4 * sum(sizes) * len(distinct))
-    paths = {wanted: os.path.join(scratch, f"average-{wanted.first}-{wanted.last}") for wanted in distinct}
+    paths = {wanted: os.path.join(scratch, f"average-{number}") for number, wanted in enumerate(distinct)}
     with naming(scratch), ExitStack() as stack:
         files = {wanted: stack.enter_context(open(path, "wb")).fileno() for wanted, path in paths.items()}
 
@@ -113,16 +99,18 @@ def _average_tensor(
         place: Offset of the tensor in these files, in bytes.
     """
     size = next(iter(tensors.values())).size
-    starts = {one.first for one in ranges}
-    ending = {index: [one for one in ranges if one.last == index] for index in tensors}
+    means, decaying = ([one for one in ranges if (one.decay < 1) is decays] for decays in (False, True))
+    starts = {one.first for one in means}
+    ending = {index: [one for one in means if one.last == index] for index in tensors}
     # Where no range goes on from the snapshot before, the sum starts anew.
-    anew = {index for index in tensors if not any(one.first < index <= one.last for one in ranges)}
+    anew = {index for index in tensors if not any(one.first < index <= one.last for one in means)}
     with ExitStack() as stack:
         readers = {index: stack.enter_context(PieceReader(tensor)) for index, tensor in tensors.items()}
         for start in range(0, size, _PIECE):
             value = np.empty(min(_PIECE, size - start), np.float32)
             mean, total = np.empty_like(value), np.zeros(len(value))
             difference, bases = np.empty_like(total), {}
+            sums = {one: np.zeros(len(value)) for one in decaying}
             for index, reader in readers.items():
                 if index in anew:
                     total[:] = 0
@@ -134,6 +122,13 @@ def _average_tensor(
                     np.subtract(total, bases[one.first], out=difference)
                     np.divide(difference, one.count, out=mean, casting="same_kind")
                     _write(files[one], mean, place + 4 * start)
+                for one, decayed in sums.items():
+                    if one.first <= index <= one.last:
+                        decayed *= one.decay
+                        decayed += value
+                    if one.last == index:
+                        np.divide(decayed, one.weight, out=mean, casting="same_kind")
+                        _write(files[one], mean, place + 4 * start)
 
 
 def _common_shapes(tensors: Mapping[str, Mapping[str, StoredTensor]]) -> dict[str, tuple[int, ...]]:

@@ -5,9 +5,10 @@ tensor, can be read one tensor at a time, and lives on any file system that Tens
 optimizer, so the averager reads a third of what a training checkpoint would hold.
 """
 
+import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,11 @@ import tensorflow as tf
 
 from trainer.base.files import is_local, sync_path
 from trainer.checkpoints.checkpoint_reader import CheckpointReader
+from trainer.checkpoints.removal import REMOVED
 from trainer.checkpoints.tensor_bundle import SNAPSHOT_REMEDY
 from trainer.model.weights import Arrays
 
+_PLAN = "planned_steps.json"
 _INDEX = re.compile(r"snapshot-(\d{8,})\.index")
 
 
@@ -73,8 +76,11 @@ def write_snapshot(
 
 
 def list_snapshots(directory: str) -> list[Snapshot]:
-    """Returns the snapshots of a directory, ascending by step; none when there is no such directory."""
-    if not tf.io.gfile.isdir(directory):
+    """Returns the snapshots of a directory, ascending by step; none when there is no such directory.
+
+    There is none either where they were removed, or are half removed.
+    """
+    if not tf.io.gfile.isdir(directory) or tf.io.gfile.exists(posixpath.join(directory, REMOVED)):
         return []
     matches = (_INDEX.fullmatch(name) for name in tf.io.gfile.listdir(directory))
     return sorted(
@@ -82,6 +88,22 @@ def list_snapshots(directory: str) -> list[Snapshot]:
         for match in matches
         if match
     )
+
+
+def write_planned_steps(directory: str, steps: Sequence[int]) -> None:
+    """Notes beside snapshots, of which some are left out, the steps of all of them, ascending."""
+    tf.io.gfile.makedirs(directory)
+    with tf.io.gfile.GFile(posixpath.join(directory, _PLAN), "w") as file:
+        file.write(json.dumps(list(steps)))
+
+
+def read_planned_steps(directory: str) -> list[int]:
+    """Returns the steps of the snapshots of a directory, ascending, with those that were left out on purpose."""
+    path = posixpath.join(directory, _PLAN)
+    if not tf.io.gfile.exists(path):
+        return [snapshot.step for snapshot in list_snapshots(directory)]
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())
 
 
 def open_snapshot(prefix: str) -> CheckpointReader:

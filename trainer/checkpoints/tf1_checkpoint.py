@@ -74,7 +74,7 @@ def read_tf1_checkpoint(
 
 
 def read_eigenvalues(path: str) -> np.ndarray:
-    """float64 [1024], the largest first, of an .npy file with at least so many.
+    """Reads 1024 eigenvalues, float64 [1024], the largest first, of an .npy file with at least so many.
 
     Raises:
         UserError: If there is no such file, or it holds something else.

@@ -49,14 +49,14 @@ def _next_vlad(scopes: Mapping[str, str]) -> dict[str, str]:
 
 
 TF1_NAMES: Mapping[str, str] = _gated_net_vlad()
-"""Of each of the 32 tensors of a Gated NetVLAD, below their scope `tower/` (a single model, an ensemble's first) or
+"""Names of the 32 tensors of a Gated NetVLAD below their scope `tower/` (a single model, an ensemble's first) or
 `tower/model<i>/`, in the checkpoints of the paper's code.
 """
 
 NEXT_VLAD_NAMES: Mapping[str, str] = _next_vlad({"video_vlad": "video_VLAD", "audio_vlad": "audio_VLAD"})
-"""Of each tensor of a NeXtVLAD below `tower/`, in the checkpoints of its authors' code
+"""Names of the tensors of a NeXtVLAD below `tower/`, in the checkpoints of its authors' code
 (https://github.com/linrongc/youtube-8m: nextvlad.py, NeXtVLADModel, with video_level_models.py, LogisticModel).
 """
 
 BRANCH_NAMES: Mapping[str, str] = _next_vlad({"video_vlad": "video_vlad", "audio_vlad": "audio_vlad"})
-"""Likewise of a branch of their MixNeXtVladModel, below `tower/branch_<i>/`."""
+"""The same for a branch of their MixNeXtVladModel, below `tower/branch_<i>/`."""

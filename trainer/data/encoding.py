@@ -76,6 +76,13 @@ def summary_example(video_id: bytes, labels: Sequence[int], num_frames: int) -> 
     return message.SerializeToString(deterministic=True)
 
 
+def parse_summary(data: bytes) -> tuple[bytes, tuple[int, ...], int]:
+    """Returns id, labels and number of frames of what `summary_example` made."""
+    feature = Example.FromString(data).features.feature
+    (video_id,), (num_frames,) = feature["id"].bytes_list.value, feature["num_frames"].int64_list.value
+    return video_id, tuple(feature["labels"].int64_list.value), num_frames
+
+
 def _feature_list(values: Iterable[bytes]) -> bytes:
     message = FeatureList()
     for value in values:

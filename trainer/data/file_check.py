@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trainer.base.files import file_kind, file_size
+from trainer.data.record_parts import Parts
 from trainer.data.records import Reject, Video, read_videos
 from trainer.data.video_ids import DIGEST, digest
 from trainer.data.yt8m import NUM_CLASSES
@@ -33,7 +34,7 @@ class FileCheck:
     frames: int = 0
     labels: int = 0
     editions: Mapping[str, int] = field(default_factory=dict)
-    """Videos by edition: see `trainer.data.record_parts.Edition`."""
+    """Valid records by edition: see `trainer.data.record_parts.Edition`."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Number of lost videos by reason, as far as the file itself tells (see `Reject.reason`)."""
     first_rejects: tuple[Reject, ...] = ()
@@ -97,8 +98,7 @@ class FileCounter:
     def add(self, item: Video | Reject) -> None:
         """Counts a video or a reject."""
         if isinstance(item, Video):
-            self._rows.append((digest(item.id), item.offset, item.num_frames, len(item.labels)))
-            self._editions[str(item.edition)] += 1
+            self.add_video(item, item.offset)
             return
         self._rejected[item.reason] += item.lost_records
         shown = self._first.setdefault(item.reason, [])
@@ -106,6 +106,11 @@ class FileCounter:
             shown.append(item)
         if item.at_least:
             self._damage = item
+
+    def add_video(self, video: Video | Parts, offset: int) -> None:
+        """Counts a video that stands at a place of the file."""
+        self._rows.append((digest(video.id), offset, video.num_frames, len(video.labels)))
+        self._editions[str(video.edition)] += 1
 
     def finish(self) -> FileCheck:
         """Returns the check of all that was added."""

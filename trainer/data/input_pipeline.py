@@ -11,7 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from trainer.base.errors import UserError
 from trainer.base.prefetch import prefetch
 from trainer.data.encoding import frame_dtype
 from trainer.data.frame_memory import FrameMemory, as_bytes
-from trainer.data.labels import label_rows
+from trainer.data.labels import Identified, label_rows
+from trainer.data.manifest import referenced
 from trainer.data.record_parts import InvalidRecordError, Parts, parse_parts
 from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
@@ -34,6 +35,15 @@ _WIDTH_STEP = 16
 _RGB, _AUDIO = frame_dtype(RGB_SIZE), frame_dtype(AUDIO_SIZE)
 
 Batch = dict[str, np.ndarray]
+
+
+class Memory(Protocol):
+    """What `FrameMemory` has."""
+
+    def array(self, videos: int, width: int) -> np.ndarray:
+        """Returns FRAME [videos, width] of any content."""
+
+
 Item = TypeVar("Item")
 
 
@@ -46,6 +56,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
+    id: bytes
     labels: tuple[int, ...]
     counts: np.ndarray
     """int64 [n]: how often each of the n different frames was drawn."""
@@ -108,6 +119,12 @@ class Position:
     group: int = 0
     offset: int = 0
 
+    @classmethod
+    def after(cls, batch: Batch) -> "Position":
+        """Returns the place of the record after a batch of `train_batches`."""
+        epoch, group, offset = batch["position"][-1].tolist()
+        return cls(epoch=epoch, group=group, offset=offset + 1)
+
 
 def train_batches(
     files: Sequence[str],
@@ -119,6 +136,8 @@ def train_batches(
     files_per_group: int,
     num_classes: int = NUM_CLASSES,
     start: Position | None = None,
+    targets: Callable[[Sequence[Identified], int], np.ndarray] = label_rows,
+    memory: Memory | None = None,
 ) -> Iterator[Batch]:
     """Yields shuffled batches without end. The stream depends on the seed alone and can be entered at any place.
 
@@ -138,16 +157,19 @@ def train_batches(
         files_per_group: Number of files whose records are mixed with each other.
         num_classes: V.
         start: Place of the first record; None for the stream's beginning.
+        targets: Makes what B videos are trained towards, [B, V], of the videos and V: their labels, or what a teacher
+            says of them as well.
+        memory: What gives the memory of the batches' frames; None for memory of this process.
 
     Yields:
-        {labels: bool [B, V], frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding), position: int64 [B, 3]
-        (epoch, group, index in the shuffled group)}.
+        {labels: bool [B, V] or what `targets` makes, frames: uint8 [B, T, D], counts: float32 [B, T] (0 for padding),
+        position: int64 [B, 3] (epoch, group, index in the shuffled group)}.
 
     Raises:
         UserError: A file cannot be read, or has a record that is no valid video; or there is no video at all.
     """
     most_frames = min(frames_per_video, MAX_FRAMES)
-    memory = FrameMemory(batch_size * most_frames)
+    memory = memory or FrameMemory(batch_size * most_frames)
     # Memory of videos that were copied into a batch, to be used again: the system clears fresh memory page by page.
     unused: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -165,7 +187,7 @@ def train_batches(
             times[:number] = video.counts
             unused.append((video.rgb, video.audio))
         return {
-            "labels": label_rows(videos, num_classes),
+            "labels": targets(videos, num_classes),
             "frames": as_bytes(frames),
             "counts": counts,
             "position": np.array([place for place, _ in items], np.int64),
@@ -228,13 +250,15 @@ def _interleaved(files: Sequence[str]) -> Iterator[_Record]:
 
 
 def _read(path: str) -> Iterator[_Record]:
-    """Yields the records of a plain or gzip file."""
+    """Yields the records of a plain or gzip file, or of an address in a manifest."""
+    file = referenced(path)
+    name = file.file if file else path
     for record in read_records(path):
         if not isinstance(record, Damage):
-            yield _Record(record.data, f"{path}, byte {record.offset}")
+            yield _Record(record.data, f"{name}, byte {record.offset}")
         elif record.reason != "empty_file":  # a shard without a video is no damage here
             raise UserError(
-                f"{path}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
+                f"{name}, byte {record.offset}: {record.reason} ({record.detail}); write the file anew"
             )
 
 
@@ -268,7 +292,7 @@ def _draw(
     # Whole elements are copied, one call each. With "clip" NumPy checks no index; else it would copy through a buffer.
     for part, source, target in ((video.rgb, _RGB, rgb), (video.audio, _AUDIO, audio)):
         np.take(np.frombuffer(part, source), chosen, out=target[: len(chosen)], mode="clip")
-    return _Drawn(video.labels, times[chosen], rgb, audio)
+    return _Drawn(video.id, video.labels, times[chosen], rgb, audio)
 
 
 def _frames(video: Parts) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,16 @@ class Labelled(Protocol):
     labels: Sequence[int]
 
 
+class Identified(Labelled, Protocol):
+    """An object that has the id of a video as well.
+
+    Attributes:
+        id: Id of the video.
+    """
+
+    id: bytes
+
+
 def label_rows(videos: Sequence[Labelled], num_classes: int) -> np.ndarray:
     """Returns bool [B, V]: for each video and class, whether the class is a label of the video."""
     rows = np.zeros((len(videos), num_classes), np.bool_)

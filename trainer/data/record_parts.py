@@ -55,6 +55,8 @@ class Parts:
     audio: bytes | memoryview
     """Serialised FeatureList of T frames of 128 bytes, likewise."""
     edition: Edition
+    is_video_level: bool = False
+    """Whether the record was video-level: its one frame was made of floats."""
 
 
 class InvalidRecordError(Exception):
@@ -75,7 +77,7 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
     """Takes a serialised frame-level or video-level record apart.
 
     Args:
-        data: The record.
+        data: The record's bytes.
         num_classes: See `read_videos`.
 
     Raises:
@@ -90,7 +92,8 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
     edition = _edition(context)
     video_id = _id(context, _ID_NAMES[edition])
     labels = _labels(context, num_classes)
-    if not lists and ("mean_rgb" in context or "mean_audio" in context):
+    is_video_level = not lists and ("mean_rgb" in context or "mean_audio" in context)
+    if is_video_level:
         rgb = encode_frames(_mean(context, "mean_rgb", RGB_SIZE))
         audio = encode_frames(_mean(context, "mean_audio", AUDIO_SIZE))
         num_frames = 1
@@ -107,7 +110,7 @@ def parse_parts(data: bytes, num_classes: int = NUM_CLASSES) -> Parts:
         if rgb_frames > MAX_FRAMES:
             rgb = rgb[: len(rgb) // rgb_frames * MAX_FRAMES]
             audio = audio[: len(audio) // audio_frames * MAX_FRAMES]
-    return Parts(video_id, labels, num_frames, rgb, audio, edition)
+    return Parts(video_id, labels, num_frames, rgb, audio, edition, is_video_level)
 
 
 def _parts(data: bytes) -> tuple[Any, dict[str, memoryview]]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from trainer.data.encoding import sequence_example
-from trainer.data.record_parts import Edition, InvalidRecordError, parse_parts
-from trainer.data.tfrecord import Damage, read_records
+from trainer.data.record_parts import Edition, InvalidRecordError, Parts, parse_parts
+from trainer.data.tfrecord import Checksum, Damage, read_records
 from trainer.data.yt8m import NUM_CLASSES
 
 
@@ -61,12 +61,26 @@ def read_videos(path: str, num_classes: int = NUM_CLASSES) -> Iterator[Video | R
     Raises:
         UserError: There is no such file.
     """
-    for record in read_records(path):
+    for item in read_parts(path, num_classes):
+        yield item if isinstance(item, Reject) else _video(*item)
+
+
+def read_parts(
+    path: str, num_classes: int, checksum: Checksum | None = None
+) -> Iterator[tuple[Parts, int] | Reject]:
+    """Yields every record of a TFRecord file as its parts and its place, or as a reject; see `read_videos`.
+
+    Args:
+        path: See `read_videos`.
+        num_classes: See `read_videos`.
+        checksum: Receives the bytes of the file.
+    """
+    for record in read_records(path, checksum):
         if isinstance(record, Damage):
             yield Reject(path, *record)
             continue
         try:
-            yield parse_video(record.data, num_classes, record.offset)
+            yield parse_parts(record.data, num_classes), record.offset
         except InvalidRecordError as error:
             yield Reject(path, record.offset, error.reason, error.detail)
 
@@ -96,13 +110,16 @@ def parse_video(data: bytes, num_classes: int = NUM_CLASSES, offset: int = 0) ->
     """Parses a serialised frame-level or video-level record.
 
     Args:
-        data: The record.
+        data: The record's bytes.
         num_classes: See `read_videos`.
         offset: See `Video.offset`.
 
     Raises:
         InvalidRecordError: The record is no valid video.
     """
-    parts = parse_parts(data, num_classes)
+    return _video(parse_parts(data, num_classes), offset)
+
+
+def _video(parts: Parts, offset: int) -> Video:
     example = sequence_example(parts.id, parts.labels, bytes(parts.rgb), bytes(parts.audio))
     return Video(parts.id, parts.labels, parts.num_frames, example, parts.edition, offset)

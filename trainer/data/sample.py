@@ -121,10 +121,10 @@ class _World(Protocol):
     """What all videos share."""
 
     def labels(self, generator: np.random.Generator) -> np.ndarray:
-        """int64 [L] of a video, ascending and different."""
+        """Draws the labels of a video, int64 [L], ascending and different."""
 
     def signal(self, generator: np.random.Generator, labels: np.ndarray, num_frames: int) -> np.ndarray:
-        """float32 [T, D]: what the frames of a video of these labels show, of standard deviation 1."""
+        """Draws float32 [T, D]: what the frames of a video of these labels show, of standard deviation 1."""
 
 
 @dataclass(frozen=True)

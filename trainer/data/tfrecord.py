@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import google_crc32c
 
 from trainer.base.files import file_size, open_file
+from trainer.data.manifest import DataFile, referenced, unchanged_file
 
 MAX_RECORD_BYTES = 1 << 28
 """A longer record cannot be a video; its length is damaged, whatever its checksum says."""
@@ -70,26 +71,86 @@ def mask_crc(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def read_records(path: str) -> Iterator[Record | Damage]:
+class Checksum:
+    """The CRC-32C of all bytes of a file, taken while it is read or written."""
+
+    def __init__(self) -> None:
+        self._file: Any = None
+        self._crc = 0
+        self.count = 0
+        """Number of bytes so far."""
+
+    def watch(self, file: Any) -> "Checksum":
+        """Begins with an open file, at its beginning; it is to be read or written through this object then."""
+        self._file, self._crc, self.count = file, 0, 0
+        return self
+
+    def read(self, count: int = -1) -> bytes:
+        """Reads on."""
+        data = self._file.read(count)
+        self._add(data)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Writes on."""
+        self._file.write(data)
+        self._add(data)
+
+    def tell(self) -> int:
+        """The number of bytes that were read."""
+        return self._file.tell()
+
+    def finish(self) -> None:
+        """Reads what is left of the file."""
+        while self.read(_CHUNK_BYTES):
+            pass
+
+    @property
+    def hexadecimal(self) -> str:
+        """The checksum, 8 hexadecimal digits."""
+        return f"{self._crc:08x}"
+
+    def _add(self, data: bytes) -> None:
+        self._crc = google_crc32c.extend(self._crc, data)
+        self.count += len(data)
+
+
+def is_gzip(path: str) -> bool:
+    """Whether the file is compressed, by its first bytes."""
+    with open_file(path, "rb") as raw:
+        head = raw.read(_HEADER.size)
+    return not _is_header(head) and head.startswith(_GZIP_MAGIC)
+
+
+def read_records(path: str, checksum: Checksum | None = None) -> Iterator[Record | Damage]:
     """Yields all records of a file in order. A wrong checksum of data loses one record, a wrong length the rest.
 
     A file of no bytes is a valid, empty TFRecord file to other readers; here it is reported as `empty_file`,
     because in a data set of shards it is a download that failed.
 
     Args:
-        path: TFRecord file, plain or gzip, local or in a bucket.
+        path: TFRecord file, plain or gzip, local or in a bucket; or an address in a manifest (see
+            `trainer.data.manifest`), of which the skipped places are passed over.
+        checksum: Receives the bytes of the file as it is stored, to its end.
 
     Raises:
-        UserError: There is no such file.
+        UserError: There is no such file, or a file of a manifest has changed since it was checked.
     """
+    if file := referenced(path):
+        yield from used_records(file)
+        return
     with open_file(path, "rb") as raw:
         head = raw.read(_HEADER.size)
         if not head:
             yield Damage(0, "empty_file", "the file has no bytes", 1, at_least=True)
             return
         raw.seek(0)
+        if checksum is not None:
+            raw = checksum.watch(raw)
         if _is_header(head) or not head.startswith(_GZIP_MAGIC):
             yield from _records(raw.read, lambda seen: 1)
+            if checksum is not None:
+                checksum.finish()
             return
         size = file_size(path)
         stream = gzip.GzipFile(fileobj=raw, mode="rb")
@@ -107,6 +168,19 @@ def read_records(path: str) -> Iterator[Record | Damage]:
             return max(1, round(seen * (size - consumed) / consumed if seen else size / _NOMINAL_GZIP_BYTES))
 
         yield from _records(read, estimate_lost)
+        if checksum is not None:
+            checksum.finish()
+
+
+def used_records(file: DataFile) -> Iterator[Record | Damage]:
+    """Yields the records of a file of a manifest, without those that are to be skipped.
+
+    Raises:
+        UserError: The file has changed since it was checked.
+    """
+    if file.videos:
+        skipped = frozenset(file.skipped)
+        yield from (item for item in read_records(unchanged_file(file)) if item.offset not in skipped)
 
 
 def _is_header(head: bytes) -> bool:

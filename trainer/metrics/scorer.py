@@ -23,7 +23,7 @@ class Scorer:
     """A model in inference: it sees all frames of a video, uses its moving statistics, and nothing in it is random.
 
     Args:
-        spec: The model.
+        spec: The model whose weights are loaded.
         variables: The weights by name, to share those of a model in training; None to hold own ones, which `load` sets.
     """
 

@@ -23,12 +23,12 @@ MAX_ROWS = 4096
 def second_moments(
     spec: ModelSpec, weights: Mapping[str, np.ndarray], batches: Iterable[Batch]
 ) -> tuple[Arrays, int]:
-    """X^T X of the inputs X of each big kernel, summed over all videos.
+    """Sums X^T X of the inputs X of each big kernel over all videos.
 
     Args:
-        spec: The model.
-        weights: All its tensors.
-        batches: Of `eval_batches`, of videos that nothing is measured on.
+        spec: The model that the weights belong to.
+        weights: All tensors of the model, float32.
+        batches: Batches that `eval_batches` makes, of videos that nothing is measured on.
 
     Returns:
         float32 [P, P] by the names of the compressible tensors [P, Q] of at most MAX_ROWS rows that videos reach

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, RGB_SIZE
+from trainer.data.yt8m import AUDIO_SIZE, CODE_SCALE, FRAME_SIZE, RGB_SIZE
 from trainer.model.features import ORIGIN, DecodedFeature, Feature, StoredFeature
 from trainer.native import operations
 
@@ -15,8 +15,8 @@ from trainer.native import operations
 class Frames(NamedTuple):
     """Frames of videos with the factor of each frame that normalises it.
 
-    The frames are by far the largest tensors of the network, and every pass over them counts. So not they are
-    multiplied with their factors, but the small results of the products with them.
+    The frames are by far the largest tensors of the network, and every pass over them counts. So the
+    small results of products with frames are multiplied with the factors, and not the frames themselves.
     """
 
     rgb: Feature
@@ -25,7 +25,7 @@ class Frames(NamedTuple):
     """The audio feature, [B, T, 128]."""
     scale: tf.Tensor
     """float32 [B, T]: the factor by which the L2 norm of a frame, rgb and audio together, becomes 1."""
-    unit: tf.Tensor | float = 4.0 / 255.0
+    unit: tf.Tensor | float = CODE_SCALE
     """float32 [B, T], or one number: the factor that makes a frame the dequantized one, from -2 to 2."""
 
     def values(self) -> tf.Tensor:
@@ -33,7 +33,7 @@ class Frames(NamedTuple):
         return tf.concat([self.rgb.decoded(), self.audio.decoded()], axis=2) * self.scale[:, :, tf.newaxis]
 
     def parts(self, normalised: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
-        """float32 [B, T, 1024] and [B, T, 128]: rgb and audio of `values`, or of the dequantised frames."""
+        """Returns rgb and audio of `values` or of the dequantised frames: float32 [B, T, 1024] and [B, T, 128]."""
         factor = self.scale if normalised else tf.broadcast_to(self.unit, tf.shape(self.scale))
         rgb, audio = (part.decoded() * factor[:, :, tf.newaxis] for part in (self.rgb, self.audio))
         return rgb, audio

@@ -33,7 +33,7 @@ class KernelInputs:
         self._total = total
 
     def product(self, x: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-        """float32 x @ kernel [..., Q] of x float32 [..., P], the product itself in `dtype`."""
+        """Returns float32 x @ kernel [..., Q] of x float32 [..., P], the product itself in `dtype`."""
         weighted = x
         if x.shape.rank == 3:
             # Rows of a model's own making, such as clusters, have no counts.

@@ -190,9 +190,8 @@ def _reshaped(rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         return rows
     shape = tf.concat([tf.shape(like)[:-1], [rows.shape[-1]]], axis=0)
     result = tf.reshape(rows, shape)
-    result.set_shape(
-        [*like.shape[:-1], rows.shape[-1]]
-    )  # what is known of it; LiteRT has no operation that checks
+    # What is known of it; LiteRT has no operation that checks.
+    result.set_shape([*like.shape[:-1], rows.shape[-1]])
     return result
 
 

@@ -45,7 +45,7 @@ def batch_norm_specs(scope: str, width: int) -> tuple[TensorSpec, ...]:
 def dense_specs(
     scope: str, fan_in: int, fan_out: int, stddev: float, *, biases: bool = True, l2: bool = False
 ) -> tuple[TensorSpec, ...]:
-    """The kernel [fan_in, fan_out] of a dense layer, which may be stored small, and its biases if it has any."""
+    """Returns a dense layer's kernel [fan_in, fan_out], which may be stored small, and its biases if it has any."""
     kernel = TensorSpec(
         name=f"{scope}/weights", shape=(fan_in, fan_out), compressible=True, stddev=stddev, l2=l2
     )
@@ -53,20 +53,20 @@ def dense_specs(
 
 
 def hidden_layer_specs(scope: str, fan_in: int, fan_out: int) -> tuple[TensorSpec, ...]:
-    """The five tensors of `trainer.model.layers.dense.hidden_layer`."""
+    """Returns the five tensors of `trainer.model.layers.dense.hidden_layer`."""
     kernel = dense_specs(scope, fan_in, fan_out, 1 / math.sqrt(fan_in), biases=False)
     return (*kernel, *batch_norm_specs(f"{scope}/bn", fan_out))
 
 
 def logistic_specs(scope: str, width: int, num_classes: int) -> tuple[TensorSpec, ...]:
-    """Kernel and biases of a logistic regression a class, the kernel with the L2 penalty."""
+    """Returns kernel and biases of a logistic regression a class, the kernel with the L2 penalty."""
     return dense_specs(scope, width, num_classes, glorot(width, num_classes), l2=True)
 
 
 def gated_experts_specs(
     width: int, num_classes: int, num_mixtures: int, *, compressible_gate: bool = True
 ) -> tuple[TensorSpec, ...]:
-    """The 13 tensors of `trainer.model.layers.gated_experts` on an input of `width` numbers a video.
+    """Returns the 13 tensors of `trainer.model.layers.gated_experts` on an input of `width` numbers a video.
 
     The paper stores the gate of the hidden units, `gating/weights`, in float32.
     """

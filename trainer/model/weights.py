@@ -17,7 +17,7 @@ def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
     before it.
 
     Args:
-        spec: The model.
+        spec: The model to make weights for.
         seed: Seed of the random numbers, 0 or more.
     """
     generators = np.random.default_rng(seed).spawn(len(spec.tensors))

@@ -1,8 +1,56 @@
 """The settings of a training: the `training` section of a recipe."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from trainer.base.addresses import address_fault
+
+SCRATCH, PREVIOUS = "scratch", "previous"
+"""Values of `start` that are no addresses."""
+_WARM_SHARE = 0.4
+_LATER = (
+    "warmup_steps",
+    "rate_schedule",
+    "label_smoothing",
+    "distillation",
+    "start",
+    "warm_steps",
+    "input_processes",
+    "keep_snapshots",
+)
+"""Settings that earlier versions did not have."""
+
+
+class DistillationConfig(BaseModel):
+    """How a student follows its teacher: loss = weight CE(p, teacher) + (1 - weight) CE(p, labels)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weight: float = Field(
+        0.5, ge=0, le=1, description="Share of the teacher in the loss; the labels have the rest."
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0.1,
+        le=10,
+        description="The teacher's probabilities p become sigmoid(logit(p) / temperature): above 1 softer, below 1 "
+        "sharper. The student's own are left alone.",
+    )
+
+
+def _start(text: str) -> str:
+    if text not in (SCRATCH, PREVIOUS) and (fault := address_fault(text)):
+        raise ValueError(f"give {SCRATCH}, {PREVIOUS}, or the directory of a model: {fault}")
+    return text
 
 
 class TrainingConfig(BaseModel):
@@ -11,6 +59,17 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(200_000, ge=1, description="Training steps.")
+    start: Annotated[str, AfterValidator(_start)] = Field(
+        SCRATCH,
+        description="Weights that training starts from: `scratch` for random ones; `previous` for those of the model "
+        "that is served from push.directory; or the directory of a model. A variant that the model has no member of is "
+        "trained from scratch.",
+    )
+    warm_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Training steps where there were weights to start from; none for two fifths of `steps`.",
+    )
     batch_size: int = Field(80, ge=2, le=1_000_000, description="Videos a step, over all devices.")
     frames_per_video: int = Field(
         300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
@@ -21,6 +80,14 @@ class TrainingConfig(BaseModel):
     )
     learning_rate_decay_examples: int = Field(
         4_000_000, ge=1, description="Examples after which the learning rate decays once."
+    )
+    rate_schedule: Literal["staircase", "cosine"] = Field(
+        "staircase",
+        description="How the learning rate falls: by learning_rate_decay, as in the paper, or along half a cosine to 0 "
+        "at the last step.",
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="Steps at the beginning over which the learning rate rises in a line from 0."
     )
     gradient_clip_norm: float = Field(
         1.0, gt=0, description="Largest L2 norm of the gradient of each tensor by itself."
@@ -39,6 +106,17 @@ class TrainingConfig(BaseModel):
         description="Alpha of mixup (Zhang et al. 2018): each video is blended with another, frames and labels, by a "
         "share drawn from Beta(alpha, alpha). 0 for none, as in the paper; it pays on small data sets.",
     )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the targets of each video that is spread evenly over all classes (Szegedy et al. 2016).",
+    )
+    distillation: DistillationConfig | None = Field(
+        None,
+        description="How students follow their teacher: `weight` (0.5) is the teacher's share in the loss, the labels "
+        "have the rest; a `temperature` (1.0) above 1 softens what the teacher says. Other models leave it alone.",
+    )
     batch_norm_decay: float = Field(
         0.999,
         gt=0,
@@ -51,6 +129,12 @@ class TrainingConfig(BaseModel):
         "kernels' gradients and, without mixup, the products with frames.",
     )
     snapshot_every: int = Field(2_000, ge=1, description="Steps between weight-only snapshots.")
+    keep_snapshots: bool = Field(
+        False,
+        description="Keep every snapshot. Else those that no candidate of `averaging` can use are not written, and the "
+        "others are removed with the training state when the averager's model is there; averaging them otherwise "
+        "takes a new training.",
+    )
     state_every: int = Field(2_000, ge=1, description="Steps between resumable training states.")
     log_every: int = Field(100, ge=1, description="Steps between progress lines and TensorBoard points.")
     eval_slice: int = Field(
@@ -59,7 +143,53 @@ class TrainingConfig(BaseModel):
         description="Videos of the eval split on which GAP is logged at each snapshot; 0 for none.",
     )
     shuffle_buffer: int = Field(2_048, ge=1, description="Records held for shuffling.")
+    input_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that make batches, each of its share of the files; one works in the Trainer itself. A "
+        "GPU that waits for data wants as many as the machine has cores to spare. Another number is another order.",
+    )
     files_per_group: int = Field(32, ge=1, description="Files whose records are mixed with each other.")
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
     )
+
+    def warm(self) -> "TrainingConfig":
+        """Returns the settings of a training that starts from weights: with `warm_steps` for `steps`.
+
+        >>> TrainingConfig(steps=2150, start="previous").warm().steps
+        860
+        """
+        steps = self.warm_steps or max(1, round(_WARM_SHARE * self.steps))
+        return self.model_copy(update={"steps": steps, "warmup_steps": min(self.warmup_steps, steps)})
+
+    def snapshot_steps(self, until: int | None = None) -> list[int]:
+        """Returns the steps at which a training takes snapshots, ascending.
+
+        >>> TrainingConfig(steps=9, snapshot_every=4).snapshot_steps()
+        [4, 8, 9]
+
+        Args:
+            until: Last step of a training that ends before `steps`; None for a whole one.
+        """
+        end = self.steps if until is None else min(until, self.steps)
+        return [*range(self.snapshot_every, end, self.snapshot_every), end]
+
+    @model_validator(mode="after")
+    def _warm_before_the_end(self) -> "TrainingConfig":
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}, more than all {self.steps} steps")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out settings that earlier versions did not have, where they change nothing.
+
+        Fingerprints of runs and the keys of TFX's cache are made of this: what was trained before stays valid.
+        """
+        values = handler(self)
+        for name in _LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name, None)
+        return values

@@ -8,15 +8,22 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from trainer.checkpoints.snapshots import write_snapshot
-from trainer.data.input_pipeline import Position, train_batches
+from trainer.base.errors import UserError
+from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
+from trainer.data.input_pipeline import Position
+from trainer.data.input_processes import batches_of_processes
+from trainer.data.labels import Identified, label_rows
+from trainer.data.manifest import referenced
+from trainer.data.soft_targets import SoftTargets
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
+from trainer.training.distillation import DistilledTargets
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
 from trainer.training.optimizer import learning_rate
 from trainer.training.progress import TrainingProgress
@@ -28,8 +35,13 @@ _GENERATION = 5
 _STREAM = 2
 """Version of the training stream, its order and draws: a state goes on only in the stream that it came from."""
 
+_WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots", "warm_steps"}
+"""Settings that change neither the weights nor what is in a snapshot."""
+
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
+
+_SECONDS_BETWEEN_GLANCES = 2.0
 
 _logger = logging.getLogger("yt8m.train")
 
@@ -41,8 +53,11 @@ def train(
     eval_files: Sequence[str],
     directory: str,
     *,
+    soft_targets: SoftTargets | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
     until: int | None = None,
+    snapshot_steps: Container[int] | None = None,
     on_allocated: Callable[[], object] = lambda: None,
 ) -> TrainingStep:
     """Trains one model, or goes on with the training that was stopped in this directory.
@@ -57,9 +72,13 @@ def train(
         eval_files: TFRecord files, likewise. Their first `config.eval_slice` videos are scored at each snapshot, for
             the log alone.
         directory: Directory that receives `snapshots/`, `state/` and TensorBoard's `logs/`.
+        soft_targets: What a teacher says of the videos of `train_files`; needed where `config.distillation` is set.
         strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
+        start: Weights to start from, by name; None for random ones. The optimizer starts anew in any case.
         until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
             to the last step.
+        snapshot_steps: Steps of the snapshots that are written, of those that `config` asks for; None for all. GAP is
+            logged at each of them in any case.
         on_allocated: Is called once, when TensorFlow holds all the memory that a step needs. What a process sets up for
             its memory, such as huge pages, is the business of whoever owns the process.
 
@@ -67,54 +86,82 @@ def train(
         The training step, whose variables hold the trained weights.
 
     Raises:
-        UserError: The directory holds the state of another run.
+        UserError: The directory holds the state of another run, or the soft targets are missing or of other videos or
+            classes.
     """
+    targets = _targets(config, soft_targets, spec.num_classes)
     step_function = TrainingStep(spec, config, strategy or default_strategy())
     state_directory = posixpath.join(directory, STATE)
-    fingerprint = run_fingerprint(spec, config, train_files)
-    done, position = 0, Position()
+    teacher = soft_targets and soft_targets.manifest.fingerprint
+    fingerprint = run_fingerprint(spec, config, train_files, teacher)
+    # Processes of their own know nothing of soft targets.
+    processes = 1 if config.distillation else config.input_processes
+    done, positions = 0, [Position()] * processes
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
         step_function.optimizer.load(state.slots)
-        done, position = state.step, state.position
+        done, positions = state.step, list(state.positions)
         _logger.info("%s: going on from step %d", spec, done)
-    batches = train_batches(
+    elif start is not None:
+        step_function.load(start)
+    batches = batches_of_processes(
         train_files,
+        processes,
+        positions,
+        done % processes,
         batch_size=config.batch_size,
         frames_per_video=config.frames_per_video,
         seed=config.seed,
         shuffle_buffer=config.shuffle_buffer,
         files_per_group=config.files_per_group,
         num_classes=spec.num_classes,
-        start=position,
+        **({"targets": targets} if processes == 1 else {}),
     )
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
-    end = config.steps if until is None else min(until, config.steps)
+    planned = config.snapshot_steps(until)
+    if snapshot_steps is not None:
+        write_planned_steps(posixpath.join(directory, SNAPSHOTS), planned)
+    end = planned[-1]
     allocated = done + STEPS_TO_ALLOCATE
     while done < end:
         batch = next(batches)
         result = step_function.run(batch, done)
+        positions[done % processes] = Position.after(batch)
         done += 1
         if done == allocated:
             on_allocated()
         last = done == end
         if done % config.log_every == 0 or last:
             log.step(done, result)
-        if done % config.snapshot_every == 0 or last:
-            write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
+        else:
+            log.glance(done, result)
+        if done in planned:
+            if snapshot_steps is None or done in snapshot_steps:
+                write_snapshot(posixpath.join(directory, SNAPSHOTS), done, step_function.variables)
             if config.eval_slice:
                 metrics = evaluate(scorer, eval_files, limit=config.eval_slice)
                 log.evaluation(done, metrics.gap, metrics.videos)
         if done % config.state_every == 0 or last:
-            epoch, group, offset = batch["position"][-1].tolist()
-            position = Position(epoch=epoch, group=group, offset=offset + 1)
-            state = State(done, position, step_function.variables, step_function.optimizer.slots)
+            state = State(done, tuple(positions), step_function.variables, step_function.optimizer.slots)
             write_state(state_directory, state, fingerprint)
     batches.close()
     log.close()
     return step_function
+
+
+def _targets(
+    config: TrainingConfig, soft_targets: SoftTargets | None, num_classes: int
+) -> Callable[[Sequence[Identified], int], np.ndarray]:
+    """Returns the function that makes what batches are trained towards."""
+    if config.distillation is None:
+        return label_rows
+    if soft_targets is None:
+        raise UserError(
+            "training.distillation is set and there is no teacher: name the variant among the recipe's students"
+        )
+    return DistilledTargets(soft_targets, config.distillation, num_classes)
 
 
 def default_strategy() -> tf.distribute.Strategy:
@@ -124,23 +171,33 @@ def default_strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def run_fingerprint(spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str]) -> str:
+def run_fingerprint(
+    spec: ModelSpec, config: TrainingConfig, train_files: Sequence[str], teacher: str | None = None
+) -> str:
     """Returns a digest of everything that decides the weights and snapshots of a run.
 
     Files count by name and size, not by directory: ExampleGen's shards are equal wherever they lie.
 
     Args:
-        spec: The model.
+        spec: The model that is trained.
         config: Settings of the training.
         train_files: TFRecord files to train on.
+        teacher: Fingerprint of the soft targets of a student (see `TeacherManifest`); None for other models.
 
     Returns:
         64 hexadecimal digits.
     """
-    settings = {"stream": _STREAM} | config.model_dump(exclude={"state_every", "log_every", "eval_slice"})
-    data = sorted((posixpath.basename(name), tf.io.gfile.stat(name).length) for name in train_files)
-    content = json.dumps([spec.name, settings, data, spec.num_classes, _GENERATION], sort_keys=True)
+    settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT)
+    data = sorted(_identity(name) for name in train_files)
+    parts = [spec.name, settings, data, spec.num_classes, _GENERATION, *([teacher] if teacher else ())]
+    content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _identity(name: str) -> tuple[str | int, ...]:
+    if file := referenced(name):
+        return posixpath.basename(file.file), file.bytes, file.crc32c
+    return posixpath.basename(name), tf.io.gfile.stat(name).length
 
 
 class _Log:
@@ -154,12 +211,34 @@ class _Log:
         self._writer = tf.summary.create_file_writer(directory)
         self._since = time.monotonic()
         self._done = done
+        self._mark: tuple[int, float] | None = None
+        """A step, and when it ended, from which on speed is measured for a glance."""
+        self._next_glance = 0.0
+        _logger.debug("%s begins", variant, extra={"progress": self._progress(done)})
+
+    def glance(self, done: int, result: StepResult) -> None:
+        """Shows step, speed and time left every few seconds between two logged lines, to live views alone."""
+        now = time.monotonic()
+        if self._mark is None:  # the first step takes longer than others, since TensorFlow compiles it
+            self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
+        if now < self._next_glance:
+            return
+        float(result.loss)  # on a GPU the step may be under way still
+        first, then = self._mark
+        now = time.monotonic()
+        rate = (done - first) / (now - then)
+        self._next_glance = now + _SECONDS_BETWEEN_GLANCES
+        videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
+        _logger.debug(
+            "%s: step %d", self._variant, done, extra={"progress": self._progress(done, videos, left)}
+        )
 
     def step(self, done: int, result: StepResult) -> None:
         loss, norm = float(result.loss), float(result.gradient_norm)
         now = time.monotonic()
         rate = (done - self._done) / max(now - self._since, 1e-9)
         self._since, self._done = now, done
+        self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
         videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
         with self._writer.as_default(step=done):
             tf.summary.scalar("loss", loss)

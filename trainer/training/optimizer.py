@@ -19,18 +19,30 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 def learning_rate(config: TrainingConfig, step: tf.Tensor | int) -> tf.Tensor:
-    """Returns the learning rate of a step, the paper's staircase: base * decay ** (examples seen // examples to decay).
+    """Returns the learning rate of a step.
+
+    The paper's staircase is base * decay ** (examples seen // examples to decay). The cosine is
+    base * (1 + cos(pi * share)) / 2, where the share of the steps that are done counts from the end of the warm-up, and
+    during the warm-up the rate rises in a line (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983; Goyal et
+    al. 2017, https://arxiv.org/abs/1706.02677).
 
     Args:
-        config: Base rate, decay, examples to decay, and batch size.
+        config: Base rate, schedule, warm-up, decay, examples to decay, steps and batch size.
         step: Number of the step, from 0 on.
 
     Returns:
         float32 [].
     """
-    examples = tf.cast(step, tf.int64) * config.batch_size
-    exponent = tf.cast(examples // config.learning_rate_decay_examples, tf.float32)
-    return config.learning_rate * tf.pow(tf.constant(config.learning_rate_decay), exponent)
+    step = tf.cast(step, tf.int64)
+    if config.rate_schedule == "cosine":
+        done = tf.cast(step - config.warmup_steps, tf.float32) / max(config.steps - config.warmup_steps, 1)
+        rate = config.learning_rate * 0.5 * (1.0 + tf.cos(np.pi * tf.clip_by_value(done, 0.0, 1.0)))
+    else:
+        exponent = tf.cast(step * config.batch_size // config.learning_rate_decay_examples, tf.float32)
+        rate = config.learning_rate * tf.pow(tf.constant(config.learning_rate_decay), exponent)
+    if config.warmup_steps:
+        rate *= tf.minimum(1.0, tf.cast(step + 1, tf.float32) / config.warmup_steps)
+    return rate
 
 
 class Adam:

@@ -32,13 +32,13 @@ class State:
 
     Attributes:
         step: Number of steps done.
-        position: Place of the next record in the training stream.
+        positions: Place of the next record in the training stream of each input process.
         weights: The model's tensors by name.
         slots: Adam's slots by name.
     """
 
     step: int
-    position: Position
+    positions: tuple[Position, ...]
     weights: Mapping[str, np.ndarray | tf.Variable]
     slots: Mapping[str, np.ndarray | tf.Variable]
 
@@ -48,13 +48,13 @@ def write_state(directory: str, state: State, fingerprint: str) -> None:
 
     Args:
         directory: Directory for the states of this run and of no other.
-        state: The state.
+        state: What training goes on from.
         fingerprint: Digest of everything that must be equal for a run to go on from this state.
     """
     tf.io.gfile.makedirs(directory)
     others = [(step, prefix) for step, prefix in _prefixes(directory) if step != state.step]
     prefix = posixpath.join(directory, f"state-{state.step:08d}")
-    position = np.array([state.position.epoch, state.position.group, state.position.offset], np.int64)
+    position = np.array([[one.epoch, one.group, one.offset] for one in state.positions], np.int64)
     tensors = {f"weights/{name}": value for name, value in state.weights.items()}
     tensors |= {f"slots/{name}": value for name, value in state.slots.items()}
     write_tensors(prefix, tensors | {"position": position, "fingerprint": np.array(fingerprint, object)})
@@ -103,9 +103,11 @@ def _state(prefix: str, step: int, tensors: Mapping[str, np.ndarray | bytes], fi
     def group(scope: str) -> dict[str, np.ndarray]:
         return {name.removeprefix(scope): value for name, value in tensors.items() if name.startswith(scope)}
 
-    epoch, data_group, offset = (int(value) for value in tensors["position"])
-    position = Position(epoch=epoch, group=data_group, offset=offset)
-    return State(step, position, group("weights/"), group("slots/"))
+    positions = tuple(  # of one process it was one row once
+        Position(epoch=epoch, group=data_group, offset=offset)
+        for epoch, data_group, offset in tensors["position"].reshape(-1, 3).tolist()
+    )
+    return State(step, positions, group("weights/"), group("slots/"))
 
 
 def _prefixes(directory: str) -> list[tuple[int, str]]:

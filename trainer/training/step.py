@@ -18,7 +18,7 @@ from trainer.model.product import Factors, Product, dense_gradient
 from trainer.model.training_pass import Moments, TrainingPass
 from trainer.model.weights import check_weights, initial_weights
 from trainer.training.config import TrainingConfig
-from trainer.training.loss import cross_entropy
+from trainer.training.loss import cross_entropy, smoothed
 from trainer.training.mixup import mixup, repeated
 from trainer.training.optimizer import Adam
 
@@ -101,7 +101,9 @@ class TrainingStep:
         batch = {
             "frames": tf.TensorSpec([None, None, FRAME_SIZE], tf.uint8),
             "counts": tf.TensorSpec([None, None], tf.float32),
-            "labels": tf.TensorSpec([None, self.spec.num_classes], tf.bool),
+            "labels": tf.TensorSpec(
+                [None, self.spec.num_classes], tf.float32 if self.config.distillation else tf.bool
+            ),
         }
         return batch, tf.TensorSpec([], tf.int64)
 
@@ -130,7 +132,7 @@ class TrainingStep:
         # What is random differs from step to step and from replica to replica, and from seed to seed.
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64)
         seed = tf.stack([tf.constant(config.seed, tf.int64), step * replicas + replica])
-        labels = tf.cast(batch["labels"], tf.float32)
+        labels = smoothed(tf.cast(batch["labels"], tf.float32), config.label_smoothing)
         if config.mixup:
             frames = dequantize(repeated(batch["frames"], batch["counts"], config.frames_per_video))
             frames, labels = mixup(frames, labels, config.mixup, seed)

@@ -1,4 +1,4 @@
-"""GAP of single snapshots and of averages of ranges of them: why averaging helps."""
+"""GAP of single snapshots and of averages of ranges of them: whether averaging helps."""
 
 from typing import Any
 
@@ -36,23 +36,46 @@ def averaging(report: Report) -> str | None:
             axes.set_ylabel("GAP")
         if place >= len(found) - _COLUMNS:
             axes.set_xlabel("training step")
-    gains = [
-        one["best_average"]["gap"] - one["best_single"]["gap"]
-        for one in found.values()
-        if one.get("best_average")
-        and one.get("best_single")
-        and is_number(one["best_average"]["gap"], one["best_single"]["gap"])
-    ]
-    told = f"{len(found)} variants."
-    if gains:  # A short run has one snapshot a variant, and no average.
-        mean = sum(gains) / len(gains)
-        told += f" Mean gain of the best average over the best single snapshot: {mean:+.4f}."
     return to_svg(
         figure,
         "averaging",
         "GAP of single snapshots and of averages over ranges of steps, for each variant",
-        told,
+        f"{len(found)} variants. {_told(_gains(report))}",
     )
+
+
+def averaging_caption(report: Report) -> tuple[str, str]:
+    """Returns the title of the picture, by whether averaging helped, and how it is read."""
+    gains = _gains(report)
+    helped = bool(gains) and min(gains.values()) > 0
+    title = "Why averaging helps" if helped else "Averages against single snapshots"
+    return title, (
+        f"{_told(gains)} Points: single snapshots; triangles: those that lie below the panel. Bars: the average of all "
+        "snapshots of a range of steps; the thick one is the best. Each panel has its own axis of GAP."
+    )
+
+
+def _gains(report: Report) -> dict[str, float]:
+    """How far the best average of each variant lies above its best single snapshot, where both were measured."""
+    found = {name: _measured(one) for name, one in report["averaging"].items()}
+    return {
+        name: one["best_average"]["gap"] - one["best_single"]["gap"]
+        for name, one in found.items()
+        if one
+        and one.get("best_average")
+        and one.get("best_single")
+        and is_number(one["best_average"]["gap"], one["best_single"]["gap"])
+    }
+
+
+def _told(gains: dict[str, float]) -> str:
+    if not gains:  # A short run has one snapshot a variant.
+        return "No average was measured."
+    mean = f"its gain over the best single snapshot is {sum(gains.values()) / len(gains):+.4f} in the mean"
+    if without := [name for name, gain in gains.items() if gain <= 0]:
+        told = f"The best average is better for {len(gains) - len(without)} of {len(gains)} members"
+        return f"{told} (not for {', '.join(without)}); {mean}."
+    return f"The best average is better for each of {len(gains)} members; {mean}."
 
 
 def _measured(one: Report | None) -> Report | None:
@@ -94,7 +117,10 @@ def _panel(axes: Any, one: Report, colour: str) -> None:
         candidate["gap"] for candidate in one["candidates"] if candidate["last_step"] >= best["first_step"]
     ]
     room = max(max(shown) - min(shown), 1e-4)
-    axes.set_ylim(min(shown) - 0.15 * room, max(shown) + 0.35 * room)
+    low = min(shown) - 0.15 * room
+    axes.set_ylim(low, max(shown) + 0.35 * room)
+    below = [candidate["last_step"] for candidate in singles if candidate["gap"] < low]
+    axes.plot(below, [low] * len(below), marker="^", ms=4, ls="none", color=MUTED, clip_on=False)
     axes.annotate(
         f"{best['gap']:.4f}",
         ((best["first_step"] + best["last_step"]) / 2, best["gap"]),

@@ -73,12 +73,12 @@ def margins(figure: Figure, *, left: float, right: float, top: float, bottom: fl
 
 
 def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
-    """The picture as an `svg` element to be put into a page.
+    """Returns the picture as an `svg` element to be put into a page.
 
     Args:
         figure: A figure that `new_figure` made.
         name: Name of the picture, of letters, digits and hyphens; no other picture of the page has the same.
-        title: What it shows, for those who do not see it.
+        title: What the picture shows, for those who do not see it.
         description: What there is to see in it.
     """
     text = io.StringIO()

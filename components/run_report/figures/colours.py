@@ -47,12 +47,12 @@ def series_styles(names: list[str]) -> dict[str, SeriesStyle]:
 
 
 def variant_names(report: dict[str, Any]) -> list[str]:
-    """The variants in the order in which colours are given: members by size, then those that were trained only."""
+    """Returns the variants in the order in which they get colours: members by size, then those only trained."""
     # A colour for all forms of a variant.
     members = list(dict.fromkeys(row["variant"] for row in report["members"]))
     return members + [variant for variant in report["training"] if variant not in members]
 
 
 def variant_styles(report: dict[str, Any]) -> dict[str, SeriesStyle]:
-    """A style for each variant of a run."""
+    """Returns a style for each variant of a run."""
     return series_styles(variant_names(report))

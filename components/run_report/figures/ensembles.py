@@ -17,7 +17,7 @@ _FAR = 3
 
 
 def ensembles(report: Report) -> str | None:
-    """A bar an ensemble, the best on top; a segment a member, as long as it is big, with its weight."""
+    """Draws a bar for each ensemble, the best on top, with a segment for each member: its size, and its weight."""
     sizes = {row_name(row): row["stored_mib"] for row in report["members"]}
     shown = [one for one in report["ensembles"] if _is_drawable(one, sizes)][:SHOWN]
     limit = report["ensemble"]["limit_bytes"] / MIB if report["ensemble"] else 0

@@ -22,7 +22,7 @@ def lengths(report: Report) -> str | None:
     margins(figure, left=60, right=16, top=26, bottom=46, hspace=0.5)
     first = None
     for place, (split, one) in enumerate(found.items()):
-        first = axes = new_axes(figure, len(found), 1, place + 1, sharex=first)
+        first = axes = new_axes(figure, len(found), 1, place + 1, sharex=first, sharey=first)
         bins = one["frames"]["histogram"]
         axes.bar(
             [bar["start"] for bar in bins],

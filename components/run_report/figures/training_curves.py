@@ -12,7 +12,7 @@ from components.run_report.units import is_number
 Report = dict[str, Any]
 
 _FEW = 6
-"""With more lines than these all lines are thinner."""
+"""Number of lines above which all lines are thinner."""
 
 CURVES = {
     "loss": ("Loss", "cross-entropy of a batch", ".3f"),
@@ -20,7 +20,7 @@ CURVES = {
     "learning_rate": ("Learning rate", "learning rate", ".1e"),
     "examples_per_second": ("Training speed", "videos a second", ".0f"),
 }
-"""For each tag the picture's title, the unit of its axis, and the format of its values."""
+"""By tag: the picture's title, the unit of its axis, and the format of its values."""
 
 
 def training_curve(report: Report, tag: str) -> str | None:

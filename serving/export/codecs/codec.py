@@ -30,7 +30,7 @@ class PartSpec:
 
     @property
     def bytes(self) -> int:
-        """Of the array."""
+        """Bytes of the array."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
@@ -43,11 +43,11 @@ class Codec(SizedName, ABC):
 
     @abstractmethod
     def layout(self, shape: Shape) -> dict[str, PartSpec]:
-        """The parts that a tensor of this shape is stored as, whatever its values."""
+        """Returns the parts that a tensor of this shape is stored as, whatever its values."""
 
     @abstractmethod
     def encode(self, array: np.ndarray, statistics: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The parts of a tensor, as `layout` says.
+        """Makes the parts of a tensor, as `layout` says.
 
         Args:
             array: float32, any shape.
@@ -61,10 +61,10 @@ class Codec(SizedName, ABC):
 
     @abstractmethod
     def decode_tensors(self, parts: "Mapping[str, tf.Tensor]", shape: Shape) -> "tf.Tensor":
-        """The float32 tensor of a shape, by operations of TensorFlow alone: they run where a model is loaded."""
+        """Returns the float32 tensor, by operations of TensorFlow alone, which run where a model is loaded."""
 
     def decode(self, parts: Parts, shape: Shape) -> np.ndarray:
-        """The float32 array, value by value what `decode_tensors` gives."""
+        """Returns the float32 array, value by value what `decode_tensors` gives."""
         import tensorflow as tf
 
         with tf.device("CPU"):
@@ -73,12 +73,12 @@ class Codec(SizedName, ABC):
             ).numpy()
 
     def stored_bytes(self, shape: Shape) -> int:
-        """Bytes of all parts of a tensor of this shape."""
+        """Returns the bytes of all parts of a tensor of this shape."""
         return sum(part.bytes for part in self.layout(shape).values())
 
 
 def matrix_shape(shape: Shape) -> tuple[int, int]:
-    """Rows and columns of a tensor as a matrix: the last dimension is the columns, a vector is one column.
+    """Returns rows and columns of a tensor as a matrix: the last dimension is the columns, a vector is one column.
 
     >>> matrix_shape((1, 1024, 8)), matrix_shape((7,))
     ((1024, 8), (7, 1))
@@ -94,7 +94,7 @@ def check_range(array: np.ndarray, largest: float, problem: str) -> None:
     Args:
         array: float32, any shape.
         largest: Largest magnitude that has a stored form.
-        problem: What a larger value is: "is beyond float16's 65504".
+        problem: What is wrong with a larger value, for the message: "is beyond float16's 65504".
 
     Raises:
         ValueError: It begins with the place of the first such value.

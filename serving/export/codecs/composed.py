@@ -40,12 +40,12 @@ class Composed(Codec):
 
 
 def inner_parts(name: str, layout: dict[str, PartSpec]) -> dict[str, PartSpec]:
-    """The parts of an inner tensor by the names that they have in the whole."""
+    """Returns the parts of an inner tensor by the names that they have in the whole."""
     return {inner_name(name, part): spec for part, spec in layout.items()}
 
 
 def inner_name(name: str, part: str) -> str:
-    """Name of a part of an inner tensor.
+    """Returns the name of a part of an inner tensor.
 
     >>> inner_name("left", "values"), inner_name("left", "scales")
     ('left', 'left/scales')

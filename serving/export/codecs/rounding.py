@@ -17,7 +17,7 @@ _STEP = 32
 
 
 def round_to(matrix: np.ndarray, scales: np.ndarray, largest: int) -> np.ndarray:
-    """int8: the nearest multiples of the scales, from -largest to largest; 0 where a scale is 0."""
+    """Returns the nearest multiples of the scales as int8, from -largest to largest; 0 where a scale is 0."""
     divisors = np.where(scales > 0, scales, np.float32(1)).astype(np.float32)
     values = matrix / divisors
     np.rint(values, out=values)
@@ -25,7 +25,7 @@ def round_to(matrix: np.ndarray, scales: np.ndarray, largest: int) -> np.ndarray
 
 
 def block_scales(matrix: np.ndarray, block: int, largest: int) -> np.ndarray:
-    """float16 [ceil(P / b), Q]: for each block of rows the scale of the least squared error of `round_to`."""
+    """Finds float16 [ceil(P / b), Q]: for each block of rows the scale of least squared error in `round_to`."""
     scales = np.empty((-(-len(matrix) // block), matrix.shape[1]), np.float16)
     for index in range(len(scales)):
         scales[index] = _block_scale(matrix[index * block : (index + 1) * block], largest)

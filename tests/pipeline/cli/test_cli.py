@@ -1,10 +1,15 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from pipeline.cli.main import VERBS
+from pipeline.cli.main import VERBS, app
+from pipeline.recipe.loader import load_recipe, recipe_names
+from tests.pipeline.verbs import run
+from trainer.base.errors import UserError
 
 
 def yt8m(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -46,6 +51,10 @@ def test_sizes_without_variants_is_table1() -> None:
         (["run", "--recipe", "dmeo"], "did you mean demo"),
         (["run", "--recipe", "demo", "--set", "training.learning_rat=1"], "did you mean learning_rate?"),
         (["run", "--recipe", "demo", "--data", "/nonexistent/*.tfrecord"], "/nonexistent/*.tfrecord"),
+        (["run", "--recipe", sys.executable], "not a text in UTF-8"),
+        (["recipes", "new", "yhls", "--from", "demo"], "yhls is a recipe of the project"),
+        (["models", "list", "/nope"], "/nope is no directory"),
+        (["runs", "--host", "http://x", "--root", "y"], "give one of them"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], part: str) -> None:
@@ -54,6 +63,65 @@ def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], part: str
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert part in result.stderr
+
+
+def test_the_help_has_every_verb_with_its_whole_first_sentence() -> None:
+    for group in ([], ["models"], ["data"], ["recipes"]):
+        shown = CliRunner().invoke(app, [*group, "--help"]).stdout.partition("Commands:")[2]
+        assert "..." not in shown
+        names = re.findall(r"^  ([a-z-]+)  ", shown, re.MULTILINE)
+        assert names if group else names == [*VERBS]
+        assert len(re.findall(r"\.$", shown, re.MULTILINE)) == len(names)
+
+
+def test_the_version_names_what_it_runs_on() -> None:
+    shown = CliRunner().invoke(app, ["--version"]).stdout
+    assert re.fullmatch(r"yt8m [\d.]+ \(TensorFlow [\d.]+, TFX [\d.]+, Python [\d.]+\)\n", shown)
+
+
+def test_a_shell_completes_verbs_and_recipes() -> None:
+    script = "import sys; sys.argv = ['yt8m']; from pipeline.cli.main import main; main()"
+    for words, offers in (("yt8m rec", ["recipes"]), ("yt8m run --recipe vid", ["video-level"])):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={
+                "_YT8M_COMPLETE": "complete_bash",
+                "COMP_WORDS": words,
+                "COMP_CWORD": str(len(words.split()) - 1),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == offers, done.stderr
+
+
+def test_recipes_are_listed_and_a_copy_can_be_made_once(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = json.loads(run("recipes", "--json"))["recipes"]
+    assert [one["name"] for one in listed] == recipe_names()
+    assert all(one["runs"] == f"runs/{one['name']}" and len(one["description"]) > 20 for one in listed)
+    assert run("recipes", "new", "mine", "--from", "yhls").startswith(
+        "mine.yaml: runs go to runs/mine, models to models/mine"
+    )
+    assert load_recipe("mine.yaml").name == "mine"
+    with pytest.raises(UserError, match=r"mine.yaml is there already"):
+        run("recipes", "new", "mine", "--from", "demo")
+
+
+def test_what_this_user_may_not_write_is_no_fault_of_the_program() -> None:
+    script = (
+        "import sys; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "def denied(v): raise PermissionError(13, 'Permission denied', '/models/labels.json')\n"
+        "s.size_row = denied\n"
+        "sys.argv = ['yt8m', 'sizes']\n"
+        "m.main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (
+        2,
+        "yt8m: /models/labels.json: Permission denied; give this user the right to it, or name another place\n",
+    )
 
 
 def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_path) -> None:

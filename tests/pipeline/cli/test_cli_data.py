@@ -93,8 +93,8 @@ def test_check_shows_videos_without_labels_and_the_editions(tmp_path: Path) -> N
         "1",
         "(without labels, as in test files: they neither train nor evaluate)",
     ]
-    assert "2016/17 (1 videos; data.num_classes is 4800 in 2016, 4716 in 2017)" in lines["edition"]
-    assert "2019 (1 videos; its segment labels are not used)" in lines["edition"]
+    assert "2016/17 (1 records; data.num_classes is 4800 in 2016, 4716 in 2017)" in lines["edition"]
+    assert "2019 (1 records; its segment labels are not used)" in lines["edition"]
     assert "1 of the files are named test*: a run with the same pattern leaves them out" in output
     output, error = invoke("check", f"{tmp_path}/*", "--json", "--max-reject-share=0.5")
     assert error is None

@@ -46,9 +46,9 @@ def test_relative_paths_count_from_a_directory_that_pods_see_too(tmp_path, monke
     recipe = load_recipe("demo", [f"kubernetes.volumes.here={tmp_path}", "data.vocabulary=names.csv"])
     monkeypatch.chdir(tmp_path)
     mounted = with_mounted_paths(recipe)
-    assert mounted.data.train == (f"{tmp_path}/demo/data/train*.tfrecord",)
+    assert mounted.data.train == (f"{tmp_path}/data/demo/train*.tfrecord",)
     assert mounted.data.vocabulary == f"{tmp_path}/names.csv"
-    assert mounted.push.directory == f"{tmp_path}/demo/models/yt8m"
+    assert mounted.push.directory == f"{tmp_path}/models/demo/yt8m"
     check_places(mounted, "registry/yt8m:1.0", "gs://bucket/root")
     monkeypatch.chdir("/")
     assert with_mounted_paths(recipe) == recipe

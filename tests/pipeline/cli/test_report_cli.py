@@ -149,10 +149,19 @@ def test_reports_from_elsewhere_and_several(base, tmp_path, monkeypatch):
     assert call(str(from_cluster)).output == f"Report: {tmp_path}/cluster.html\n"
     assert "K24-H1440" in (tmp_path / "cluster.html").read_text(encoding="utf-8")
     assert json.loads(from_cluster.read_text(encoding="utf-8")) == json.loads(json.dumps(made))
-    assert call(str(from_cluster), f"{base}/", str(base), "--out", "out/both.html").exit_code == 0
+    earlier = f"{base}/{FIRST}"
+    assert call(str(from_cluster), f"{base}/", earlier, "--out", "out/both.html").exit_code == 0
     comparison = json.loads((tmp_path / "out" / "both.json").read_text(encoding="utf-8"))
-    assert [run["name"] for run in comparison["runs"]] == [str(from_cluster), str(base), f"{base} (2)"]
-    assert [run["state"] for run in comparison["runs"]] == ["succeeded", "failed", "failed"]
+    assert [run["name"] for run in comparison["runs"]] == [str(from_cluster), str(base), earlier]
+    assert [run["state"] for run in comparison["runs"]] == ["succeeded", "failed", "succeeded"]
+
+
+def test_the_same_run_twice_is_refused_however_it_is_named(base, tmp_path):
+    written = tmp_path / "of-the-newest.json"
+    assert call(str(base), "--out", str(written.with_suffix(".html"))).exit_code == 0
+    for again in (str(base), f"{base}/{SECOND}", str(written)):
+        result = call(f"{base}/", again)
+        assert str(result.exception) == f"{again} is the same run as {base}: give runs that differ"
 
 
 @pytest.mark.parametrize(

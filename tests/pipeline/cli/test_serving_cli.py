@@ -246,6 +246,11 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
         run("models", "delete", base, "1")
     with pytest.raises(UserError, match="a label is NAME=VERSION"):
         run("models", "label", base, "stable=two")
+    for name in ("st able", "stable;", "ä", "x-", "x" * 64, "a/b"):
+        with pytest.raises(UserError, match="a label has at most 63 letters"):
+            run("models", "label", base, f"{name}=1")
+    with pytest.raises(UserError, match="label stable is given twice"):
+        run("models", "label", base, "stable=1", "stable=2")
     with pytest.raises(UserError, match="has no version 7"):
         run("models", "label", base, "stable=7")
 
@@ -278,7 +283,7 @@ def test_serve_prints_its_address_answers_and_leaves_with_zero(
             process.kill()
     assert (process.returncode, out) == (0, "")
     assert "finishing the requests" in err
-    assert "metrics and health at http://127.0.0.1:" in err
+    assert "REST, metrics and health at http://127.0.0.1:" in err
     assert "Traceback" not in err
 
 
@@ -297,6 +302,8 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         (["{base}", "--model-config-file", "x"], "give the directory of one model"),
         (["--model-config-file", "{base}/none"], "cannot read the model configuration"),
         (["{base}", "--tls-key", "x"], "TLS needs --tls-certificate and --tls-key"),
+        (["{base}", "--allow-reload"], "--allow-reload needs --tls-client-ca"),
+        (["{base}", "--otlp-endpoint", "localhost:4318"], "is a URL such as http://localhost:4318"),
         (["{base}", "--versions", "newest"], "versions are latest"),
         (["{base}", "--label", "stable"], "a label is NAME=VERSION"),
         (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),

@@ -45,7 +45,7 @@ def test_nodes_are_those_of_the_design(nodes) -> None:
     assert set(nodes) == {
         "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator",
         *per_variant("Trainer"), *per_variant("CheckpointAverager"), *per_variant("Fp16Compressor"),
-        "EnsembleAssembler", "Baseline", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
+        "EnsembleAssembler", "Baseline", "DriftCheck", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
     }  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_nodes_are_those_of_the_design(nodes) -> None:
 def test_ids_are_what_kubeflow_takes(name: str) -> None:
     ids = compiled(name)
     assert all(ID.fullmatch(node) and len(node) <= 121 for node in ids)
-    assert len(ids) == 10 + 3 * len(load_recipe(name).variants)
+    assert len(ids) == 11 + 3 * len(load_recipe(name).variants)
 
 
 def test_wiring_of_one_variant(nodes) -> None:
@@ -67,6 +67,7 @@ def test_wiring_of_one_variant(nodes) -> None:
     assert producers(nodes["Fp16Compressor-K16-H800"]) == {
         "float32_model": {"CheckpointAverager-K16-H800"},
         "examples": examples,
+        "spent_run": {"Trainer-K16-H800"},
     }
 
 
@@ -94,7 +95,10 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
         "infra_blessing": {"ModelServerValidator"},
         "evaluation": {"Evaluator"},
         "data": examples,
+        "ensemble": ensemble,
     }
+    assert producers(nodes["DriftCheck"]) == {"data": examples, "baseline": {"Baseline"}}
+    assert nodes["DriftCheck"].inputs.inputs["baseline"].min_count == 0
 
 
 def test_the_pusher_checks_a_file_for_devices_where_the_recipe_wants_one() -> None:
@@ -117,6 +121,7 @@ def test_a_ladder_takes_the_place_of_float16() -> None:
     assert producers(compressor) == {
         "float32_model": {"CheckpointAverager-K16-H800"},
         "examples": {"YouTube8MExampleGen"},
+        "spent_run": {"Trainer-K16-H800"},
     }
     values = {key: value.field_value for key, value in compressor.parameters.parameters.items()}
     assert values["ladder"].string_value.split(",") == ladder
@@ -125,6 +130,39 @@ def test_a_ladder_takes_the_place_of_float16() -> None:
     assert {f"Compressor-{name}" for name in ("K24-H1440", "K32-H512")} <= set(
         nodes["RunReport"].upstream_nodes
     )
+
+
+@pytest.mark.parametrize("halving", [False, True])
+def test_where_drift_stops_nothing_is_trained_before_it_is_measured(halving: bool) -> None:
+    first = "FirstHalf" if halving else "Trainer"
+    for stop in (False, True):
+        nodes = compiled("demo", f"drift.stop={stop}".lower(), f"halving.enabled={halving}".lower())
+        waits = {
+            "DriftCheck" in node.upstream_nodes for name, node in nodes.items() if name.startswith(first)
+        }
+        assert waits == {stop}
+
+
+@pytest.mark.parametrize(
+    ("spans", "judged", "window"),
+    [
+        ("newest", "newest", None),
+        ("last-3", "newest", {"num_spans": 3}),
+        ("newest", "last-4", {"num_spans": 4}),
+        ("since-7", "since-5", {"start_span_number": 5, "num_spans": 2**31 - 1}),
+    ],
+)
+def test_windows_of_spans_are_tfx_s_rolling_ranges(
+    spans: str, judged: str, window: dict[str, int] | None
+) -> None:
+    from pipeline.dag.build import build_components
+
+    recipe = load_recipe(
+        "demo",
+        ['data.validate=["d/{SPAN}/*"]', "data.train=[]", f"data.spans={spans}", f"blessing.spans={judged}"],
+    )
+    found = build_components(recipe)[0].spec.exec_properties.get("range_config")
+    assert (found and json.loads(found)) == (window and {"rolling_range": window})
 
 
 def test_evaluator_runs_without_a_baseline(nodes) -> None:
@@ -138,6 +176,7 @@ def test_report_hears_of_everything(nodes) -> None:
         "YouTube8MExampleGen",
         "StatisticsGen",
         "ExampleValidator",
+        "DriftCheck",
         *per_variant("Trainer"),
         *per_variant("CheckpointAverager"),
         *per_variant("Fp16Compressor"),
@@ -155,7 +194,10 @@ def test_report_gets_the_graph_without_what_follows_from_it(nodes) -> None:
     assert graph["Trainer-K24-H1440"] == ["ExampleValidator"]
     assert graph["CheckpointAverager-K24-H1440"] == ["Trainer-K24-H1440"]
     assert graph["EnsembleAssembler"] == sorted(per_variant("Fp16Compressor"))
-    assert (graph["Pusher"], graph["RunReport"]) == (["Evaluator", "ModelServerValidator"], ["Pusher"])
+    assert (graph["Pusher"], graph["RunReport"]) == (
+        ["Evaluator", "ModelServerValidator"],
+        ["DriftCheck", "Pusher"],
+    )
 
 
 def test_what_is_served_is_looked_up_in_every_run(nodes) -> None:
@@ -172,6 +214,34 @@ def test_training_settings_reach_each_trainer(nodes) -> None:
     assert '"learning_rate": 0.0001' in config
     assert '"work_dir": "work/Trainer-K24-H1440"' in config
     assert parameters["run_fn"].field_value.string_value == "components.trainer.run_fn.run_fn"
+
+
+def custom_config(nodes, node: str) -> dict:
+    return json.loads(nodes[node].parameters.parameters["custom_config"].field_value.string_value)
+
+
+def test_what_a_trainer_is_told_of_snapshots_and_of_its_start(nodes) -> None:
+    """What is not said is not in the configuration: TFX's cache goes by it, and by what earlier versions said."""
+    plain = custom_config(nodes, "Trainer-K16-H800")
+    assert plain.keys() == {"variant", "training", "work_dir"}
+    assert not {"keep_snapshots", "start", "warm_steps", "input_processes"} & plain["training"].keys()
+    ranges = ["averaging.automatic=false", "averaging.fractions=[[0.5, 1.0]]", "averaging.batch_size=7"]
+    assert custom_config(compiled("yhls", *ranges), "Trainer-K16-H800")["averaging"] == {
+        "single_every": 5, "automatic": False, "fractions": [[0.5, 1.0]], "steps": [],
+    }  # fmt: skip
+    kept = compiled("yhls", *ranges, "training.keep_snapshots=true", "training.start=previous")
+    config = custom_config(kept, "Trainer-K16-H800")
+    assert "averaging" not in config
+    assert config["training"]["keep_snapshots"] is True
+    assert (config["start_from"], config["training"]["start"]) == ("models/yhls/yt8m", "previous")
+    assert "spent_run" not in producers(kept["Fp16Compressor-K16-H800"])
+
+
+def test_with_the_stop_rule_both_halves_are_spent() -> None:
+    halved = compiled("yhls", "halving.enabled=true", "averaging.automatic=false")
+    spent = producers(halved["Fp16Compressor-K16-H800"])
+    assert (spent["spent_run"], spent["spent_first_half"]) == ({"Trainer-K16-H800"}, {"FirstHalf-K16-H800"})
+    assert "averaging" not in custom_config(halved, "FirstHalf-K16-H800")
 
 
 def test_exec_properties_are_small() -> None:
@@ -212,5 +282,5 @@ def test_the_holdout_judges_where_there_is_one_and_nothing_else_changes(nodes) -
 
 
 def test_real_records_have_a_holdout() -> None:
-    assert load_recipe("video_level").data.judging_split == "holdout"
+    assert load_recipe("video-level").data.judging_split == "holdout"
     assert load_recipe("yhls").data.judging_split == "eval"

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dag.trainer_order import training_work, waits_for
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe
 
 WORK = st.dictionaries(st.text("abc", min_size=1, max_size=4), st.floats(0.1, 100), min_size=1, max_size=12)
@@ -69,7 +70,7 @@ def test_compiled_trainers_wait_for_each_other(at_once: int) -> None:
             "data.train=[gs://bkt/train*]", "data.validate=[gs://bkt/validate*]", "push.directory=gs://bkt/models",
         ],
     )  # fmt: skip
-    tasks = compile_pipeline(recipe, "image:1", "gs://bkt/root").spec["root"]["dag"]["tasks"]
+    tasks = all_tasks(compile_pipeline(recipe, "image:1", "gs://bkt/root").spec)
     trainers = {name: task for name, task in tasks.items() if name.startswith("Trainer-")}
     waits = {
         name.removeprefix("Trainer-"): {
@@ -101,7 +102,7 @@ def test_the_stop_rule_compiles_to_two_halves_and_a_judge() -> None:
         ],
     )  # fmt: skip
     made = compile_pipeline(recipe, "image:1", "gs://bkt/root")
-    tasks = made.spec["root"]["dag"]["tasks"]
+    tasks = all_tasks(made.spec)
     executors = made.spec["deploymentSpec"]["executors"]
     variants = [*map(str, recipe.variants)]
     order = [*waits_for(training_work(recipe), 1)]

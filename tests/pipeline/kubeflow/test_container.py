@@ -63,6 +63,17 @@ def test_image_gets_every_file_that_it_copies_and_runs_as_a_number() -> None:
     assert re.search(r"^USER \d+:\d+$", dockerfile, re.MULTILINE)
 
 
+@pytest.mark.parametrize("lane", ["requirements", "requirements-tfx121"])
+def test_the_image_is_made_without_what_only_tests_want(lane: str) -> None:
+    production, dev = (
+        set(re.findall(r"^([\w.-]+)==", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in (f"{lane}.lock", f"{lane}-dev.lock")
+    )
+    assert dev >= {"pytest", "playwright", "ruff", "hypothesis"}
+    assert not production & dev
+    assert "-dev.lock" not in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("requirements*.lock")))
 def test_locks_have_hashes_and_no_addresses(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

@@ -70,6 +70,12 @@ def test_a_cluster_that_has_everything(healthy, findings, gpu_file) -> None:
     assert {request.method for request in healthy.requests} == {"GET"}
 
 
+def test_the_bucket_that_models_are_pushed_to_is_asked_for_too(healthy, findings, gpu_file) -> None:
+    gpu_file.write_text(gpu_file.read_text().replace("/models/yt8m", "gs://nowhere/models"))
+    state, text = findings(gpu_file)["push.directory"]
+    assert (state, "there is no bucket nowhere" in text) == ("warning", True)
+
+
 @pytest.mark.parametrize(
     ("data", "state"),
     [
@@ -86,6 +92,20 @@ def test_the_retry_policy_of_the_installation(healthy, findings, data, state) ->
     found, text = findings()["retries"]
     assert found == state
     assert ("-k k8s/pipelines/retries" in text) == (state != "ok")
+
+
+@pytest.mark.parametrize(("policy", "warned"), [("OnError", True), ("Always", False), (None, False)])
+def test_submit_and_schedule_warn_where_failed_steps_are_final(
+    healthy, yt8m, file, caplog, policy, warned
+) -> None:
+    if policy:
+        healthy.objects[ARGO] = {"data": {"workflowDefaults": defaults(policy)}}
+    else:
+        del healthy.objects[ARGO]  # nobody can tell
+    yt8m("submit", file)
+    yt8m("schedule", file, "--cron", "0 3 * * 1")
+    assert len(healthy.things["runs"]) == len(healthy.things["recurringruns"]) == 1
+    assert caplog.text.count("the default policy OnError makes every failed step final") == 2 * warned
 
 
 def test_what_is_wrong_is_said_and_the_exit_code_is_1(healthy, findings, gpu_file, capsys) -> None:

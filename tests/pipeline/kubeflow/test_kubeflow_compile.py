@@ -4,6 +4,8 @@ from importlib import metadata
 import pytest
 import yaml
 
+from pipeline.kubeflow.change_check import CHECK, RECORD
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -34,7 +36,8 @@ def pair():
 
 
 def tasks(made) -> dict[str, dict]:
-    return made.spec["root"]["dag"]["tasks"]
+    """All but the two that look whether anything is new, and remember the run."""
+    return {name: task for name, task in all_tasks(made.spec).items() if name not in (CHECK, RECORD)}
 
 
 def beam_arguments(made) -> dict[str, list[str]]:
@@ -59,6 +62,7 @@ def test_head_and_parameters(pair) -> None:
         "root": {
             "inputDefinitions": {
                 "parameters": {
+                    "force": {"parameterType": "BOOLEAN", "defaultValue": False},
                     "limit_bytes": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1024.0 * 2**20},
                     "max_reject_share": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.01},
                     "push_destination": {"parameterType": "STRING", "defaultValue": "/models/yt8m"},
@@ -81,18 +85,38 @@ def test_order_is_that_of_the_local_run(pair) -> None:
             for averager, trainer in zip(averagers, each("Trainer"), strict=True)
         },
         **{
-            compressor: [averager, "YouTube8MExampleGen"]
-            for compressor, averager in zip(compressors, averagers, strict=True)
+            compressor: [averager, trainer, "YouTube8MExampleGen"]
+            for compressor, averager, trainer in zip(compressors, averagers, each("Trainer"), strict=True)
         },
         "EnsembleAssembler": [*sorted(compressors), "YouTube8MExampleGen"],
         "Baseline": [],
+        "DriftCheck": ["Baseline", "YouTube8MExampleGen"],
         "Evaluator": ["Baseline", "EnsembleAssembler", "YouTube8MExampleGen"],
         "ModelServerValidator": ["EnsembleAssembler", "YouTube8MExampleGen"],
         "Pusher": ["EnsembleAssembler", "Evaluator", "ModelServerValidator", "YouTube8MExampleGen"],
         "RunReport": [
-            *sorted(averagers), "EnsembleAssembler", "Evaluator", "ExampleValidator", *sorted(compressors),
-            "ModelServerValidator", "Pusher", "StatisticsGen", *sorted(each("Trainer")), "YouTube8MExampleGen",
+            *sorted(averagers), "DriftCheck", "EnsembleAssembler", "Evaluator", "ExampleValidator",
+            *sorted(compressors), "ModelServerValidator", "Pusher", "StatisticsGen",
+            *sorted(each("Trainer")), "YouTube8MExampleGen",
         ],
+    }  # fmt: skip
+
+
+def test_nothing_starts_before_something_is_new(pair) -> None:
+    """The form is what kfp's compiler makes of dsl.If."""
+    outer = pair.spec["root"]["dag"]["tasks"]
+    assert set(outer) == {CHECK, "Retraining"}
+    assert outer["Retraining"]["dependentTasks"] == [CHECK]
+    assert outer["Retraining"]["triggerPolicy"] == {
+        "condition": "inputs.parameter_values['changed'] == 'true'"
+    }
+    inner = pair.spec["components"]["Retraining"]["dag"]["tasks"]
+    assert inner == {**tasks(pair), RECORD: inner[RECORD]}
+    assert inner[RECORD]["dependentTasks"] == ["RunReport"]
+    assert outer[CHECK]["cachingOptions"] == inner[RECORD]["cachingOptions"] == {}
+    assert set(outer[CHECK]["inputs"]["parameters"]) == {
+        "force", "image", "input_base", "input_config", "limit_bytes", "max_reject_share", "push_destination",
+        "recipe", "run_id",
     }  # fmt: skip
 
 
@@ -135,7 +159,9 @@ def test_a_trainer(pair) -> None:
     name = "Trainer-K24-H1440"
     task = json.loads(json.dumps(tasks(pair)[name]))
     config = json.loads(task["inputs"]["parameters"].pop("custom_config")["runtimeValue"]["constant"])
-    training = load_recipe("yhls").training.model_dump()
+    training = load_recipe("yhls").training.model_dump(
+        exclude={"keep_snapshots", "start", "warm_steps", "input_processes"}
+    )
     assert config == {"variant": "K24-H1440", "training": training}
     assert task["inputs"] == {
         "artifacts": {
@@ -205,7 +231,7 @@ def test_nothing_of_the_compiling_machine(pair) -> None:
 
 def test_pools_reach_the_trainers_and_them_only(pair) -> None:
     executors = pair.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert executors.keys() == {f"{name}_executor" for name in tasks(pair)}
+    assert executors.keys() == {f"{name}_executor" for name in all_tasks(pair.spec)}
     selectors = {
         label: settings["nodeSelector"]["labels"]["cloud.google.com/gke-accelerator"]
         for label, settings in executors.items()
@@ -245,7 +271,7 @@ def test_all_28_variants_compile_well_within_the_limits() -> None:
     from pipeline.kubeflow.spec_edits import container
 
     made = compiled("grid28", "kubernetes.trainer_pool=t4")
-    assert len(tasks(made)) == 10 + 3 * 28
+    assert len(tasks(made)) == 11 + 3 * 28
     arguments = [argument for name in tasks(made) for argument in container(made.spec, name)["args"]]
     assert max(map(len, arguments)) < checks.MAX_ARGUMENT_BYTES / 4
     assert len(json.dumps([made.spec, made.platform])) < checks.MAX_PIPELINE_BYTES / 2

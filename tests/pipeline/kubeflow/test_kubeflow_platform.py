@@ -71,7 +71,12 @@ def test_whole_document() -> None:
             "nodeSelector": {"labels": {"cloud.google.com/gke-accelerator": "nvidia-tesla-a100"}},
             "tolerations": [GPU_TAINT],
             "nodeAffinity": [
-                {"matchExpressions": [{"key": "cloud.google.com/gke-spot", "operator": "DoesNotExist"}]}
+                {
+                    "matchExpressions": [
+                        {"key": "cloud.google.com/gke-spot", "operator": "DoesNotExist"},
+                        {"key": "cloud.google.com/gke-flex-start", "operator": "DoesNotExist"},
+                    ]
+                }
             ],
             "emptyDirMounts": SHM,
             "pvcMount": mount,
@@ -85,6 +90,23 @@ def test_whole_document() -> None:
         },
     }
     assert platform_document(["Baseline", *pools], pools, {"models": "/models"}) == document
+
+
+def test_only_trainers_with_a_gpu_wait_in_the_queue() -> None:
+    own = {"later": PoolSection(profile="a100", flex_start=True)}
+    pools = {"Trainer-K4-H64": make_pool("later", own)}
+    made = executors(platform_document(["Baseline", *pools], pools, {}, queue="yt8m"))
+    queues = {
+        name: settings["podMetadata"]["labels"].get("kueue.x-k8s.io/queue-name")
+        for name, settings in made.items()
+    }
+    assert queues == {"Baseline_executor": None, "Trainer-K4-H64_executor": "yt8m"}
+    trainer = made["Trainer-K4-H64_executor"]
+    assert trainer["nodeSelector"]["labels"] == {
+        "cloud.google.com/gke-accelerator": "nvidia-tesla-a100",
+        "cloud.google.com/gke-flex-start": "true",
+    }
+    assert (trainer["tolerations"], trainer.get("nodeAffinity")) == ([GPU_TAINT], None)
 
 
 def test_without_pools_and_volumes() -> None:

@@ -60,6 +60,17 @@ def test_an_evaluation_keeps_the_speed_and_the_next_node_keeps_nothing() -> None
     assert drawn(view).split() == ["[", "6/19]", "Pusher", "0:00:00"]
 
 
+def test_whispers_of_a_training_are_shown_and_others_are_not() -> None:
+    view = LiveView()
+    tell(view, "", NodeStart("Trainer-K2-H4", 5, 19))
+    tell(view, "a whisper", level=logging.DEBUG)
+    tell(view, "", training(step=0, videos_per_second=None, seconds_left=None), level=logging.DEBUG)
+    assert "whisper" not in drawn(view)
+    assert "step 0 of 200" in drawn(view)
+    tell(view, "", training(step=3), level=logging.DEBUG)
+    assert "step 3 of 200  812 videos/s  0:01:01 left" in drawn(view)
+
+
 def test_a_long_text_takes_one_line() -> None:
     view = LiveView()
     tell(view, "", NodeStart("Pusher", 6, 19))
@@ -106,6 +117,7 @@ with captured_output(sys.argv[1], verbose):
     os.system('echo chatter of a child')
     print('printed chatter')
     logger.info('something said')
+    logger.debug('a whisper')
     logger.warning('a warning')
     logger.info('is done', extra={'progress': NodeTime('Trainer-K2-H4', 1.0, False)})
 logger.info('after')
@@ -168,6 +180,7 @@ def test_on_a_terminal_there_is_one_view_and_the_log_has_it_all(tmp_path) -> Non
     assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l")  # the cursor is back
     log = (tmp_path / "log").read_text()
     assert all(text in log for text in (*CHATTER, "starts", "something said", "a warning", "is done"))
+    assert "a whisper" not in seen + log
 
 
 @pytest.mark.parametrize("terminal", [True, False])

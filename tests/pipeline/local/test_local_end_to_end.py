@@ -10,13 +10,17 @@ import pytest
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from tests.pipeline.tiny_recipe import VARIANTS
+from tests.records import rename_videos
+from trainer.base.errors import UserError
 from trainer.base.files import expand
+from trainer.data.manifest import example_files
 from trainer.data.records import Video, read_videos
+from trainer.data.sample import write_sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 NODES = {
-    "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Baseline",
+    "YouTube8MExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Baseline", "DriftCheck",
     *(f"{step}-{name}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor") for name in VARIANTS),
     "EnsembleAssembler", "Evaluator", "ModelServerValidator", "Pusher", "RunReport",
 }  # fmt: skip
@@ -74,18 +78,26 @@ def test_what_was_to_be_written_is_there(
     first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The estimate of the room that a run needs is a lower bound of what it takes, and a close one."""
-    from pipeline.local.disk_space import run_needs
+    from pipeline.local.disk_space import run_needs, told
 
     assert first.returncode == 0, first.stderr
     monkeypatch.chdir(place)
     recipe = load_recipe("./tiny.yaml")
-    files = expand(recipe.data.patterns)
+    files = expand([str(place / "data/span-1/*")])
     assert [need for need in run_needs(recipe, "runs/tiny", files) if need.place == "--root"] == []
-    estimate = sum(need.size for need in run_needs(recipe, "runs/none", files) if need.place == "--root")
+    needs = run_needs(recipe, "runs/none", files)
+    assert f" {told(needs)[:20]}" in first.stderr
+    estimate = sum(need.stays for need in needs if need.place == "--root")
     written = sum(
         path.stat().st_size for path in (place / "runs/tiny/artifacts").rglob("*") if path.is_file()
     )
     assert 0.7 * written < estimate < written
+    examples = place / "runs/tiny/artifacts/YouTube8MExampleGen/examples"
+    size = sum(path.stat().st_size for path in examples.rglob("*") if path.is_file())
+    assert size < 10_000, "frame-level files are not copied"
+    for run in (place / "runs/tiny/artifacts").glob("Trainer-*/model_run/*"):
+        assert {path.name for path in run.rglob("*.index")} == set(), "snapshots and states are gone"
+        assert list((run / "logs").iterdir())
 
 
 def test_progress_names_every_node_once_begun_and_once_done(first: subprocess.CompletedProcess[str]) -> None:
@@ -131,7 +143,7 @@ def test_served_model_answers_for_a_video_of_the_eval_split(
 
     assert first.returncode == 0, first.stderr
     (shard, *_) = sorted((place / "runs/tiny/artifacts/YouTube8MExampleGen/examples").glob("*/Split-eval/*"))
-    videos = [item for item in read_videos(str(shard)) if isinstance(item, Video)][:3]
+    videos = [item for item in read_videos(example_files([str(shard)])[0]) if isinstance(item, Video)][:3]
     with (
         PredictionServer(str(place / "served/yt8m"), port=0) as server,
         PredictClient(f"localhost:{server.port}") as client,
@@ -163,3 +175,88 @@ def test_second_run_trains_nothing_and_compares_with_what_is_served(
     )
     # The same model is not pushed as another version.
     assert [path.name for path in (place / "served/yt8m").iterdir() if path.name.isdigit()] == ["1"]
+
+
+def test_a_ladder_of_forms_lets_twice_as_many_members_in(
+    first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.local.runner import run_locally
+    from serving.export.card import ModelCard
+
+    assert first.returncode == 0, first.stderr
+    monkeypatch.chdir(place)
+    # A limit under which float16 leaves room for one of the two.
+    settings = ["compression.ladder=[float16, int4-b128]", "compression.calibration_videos=0"]
+    recipe = load_recipe("./tiny.yaml", [*settings, "ensemble.limit_mib=40", "push.directory=served/ladder"])
+    run = run_locally(recipe, "runs/tiny")
+    assert {time.node for time in run.times if time.cached} >= {
+        f"{step}-{name}" for step in ("Trainer", "CheckpointAverager") for name in VARIANTS
+    }
+    members = {(row["variant"], row["form"]): row for row in run.report["members"]}
+    assert set(members) == {(name, form) for name in VARIANTS for form in ("float16", "int4-b128")}
+    assert sum(row["stored_mib"] for (_, form), row in members.items() if form == "float16") > 40
+    fitting = [row["members"] for row in run.report["ensembles"]]
+    assert any(len(row) == 2 for row in fitting)
+    card = ModelCard.load(str(place / "served/ladder/1"))
+    assert card.bytes <= 40 * 2**20
+    best = run.report["ensembles"][0]
+    assert [member.variant for member in card.members] == best["members"]
+    assert card.gap == best["gap"]
+
+
+def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
+    first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a run on span 1, and one without new data: span 2, whose labels and lengths are others."""
+    from components.drift.monitoring import monitor, read_reference
+    from pipeline.local.runner import run_locally
+    from serving.inference.local_predictor import LocalPredictor
+
+    assert first.returncode == 0, first.stderr
+    monkeypatch.chdir(place)
+    checks = set((place / "runs/tiny/artifacts/checked").rglob("check.npz"))
+    write_sample(
+        "data/span-2", train_videos=120, validate_videos=80, shards=4, seed=5, min_frames=20, max_frames=24
+    )
+    rename_videos(Path("data/span-2"), b"second-")
+    with pytest.raises(
+        UserError, match=r"DriftCheck: the new videos differ from those that version 1 .*frames 1\.0"
+    ):
+        run_locally(load_recipe("./tiny.yaml", ["drift.stop=true", "blessing.spans=last-2"]), "runs/tiny")
+    trained = place / "runs/tiny/artifacts/Trainer-K2-H4/model_run"
+    assert len(list(trained.iterdir())) == 1, "drift.stop comes before anything is trained"
+    new = set((place / "runs/tiny/artifacts/checked").rglob("check.npz")) - checks
+    assert len(new) == 8, "each file of span 2 was read, and none of span 1"
+
+    run = run_locally(load_recipe("./tiny.yaml", ["blessing.spans=last-2"]), "runs/tiny")
+    cached = {time.node for time in run.times if time.cached}
+    assert "YouTube8MExampleGen" in cached, "the run that was stopped had done it"
+    assert "Trainer-K2-H4" not in cached
+    report = run.report
+    assert report["data"]["splits"]["train"]["files"] == report["data"]["splits"]["holdout"]["files"] + 3
+    assert report["data"]["span"] == report["drift"]["span"] == 2
+    assert {one["name"] for one in report["drift"]["measures"] if one["value"] > one["threshold"]} >= {
+        "frames"
+    }
+    assert report["drift"]["moved"]
+    assert "Classes that moved most" in (place / "runs/tiny/artifacts").joinpath(
+        run.outputs["RunReport"].uris["report"][0], "report.html"
+    ).read_text(encoding="utf-8")
+    judged = [one for one in report["evaluation"]["slices"] if one["feature"] == "span"]
+    assert [(one["bin"], one["candidate"]["videos"], one["baseline"]["videos"]) for one in judged] == [
+        ("1", 20, 20),
+        ("2", 20, 20),
+    ]
+    assert {check["name"] for check in report["blessing"]["checks"]} >= {"span_1", "span_2"}
+
+    served = str(place / "served/yt8m/1")
+    for span, drifted in ((1, False), (2, True)):
+        seen = monitor(
+            LocalPredictor(served),
+            expand([f"data/span-{span}/train*"]),
+            read_reference(served),
+            {"frames": 0.02, "features": 0.5, "scores": 0.2},
+            version=1,
+        )
+        assert (seen.videos, seen.served_videos) == (120, 140)
+        assert any(one.is_drift for one in seen.measures) is drifted, seen.measures

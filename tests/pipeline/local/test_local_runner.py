@@ -1,4 +1,3 @@
-import fcntl
 import json
 import logging
 import os
@@ -119,13 +118,6 @@ def test_an_interrupted_run_says_where_and_what_next(tmp_path) -> None:
     (log,) = (tmp_path / "logs").glob("*.log")
     assert f"interrupted in Check; the same command goes on (log: {log})" in log.read_text()
     assert run(tmp_path).times[0].cached
-
-
-def test_two_runs_in_one_directory_are_refused(tmp_path) -> None:
-    with open(tmp_path / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another run is using this directory"):
-            run(tmp_path)
 
 
 def test_output_is_restored_after_a_failure(tmp_path, capfd) -> None:

@@ -57,6 +57,21 @@ def test_directories_that_cannot_be_written_to_are_named_with_their_option(recip
     assert sorted(tmp_path.iterdir()) == [file]
 
 
+def test_of_two_runs_that_begin_together_one_holds_the_lock_before_tfx_is_there(
+    recipe, tmp_path, monkeypatch
+):
+    """And the refused one neither names nor writes the report of the other one."""
+    from pipeline.cli.run import run_recipe
+
+    monkeypatch.setattr("pipeline.local.preflight.check_before_run", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "pipeline.local.runner", None)  # whose import takes half a minute
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another run is using this directory"):
+            run_recipe(recipe(), str(tmp_path))
+    assert [*tmp_path.iterdir()] == [tmp_path / "lock"]
+
+
 def test_the_scratch_directory_is_asked_for_too(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc/nothing")
     assert refusal(recipe(), tmp_path / "run").startswith("TMPDIR: /proc/nothing cannot be written to")
@@ -108,25 +123,41 @@ def test_a_bucket_is_asked_whether_it_takes_a_version(recipe, tmp_path, gcs):
 def test_what_a_run_writes_is_counted_by_the_recipe(recipe, tmp_path, tiny_sample):
     made = recipe()
     variants = [ModelSpec.parse("K2-H4"), ModelSpec.parse("K2-H6")]
-    # 6 steps with a snapshot every second: three snapshots, one state of three copies, one exported model.
-    assert training_bytes(made, variants[0]) == 7 * variants[0].float32_bytes
+    # 6 steps with a snapshot every second and a state every fourth: three snapshots, two states of three copies.
+    assert training_bytes(made, variants[0]) == 9 * variants[0].float32_bytes
     files = sorted(map(str, tiny_sample.iterdir()))
     size = sum(os.path.getsize(path) for path in files)
-    assert 0.5 * size < examples_bytes(files) <= size, "frame-level records stay as they are"
+    assert examples_bytes(files) == 0, "frame-level files stay where they are"
+    assert 0.5 * size < examples_bytes(files, copy=True) <= size
     assert examples_bytes(["gs://bucket/a"]) == 0
     root = tmp_path / "run"
 
-    def needed() -> dict[str, int]:
-        sums: dict[str, int] = {}
-        for need in run_needs(made, str(root), files):
-            sums[need.place] = sums.get(need.place, 0) + need.size
+    def needed(**options) -> dict[str, tuple[int, int]]:
+        sums: dict[str, tuple[int, int]] = {}
+        for need in run_needs(recipe(**options), str(root), files):
+            size, stays = sums.get(need.place, (0, 0))
+            sums[need.place] = size + need.size, stays + need.stays
         return sums
 
     smallest = stored_bytes(variants[0], FLOAT16)
-    each = sum(8 * one.float32_bytes + stored_bytes(one, FLOAT16) for one in variants)
+    models = [2 * one.float32_bytes + stored_bytes(one, FLOAT16) for one in variants]
+    examples = examples_bytes(files)
+    # Most is there when the second variant has trained: the snapshots and states of the first are gone by then.
+    most = examples + models[0] + 9 * variants[1].float32_bytes
     assert needed() == {
-        "--root": examples_bytes(files) + each + smallest, "push.directory": smallest, "TMPDIR": smallest,
-    }  # fmt: skip
+        "--root": (most, examples + sum(models) + smallest),
+        "push.directory": (smallest, smallest),
+        "TMPDIR": (2 * variants[1].float32_bytes, 0),
+    }
+    kept = {**tiny_recipe(Path("x"), "y")["training"], "keep_snapshots": True}
+    all_of_it = examples + sum(models) + smallest + 9 * sum(one.float32_bytes for one in variants)
+    assert needed(training=kept)["--root"] == (all_of_it, all_of_it)
+    # The second half alone is averaged, and the last snapshot evaluated by itself.
+    ranges = {"automatic": False, "single_every": 9, "fractions": [[0.5, 1.0]]}
+    assert needed(averaging=ranges)["--root"][0] == most - variants[1].float32_bytes
+    assert needed(averaging=ranges)["TMPDIR"][0] == variants[1].float32_bytes
+    # With the stop rule both have trained before the first of them is averaged.
+    assert needed(halving={"enabled": True})["--root"][0] == most + 9 * variants[0].float32_bytes
     # What is there already, from the cache or of a run that was killed, is not written again.
     for place in ("artifacts/Trainer-K2-H4/model_run/5", "work/Trainer-K2-H6/abc"):
         (root / place).mkdir(parents=True)
@@ -134,8 +165,18 @@ def test_what_a_run_writes_is_counted_by_the_recipe(recipe, tmp_path, tiny_sampl
         file.truncate(10**9)
     with open(root / "work/Trainer-K2-H6/abc/state", "wb") as file:
         file.truncate(1000)
-    done = training_bytes(made, variants[0]) + 1000
-    assert needed()["--root"] == examples_bytes(files) + each + smallest - done
+    assert needed()["--root"][0] == most - variants[0].float32_bytes - 1000
+    assert needed(halving={"enabled": True})["--root"][0] == most - variants[0].float32_bytes - 1000
+    # Nor is what has been averaged trained once more, unless the data is new: the line at the start is without a cache.
+    (root / "artifacts/Trainer-K2-H6/model_run/6/snapshots").mkdir(parents=True)
+    (root / "artifacts/Trainer-K2-H6/model_run/6/snapshots/removed").touch()
+    assert (
+        sum(need.stays for need in run_needs(made, str(root), files) if need.what.startswith("the snap")) == 0
+    )
+    assert (
+        sum(need.size for need in run_needs(made, str(root), files, anew=True) if need.place == "--root")
+        == most
+    )
 
 
 def test_no_room_is_told_with_directories_need_and_what_there_is(recipe, tmp_path, tiny_sample, monkeypatch):

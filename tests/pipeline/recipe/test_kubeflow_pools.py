@@ -36,6 +36,12 @@ def test_a_pool_is_a_profile_with_changes() -> None:
         ("x", {"x": PoolSection(profile="v10")}, "pools.x.profile: there is no profile v10, did you mean"),
         ("1080ti", {}, "no label leads to its nodes"),
         ("x", {"x": PoolSection(profile="1080ti", labels={"a": "b"}, spot=True)}, "cannot be had as spot"),
+        (
+            "x",
+            {"x": PoolSection(profile="1080ti", labels={"a": "b"}, flex_start=True)},
+            "is not one of GKE's",
+        ),
+        ("x", {"x": PoolSection(profile="t4", spot=True, flex_start=True)}, "spot or flex_start, not both"),
     ],
 )
 def test_pools_that_are_none(name: str, own: dict, reason: str) -> None:
@@ -66,6 +72,7 @@ def test_recipe_maps_variants_to_pools() -> None:
     [
         ("trainer_pool=t5", "there is no pool t5"),
         ("variant_pools.K8-H8=t4", "kubernetes.variant_pools.K8-H8: is not among the variants"),
+        ("queue=Not_A_Name", "queue"),
         ("volumes.models=models", "'models' is no absolute path"),
         ("volumes.models=/", "'/' is no absolute path below the root"),
         ("pools.x={profile: t4, gpu: 2}", "kubernetes.pools.x.gpu: unknown key, did you mean gpus?"),
@@ -129,6 +136,7 @@ def test_what_steps_ask_for() -> None:
         },
         "EnsembleAssembler": Resources(cpus=4, memory_gb=8),
         "Baseline": small,
+        "DriftCheck": small,
         "Evaluator": Resources(cpus=3, memory_gb=25),
         "ModelServerValidator": Resources(cpus=4, memory_gb=8),
         "Pusher": small,
@@ -166,3 +174,8 @@ def test_steps_of_a_ladder_hold_what_small_forms_become_in_memory() -> None:
     assert plain["ModelServerValidator"].memory_gb * 1e9 < float32 * 1.2  # float16 only doubles
     assert "Fp16Compressor-K8-H512" not in found
     assert found["Compressor-K8-H512"].memory_gb > plain["Fp16Compressor-K8-H512"].memory_gb
+
+
+def test_a_queue_without_anybody_to_wait_in_it() -> None:
+    with pytest.raises(UserError, match=re.escape("queue: no Trainer would wait in yt8m")):
+        load_recipe("demo", ["kubernetes.queue=yt8m"])

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 import yaml
 
-from pipeline.recipe.loader import load_recipe, parse_recipe, recipe_names
+from pipeline.recipe.loader import load_recipe, parse_recipe, read_text, recipe_names, recipe_tree
+from pipeline.recipe.own_copy import own_copy
 from pipeline.recipe.recipe import Recipe
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
@@ -29,12 +32,16 @@ def refusal(**changes: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["demo", "families", "grid28", "mean_frame", "table1", "video_level", "yhls"]
-)
-def test_recipe_of_the_project_loads(name: str) -> None:
+def test_there_is_a_recipe_for_each_of_the_papers_cases_and_more() -> None:
+    assert {"demo", "families", "grid28", "mean-frame", "table1", "video-level", "yhls"} <= {*recipe_names()}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_of_the_project_loads_and_has_one_spelling_everywhere(name: str) -> None:
     recipe = load_recipe(name)
-    assert name in recipe_names()
+    assert recipe.name == name
+    assert recipe.push.directory == f"models/{name}/yt8m"
+    assert load_recipe(name.replace("-", "_")) == recipe  # as it was written once
     assert len(recipe.variants) >= 2
     assert all(recipe.training_of(variant).steps > 0 for variant in recipe.variants)
 
@@ -84,7 +91,7 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
             {"data": {"validate": ["x"], "validat": ["y"]}},
             "data.validat: unknown key, did you mean validate?",
         ),
-        ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop)"),
+        ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans)"),
         (
             {"training_overrides": {"K4-H8": {"batchsize": 4}}},
             "training_overrides.K4-H8.batchsize: unknown key, did you mean batch_size?",
@@ -131,10 +138,17 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         ),
         (
             {"compression": {"ladder": ["int8+gating_prob=float16"]}},
-            "compression.ladder: int8+gating_prob=float16: gating_prob is no big tensor of K4-H8",
+            "compression.ladder: int8+gating_prob=float16: gating_prob is no kernel of K4-H8",
         ),
         ({"data": {"train": ["x"]}}, "data: needs validate patterns"),
-        ({"name": "Under_score"}, "name: "),
+        ({"name": "Under_score"}, "name: at most 60 lower-case letters, digits and hyphens"),
+        ({"data": {"validate": "a*"}}, "data.validate: must be a list. Received: 'a*'"),
+        ({"training": 5}, "training: must be a section with keys. Received: 5"),
+        (
+            {"variants": ["foo"]},
+            "variants.0: an architecture is written like Transformer-L2-H1152. Received: 'foo'",
+        ),
+        ({"nosection": {}}, "nosection: unknown key (known are name, data, "),
         ({"push": {}}, "push.directory: required, but not given"),
         ({"push": None}, "push: "),
     ],
@@ -217,7 +231,7 @@ def test_data_patterns_of_the_command_line_replace_the_recipes() -> None:
 
 
 def test_unknown_recipe_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean video_level"):
+    with pytest.raises(UserError, match="did you mean video-level"):
         load_recipe("videolevel")
     with pytest.raises(UserError, match="no such file"):
         load_recipe("./nothing.yaml")
@@ -236,6 +250,51 @@ def test_key_given_twice_is_refused(tmp_path) -> None:
         load_recipe(str(path))
 
 
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"\x7fELF\xff\xfe", "not a text in UTF-8"),
+        (b"1: x", "key 1 is no text (line 1)"),
+        (b"a: {[b]: x}", "key ['b'] is no text (line 1)"),
+        (b"- a", "must be a mapping of sections"),
+    ],
+)
+def test_a_file_that_is_no_recipe(tmp_path, content: bytes, part: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(part)):
+        load_recipe(str(path))
+    with pytest.raises(UserError, match="Is a directory"):
+        load_recipe(f"{tmp_path}/")
+
+
+def test_a_users_copy_has_its_own_name_and_places_and_all_comments() -> None:
+    text = own_copy("mine", "yhls")
+    tree, source = yaml.safe_load(text), recipe_tree("yhls")
+    assert tree == {**source, "name": "mine", "push": {"directory": "models/mine/yt8m"}}
+    assert "yt8m run --recipe mine.yaml --train" in text
+    assert text.count("#") == read_text("yhls").count("#")
+    assert own_copy("yours", "video_level") == own_copy("yours", "video-level")
+
+
+def test_a_users_copy_of_a_file_keeps_its_place(tmp_path) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(
+        yaml.safe_dump({**SMALL, "push": {"directory": "gs://bkt/small/yt8m"}}, default_flow_style=True)
+    )
+    assert yaml.safe_load(own_copy("mine", str(path)))["push"]["directory"] == "gs://bkt/mine/yt8m"
+    for name, reason in (
+        ("yhls", "is a recipe of the project"),
+        ("Mine", "lower-case"),
+        ("a/b", "lower-case"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            own_copy(name, str(path))
+    path.write_text("name: theirs")
+    with pytest.raises(UserError, match=r"push.directory: required"):
+        own_copy("mine", str(path))
+
+
 def test_recipe_survives_json() -> None:
     recipe = load_recipe("yhls", ["training_overrides.K16-H800.steps=7"])
     assert Recipe.model_validate_json(recipe.model_dump_json(by_alias=True)) == recipe
@@ -246,6 +305,24 @@ def test_the_vocabulary_counts_from_the_current_directory(monkeypatch: pytest.Mo
     recipe = small(data={"validate": ["a*.tfrecord"], "vocabulary": "names.csv"})
     assert recipe.with_absolute_paths().data.vocabulary == "/tmp/names.csv"
     assert small().with_absolute_paths().data.vocabulary is None
+
+
+def test_where_training_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    variant, *_ = small().variants
+    assert small().start_of(variant) is None
+    assert small(training={"start": "previous"}).start_of(variant) == small().push.directory
+    monkeypatch.chdir("/")
+    for sections in (
+        {"training": {"start": "models/7"}},
+        {"training_overrides": {str(variant): {"start": "models/7"}}},
+    ):
+        named = small(**sections).with_absolute_paths()
+        assert named.start_of(variant) == "/models/7"
+        assert Recipe.model_validate_json(named.model_dump_json(by_alias=True)) == named
+    assert "training.start: give scratch, previous, or" in refusal(training={"start": "s3://bkt/m"})
+    assert "with halving.enabled it must be scratch" in refusal(
+        training={"start": "previous"}, halving={"enabled": True}
+    )
 
 
 def test_the_holdout_is_a_number_of_files_or_patterns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,40 @@ def test_dataflow() -> None:
     ]
     with pytest.raises(UserError, match=r"beam\.worker_image: DataflowRunner's workers need an image"):
         _ = section.pipeline_args
+
+
+def test_any_portable_engine() -> None:
+    section = BeamSection(runner="PortableRunner", job_endpoint="prism:8073", worker_pool="workers:50000")
+    assert section.is_remote
+    assert section.pipeline_args == [
+        "--runner=PortableRunner",
+        "--job_endpoint=prism:8073",
+        "--job_server_timeout=86400",
+        "--environment_type=EXTERNAL",
+        "--environment_config=workers:50000",
+        "--sdk_container_image=this-installation",
+    ]
+    in_docker = BeamSection(runner="PortableRunner", job_endpoint="prism:8073")
+    assert in_docker.on_cluster("image:1", 4).pipeline_args[3:] == [
+        "--environment_type=DOCKER",
+        "--environment_config=image:1",
+        "--sdk_container_image=image:1",
+    ]
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        here = f"localhost:{listener.getsockname()[1]}"
+        engine = BeamSection(runner="PortableRunner", job_endpoint=here)
+        with pytest.raises(UserError, match=f"there is no job service at {here} "):
+            engine.check_reachable()
+        listener.listen()
+        engine.check_reachable()
+    BeamSection().check_reachable()
+    with pytest.raises(UserError, match=r"beam\.worker_image: PortableRunner's workers need an image"):
+        _ = in_docker.pipeline_args
+    with pytest.raises(ValueError, match="runner PortableRunner needs job_endpoint"):
+        BeamSection(runner="PortableRunner")
+    with pytest.raises(ValueError, match="job_endpoint is for PortableRunner, but the runner is FlinkRunner"):
+        BeamSection(runner="FlinkRunner", flink_master="h:1", job_endpoint="h:2")
 
 
 def test_flink() -> None:
@@ -87,7 +122,10 @@ def test_beam_itself_understands_the_arguments() -> None:
         ("beam={runner: FlinkRunner}", "runner FlinkRunner needs flink_master"),
         ("beam={runner: SparkRunner}", "beam.runner: input should be 'DirectRunner', 'DataflowRunner'"),
         ("beam.region=europe-west4", "region is for DataflowRunner, but the runner is DirectRunner"),
-        ("beam.worker_image=i:1", "worker_image is for DataflowRunner and FlinkRunner, but"),
+        (
+            "beam.worker_image=i:1",
+            "worker_image is for DataflowRunner and FlinkRunner and PortableRunner, but",
+        ),
         (f"{FLINK[:-1]}, region: r}}", "region is for DataflowRunner, but the runner is FlinkRunner"),
         (DATAFLOW.replace("gs://bkt/tmp", "/tmp"), "beam.temp_location: "),
         (DATAFLOW, "data: Dataflow's workers read gs:// only, not yt8m/frame/train*.tfrecord"),

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from pipeline.kubeflow.change_check import CHECK, RECORD
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from tests.pipeline.rehearsed import READ, run
@@ -77,7 +79,7 @@ def report_of(finished: Any) -> dict[str, Any]:
 
 def test_everything_succeeds_and_an_ensemble_is_pushed(first: Any, place: Place) -> None:
     assert {outcome.state for outcome in first.tasks.values()} == {"succeeded"}, first.table()
-    assert len(first.tasks) == 11 + 4 * len(VARIANTS)
+    assert len(first.tasks) == 14 + 4 * len(VARIANTS)
     assert report_of(first)["push"]["version"] == 1
     assert (place.directory / "served/1/saved_model.pb").is_file()
     assert first.tasks["Baseline"].outputs == {}
@@ -106,9 +108,8 @@ def test_one_trainer_at_a_time_and_all_first_halves_before_the_second(first: Any
     ]
 
 
-def test_no_task_downloads_the_examples(first: Any) -> None:
-    examples = Path(first.tasks["YouTube8MExampleGen"].outputs["examples"])
-    size = sum(path.stat().st_size for path in examples.rglob("*") if path.is_file())
+def test_no_task_downloads_the_examples(first: Any, tiny_sample: Path) -> None:
+    size = sum(path.stat().st_size for path in tiny_sample.iterdir())
     assert size > 100_000
     assert first.bytes_downloaded < size / 100
 
@@ -122,22 +123,65 @@ def test_the_result_is_that_of_a_local_run(first: Any, local_run: subprocess.Com
     assert rehearsed["evaluation"]["candidate"]["gap"] == local["evaluation"]["candidate"]["gap"]
 
 
+def test_with_nothing_new_a_run_ends_in_its_first_step(first: Any, place: Place) -> None:
+    second = run(place.compiled, place.directory / "root")
+    started = [name for name, outcome in second.tasks.items() if outcome.attempts]
+    assert started == ["ChangeCheck"]
+    assert {outcome.state for name, outcome in second.tasks.items() if name not in started} == {"skipped"}
+    assert not second.failures
+    assert f"nothing new since run {first.run_id}" in Path(second.tasks["ChangeCheck"].log).read_text()
+
+
 def test_the_next_rehearsal_finds_the_served_model(first: Any, place: Place) -> None:
     """Of it, only what knows of the served model runs; the other tasks hand out what they made before."""
     spec, platform = yaml.safe_load_all(place.compiled.read_text())
-    for task in spec["root"]["dag"]["tasks"]:
-        if task not in ("Baseline", "Evaluator"):
+    for task in all_tasks(spec):
+        if task not in (CHECK, RECORD, "Baseline", "Evaluator"):
             container = spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
             container["command"] = ["python", "-c", _stand_in(first.tasks[task].outputs)]
             container["args"] = ["{{$}}"]
     again = place.directory / "again.yaml"
     again.write_text(yaml.safe_dump_all([spec, platform]))
-    second = run(again, place.directory / "root")
+    second = run(again, place.directory / "root", ["force=true"])
     assert {outcome.state for outcome in second.tasks.values()} == {"succeeded"}, second.table()
     assert second.run_id != first.run_id
     assert Path(second.tasks["Baseline"].outputs["model"]).is_dir()
     results = json.loads(Path(second.tasks["Evaluator"].outputs["evaluation"], "results.json").read_text())
     assert results["baseline"]["gap"] == results["candidate"]["gap"] > 0
+
+
+def test_a_student_is_taught_in_pods(first: Any, place: Place) -> None:
+    """Of a recipe with a student, the Teacher and the student's Trainer; what comes before is as it was."""
+    from pipeline.kubeflow.compile import compile_pipeline
+
+    content = yaml.safe_load((place.directory / "tiny.yaml").read_text())
+    content |= {"students": [VARIANTS[0]], "halving": {}}
+    (place.directory / "students.yaml").write_text(yaml.safe_dump(content))
+    compiled = compile_pipeline(
+        load_recipe(f"{place.directory}/students.yaml"), "registry/yt8m:1.0", "gs://bucket/root"
+    )
+    student, spec = f"Trainer-Student-{VARIANTS[0]}", compiled.spec
+    there = {
+        "YouTube8MExampleGen": "YouTube8MExampleGen",
+        "ExampleValidator": "ExampleValidator",
+        "TeachingAssembler": "EnsembleAssembler",
+    }
+    tasks = {name: spec["root"]["dag"]["tasks"][name] for name in (*there, "Teacher", student)}
+    for task, like in there.items():
+        container = spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
+        container["command"] = ["python", "-c", _stand_in(first.tasks[like].outputs)]
+        container["args"] = ["{{$}}"]
+        tasks[task] = {key: tasks[task][key] for key in ("componentRef", "taskInfo")}
+        spec["components"][tasks[task]["componentRef"]["name"]].pop("inputDefinitions", None)
+    spec["root"]["dag"]["tasks"] = tasks
+    path = place.directory / "students-compiled.yaml"
+    path.write_text(yaml.safe_dump_all([spec, compiled.platform]))
+    finished = run(path, place.directory / "root")
+    assert {outcome.state for outcome in finished.tasks.values()} == {"succeeded"}, finished.table()
+    report = json.loads(Path(finished.tasks["Teacher"].outputs["report"], "report.json").read_text())
+    assert report["videos"] == report_of(first)["data"]["splits"]["train"]["videos"]
+    snapshots = Path(finished.tasks[student].outputs["model_run"], "snapshots")
+    assert len(list(snapshots.glob("*.index"))) == 3
 
 
 def _stand_in(outputs: dict[str, str]) -> str:

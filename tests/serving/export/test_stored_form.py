@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.export.codecs import CODECS, FLOAT32
+from serving.export.codecs import CODECS, FLOAT16, FLOAT32
 from serving.export.compression import stored_bytes
 from serving.export.stored_form import StoredForm
 from trainer.base.errors import UserError
@@ -44,12 +44,24 @@ def test_what_is_no_form(name, text):
         StoredForm.parse(name)
 
 
+def test_a_small_kernel_that_is_named_is_stored_so_and_biases_never_are():
+    form = StoredForm.parse("int8+gating/weights=float16+hidden2/biases=float16+hidden2/weights=int8")
+    codecs = {tensor.name: form.codec_of(tensor) for tensor in SPEC.tensors}
+    assert codecs["gating/weights"] == FLOAT16
+    assert codecs["gates/weights"] == codecs["hidden2/weights"] == CODECS.parse("int8")
+    assert codecs["hidden2/biases"] == codecs["gating/bn/gamma"] == FLOAT32
+    assert StoredForm.of(SPEC, codecs).name == "int8+gating/weights=float16+hidden2/weights=int8"
+
+
 def test_tensors_that_no_model_has():
     StoredForm.parse(COMPACT).check(SPEC)
     with pytest.raises(
-        UserError, match=r"gating_prob is no big tensor of K4-H6; those are experts/weights, gates"
+        UserError,
+        match=r"gating_prob is no kernel of K4-H6; those are audio_vlad/.*, experts/weights, gates/weights",
     ):
         StoredForm.parse("int8+gating_prob=float16").check(SPEC)
+    with pytest.raises(UserError, match="hidden2/biases is no kernel"):
+        StoredForm.parse("int8+hidden2/biases=float16").check(SPEC)
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,15 @@ def test_ordered_map_ends_with_the_first_failure():
     assert [next(results)[0] for _ in range(3)] == [0, 1, 2]
     with pytest.raises(KeyError):
         next(results)
+
+
+def test_a_directory_of_somebody_else_in_the_place_of_the_parts_is_left_alone(files, tmp_path):
+    parts = tmp_path / "s.csv.parts"
+    parts.mkdir()
+    (parts / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"has files that are not of an inference .*: move it away"):
+        infer(Predictor(), "m", files, str(tmp_path / "s.csv"))
+    assert (parts / "thesis.tex").read_text() == "years of work"
+    (parts / "thesis.tex").unlink()
+    infer(Predictor(), "m", files, str(tmp_path / "s.csv"))
+    assert not parts.exists()

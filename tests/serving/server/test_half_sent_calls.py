@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.server import incoming_requests
+from serving.server import arrivals
 from serving.server.server import PredictionServer
 from tests.serving.api import WAIT, predict_request, states, wait_until
 from tests.serving.hostile_requests import PREDICT
@@ -23,7 +23,7 @@ STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 @pytest.fixture(autouse=True)
 def promptness(monkeypatch):
-    monkeypatch.setattr(incoming_requests, "PROMPT_SECONDS", 1.0)
+    monkeypatch.setattr(arrivals, "PROMPT_SECONDS", 1.0)
 
 
 @contextlib.contextmanager
@@ -68,18 +68,18 @@ def test_others_are_answered_at_once(server, stubs, methods):
         time.sleep(0.2)  # so that all have arrived
         assert_answers(stubs, 1.0)
         # Those who are late take no places of the others either.
-        time.sleep(incoming_requests.PROMPT_SECONDS)
+        time.sleep(arrivals.PROMPT_SECONDS)
         assert_answers(stubs, 1.0)
 
 
 def test_more_than_a_few_that_are_late_are_ended(server):
     with half_sent(server.port, PREDICT) as calls:
-        wait_until(lambda: sum(call.done() for call in calls) == CALLS - incoming_requests.SLOW_PLACES)
+        wait_until(lambda: sum(call.done() for call in calls) == CALLS - arrivals.SLOW_PLACES)
         assert {call.code() for call in calls if call.done()} == {grpc.StatusCode.UNAVAILABLE}
 
 
 def test_a_message_that_never_comes_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(incoming_requests, "SLOW_SECONDS", incoming_requests.PROMPT_SECONDS + 0.2)
+    monkeypatch.setattr(arrivals, "SLOW_SECONDS", arrivals.PROMPT_SECONDS + 0.2)
     with half_sent(server.port, PREDICT, calls=1) as (call,):
         assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "the request has not come" in call.details()
@@ -87,7 +87,7 @@ def test_a_message_that_never_comes_is_given_up(server, monkeypatch):
 
 
 def test_a_message_that_is_slow_is_answered(server, monkeypatch):
-    monkeypatch.setattr(incoming_requests, "PROMPT_SECONDS", 0.05)
+    monkeypatch.setattr(arrivals, "PROMPT_SECONDS", 0.05)
 
     def slow_message():
         time.sleep(0.5)
@@ -109,7 +109,7 @@ def test_they_do_not_hold_up_the_end(base):
     server = PredictionServer(base, "m", port=0)
     server.start()
     with half_sent(server.port, PREDICT, WATCH, calls=4) as calls:
-        time.sleep(incoming_requests.PROMPT_SECONDS + 0.5)
+        time.sleep(arrivals.PROMPT_SECONDS + 0.5)
         begin = time.monotonic()
         server.stop(WAIT)
         assert time.monotonic() - begin < WAIT / 2
@@ -127,7 +127,7 @@ def test_clients_who_leave_before_their_answers_leave_nothing_behind(server, stu
 
     with ThreadPoolExecutor(8) as pool:
         wait([pool.submit(leave, number) for number in range(200)])
-    workers = server._grpc._workers[0]
-    wait_until(lambda: workers._there == 0)
-    assert workers._budget._taken == 0
+    workers = server._pools.predictions
+    wait_until(lambda: workers.there == 0)
+    assert server._pools.budget.taken == 0
     assert_answers(stubs, WAIT)

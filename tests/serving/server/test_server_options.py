@@ -58,17 +58,26 @@ def test_health_metrics_and_readiness(base, monkeypatch):
             stubs.prediction.Predict(predict_request(model=model, examples=[b"x"] * 5))
         assert text in raised.value.details()
     _, page = get(server, "/monitoring/prometheus/metrics")
-    assert page == get(server, "/metrics")[1]
+    assert page.count("yt8m_requests_total") == get(server, "/metrics")[1].count("yt8m_requests_total")
     for line in (
-        'yt8m_requests_total{code="OK",method="Predict",model="m"} 1.0',
-        'yt8m_requests_total{code="INVALID_ARGUMENT",method="Predict",model="m"} 1.0',
-        'yt8m_requests_total{code="NOT_FOUND",method="Predict",model=""} 1.0',
-        'yt8m_request_seconds_count{method="Predict",model="m"} 2.0',
-        'yt8m_batch_videos_sum{model="m"} 3.0',
-        'yt8m_queue_seconds_count{model="m"} 1.0',
+        'yt8m_requests_total{code="OK",method="Predict",model="m",protocol="grpc",version="3"} 1.0',
+        'yt8m_requests_total{code="INVALID_ARGUMENT",method="Predict",model="m",protocol="grpc",version="3"} 1.0',
+        'yt8m_requests_total{code="INTERNAL",method="Predict",model="m",protocol="rest",version="3"} 0.0',
+        'yt8m_requests_total{code="NOT_FOUND",method="Predict",model="",protocol="grpc",version=""} 1.0',
+        'yt8m_request_seconds_count{method="Predict",model="m",protocol="grpc",version="3"} 2.0',
+        'yt8m_batch_videos_sum{model="m",version="3"} 3.0',
+        'yt8m_queue_seconds_count{model="m",version="3"} 1.0',
         'yt8m_versions_loaded{model="m"} 1.0',
+        'yt8m_version_state{model="m",state="AVAILABLE",version="3"} 1.0',
+        'yt8m_version_loads_total{model="m",result="failed"} 0.0',
+        'yt8m_refused_requests_total{code="RESOURCE_EXHAUSTED"} 0.0',
+        'yt8m_requests_in_flight{pool="predictions"} 0.0',
+        ':tensorflow:serving:request_count{model_name="m",status="INVALID_ARGUMENT"} 1.0',
+        ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="GRPC",model_name="m"} 2.0',
     ):
         assert re.search(f"^{re.escape(line)}$", page, re.MULTILINE), line
+    assert "process_resident_memory_bytes" in page
+    assert get(server, "/readyz") == (200, "ready\nm version 3: available\n")
     watch = health.Watch(health_pb2.HealthCheckRequest(service="m"), timeout=WAIT)
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
     begin = time.monotonic()

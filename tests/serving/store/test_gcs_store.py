@@ -213,3 +213,22 @@ def test_an_account_is_needed(source, monkeypatch):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/none")
     with pytest.raises(UserError, match="needs a Google account: gcloud auth application-default login"):
         model_store.publish(source, BASE)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil"])
+def test_an_object_whose_name_leads_out_of_the_target_is_refused_before_anything_is_written(
+    gcs, source, tmp_path, monkeypatch, name
+):
+    model_store.publish(source, BASE)
+    store, blobs = GcsStore(BASE), GcsObjects.list
+    # The emulator's own file system cannot hold such an object; the service can.
+    monkeypatch.setattr(
+        GcsObjects,
+        "list",
+        lambda *where: {f"1/{name}": None, **blobs(*where)} if where[1:] else blobs(*where),
+    )
+    target = tmp_path / "a" / "b"
+    target.mkdir(parents=True)
+    with pytest.raises(UserError, match=f"the name '{name}' leads out of its directory; nothing was written"):
+        store.copy(1, str(target))
+    assert [*target.iterdir()] == []

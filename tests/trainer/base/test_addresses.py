@@ -9,6 +9,7 @@ from trainer.base.addresses import (
     BucketAddress,
     address_fault,
     check_bucket_address,
+    check_inside,
     check_local,
     parse_bucket_address,
 )
@@ -101,3 +102,15 @@ def test_any_text_is_judged(text) -> None:
     for pattern in (False, True):
         fault = address_fault(text, pattern=pattern)
         assert fault is None or fault
+
+
+def test_names_that_stay_inside() -> None:
+    check_inside(["saved_model.pb", "variables/variables.index", "a name/..b", "...", "räume"], "here")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/abs", "../x", "a/../../x", "..", "a//b", "./a", "a/", "a\0b", "a\nb", "x" * 256]
+)
+def test_names_that_lead_out_or_can_be_no_files(name) -> None:
+    with pytest.raises(UserError, match=r"^here: the name .*; nothing was written$"):
+        check_inside(["fine", name], "here")

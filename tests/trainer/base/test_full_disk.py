@@ -9,7 +9,8 @@ import pytest
 from serving.store.model_store import publish
 from trainer.base.files import whole_file
 from trainer.base.full_disk import full_disk
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import write_snapshot
 
 BIG = {"a": np.zeros(2**20, np.float32)}

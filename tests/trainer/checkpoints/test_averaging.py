@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import trainer.checkpoints.averaging
 from trainer.base.errors import UserError
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
 from trainer.checkpoints.piece_reader import PieceReader
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, write_snapshot
 
 SHAPES = {"scalar": (), "a/weights": (3, 5), "b/bn/beta": (7,)}
@@ -37,19 +38,22 @@ def snapshots(tmp_path_factory):
 
 def ranges(count: int = COUNT) -> st.SearchStrategy[list[Range]]:
     pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1))
-    return st.lists(pairs.map(lambda pair: Range(min(pair), max(pair))), min_size=1, max_size=12)
+    decays = st.sampled_from([1.0, 1.0, 0.9, 0.3])
+    made = st.builds(lambda pair, decay: Range(min(pair), max(pair), decay), pairs, decays)
+    return st.lists(made, min_size=1, max_size=12)
 
 
 @given(wanted=ranges())
 @settings(max_examples=25, deadline=None)
-def test_equals_the_arithmetic_mean(snapshots, wanted):
+def test_equals_the_weighted_mean(snapshots, wanted):
     with tempfile.TemporaryDirectory() as scratch:
         averages = average_snapshots(snapshots, wanted, scratch)
         assert len(averages) == len(wanted)
         for one, average in zip(wanted, averages, strict=True):
             members = [values(index) for index in range(one.first, one.last + 1)]
             for name, shape in SHAPES.items():
-                mean = np.mean([member[name] for member in members], axis=0, dtype=np.float64)
+                stack = np.stack([member[name] for member in members]).astype(np.float64)
+                mean = np.average(stack, axis=0, weights=one.decay ** np.arange(one.count)[::-1])
                 assert average[name].dtype == np.float32
                 assert average[name].shape == shape
                 np.testing.assert_allclose(average[name], mean, rtol=6.1e-8, atol=1e-12)
@@ -73,7 +77,7 @@ def test_reads_each_byte_of_each_snapshot_once(snapshots, tmp_path, monkeypatch)
         read(reader, piece)
 
     monkeypatch.setattr(PieceReader, "read", counted)
-    wanted = [Range(1, 3), Range(1, 5), Range(2, 3), Range(3, 5), Range(0, 5), Range(7, 7)]
+    wanted = [Range(1, 3), Range(1, 5), Range(2, 3), Range(3, 5), Range(0, 5), Range(7, 7), Range(0, 5, 0.9)]
     average_snapshots(snapshots, wanted, str(tmp_path))
     size = sum(value.nbytes for value in values(0).values())
     inside = [snapshots[index].prefix for index in (0, 1, 2, 3, 4, 5, 7)]
@@ -96,6 +100,8 @@ def test_names_a_damaged_snapshot(tmp_path):
 def test_refuses_a_range_outside(snapshots, tmp_path):
     with pytest.raises(ValueError, match="within the 8 snapshots"):
         average_snapshots(snapshots, [Range(3, 8)], str(tmp_path))
+    with pytest.raises(ValueError, match="decay must be above 0"):
+        average_snapshots(snapshots, [Range(3, 5, 0.0)], str(tmp_path))
 
 
 def test_refuses_snapshots_of_different_models(tmp_path):

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from tests.records import write_shards
 from tests.trainer.damage import damages
 from trainer.checkpoints import snapshots as snapshots_module
-from trainer.checkpoints.averaging import Range, average_snapshots
+from trainer.checkpoints.averaging import average_snapshots
+from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot, write_snapshot, write_tensors
 from trainer.checkpoints.tensor_bundle import DamagedCheckpointError
 from trainer.data.input_pipeline import Position
@@ -27,12 +28,12 @@ def state(step: int) -> State:
         f"{name}/weights": np.full((5, 40), step + place, np.float32) for place, name in enumerate("abc")
     }
     slots = {f"{name}/m": value * 10 for name, value in weights.items()}
-    return State(step, Position(epoch=0, group=step, offset=7), weights, slots)
+    return State(step, (Position(epoch=0, group=step, offset=7),), weights, slots)
 
 
 def assert_is(found: State | None, step: int) -> None:
     assert found is not None
-    assert (found.step, found.position) == (step, state(step).position)
+    assert (found.step, found.positions) == (step, state(step).positions)
     for ours, theirs in ((found.weights, state(step).weights), (found.slots, state(step).slots)):
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():

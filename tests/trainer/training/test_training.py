@@ -1,5 +1,6 @@
 """The optimizer by hand, learning, and runs that are stopped and go on."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -101,6 +102,23 @@ def test_training_learns(shards, tmp_path):
     after = Scorer(SPEC)
     after.load(trained.weights())
     assert evaluate(after, shards).gap > evaluate(before, shards).gap + 0.3
+
+
+def test_speed_and_time_left_are_told_from_the_second_step_on_long_before_the_first_line(
+    shards, tmp_path, monkeypatch
+):
+    told = []
+    logger = logging.getLogger("yt8m.train")
+    monkeypatch.setattr("trainer.training.loop._SECONDS_BETWEEN_GLANCES", 1e-6)
+    monkeypatch.setattr(logger, "handle", lambda record: told.append(record))
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    logger.manager._clear_cache()
+    train(SPEC, CONFIG.model_copy(update={"steps": 8, "log_every": 100}), shards, shards, str(tmp_path))
+    logger.manager._clear_cache()
+    glances = [record.progress for record in told if record.levelno == logging.DEBUG]
+    assert [one.step for one in glances] == [0, 2, 3, 4, 5, 6, 7]
+    assert glances[0].videos_per_second is None
+    assert all(one.videos_per_second > 0 and one.seconds_left > 0 for one in glances[1:])
 
 
 def test_a_run_leaves_snapshots_logs_and_two_states(shards, tmp_path):
@@ -210,6 +228,16 @@ def test_a_killed_run_ends_with_the_same_weights(shards, tmp_path):
     assert last.step == 60
     restored = read_snapshot(last.prefix)
     assert all(np.array_equal(restored[name], expected[name]) for name in expected)
+
+
+def test_with_two_input_processes_a_run_that_was_stopped_goes_on_bit_for_bit(shards, tmp_path):
+    config = CONFIG.model_copy(update={"input_processes": 2, "eval_slice": 0})
+    whole = train(SPEC, config, shards, shards, str(tmp_path / "whole")).weights()
+    train(SPEC, config, shards, shards, str(tmp_path / "cut"), until=7)
+    again = train(SPEC, config, shards, shards, str(tmp_path / "cut")).weights()
+    assert all(np.array_equal(again[name], value) for name, value in whole.items())
+    one = train(SPEC, CONFIG, shards, shards, str(tmp_path / "one")).weights()
+    assert any(not np.array_equal(one[name], value) for name, value in whole.items()), "another order"
 
 
 @pytest.mark.slow

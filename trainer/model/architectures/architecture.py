@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trainer.model.training_pass import TrainingPass
 
 _TRAINING_COPIES = 5
-"""Of the weights: themselves, their gradients, Adam's two slots, and the largest temporary of an update."""
+"""Copies of the weights: themselves, their gradients, Adam's two slots, the largest temporary of an update."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Architecture(SizedName, ABC):
 
     @abstractmethod
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """All tensors of a model of V classes, in an order that never changes (initial weights depend on it)."""
+        """Returns all tensors of a model of V classes, in an order that never changes: initial weights depend on it."""
 
     @abstractmethod
     def forward(
@@ -47,7 +47,7 @@ class Architecture(SizedName, ABC):
         training: "TrainingPass | None" = None,
         dtype: "tf.DType | None" = None,
     ) -> "tf.Tensor":
-        """Probabilities of the V classes for each video.
+        """Computes the probabilities of the V classes for each video.
 
         In inference a video's row depends on nothing but its own frames: not on other rows, padding, or chance.
 
@@ -59,8 +59,8 @@ class Architecture(SizedName, ABC):
             weights: Tensors by the names of `tensor_specs`.
             training: None in inference. In training it has the dropout and the seed, takes the statistics of batch
                 normalisation, and may be given further outputs and losses.
-            dtype: Of the matrix products: tf.float32 (also for None), or tf.bfloat16 for mixed precision; all else is
-                float32.
+            dtype: Type in which matrix products are computed: tf.float32 (also for None), or tf.bfloat16 for mixed
+                precision; all else is float32.
 
         Returns:
             float32 [B, V] in [0, 1].
@@ -68,10 +68,10 @@ class Architecture(SizedName, ABC):
 
     @abstractmethod
     def activations(self, frames: int, num_classes: int) -> int:
-        """Numbers that a forward pass keeps of one video of so many frames for the backward pass."""
+        """Returns how many numbers a forward pass keeps of one video of so many frames for the backward pass."""
 
     def training_bytes(self, batch: int, frames: int, num_classes: int) -> int:
-        """Memory of the device that a training step takes: weights, gradients, Adam's slots and the batch.
+        """Returns the bytes of the device that a training step takes: weights, gradients, Adam's slots, the batch.
 
         Float32 throughout; backward passes keep about as much as the forward pass made.
         """

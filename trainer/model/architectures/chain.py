@@ -33,8 +33,8 @@ class Chain(Architecture):
     256
 
     Attributes:
-        num_stages: S.
-        hidden_size: H.
+        num_stages: S, the number of stages.
+        hidden_size: H, the width of a stage's hidden layer.
         narrow_size: N; 256 does not show in the name.
 
     Reference: Wang et al. 2017, "The Monkeytyping solution to the YouTube-8M video understanding challenge" (chaining),
@@ -50,7 +50,7 @@ class Chain(Architecture):
     narrow_size: int = size("N", default=256)
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """Stage by stage: the views of the earlier ones, the hidden layer, the classes."""
+        """Returns the tensors stage by stage: the views of the earlier ones, the hidden layer, the classes."""
         return tuple(self._specs(num_classes))
 
     def _specs(self, num_classes: int) -> Iterator[TensorSpec]:

@@ -39,7 +39,7 @@ class Dbof(Architecture):
 
     Attributes:
         num_words: K, at least 16.
-        hidden_size: H.
+        hidden_size: H, the width of the hidden layer.
         num_mixtures: M; 5 does not show in the name.
 
     Reference: Miech, Laptev & Sivic 2017, https://arxiv.org/abs/1706.06905 (gated soft-DBoF); Abu-El-Haija et al.
@@ -60,7 +60,7 @@ class Dbof(Architecture):
         return self.num_words // 8
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """All tensors, in the order of the network."""
+        """Returns all tensors, in the order of the network."""
         return (
             *_bag_specs("video_bag", RGB_SIZE, self.num_words),
             *_bag_specs("audio_bag", AUDIO_SIZE, self.audio_words),

@@ -31,7 +31,7 @@ class GatedNetVlad(Architecture):
 
     Attributes:
         cluster_size: K, at least 2, since audio has K // 2 clusters.
-        hidden_size: H.
+        hidden_size: H, the width of the hidden layer.
         num_mixtures: M; the paper's 5 does not show in the name.
 
     Reference: the paper, section 2.1; Miech, Laptev & Sivic 2017, https://arxiv.org/abs/1706.06905.
@@ -51,7 +51,7 @@ class GatedNetVlad(Architecture):
         return self.cluster_size // 2
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """The 32 tensors, in the order of the network (paper, 2.1; initial values of the authors' code)."""
+        """Returns the 32 tensors, in the order of the network (paper, 2.1; initial values of the authors' code)."""
         k, a, h = self.cluster_size, self.audio_cluster_size, self.hidden_size
         vlad_size = RGB_SIZE * k + AUDIO_SIZE * a
         gated = 2 * h
@@ -108,7 +108,7 @@ class GatedNetVlad(Architecture):
 
     @classmethod
     def of_shapes(cls, source: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple["GatedNetVlad", int]:
-        """The model and V that tensors of these shapes are of, for runs of before there was a `model.json`.
+        """Finds the model and V that tensors of these shapes are of, for runs of before there was a `model.json`.
 
         Raises:
             UserError: If they are not of a Gated NetVLAD; it names the `source`.

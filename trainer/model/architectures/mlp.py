@@ -29,7 +29,7 @@ class Mlp(Architecture):
     2048
 
     Attributes:
-        hidden_size: H.
+        hidden_size: H, the width of the hidden layer.
 
     Reference: the video-level models of the data set's paper, Abu-El-Haija et al. 2016,
     https://arxiv.org/abs/1609.08675, with a hidden layer.
@@ -42,7 +42,7 @@ class Mlp(Architecture):
     hidden_size: int = size("H")
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """The seven tensors, in the order of the network."""
+        """Returns the seven tensors, in the order of the network."""
         return (
             *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size),
             *logistic_specs("classes", self.hidden_size, num_classes),

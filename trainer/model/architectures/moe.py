@@ -30,8 +30,8 @@ class Moe(Architecture):
     5
 
     Attributes:
-        num_mixtures: M.
-        hidden_size: H.
+        num_mixtures: M, the experts of a class.
+        hidden_size: H, the width of the hidden layer.
 
     Reference: Abu-El-Haija et al. 2016, https://arxiv.org/abs/1609.08675, section 4 (there without a hidden layer).
     """
@@ -44,7 +44,7 @@ class Moe(Architecture):
     hidden_size: int = size("H")
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """The eight tensors, in the order of the network."""
+        """Returns the eight tensors, in the order of the network."""
         return (
             *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size),
             *mixture_of_experts_specs(self.hidden_size, num_classes, self.num_mixtures),

@@ -34,7 +34,7 @@ class NetFv(Architecture):
 
     Attributes:
         cluster_size: K, at least 2.
-        hidden_size: H.
+        hidden_size: H, the width of the hidden layer.
         num_mixtures: M; 5 does not show in the name.
 
     Reference: Miech, Laptev & Sivic 2017, https://arxiv.org/abs/1706.06905.
@@ -54,7 +54,7 @@ class NetFv(Architecture):
         return self.cluster_size // 2
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """All tensors, in the order of the network."""
+        """Returns all tensors, in the order of the network."""
         sizes = 2 * (RGB_SIZE * self.cluster_size + AUDIO_SIZE * self.audio_cluster_size)
         return (
             *batch_norm_specs("frame/bn", FRAME_SIZE),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trainer.model.training_pass import TrainingPass
 
 EXPANSION = 2
-"""E / D."""
+"""How much wider the expanded frames are than frames, E / D."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class NextVlad(Architecture):
     Attributes:
         groups: G, even: audio has half of them.
         cluster_size: K; audio has half of them.
-        hidden_size: H.
+        hidden_size: H, the width of the hidden layer.
         squeeze: R; 16 does not show in the name.
         normalised: 1 for frames of L2 norm 1, as all families take them, which does not show in the name; 0 for
             frames as they are dequantised, which the checkpoints that the authors' code trains take.
@@ -80,7 +80,7 @@ class NextVlad(Architecture):
         )
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """All tensors, in the order of the network (initial values of the authors' code)."""
+        """Returns all tensors, in the order of the network (initial values of the authors' code)."""
         return tuple(self._specs(num_classes))
 
     def _specs(self, num_classes: int) -> Iterator[TensorSpec]:

@@ -29,7 +29,7 @@ class Recurrent(Architecture):
 
     Attributes:
         num_layers: L; the first sees the frames, each other one the states of the one before.
-        hidden_size: H.
+        hidden_size: H, the width of a layer's state.
         num_mixtures: M; 5 does not show in the name.
     """
 
@@ -42,16 +42,16 @@ class Recurrent(Architecture):
 
     @abstractmethod
     def layer_specs(self, scope: str, width: int) -> Iterator[TensorSpec]:
-        """The tensors of one layer on inputs of so many numbers."""
+        """Yields the tensors of one layer on inputs of so many numbers."""
 
     @abstractmethod
     def layer(
         self, x: "tf.Tensor", real: "tf.Tensor | None", weights: "Weights", scope: str, dtype: "tf.DType"
     ) -> "tf.Tensor":
-        """float32 [B, T, H]: the states of one layer after each frame of x [B, T, P]."""
+        """Returns the states of one layer after each frame of x [B, T, P]: float32 [B, T, H]."""
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """Layer by layer, then the gated mixture of experts."""
+        """Returns the tensors layer by layer, then those of the gated mixture of experts."""
         layers = (
             spec
             for layer in range(1, self.num_layers + 1)
@@ -88,5 +88,8 @@ class Recurrent(Architecture):
 
 
 def input_stddev(width: int, units: int) -> float:
-    """Of the initial kernel [width, units] on a layer's inputs: frames have norm 1, states about 1 a number."""
+    """Returns the standard deviation of an initial kernel [width, units] on a layer's inputs.
+
+    Frames have norm 1, and states about 1 a number.
+    """
     return 1.0 if width == FRAME_SIZE else glorot(width, units)

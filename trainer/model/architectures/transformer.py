@@ -34,7 +34,7 @@ class Transformer(Architecture):
     12
 
     Attributes:
-        num_layers: L.
+        num_layers: L, the number of encoder layers.
         hidden_size: H, even, a multiple of A.
         heads: A; 12 does not show in the name.
         feed_forward: F; 3072 does not show in the name.
@@ -62,7 +62,7 @@ class Transformer(Architecture):
             )
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
-        """All tensors, in the order of the network."""
+        """Returns all tensors, in the order of the network."""
         return (
             # Frames have norm 1: so their projections have about 1 a number, as the places have.
             *dense_specs("input", FRAME_SIZE, self.hidden_size, 1.0),

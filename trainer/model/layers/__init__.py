@@ -25,8 +25,9 @@ them they are kernel inputs; kernels of devices may be blocks. TensorFlow takes 
 def matmul(
     x: tf.Tensor, y: tf.Tensor | Product | KernelInputs | KernelBlocks, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:
-    """float32 x @ y [..., Q] of x [..., P] and y [P, Q], the product itself in `dtype` (mixed precision keeps all else
-    in float32).
+    """Returns float32 x @ y [..., Q] of x [..., P] and y [P, Q], the product itself in `dtype`.
+
+    Mixed precision keeps all else in float32.
 
     Give rows that are not one a video as they are ([B, T, P]), not laid one under the other: the gradient of y is
     then the matrix that it is, and not the factors that are small for one row a video.

@@ -19,7 +19,7 @@ def bag_of_words(
     moments: Moments | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """l2(sum_t s[t] * sigmoid(batch_norm(l2(max_t s[t]) @ G1 @ G2))), with s[t] = softmax(batch_norm(x[t] @ W)).
+    """Returns l2(sum_t s[t] * sigmoid(batch_norm(l2(max_t s[t]) @ G1 @ G2))), s[t] = softmax(batch_norm(x[t] @ W)).
 
     Args:
         x: float32 [B, T, D].
@@ -28,7 +28,7 @@ def bag_of_words(
             `<scope>/gate2/weights` [D, K], `<scope>/gate/bn/*` [K].
         scope: `video_bag` or `audio_bag`.
         moments: See `trainer.model.layers.batch_norm`.
-        dtype: Of the matrix products.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, K] of norm 1.

@@ -15,7 +15,7 @@ def batch_norm(
     moments: Moments | None = None,
     counts: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """gamma * (x - mean) / sqrt(variance + 0.001) + beta.
+    """Returns gamma * (x - mean) / sqrt(variance + 0.001) + beta.
 
     Args:
         x: float32 [..., C].

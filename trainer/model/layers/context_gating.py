@@ -12,14 +12,14 @@ from trainer.model.layers.batch_norm import batch_norm
 def context_gating(
     x: tf.Tensor, weights: Weights, scope: str, moments: Moments | None = None, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:
-    """x * sigmoid(batch_norm(x @ G)), the paper's equation 3 with the bias folded into the normalisation.
+    """Returns x * sigmoid(batch_norm(x @ G)), the paper's equation 3 with the bias folded into the normalisation.
 
     Args:
         x: float32 [B, P].
         weights: Holds `<scope>/weights` [P, P] and `<scope>/bn/*` [P].
         scope: `gating` (the hidden layer's) or `gating_prob` (the probabilities').
         moments: See `trainer.model.layers.batch_norm`.
-        dtype: Of the matrix product.
+        dtype: Type in which the matrix product is computed.
 
     Returns:
         float32 [B, P].

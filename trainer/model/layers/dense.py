@@ -11,13 +11,13 @@ from trainer.model.training_pass import TrainingPass
 
 
 def dense(x: tf.Tensor, weights: Weights, scope: str, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """x @ W + b.
+    """Returns x @ W + b.
 
     Args:
         x: float32 [..., P].
         weights: Holds `<scope>/weights` [P, Q] and `<scope>/biases` [Q].
         scope: Name prefix of both.
-        dtype: Of the matrix product.
+        dtype: Type in which the matrix product is computed.
 
     Returns:
         float32 [..., Q].
@@ -32,14 +32,14 @@ def hidden_layer(
     training: TrainingPass | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """dropout(relu(batch_norm(x @ W))).
+    """Returns dropout(relu(batch_norm(x @ W))).
 
     Args:
         x: float32 [B, P], a row a video.
         weights: Holds `<scope>/weights` [P, Q] and `<scope>/bn/*` [Q].
         scope: Name prefix of the five tensors.
         training: In training, takes the statistics of batch normalisation and drops hidden units.
-        dtype: Of the matrix product.
+        dtype: Type in which the matrix product is computed.
 
     Returns:
         float32 [B, Q].

@@ -36,7 +36,7 @@ def fisher_vector(
             `<scope>/deviations` [D, K], the w.
         scope: `video_fv` or `audio_fv`.
         moments: See `trainer.model.layers.batch_norm`.
-        dtype: Of the matrix products.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, 2 * D * K]: first, then second, each with K fastest.

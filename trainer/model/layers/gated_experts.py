@@ -14,13 +14,13 @@ from trainer.model.training_pass import TrainingPass
 def gated_experts(
     x: tf.Tensor, weights: Weights, training: TrainingPass | None = None, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:
-    """gating_prob(experts(dropout(gating(x)))), the paper's section 2.1 from the hidden layer on.
+    """Returns gating_prob(experts(dropout(gating(x)))), the paper's section 2.1 from the hidden layer on.
 
     Args:
         x: float32 [B, P].
         weights: Holds the tensors of `trainer.model.tensor_spec.gated_experts_specs`.
         training: In training, takes the statistics of batch normalisation and drops hidden units.
-        dtype: Of the matrix products.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, V] in [0, 1].

@@ -9,13 +9,13 @@ from trainer.model.layers import Weights, matmul
 
 
 def mixture_of_experts(x: tf.Tensor, weights: Weights, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """sum_m gate[v, m] * sigmoid(expert[v, m]); a last, dummy expert that always says no takes part in the gates.
+    """Returns sum_m gate[v, m] * sigmoid(expert[v, m]); gates also weigh a last, dummy expert that always says no.
 
     Args:
         x: float32 [B, P].
         weights: Holds `gates/weights` [P, V * (M + 1)], `experts/weights` [P, V * M], `experts/biases` [V * M];
             columns are grouped by class.
-        dtype: Of the matrix products.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, V] in [0, 1].

@@ -22,7 +22,7 @@ def net_vlad(
     moments: Moments | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """Sum over frames of the soft-assigned residuals to K centres, normalised by cluster and as a whole.
+    """Returns the sum over frames of the soft-assigned residuals to K centres, normalised by cluster and as a whole.
 
     V[d, k] = sum_t a[t, k] * (x[t, d] - c[d, k]), with a = softmax(batch_norm(x @ W)) over the clusters: the
     paper's equation 2. The residuals are never built: the sum splits into x^T a and (sum_t a) * c.
@@ -34,7 +34,7 @@ def net_vlad(
         weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [1, D, K].
         scope: `video_vlad` or `audio_vlad`.
         moments: See `trainer.model.layers.batch_norm`.
-        dtype: Of the matrix products.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, D * K] of norm 1, K fastest (the layout of the authors' hidden layer).

@@ -21,7 +21,7 @@ def next_vlad(
     moments: Moments | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """V[d, k] = sum over t and g of a[t, g] s[t, g, k] (x'[t, g, d] - c[d, k]), normalised by cluster, then by batch.
+    """Returns V[d, k] = sum_tg a[t, g] s[t, g, k] (x'[t, g, d] - c[d, k]), normalised by cluster, then by batch.
 
     x' = x @ We + be is a frame of E features, which are G groups of E / G. a = sigmoid(x' @ Wa + ba) is the attention
     that a group gets, s = softmax over k of batch_norm(x' @ W) its assignment to the clusters.
@@ -34,7 +34,7 @@ def next_vlad(
             [G * K], `<scope>/cluster_centers` [1, E / G, K], `<scope>/vlad/bn/*` [E / G * K].
         scope: `video_vlad` or `audio_vlad`.
         moments: See `trainer.model.layers.batch_norm`.
-        dtype: Of the matrix products.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, E / G * K], K fastest.

@@ -17,17 +17,17 @@ _State = tuple[tf.Tensor, ...]
 def gru(
     x: tf.Tensor, real: tf.Tensor | None, weights: Weights, scope: str, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:
-    """Gated recurrent unit: h = u * h' + (1 - u) * tanh(x @ Wc + (r * h') @ Uc + bc), h' the state before, 0 at first.
+    """Computes gated recurrent units: h = u * h' + (1 - u) * tanh(x @ Wc + (r * h') @ Uc + bc).
 
-    The gates are r, u = sigmoid(x @ W + h' @ U + b).
+    The gates are r, u = sigmoid(x @ W + h' @ U + b); h' is the state before, 0 at first.
 
     Args:
         x: float32 [B, T, P].
         real: bool [B, T]: False for padding, which leaves the state as it is; None for all real.
         weights: Holds `<scope>/inputs/weights` [P, 3 H] (r, u, candidate), `<scope>/gates/weights` [H, 2 H] and
             `<scope>/gates/biases`, `<scope>/candidate/weights` [H, H] and `<scope>/candidate/biases`.
-        scope: Name prefix.
-        dtype: Of the matrix products.
+        scope: Beginning of the names of the weights.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, T, H]: the state after each frame; the last is that after all real frames.
@@ -59,7 +59,7 @@ def gru(
 def lstm(
     x: tf.Tensor, real: tf.Tensor | None, weights: Weights, scope: str, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:
-    """Long short-term memory: c = sigmoid(f + 1) * c' + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c).
+    """Computes long short-term memory: c = sigmoid(f + 1) * c' + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c).
 
     i, g, f, o = x @ W + h' @ U + b; h' and c' are the states before, 0 at first.
 
@@ -67,8 +67,8 @@ def lstm(
         x: float32 [B, T, P].
         real: bool [B, T]: False for padding, which leaves the states as they are; None for all real.
         weights: Holds `<scope>/inputs/{weights,biases}` [P, 4 H] and [4 H], `<scope>/recurrent/weights` [H, 4 H].
-        scope: Name prefix.
-        dtype: Of the matrix products.
+        scope: Beginning of the names of the weights.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, T, H]: h after each frame; the last is that after all real frames.

@@ -18,7 +18,7 @@ _LONGEST_WAVE = 10_000.0
 
 
 def layer_norm(x: tf.Tensor, weights: Weights, scope: str) -> tf.Tensor:
-    """gamma * (x - mean) / sqrt(variance + 1e-6) + beta over the last dimension.
+    """Returns gamma * (x - mean) / sqrt(variance + 1e-6) + beta over the last dimension.
 
     Args:
         x: float32 [..., H].
@@ -65,7 +65,7 @@ def encoder_layer(
     training: TrainingPass | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """x + attention(norm(x)), then x + feed_forward(norm(x)), with dropout on what is added.
+    """Computes x + attention(norm(x)), then x + feed_forward(norm(x)), with dropout on what is added.
 
     A frame that counts n times is attended to as n frames are, padding is not. The feed-forward layer is
     relu(x @ F1 + b1) @ F2 + b2.
@@ -75,10 +75,10 @@ def encoder_layer(
         counts: float32 [B, T], how often a frame counts, 0 for padding.
         weights: Holds `<scope>/{query_key_value,attention,expand,contract}/{weights,biases}` of [H, 3 H], [H, H],
             [H, F], [F, H], and `<scope>/norm{1,2}/{gamma,beta}` [H].
-        scope: Name prefix.
+        scope: Beginning of the names of the weights.
         heads: A, a divisor of H.
-        training: In training, drops.
-        dtype: Of the matrix products.
+        training: Drops units in training; None in inference.
+        dtype: Type in which the matrix products are computed.
 
     Returns:
         float32 [B, T, H].

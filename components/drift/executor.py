@@ -1,0 +1,80 @@
+"""The executor of DriftCheck: unpacks artifacts and calls."""
+
+import json
+import logging
+import posixpath
+from typing import Any
+
+import numpy as np
+
+from components.baseline.executor import VERSION_PROPERTY
+from components.drift.comparison import compare, moved_classes
+from components.drift.report import DriftReport
+from components.example_gen.distribution import DISTRIBUTIONS, Distribution
+from components.pusher.files import REFERENCE_FILE
+from components.step_executor import Step, StepExecutor
+from serving.export.vocabulary import Vocabulary
+from trainer.base.errors import UserError
+from trainer.base.files import exists, open_file
+
+_logger = logging.getLogger("yt8m.drift")
+
+
+class Executor(StepExecutor):
+    """Compares the newest span with what the served model was trained on; see `compare`."""
+
+    def run(self, step: Step) -> None:
+        """Writes the report.
+
+        Raises:
+            UserError: There is drift, and the recipe says to stop then.
+        """
+        found = posixpath.join(step.input_dir("data"), DISTRIBUTIONS)
+        if not exists(found):
+            _logger.info(
+                "drift: ExampleGen's report is from the cache, of an earlier release, which knew no drift"
+            )
+            DriftReport(videos=0, served_version=None).write(step.output_dir("report"))
+            return
+        document = _read(found)
+        new, span = Distribution.of_document(document["newest"]), document["span"]
+        report = DriftReport(span=span, videos=new.videos, served_version=None)
+        if step.inputs.get("baseline"):
+            reference = posixpath.join(step.input_model("baseline"), REFERENCE_FILE)
+            if exists(reference):
+                names = step.parameters.get("vocabulary")
+                old = Distribution.of_document(_read(reference)["trained"])
+                report = DriftReport(
+                    span=span,
+                    videos=new.videos,
+                    served_version=step.input("baseline").get_int_custom_property(VERSION_PROPERTY),
+                    served_videos=old.videos,
+                    measures=tuple(compare(new, old, json.loads(step.parameters["thresholds"]))),
+                    moved=tuple(
+                        moved_classes(*_same_length(new, old), Vocabulary.load(names) if names else None)
+                    ),
+                )
+        report.write(step.output_dir("report"))
+        if alert := report.alert:
+            _logger.warning("drift: %s", alert)
+            if step.parameters["stop"]:
+                raise UserError(
+                    f"{alert}; nothing is trained (drift.stop). If the new videos are right, run with "
+                    "--set drift.stop=false"
+                )
+        elif report.measures:
+            _logger.info("drift: none against version %d", report.served_version)
+        else:
+            _logger.info(
+                "drift: no served model says what it was trained on, so there is nothing to compare with"
+            )
+
+
+def _same_length(new: Distribution, old: Distribution) -> tuple[np.ndarray, ...]:
+    classes = max(len(new.classes), len(old.classes))
+    return tuple(np.pad(one.classes, (0, classes - len(one.classes))) for one in (new, old))
+
+
+def _read(path: str) -> dict[str, Any]:
+    with open_file(path, "rb") as file:
+        return json.loads(file.read())

@@ -1,0 +1,1 @@
+"""TFX's StatisticsGen, except that a file whose statistics are kept is not counted again."""

@@ -1,0 +1,111 @@
+"""Builds the part of the DAG that distils: the ensembles that teach, the Teacher, and its students."""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from tfx.components import Trainer
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.types.channel import BaseChannel
+
+from components.ensemble_assembler.component import EnsembleAssembler
+from components.example_validator.component import ExampleValidator
+from components.student_trainer.component import StudentTrainer
+from components.teacher.component import Teacher
+from pipeline.dag.model_line import ModelLine, model_line
+from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, TRAINER, fold_label, fold_labels
+from pipeline.dag.trainings import chain, training_config
+from pipeline.recipe.recipe import Recipe
+from trainer.base.units import MIB
+
+
+class Teaching(NamedTuple):
+    """The components that distil.
+
+    Attributes:
+        folds: The components of each variant without one part of the train files, by `fold_labels`.
+        assemblers: The assemblers of the ensembles that teach, one or one for each fold; none where a model is there.
+        teacher: The Teacher; None where the recipe has no students.
+        students: The components of each student, by its name in `Recipe.trained`.
+    """
+
+    folds: Mapping[str, ModelLine] = MappingProxyType({})
+    assemblers: Sequence[EnsembleAssembler] = ()
+    teacher: Teacher | None = None
+    students: Mapping[str, ModelLine] = MappingProxyType({})
+
+    @property
+    def nodes(self) -> list[BaseComponent]:
+        """The assemblers and the Teacher."""
+        return [*self.assemblers, *([self.teacher] if self.teacher else ())]
+
+
+def teaching_of(
+    recipe: Recipe,
+    examples: BaseChannel,
+    validator: ExampleValidator,
+    variants: Mapping[str, ModelLine],
+    fold_trainers: Mapping[str, Trainer],
+    work_root: str | None,
+) -> Teaching:
+    """Returns the components that distil, none where the recipe has no students.
+
+    Args:
+        recipe: The recipe.
+        examples: The examples.
+        validator: The component that must have passed the examples before anything is made of them.
+        variants: The components of each variant, by its name.
+        fold_trainers: The trainings without one part of the train files, by `fold_labels`.
+        work_root: See `build_pipeline`.
+    """
+    if not recipe.students:
+        return Teaching()
+    variants_of_folds = fold_labels(recipe)
+    folds = {
+        name: model_line(
+            recipe, name, variants_of_folds[name], trainer, [trainer.outputs["model_run"]], examples, FOLD
+        )
+        for name, trainer in fold_trainers.items()
+    }
+    assemblers = _assemblers(recipe, examples, variants, folds)
+    teacher = Teacher(
+        examples,
+        [assembler.outputs["model"] for assembler in assemblers],
+        recipe.teacher.config,
+        recipe.teacher.directory,
+        posixpath.join(work_root, TEACHER) if work_root else None,
+    )
+    teacher.add_upstream_node(validator)
+    trainers, students = {}, {}
+    for name, variant in recipe.students_by_name.items():
+        node = f"{TRAINER}{name}"
+        config = training_config(recipe, variant, recipe.training_of(variant, student=True), work_root, node)
+        trainer = StudentTrainer(examples, teacher.outputs["soft_targets"], config).with_id(node)
+        trainers[name] = trainer
+        students[name] = model_line(recipe, name, variant, trainer, [trainer.outputs["model_run"]], examples)
+    chain(recipe, trainers)
+    return Teaching(folds, assemblers, teacher, students)
+
+
+def _assemblers(
+    recipe: Recipe, examples: BaseChannel, variants: Mapping[str, ModelLine], folds: Mapping[str, ModelLine]
+) -> list[EnsembleAssembler]:
+    """One assembler, or one for each fold; none where a model is there already."""
+    if recipe.teacher.directory:
+        return []
+    groups = {TEACHING_ASSEMBLER: list(variants.values())}
+    if folds:
+        groups = {
+            f"{TEACHING_ASSEMBLER}-{fold}": [folds[fold_label(one, fold)] for one in recipe.variants]
+            for fold in range(recipe.teacher.folds)
+        }
+    limit = recipe.ensemble.limit_bytes
+    if recipe.teacher.limit_mib:
+        limit = int(recipe.teacher.limit_mib * MIB)
+    return [
+        EnsembleAssembler(
+            models=[line.compressor.outputs["model"] for line in lines], examples=examples, limit_bytes=limit
+        ).with_id(name)
+        for name, lines in groups.items()
+    ]

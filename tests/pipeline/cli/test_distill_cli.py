@@ -1,0 +1,78 @@
+"""The verb distill: the recipe that it runs."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import distill as verb
+from pipeline.cli.main import app
+from pipeline.recipe.recipe import Recipe
+from serving.export.saved_model import Member, write_saved_model
+from trainer.base.errors import UserError
+from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import initial_weights
+from trainer.training.config import DistillationConfig
+
+CLASSES = 24
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A teacher."""
+    directory = str(tmp_path_factory.mktemp("teacher") / "model")
+    spec = ModelSpec.parse("MLP-H4", CLASSES)
+    write_saved_model(directory, [Member(spec=spec, weights=initial_weights(spec, 0))])
+    return directory
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Recipe, str]]:
+    """The recipes that were to be run, with their roots."""
+    found: list[tuple[Recipe, str]] = []
+
+    def run(recipe: Recipe, root: str) -> None:
+        found.append((recipe, root))
+        raise SystemExit
+
+    monkeypatch.setattr(verb, "run_recipe", run)
+    return found
+
+
+def distill(*arguments: str) -> None:
+    app(args=["distill", *arguments], standalone_mode=False)
+
+
+def test_the_student_of_a_model_that_is_there(model: str, asked: list[tuple[Recipe, str]]) -> None:
+    with pytest.raises(SystemExit):
+        distill("--teacher", model, "--variant", "K2-H4", "--data", "a*", "--data", "b*")
+    recipe, root = asked[0]
+    assert (recipe.name, root, recipe.push.directory) == (
+        "distill-k2-h4", "runs/distill-k2-h4", "models/distill-k2-h4",
+    )  # fmt: skip
+    assert list(recipe.trained) == ["Student-K2-H4"]
+    assert recipe.teacher.directory == model
+    assert (recipe.data.train, recipe.data.validate_) == ((), ("a*", "b*"))
+    assert recipe.data.num_classes == CLASSES
+    student = recipe.training_of(recipe.students[0], student=True)
+    assert (student.steps, student.distillation) == (200_000, DistillationConfig())
+
+
+def test_another_recipe_without_what_is_for_its_variants(model: str, asked: list[tuple[Recipe, str]]) -> None:
+    with pytest.raises(SystemExit):
+        distill(
+            *("--teacher", model, "--variant", "MLP-H6", "--data", "a*", "--recipe", "families", "--out", "served"),
+            *("--root", "here", "--set", "training.steps=9", "--set", "training.distillation.weight=0.9"),
+        )  # fmt: skip
+    recipe, root = asked[0]
+    assert (root, recipe.push.directory, recipe.kubernetes.variant_pools) == ("here", "served", {})
+    student = recipe.training_of(recipe.students[0], student=True)
+    assert (student.steps, student.distillation) == (9, DistillationConfig(weight=0.9))
+
+
+def test_what_is_no_teacher_or_student_is_refused(model: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        distill("--teacher", str(tmp_path / "none"), "--variant", "K2-H4", "--data", "a")
+    with pytest.raises(UserError, match=r"students\.0: an architecture is written like"):
+        distill("--teacher", model, "--variant", "K2H4", "--data", "a")
+    with pytest.raises(UserError, match=r"no file matches .*none"):
+        distill("--teacher", model, "--variant", "K2-H4", "--data", str(tmp_path / "none*"))

@@ -1,0 +1,384 @@
+"""TensorFlow Serving's REST API, called by requests."""
+
+import base64
+import concurrent.futures
+import gzip
+import json
+import re
+import socket
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+import requests
+import tensorflow as tf
+
+from serving.base.tls import ServerTls
+from serving.server import arrivals, http_server, incoming_requests
+from serving.server.rest_api import RestApi
+from serving.server.servable import Servable
+from serving.server.server import PredictionServer, ServerOptions
+from serving.store import model_store
+from tests.serving.api import WAIT, Stubs, predict_request
+from tests.serving.certificates import Authority
+from tests.serving.tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def rest(models, tmp_path_factory):
+    """A server of version 1, labelled stable, that also listens for HTTP."""
+    base = str(tmp_path_factory.mktemp("rest"))
+    model_store.publish(models[0], base)
+    model_store.label(base, {"stable": 1})
+    with PredictionServer(base, model_name="m", port=0, options=ServerOptions(http_port=0)) as server:
+        yield server
+
+
+def post(server, path, body, **options):
+    text = body if isinstance(body, str | bytes) else json.dumps(body)
+    answer = requests.post(f"http://127.0.0.1:{server.http_port}{path}", data=text, timeout=WAIT, **options)
+    return answer.status_code, answer.json()
+
+
+def get(server, path):
+    answer = requests.get(f"http://127.0.0.1:{server.http_port}{path}", timeout=WAIT)
+    return answer.status_code, answer.json()
+
+
+def b64(data):
+    return {"b64": base64.b64encode(data).decode()}
+
+
+PREDICT = "/v1/models/m:predict"
+
+
+def test_rows(rest):
+    status, answer = post(rest, PREDICT, {"instances": [b64(b"\xff\x00x"), b64(b"y")]})
+    assert status == 200
+    first, second = answer["predictions"]
+    assert first["classes"][:3] == [0, 1, 2]
+    assert (first["scores"][0], second["scores"][0]) == (90.0, 30.0)
+    assert len(second["scores"]) == 20
+    # One output: its rows alone. Named inputs, and another signature.
+    rows = {"signature_name": "predictions", "instances": [{"examples": "ab"}, {"examples": b64(b"c")}]}
+    status, answer = post(rest, PREDICT, rows)
+    assert (status, [row[0] for row in answer["predictions"]]) == (200, [60.0, 30.0])
+
+
+def test_columns(rest):
+    body = {"signature_name": "add", "inputs": {"a": [1, 2.5], "b": [3, -1]}}
+    assert post(rest, PREDICT, body) == (200, {"outputs": {"x": [1.0, 2.5], "y": [4.0, 1.5]}})
+    body = {"signature_name": "predictions", "inputs": [b64(b"xx")]}
+    status, answer = post(rest, PREDICT, body)
+    assert (status, answer["outputs"][0][:2]) == (200, [60.0, 58.0])
+    assert post(rest, PREDICT, {"signature_name": "spin", "inputs": 3}) == (200, {"outputs": 3})
+
+
+def test_the_answers_are_those_of_grpc(rest):
+    stubs = Stubs(rest.port)
+    for signature, inputs in (
+        ("predictions", {"examples": [b"abc", b"d"]}),
+        ("serving_default", {"examples": [b"abc", b"d"]}),
+        ("add", {"a": np.float32([0.1, 1e-7, 3e38]), "b": np.float32([0, 1, 3e38])}),
+    ):
+        response = stubs.prediction.Predict(predict_request(signature, **inputs), timeout=WAIT)
+        by_grpc = {alias: tf.make_ndarray(tensor) for alias, tensor in response.outputs.items()}
+        if "examples" in inputs:
+            columns = {"examples": list(map(b64, inputs["examples"]))}
+        else:
+            columns = {alias: array.tolist() for alias, array in inputs.items()}
+        status, answer = post(rest, PREDICT, {"signature_name": signature, "inputs": columns})
+        assert status == 200
+        outputs = answer["outputs"] if len(by_grpc) > 1 else {next(iter(by_grpc)): answer["outputs"]}
+        assert outputs.keys() == by_grpc.keys()
+        for alias, array in by_grpc.items():
+            np.testing.assert_array_equal(np.array(outputs[alias], array.dtype), array)
+    stubs.channel.close()
+
+
+def test_versions_and_labels(rest):
+    body = {"instances": ["x"]}
+    for path in ("/versions/1", "/labels/stable"):
+        assert post(rest, f"/v1/models/m{path}:predict", body)[0] == 200
+    assert post(rest, "/V1/Models/%6D:predict", body)[0] == 200
+    assert post(rest, "/v1/models/m/versions/7:predict", body) == (
+        404,
+        {"error": "Servable not found for request: Specific(m, 7)"},
+    )
+    assert post(rest, "/v1/models/m/labels/none:predict", body) == (
+        400,
+        {"error": "Unrecognized servable version label: none"},
+    )
+    assert post(rest, "/v1/models/n:predict", body) == (
+        404,
+        {"error": "Servable not found for request: Latest(n)"},
+    )
+
+
+def test_status_and_metadata(rest):
+    state = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    for path in ("/v1/models/m", "/v1/models/m/versions/1"):
+        assert get(rest, path) == (200, {"model_version_status": [state]})
+    assert get(rest, "/v1/models/m/versions/7") == (404, {"error": "Could not find version 7 of model m"})
+    assert get(rest, "/v1/models") == (400, {"error": "Missing model name in request."})
+    status, answer = get(rest, "/v1/models/m/metadata")
+    assert (status, answer["model_spec"]["name"], answer["model_spec"]["version"]) == (200, "m", "1")
+    signature = answer["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert signature["inputs"]["examples"]["dtype"] == "DT_STRING"
+    assert signature["inputs"]["examples"]["tensor_shape"] == {
+        "dim": [{"size": "-1", "name": ""}],
+        "unknown_rank": False,
+    }
+    assert signature["method_name"] == "tensorflow/serving/predict"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("", "JSON Parse error: The document is empty"),
+        ("{", "JSON Parse error: .* at offset: 1"),
+        ("[1]", r"JSON Value: \[1\] Is not object"),
+        ({}, "Missing 'inputs' or 'instances' key"),
+        ({"inputs": [], "instances": []}, "expecting only one of 'inputs' or 'instances' keys to exist"),
+        ({"instances": "x"}, "Expecting 'instances' to be an list/array"),
+        ({"instances": []}, "No values in 'instances' array"),
+        ({"instances": ["x"], "signature_name": 3}, "'signature_name' key must be a string value."),
+        ({"instances": ["x"], "signature_name": "s"}, 'Serving signature name: "s" not found'),
+        (
+            {"instances": [3]},
+            "element: 0 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: 3 Type: Number is not of expected "
+            "type: string",
+        ),
+        ({"instances": [{"b64": "?"}]}, "Unable to base64 decode"),
+        ({"instances": ["x", ["y"]]}, r"Expecting shape \[\] but got: \[1\]"),
+        ({"instances": ["x", {"examples": "y"}]}, "Expecting value/list but got object at item 1"),
+        ({"instances": [{"examples": "y"}, "x"]}, "Expecting object but got list at item 1"),
+        ({"instances": [{"frames": "y"}]}, "does not have named input: frames"),
+        (
+            {"instances": [1], "signature_name": "add"},
+            "instances is a plain list, but expecting list of objects",
+        ),
+        ({"instances": [{"a": 1}], "signature_name": "add"}, "keys must be equal to: a,b"),
+        ({"inputs": [1], "signature_name": "add"}, "inputs is a plain value/list, but expecting an object"),
+        ({"inputs": {"a": [1]}, "signature_name": "add"}, "Missing named input: b in 'inputs' object."),
+        (
+            {"inputs": {"a": [1, [2]], "b": [1, 2]}, "signature_name": "add"},
+            "Encountered list at unexpected level: 1 expected < 1",
+        ),
+        (
+            {"inputs": {"a": [[1, 2], [3]], "b": [1, 2]}, "signature_name": "add"},
+            "Encountered list at unexpected size: 1 at level: 1 expected size: 2",
+        ),
+        (
+            {"inputs": {"a": [[1], 2], "b": [1, 2]}, "signature_name": "add"},
+            "JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected at level: 2",
+        ),
+        (
+            {"inputs": {"a": [True], "b": [1]}, "signature_name": "add"},
+            "JSON Value: true Type: True is not of expected type: float",
+        ),
+        ({"inputs": 2**40, "signature_name": "spin"}, "JSON Value: 1099511627776 Type: Number is not of"),
+        (
+            {"inputs": 2.5, "signature_name": "spin"},
+            "JSON Value: 2.5 Type: Number is not of expected type: int32",
+        ),
+        ("[" * 100_000, "JSON Parse error"),
+        ('{"inputs": ' + "[" * 900 + "1" + "]" * 900 + "}", "more than 32 dimensions"),
+        ('{"a": ' * 900 + "1" + "}" * 900, "Missing 'inputs' or 'instances' key"),
+        ({"instances": ["x"] * 1025}, "Task size 1025 is larger than maximum input batch size 1024"),
+        ({"instances": ["x", ""]}, r"\[row\] \[1\] \[is empty\]"),
+    ],
+)
+def test_wrong_requests(rest, body, error):
+    status, answer = post(rest, PREDICT, body)
+    assert status == 400
+    assert list(answer) == ["error"]
+    assert re.search(error, answer["error"]), answer["error"]
+
+
+def test_paths_that_are_none(rest):
+    error = {"error": "Malformed request: POST /v1/models/m"}
+    assert post(rest, "/v1/models/m", {}) == (400, error)
+    assert get(rest, PREDICT) == (400, {"error": "Malformed request: GET /v1/models/m:predict"})
+    assert get(rest, "/nothing")[0] == 404
+    # Models of ours have no signatures for these.
+    status, answer = post(rest, "/v1/models/m:classify", {"examples": [{}]})
+    assert (status, "Expected classification signature" in answer["error"]) == (400, True)
+    assert post(rest, "/v1/models/m:regress", {})[0] == 400
+
+
+def test_what_fails_by_no_fault_of_the_client_is_not_told(rest, monkeypatch, caplog):
+    def fail(self, feeds, fetches):
+        raise RuntimeError("/secret/place")
+
+    monkeypatch.setattr(Servable, "run", fail)
+    status, answer = post(rest, PREDICT, {"instances": ["x"]})
+    assert status == 500
+    assert "/secret" not in answer["error"]
+    reference = answer["error"].rsplit(" ", 1)[1]
+    assert reference in caplog.text
+    assert "/secret/place" in caplog.text
+
+
+def test_what_fails_outside_of_a_method_is_not_told_either(rest, stubs, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("/secret/place")
+
+    monkeypatch.setattr(RestApi, "answer", fail)
+    monkeypatch.setattr(incoming_requests, "_parse", fail)
+    status, answer = post(rest, PREDICT, {"instances": ["x"]})
+    assert (status, "/secret" in answer["error"]) == (500, False)
+    with pytest.raises(grpc.RpcError) as raised:
+        stubs.prediction.Predict(predict_request(examples=[b"x"]), timeout=WAIT)
+    assert raised.value.code() is grpc.StatusCode.INTERNAL
+    assert "/secret" not in raised.value.details()
+    for told in (answer["error"], raised.value.details()):
+        assert told.rsplit(" ", 1)[1] in caplog.text
+
+
+def test_limits(base, monkeypatch):
+    entered, go_on = threading.Event(), threading.Event()
+    run = Servable.run
+
+    def slow_run(self, feeds, fetches):
+        entered.set()
+        assert go_on.wait(WAIT)
+        return run(self, feeds, fetches)
+
+    monkeypatch.setattr(Servable, "run", slow_run)
+    body = {"instances": ["x" * 2000]}
+    options = ServerOptions(http_port=0, workers=1, max_requests=2, max_request_bytes=3000)
+    with PredictionServer(base, "m", port=0, options=options) as server:
+        assert post(server, PREDICT, {"instances": ["x" * 3000]}) == (
+            413,
+            {"error": "the request is larger than 3000 bytes (short values in JSON count for 10 and more)"},
+        )
+        assert post(server, PREDICT, {"instances": [[]] * 200})[0] == 413  # 800 bytes, of which come 14,000
+        chunks = (b"x" * 1000 for _ in range(10))
+        url = f"http://127.0.0.1:{server.http_port}{PREDICT}"
+        assert requests.post(url, data=chunks, timeout=WAIT).status_code == 413
+        compressed = {"headers": {"Content-Encoding": "gzip"}}
+        assert post(server, PREDICT, gzip.compress(b" " * 10**7), **compressed)[0] == 413
+        assert post(server, PREDICT, gzip.compress(b"{}"), **compressed)[0] == 400
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            running = pool.submit(post, server, PREDICT, body)
+            assert entered.wait(WAIT)
+            status, answer = post(server, PREDICT, body)
+            assert (status, "too many bytes" in answer["error"]) == (503, True)
+            waiting = pool.submit(post, server, PREDICT, {"instances": ["x"]})
+            while server._pools.predictions.there < 2:
+                time.sleep(0.01)
+            status, answer = post(server, PREDICT, {"instances": ["x"]})
+            assert (status, "too many requests" in answer["error"]) == (429, True)
+            # States do not wait for predictions.
+            assert get(server, "/v1/models/m")[0] == 200
+            go_on.set()
+            assert running.result()[0] == waiting.result()[0] == 200
+        page = requests.get(f"http://127.0.0.1:{server.http_port}/metrics", timeout=WAIT).text
+        for code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED"):
+            assert f'yt8m_refused_requests_total{{code="{code}"}} 1.0' in page
+        assert server._pools.budget.taken == 0
+        monkeypatch.setattr(server._http, "_seconds", 0.2)
+        go_on.clear()
+        assert post(server, PREDICT, {"instances": ["x"]})[0] == 504
+        go_on.set()
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"POST", b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"]
+)
+def test_half_sent_requests_hold_no_threads(rest, monkeypatch, head):
+    before = threading.active_count()
+    monkeypatch.setattr(arrivals, "PROMPT_SECONDS", 0.5)
+    half_sent = []
+    try:
+        for _ in range(300):
+            half_sent.append(socket.create_connection(("127.0.0.1", rest.http_port), WAIT))
+            half_sent[-1].sendall(head)
+        begin = time.monotonic()
+        assert post(rest, PREDICT, {"instances": ["x"]})[0] == 200
+        assert time.monotonic() - begin < 2
+        assert threading.active_count() <= before + 8  # the pool's own
+        if head.endswith(b"{"):
+            ended = sum(connection.recv(4096).startswith(b"HTTP/1.1 503") for connection in half_sent[50:60])
+            assert ended >= 2
+    finally:
+        for connection in half_sent:
+            connection.close()
+
+
+def test_a_head_that_does_not_come_is_given_up(base, monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.3)
+    with PredictionServer(base, "m", port=0, options=ServerOptions(http_port=0)) as server:
+        for head in (b"", b"GET /healthz HT"):
+            with socket.create_connection(("127.0.0.1", server.http_port), WAIT) as connection:
+                connection.sendall(head)
+                assert connection.recv(100) == b""
+
+
+def test_many_rapid_connections(rest):
+    begin = time.monotonic()
+    connections = [socket.create_connection(("127.0.0.1", rest.http_port), WAIT) for _ in range(500)]
+    seconds = time.monotonic() - begin
+    for connection in connections:
+        connection.close()
+    assert seconds < 5  # a full backlog costs a second a connection
+
+
+def test_tls_and_mutual_tls(base, tmp_path):
+    ours, others = Authority(tmp_path, "ours"), Authority(tmp_path, "others")
+    certificate, key = ours.issue("server")
+
+    def ask(server, ca, path="/v1/models/m", cert=None):
+        url = f"https://127.0.0.1:{server.http_port}{path}"
+        return requests.get(url, verify=ca, cert=cert, timeout=WAIT).status_code
+
+    tls = ServerTls(certificate=certificate, key=key)
+    with PredictionServer(base, "m", port=0, options=ServerOptions(tls=tls, http_port=0)) as server:
+        assert ask(server, ours.ca) == 200
+        with pytest.raises(requests.exceptions.SSLError):
+            ask(server, others.ca)
+        renewed = others.issue("renewed")
+        for new, old in zip(renewed, (certificate, key), strict=True):
+            with open(new, "rb") as source, open(old, "wb") as target:
+                target.write(source.read())
+        assert ask(server, others.ca) == 200
+        with pytest.raises(requests.exceptions.SSLError):
+            ask(server, ours.ca)
+    certificate, key = ours.issue("server")
+    mutual = ServerTls(certificate=certificate, key=key, client_ca=ours.ca)
+    with PredictionServer(base, "m", port=0, options=ServerOptions(tls=mutual, http_port=0)) as server:
+        assert ask(server, ours.ca, cert=ours.issue("client")) == 200
+        assert ask(server, ours.ca) == 401
+        assert ask(server, ours.ca, "/metrics") == 401
+        assert ask(server, ours.ca, "/readyz") == 200  # probes have no certificate
+        with pytest.raises((requests.exceptions.SSLError, requests.exceptions.ConnectionError)):
+            ask(server, ours.ca, cert=others.issue("stranger"))
+
+
+def test_who_runs_gets_an_answer_and_who_is_new_is_refused_at_the_end(tmp_path, monkeypatch):
+    base = str(tmp_path / "base")
+    model_store.publish(write_tiny_model(str(tmp_path / "model")), base)
+    entered, go_on = threading.Event(), threading.Event()
+    run = Servable.run
+
+    def slow_run(self, feeds, fetches):
+        entered.set()
+        assert go_on.wait(WAIT)
+        return run(self, feeds, fetches)
+
+    server = PredictionServer(base, "m", port=0, options=ServerOptions(http_port=0))
+    server.start()
+    monkeypatch.setattr(Servable, "run", slow_run)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        running = pool.submit(post, server, PREDICT, {"instances": ["x"]})
+        assert entered.wait(WAIT)
+        stopping = pool.submit(server.stop, WAIT)
+        while server._ready:
+            time.sleep(0.01)
+        assert post(server, PREDICT, {"instances": ["x"]})[0] == 503
+        go_on.set()
+        assert running.result()[0] == 200
+        stopping.result()

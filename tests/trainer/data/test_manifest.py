@@ -1,0 +1,107 @@
+"""Files by reference: every reader takes an address in a manifest for a file without the records that are left out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.records import sequence_example
+from trainer.base.errors import UserError
+from trainer.base.files import file_state
+from trainer.data.input_pipeline import eval_batches, train_batches
+from trainer.data.manifest import DataFile, example_files, referenced, spans_of, write_manifest
+from trainer.data.records import read_videos
+from trainer.data.tfrecord import Checksum, read_records, write_tfrecords
+
+IDS = [b"a", b"b", b"c", b"d"]
+
+
+def record(video_id: bytes, frames: int = 3) -> bytes:
+    content = [bytes([video_id[0] + step]) for step in range(frames)]
+    return sequence_example([one * 1024 for one in content], [one * 128 for one in content], (1, 5), video_id)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "train0.tfrecord"
+    write_tfrecords(str(path), map(record, IDS))
+    return path
+
+
+def address(path: Path, skipped: tuple[int, ...] = (), **changed: int) -> str:
+    size, modified = file_state(str(path))
+    videos = len(IDS) - len(skipped)
+    values = {"bytes": size, "modified": modified, "crc32c": "", "videos": videos, "span": 7, **changed}
+    write_manifest(str(path.parent), [DataFile(file=str(path), skipped=skipped, **values)])
+    (made,) = example_files([str(path.parent / "manifest.jsonl")])
+    return made
+
+
+def ids(path: str) -> list[bytes]:
+    return [video.id for video in read_videos(path)]
+
+
+def test_every_reader_passes_over_what_is_skipped(data: Path) -> None:
+    offsets = [one.offset for one in read_records(str(data))]
+    content = bytearray(data.read_bytes())
+    content[offsets[3] + 100] ^= 1  # the last record is damaged, and known to be
+    data.write_bytes(content)
+    made = address(data, (offsets[1], offsets[3]))
+    assert spans_of([made]) == {7}
+    assert ids(made) == [b"a", b"c"]
+    (batch,) = eval_batches([made], 9)
+    assert batch["id"].tolist() == [b"a", b"c"]
+    settings = {"batch_size": 4, "frames_per_video": 2, "seed": 0, "shuffle_buffer": 8, "files_per_group": 2}
+    seen = next(train_batches([made], **settings))["frames"][..., 0]
+    assert {int(value) for value in np.unique(seen)} <= {0, *range(97, 100), *range(99, 102)}
+
+
+def test_the_batches_are_those_of_a_copy_to_the_last_byte(data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.tfrecord"
+    write_tfrecords(str(copy), (record(one) for one in IDS if one != b"b"))
+    made = address(data, ([one.offset for one in read_records(str(data))][1],))
+    settings = {"batch_size": 6, "frames_per_video": 2, "seed": 3, "shuffle_buffer": 2, "files_per_group": 1}
+    for _, one, other in zip(
+        range(5), train_batches([made], **settings), train_batches([str(copy)], **settings), strict=False
+    ):
+        assert {key: value.tobytes() for key, value in one.items()} == {
+            key: value.tobytes() for key, value in other.items()
+        }
+
+
+@pytest.mark.parametrize("how", ["longer", "later", "gone"])
+def test_a_file_that_has_changed_is_refused(data: Path, how: str) -> None:
+    made = address(data)
+    if how == "longer":
+        data.write_bytes(data.read_bytes() + b"x")
+    elif how == "later":
+        os.utime(data, ns=(0, 10**18))
+    else:
+        data.unlink()
+    with pytest.raises(UserError, match=r"train0\.tfrecord.*(changed since it was checked|No such file)"):
+        ids(made)
+
+
+def test_a_file_of_which_nothing_is_used_is_not_opened(tmp_path: Path) -> None:
+    write_manifest(str(tmp_path), [DataFile(file="gs://nowhere/x", bytes=1, modified=1, crc32c="", videos=0)])
+    assert ids(f"{tmp_path}/manifest.jsonl#00000") == []
+
+
+def test_plain_paths_stay_plain(data: Path) -> None:
+    assert example_files([str(data)]) == [str(data)]
+    assert referenced(f"{data}#0") is None
+
+
+def test_the_checksum_is_that_of_the_whole_file_whatever_is_in_it(data: Path, tmp_path: Path) -> None:
+    import google_crc32c
+
+    cut = tmp_path / "cut.tfrecord"
+    cut.write_bytes(data.read_bytes()[:-7])
+    zipped = tmp_path / "zipped.tfrecord.gz"
+    write_tfrecords(str(zipped), map(record, IDS))
+    for path in (data, cut, zipped):
+        checksum = Checksum()
+        list(read_records(str(path), checksum))
+        assert checksum.hexadecimal == f"{google_crc32c.value(path.read_bytes()):08x}"
+        assert checksum.count == path.stat().st_size
