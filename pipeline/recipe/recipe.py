@@ -24,6 +24,7 @@ from pipeline.recipe.sections import (
 )
 from pipeline.recipe.variant_name import VariantName
 from serving.export.compression import stored_bytes
+from serving.export.device_weights import LARGEST
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.model.architectures import Architecture
@@ -135,6 +136,24 @@ class Recipe(Section):
                 f"training.start: with halving.enabled it must be {SCRATCH}: where half of a shorter training ends is "
                 "not known beforehand"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_file_for_devices_can_be_made(self) -> "Recipe":
+        if self.push.litert:
+            specs = [self.spec_of(variant) for variant in self.trained.values()]
+            growth = max(
+                spec.float32_bytes / stored_bytes(spec, form)
+                for spec in specs
+                for form in self.compression.forms
+            )
+            largest = min(growth * self.ensemble.limit_bytes, sum(spec.float32_bytes for spec in specs))
+            if largest > LARGEST:
+                raise ValueError(
+                    f"push.litert: an ensemble within ensemble.limit_mib may have {largest / MIB:,.0f} MiB of "
+                    f"weights in float32, and a file for devices can be made of {LARGEST / MIB:,.0f}; set "
+                    f"ensemble.limit_mib to {int(LARGEST / growth / MIB)} or less"
+                )
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from serving.export.card import ModelCard
 from serving.export.class_names import ASSET
+from serving.export.device_weights import LARGEST
 from serving.export.saved_model import Member, read_weights
 from serving.export.vocabulary import Vocabulary
 from trainer.base.errors import UserError
@@ -32,8 +33,6 @@ INPUTS = (
 SMALLEST_KERNEL = 2**17
 """Weights of a kernel from which on it is stored in fewer bytes. The kernels that assign frames to clusters have less:
 they are sensitive, and would save nothing that counts."""
-_LARGEST = 2**31 - 64 * MIB
-"""Bytes of float32 weights that converters can put into one file, whose offsets have 31 bits."""
 
 
 class DeviceGraph(tf.Module):
@@ -61,10 +60,10 @@ class DeviceGraph(tf.Module):
         """The graph of a SavedModel of this project in a directory; UserError where its weights are too large."""
         card = ModelCard.load(directory)
         size = sum(card.spec(index).float32_bytes for index in range(len(card.members)))
-        if size > _LARGEST:
+        if size > LARGEST:
             raise UserError(
                 f"{directory} has {size / MIB:,.0f} MiB of weights in float32, and a file for devices can be made of "
-                f"{_LARGEST / MIB:,.0f}: export a smaller ensemble, or one of its members"
+                f"{LARGEST / MIB:,.0f}: export a smaller ensemble, or one of its members"
             )
         members = [
             Member(

@@ -2,6 +2,11 @@
 
 from enum import StrEnum
 
+from trainer.base.units import MIB
+
+LARGEST = 2**31 - 64 * MIB
+"""Bytes of float32 weights that converters can put into one file, whose offsets have 31 bits."""
+
 
 class DeviceWeights(StrEnum):
     """How the kernels of fully connected layers are stored, and what the interpreter multiplies them with.

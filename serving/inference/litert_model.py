@@ -20,6 +20,8 @@ class LiteRtModel(DeviceModel):
     Args:
         path: Local path of the file.
         threads: Number of threads of the interpreter.
+        packed: Whether XNNPACK runs the model, which is several times as fast and keeps a second copy of all kernels,
+            packed for it. Otherwise kernels of int8 are multiplied where the file is mapped.
 
     Raises:
         UserError: There is no such file, or it is no LiteRT model of this project.
@@ -27,18 +29,14 @@ class LiteRtModel(DeviceModel):
 
     RUNTIME: ClassVar[str] = "LiteRT"
 
-    def __init__(self, path: str, threads: int = 1) -> None:
+    def __init__(self, path: str, threads: int = 1, packed: bool = False) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         if not os.path.isfile(path):
             raise UserError(f"there is no file {path}: give what yt8m export --litert wrote")
         try:
-            # XNNPACK, the default, would keep a second copy of all kernels, packed for it.
-            interpreter = Interpreter(
-                path,
-                num_threads=threads,
-                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
+            kernels = OpResolverType.AUTO if packed else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            interpreter = Interpreter(path, num_threads=threads, experimental_op_resolver_type=kernels)
             signature = next(iter(interpreter.get_signature_list().values()), {"inputs": (), "outputs": ()})
         except (ValueError, RuntimeError) as error:
             raise UserError(

@@ -102,9 +102,13 @@ def test_wiring_of_what_is_there_once(nodes) -> None:
 
 
 def test_the_pusher_checks_a_file_for_devices_where_the_recipe_wants_one() -> None:
-    pusher = compiled("yhls", "push.litert=true", "push.litert_weights=int4", "data.holdout_files=2")[
-        "Pusher"
-    ]
+    pusher = compiled(
+        "yhls",
+        "push.litert=true",
+        "ensemble.limit_mib=900",
+        "push.litert_weights=int4",
+        "data.holdout_files=2",
+    )["Pusher"]
     assert producers(pusher)["examples"] == {"YouTube8MExampleGen"}
     values = {key: value.field_value.string_value for key, value in pusher.parameters.parameters.items()}
     assert (values["litert_weights"], values["split"]) == ("int4", "holdout")

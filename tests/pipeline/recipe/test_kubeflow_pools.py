@@ -144,6 +144,15 @@ def test_what_steps_ask_for() -> None:
     }
 
 
+def test_a_file_for_devices_takes_memory_and_has_a_largest_size() -> None:
+    found = step_resources(load_recipe("yhls", ["push.litert=true", "ensemble.limit_mib=512"]))
+    assert found["Pusher"] == Resources(cpus=2, memory_gb=13)  # 9 times 1 GiB, and the program
+    with pytest.raises(
+        UserError, match=r"push.litert: .* can be made of 1,984; set ensemble.limit_mib to 1002 or less"
+    ):
+        load_recipe("table1", ["push.litert=true"])
+
+
 def test_with_a_remote_engine_the_beam_steps_only_wait() -> None:
     found = step_resources(load_recipe("yhls", ["beam={runner: FlinkRunner, flink_master: 'flink:8081'}"]))
     assert {found[step] for step in ("YouTube8MExampleGen", "StatisticsGen", "Evaluator")} == {

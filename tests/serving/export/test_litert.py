@@ -235,7 +235,7 @@ def test_an_onnx_file_is_checked_and_has_names_and_card(place, tmp_path, weights
 
 
 def test_more_weights_than_one_file_holds_are_refused_at_once(place, monkeypatch, tmp_path):
-    monkeypatch.setattr(device_graph, "_LARGEST", 1000)
+    monkeypatch.setattr(device_graph, "LARGEST", 1000)
     with pytest.raises(UserError, match="export a smaller ensemble, or one of its members"):
         write_litert(str(place / "model" / "1"), str(tmp_path / "x.tflite"), DeviceWeights.INT8)
 
