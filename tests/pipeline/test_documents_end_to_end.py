@@ -36,7 +36,7 @@ NOT_HERE = {
     "is the report that getting-started makes": r"yt8m report runs/yhls",
     "is a benchmark, or starts many processes": r".*(tests\.benchmarks|--beam workers)",
 }
-"""Beginnings of commands that are not run here, by the reason. Of the same command in two documents the first is run."""
+"""Beginnings of commands that are not run here, by the reason. A command of two documents is run once."""
 
 IN_ORDER = sorted(DOCUMENTS, key=lambda path: (path.name != "getting-started.md", path.name != "README.md"))
 _done: set[str] = set()
