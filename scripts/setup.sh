@@ -33,14 +33,15 @@ told() {
   # The exit code comes last, since a process substitution hands none out.
   while IFS= read -r line; do
     case "$line" in
-      'exit '*) [ "$line" = 'exit 0' ] && continue; wipe; explain "$output" ;;
+      'told: 0') break ;;
+      'told: '*) wipe; explain "$output" ;;
       ' Downloaded '* | ' '*' Downloaded '*) fetched=$((fetched + 1)); doing="$fetched large packages fetched" ;;
       'Prepared '*) doing="${line}; installing" ;;
       'Downloading '*) [ -n "$doing" ] || doing='fetching packages' ;;
     esac
     output+=$line$'\n'
     if [ -t 2 ] && [ -n "$doing" ]; then printf '\r\033[Ksetup: %s (%d s)' "$doing" "$SECONDS" >&2; fi
-  done < <("$@" 2>&1 && echo 'exit 0' || echo "exit $?")
+  done < <(code=0; "$@" 2>&1 || code=$?; printf '\ntold: %s\n' $code)
   wipe
 }
 
