@@ -50,8 +50,8 @@ def averaging_caption(report: Report) -> tuple[str, str]:
     helped = bool(gains) and min(gains.values()) > 0
     title = "Why averaging helps" if helped else "Averages against single snapshots"
     return title, (
-        f"{_told(gains)} Points: single snapshots. Bars: the average of all snapshots of a range of steps; the thick one "
-        "is the best. Triangles: what lies below the panel. Each panel has its own axis of GAP."
+        f"{_told(gains)} Points: single snapshots. Bars: the average of all snapshots of a range of steps; the "
+        "thick one is the best. Triangles: what lies below the panel. Each panel has its own axis of GAP."
     )
 
 
