@@ -31,19 +31,21 @@ refuse() {
 # told COMMAND...: runs it with one line of progress, on a terminal, in the place of one a package. Where it fails, one
 # line has the reason and what to do.
 told() {
-  local output='' line fetched=0 doing=''
+  local output='' line fetched=0 doing='' done=''
   # The exit code comes last, since a process substitution hands none out.
   while IFS= read -r line; do
     case "$line" in
-      'exit '*) [ "$line" = 'exit 0' ] && continue; wipe; explain "$output" ;;
+      'told: 0') done=yes; break ;;
+      'told: '*) wipe; explain "$output" ;;
       ' Downloaded '* | ' '*' Downloaded '*) fetched=$((fetched + 1)); doing="$fetched large packages fetched" ;;
       'Prepared '*) doing="${line}; installing" ;;
       'Downloading '*) [ -n "$doing" ] || doing='fetching packages' ;;
     esac
     output+=$line$'\n'
     if [ -t 2 ] && [ -n "$doing" ]; then printf '\r\033[Ksetup: %s (%d s)' "$doing" "$SECONDS" >&2; fi
-  done < <("$@" 2>&1 && echo 'exit 0' || echo "exit $?")
+  done < <(code=0; "$@" 2>&1 || code=$?; printf '\ntold: %s\n' $code)
   wipe
+  [ -n "$done" ] || explain "$output"
 }
 
 wipe() { if [ -t 2 ]; then printf '\r\033[K' >&2; fi; }

@@ -1,7 +1,6 @@
 """``yt8m compress``: an existing model with its big tensors in fewer bytes."""
 
 import json
-import os
 import re
 from typing import Annotated, Any
 
@@ -56,10 +55,10 @@ def compress(
     out = out or f"{model.rstrip('/')}-{re.sub('[^a-z0-9]+', '-', form.name)}"
     if "://" in out:
         raise UserError(f"--out {out}: give a local directory; yt8m models publishes it from there")
-    if os.path.exists(out):
-        raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
-
+    from trainer.base.directories import check_new
     from trainer.base.files import expand
+
+    check_new(out, "--out")
 
     calibration_files = expand(calibrate) if calibrate else []
     evaluation_files = expand(evaluate) if evaluate else []

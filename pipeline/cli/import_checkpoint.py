@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from pipeline.cli.output import AsJson
 from trainer.base.addresses import check_local
+from trainer.base.directories import check_new
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.data.yt8m import NUM_CLASSES
@@ -89,8 +89,7 @@ def import_checkpoint(
     """
     chosen = choose_members(variant, member or [], num_classes)
     check_local(out, "--out")
-    if os.path.exists(out):
-        raise UserError(f"--out {out} exists already: give a new directory, or remove this one")
+    check_new(out, "--out")
 
     from serving.export.saved_model import Member, write_saved_model
     from serving.server.warmup import write_warmup

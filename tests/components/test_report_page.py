@@ -237,7 +237,7 @@ def test_what_stands_over_the_averages_follows_from_them(report):
         "The best average is better for 1 of 2 members (not for K2-H4); its gain over the best single "
         "snapshot is -0.0050 in the mean."
     )
-    assert "triangles: those that lie below the panel" in text
+    assert "Triangles: what lies below the panel" in text
     assert "Each panel has its own axis of GAP" in text
     alone = averaging("K2-H4", 0.5, 0.5) | {"best_average": None}
     assert averaging_caption(assemble_report(averaging=[alone]))[1].startswith("No average was measured.")

@@ -223,7 +223,7 @@ def test_setting_up_prints_no_line_a_package(machine: Machine) -> None:
             "Failed to fetch: https://x/numpy/: dns error; the package index cannot be reached: is this machine "
             "online? A mirror is named by UV_DEFAULT_INDEX and PIP_INDEX_URL",
         ),
-        ("something else", "something else; all that was printed is in build/setup.log"),
+        ("exit of something else", "exit of something else; all that was printed is in build/setup.log"),
     ],
 )
 def test_what_uv_says_of_a_failure_is_one_line_with_what_helps(

@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from trainer.base.errors import UserError
+
 
 def nearest_existing(directory: str) -> Path:
     """Returns the path itself or, where nothing exists there, the nearest directory above it that does."""
@@ -39,3 +41,11 @@ def write_problem(directory: str) -> str | None:
             for made in missing:
                 made.rmdir()
     return None
+
+
+def check_new(directory: str, what: str) -> None:
+    """Raises UserError if a local directory exists already or cannot be made; `what` is the option that names it."""
+    if os.path.exists(directory):
+        raise UserError(f"{what} {directory} exists already: give a new directory, or remove this one")
+    if problem := write_problem(directory):
+        raise UserError(f"{what}: {problem}; give another directory")

@@ -50,8 +50,8 @@ def averaging_caption(report: Report) -> tuple[str, str]:
     helped = bool(gains) and min(gains.values()) > 0
     title = "Why averaging helps" if helped else "Averages against single snapshots"
     return title, (
-        f"{_told(gains)} Points: single snapshots; triangles: those that lie below the panel. Bars: the average of all "
-        "snapshots of a range of steps; the thick one is the best. Each panel has its own axis of GAP."
+        f"{_told(gains)} Points: single snapshots. Bars: the average of all snapshots of a range of steps; the "
+        "thick one is the best. Triangles: what lies below the panel. Each panel has its own axis of GAP."
     )
 
 
@@ -119,8 +119,9 @@ def _panel(axes: Any, one: Report, colour: str) -> None:
     room = max(max(shown) - min(shown), 1e-4)
     low = min(shown) - 0.15 * room
     axes.set_ylim(low, max(shown) + 0.35 * room)
-    below = [candidate["last_step"] for candidate in singles if candidate["gap"] < low]
-    axes.plot(below, [low] * len(below), marker="^", ms=4, ls="none", color=MUTED, clip_on=False)
+    for candidates, ink in ((singles, MUTED), (averages, colour)):
+        below = [candidate["last_step"] for candidate in candidates if candidate["gap"] < low]
+        axes.plot(below, [low] * len(below), marker="^", ms=4, ls="none", color=ink, clip_on=False)
     axes.annotate(
         f"{best['gap']:.4f}",
         ((best["first_step"] + best["last_step"]) / 2, best["gap"]),
