@@ -8,6 +8,7 @@ from pipeline.recipe.pools import Pool
 from pipeline.recipe.recipe import Recipe
 from serving.export.compression import stored_bytes
 from trainer.base.errors import UserError
+from trainer.data.input_processes import SLOTS
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
@@ -28,6 +29,9 @@ _ROUNDING = 2 * GB
 """What a Compressor rounds by: second moments of up to 4,096 inputs, their inverse and their eigenvectors."""
 
 _PREFETCHED_BATCHES = 8
+
+_INPUT_PROGRAM = GB // 4
+"""What a process of the input takes without its batches: Python and NumPy."""
 
 SHM_GB = 1
 """The gigabytes of main memory for /dev/shm, which in a container has 64 MiB otherwise."""
@@ -59,8 +63,11 @@ def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
 def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Returns the bytes of main memory that a Trainer takes whose model is on a GPU."""
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
-    batch = 4 * training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
-    return _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * batch
+    batch = training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
+    total = _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * 4 * batch
+    if training.input_processes > 1:
+        total += training.input_processes * (_INPUT_PROGRAM + SLOTS * batch)
+    return total
 
 
 def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | None) -> Resources:

@@ -28,7 +28,7 @@ from trainer.data.frame_memory import ALIGNMENT, FRAME, as_bytes
 from trainer.data.input_pipeline import Batch, Position, train_batches
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 
-_SLOTS = 6
+SLOTS = 6
 """Batches of a process that are there at once: those made ahead, and those that the trainer still holds."""
 
 
@@ -72,8 +72,8 @@ class _Worker:
     def __init__(self, files: Sequence[str], start: Position, settings: dict[str, Any]) -> None:
         size = _slot_bytes(settings)
         descriptor = os.memfd_create("yt8m-batches")
-        os.ftruncate(descriptor, _SLOTS * size)
-        self._memory = mmap.mmap(descriptor, _SLOTS * size)
+        os.ftruncate(descriptor, SLOTS * size)
+        self._memory = mmap.mmap(descriptor, SLOTS * size)
         self._size = size
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(descriptor)],
@@ -120,8 +120,8 @@ class _Slots:
     """Memory for the frames of batches in a process that makes them; has `array` as `FrameMemory` has."""
 
     def __init__(self, descriptor: int, size: int, freed: IO[bytes]) -> None:
-        self._bytes = np.frombuffer(mmap.mmap(descriptor, _SLOTS * size), np.uint8)
-        self._size, self._freed, self._unused = size, freed, list(range(_SLOTS))
+        self._bytes = np.frombuffer(mmap.mmap(descriptor, SLOTS * size), np.uint8)
+        self._size, self._freed, self._unused = size, freed, list(range(SLOTS))
 
     def array(self, videos: int, width: int) -> np.ndarray:
         """Returns FRAME [videos, width] of any content, and waits until there is memory for it."""
