@@ -6,7 +6,7 @@ written once, into memory that a process shares with this one; a tensor can shar
 
 Memory is shared by files without a name, and not through /dev/shm, which is small in containers. The protocol: this
 process writes the settings (a line of JSON), and then a byte, the number of a slot, for each slot that is free again;
-a process writes pickled batches, whose frames are the number of their slot and their shape.
+a process writes pickled batches, whose frames are the number of their slot and their shape, and whose labels are packed.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ class _Worker:
         descriptor = os.memfd_create("yt8m-batches")
         os.ftruncate(descriptor, SLOTS * size)
         self._memory = mmap.mmap(descriptor, SLOTS * size)
-        self._size = size
+        self._size, self._num_classes = size, settings["num_classes"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(descriptor)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[descriptor],
@@ -107,6 +107,7 @@ class _Worker:
         slot, (videos, width) = batch["frames"]
         held = np.frombuffer(self._memory, np.uint8, videos * width * FRAME_SIZE, slot * self._size)
         weakref.finalize(held, self._tell, bytes([slot])).atexit = False
+        batch["labels"] = np.unpackbits(batch["labels"], axis=1, count=self._num_classes).view(np.bool_)
         batch["frames"] = as_bytes(held.view(FRAME).reshape(videos, width))
         return batch
 
@@ -156,8 +157,9 @@ def _produce(descriptor: int) -> None:
     start = Position(epoch=epoch, group=group, offset=offset)
     try:
         for batch in train_batches(told["files"], start=start, memory=memory, **told["settings"]):
-            frames = batch["frames"]
-            pickle.dump({**batch, "frames": (memory.slot_of(frames), frames.shape[:2])}, out, protocol=5)
+            frames, labels = batch["frames"], np.packbits(batch["labels"], axis=1)
+            sent = {**batch, "labels": labels, "frames": (memory.slot_of(frames), frames.shape[:2])}
+            pickle.dump(sent, out, protocol=5)
             out.flush()
     except UserError as error:
         pickle.dump({"error": str(error)}, out)
