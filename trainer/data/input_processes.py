@@ -6,7 +6,7 @@ written once, into memory that a process shares with this one; a tensor can shar
 
 Memory is shared by files without a name, and not through /dev/shm, which is small in containers. The protocol: this
 process writes the settings (a line of JSON), and then a byte, the number of a slot, for each slot that is free again;
-a process writes pickled batches, whose frames are the number of their slot and their shape, and whose labels are packed.
+a process writes pickled batches: of their frames the number of the slot and the shape, and the labels packed.
 """
 
 import contextlib
