@@ -24,6 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from trainer.base.errors import UserError
+from trainer.base.memory import keep_freed_memory
 from trainer.data.frame_memory import ALIGNMENT, FRAME, as_bytes
 from trainer.data.input_pipeline import Batch, Position, train_batches
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
@@ -147,6 +148,7 @@ def _slot_bytes(settings: dict[str, Any]) -> int:
 
 
 def _produce(descriptor: int) -> None:
+    keep_freed_memory()
     given, out = os.fdopen(0, "rb", buffering=0), os.fdopen(os.dup(1), "wb")
     line = b""
     while not line.endswith(b"\n"):
