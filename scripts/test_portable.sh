@@ -13,4 +13,4 @@ if [ ! -x "$prism" ]; then
 fi
 unshare -rn true 2> /dev/null || { echo "test-portable: skipped, there is no network namespace to be had here"; exit 0; }
 export PRISM=$PWD/$prism
-exec unshare -rn sh -c 'ip link set lo up && exec .venv/bin/python -m pytest -v tests/components/test_portable_beam.py'
+exec unshare -rn sh -c 'ip link set lo up && exec .venv/bin/python -m pytest -q tests/components/test_portable_beam.py'

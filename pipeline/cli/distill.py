@@ -29,7 +29,7 @@ def distill(
         str,
         typer.Option(
             help="Name or path of the recipe whose other sections count: training, averaging, data, compression, beam. "
-            "video_level for video-level files."
+            "video-level for video-level files."
         ),
     ] = "yhls",
     overrides: Overrides = None,
@@ -47,7 +47,7 @@ def distill(
 
     \b
     Examples: yt8m distill --teacher models/yt8m --variant K8-H256 --data 'frame/*.tfrecord'
-              yt8m distill --teacher models/yt8m/3 --variant MLP-H2048 --data 'video/*.tfrecord' --recipe video_level --set training.distillation.weight=0.7
+              yt8m distill --teacher models/yt8m/3 --variant MLP-H2048 --data 'video/*.tfrecord' --recipe video-level --set training.distillation.weight=0.7
     """  # noqa: E501 - an example is one line
     from pipeline.recipe.loader import load_recipe
     from serving.store.model_store import whole_model_path

@@ -11,6 +11,7 @@ from serving.export.compression import stored_bytes
 from serving.export.device_weights import LARGEST
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
+from trainer.data.input_processes import SLOTS
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
@@ -37,6 +38,9 @@ _SOFT_TARGETS = 2 * GB
 """A student's soft targets: 6.1 million videos at 144 bytes, twice while they are sorted."""
 
 _PREFETCHED_BATCHES = 8
+
+_INPUT_PROGRAM = GB // 4
+"""What a process of the input takes without its batches: Python and NumPy."""
 
 SHM_GB = 1
 """The gigabytes of main memory for /dev/shm, which in a container has 64 MiB otherwise."""
@@ -77,11 +81,13 @@ def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
 def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Returns the bytes of main memory that a Trainer takes whose model is on a GPU."""
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
-    batch = 4 * training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
-    soft_targets = _SOFT_TARGETS if training.distillation else 0
-    return (
-        _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * batch + soft_targets
-    )
+    batch = training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
+    total = _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * 4 * batch
+    if training.distillation:
+        return total + _SOFT_TARGETS  # its batches come from one process
+    if training.input_processes > 1:
+        total += training.input_processes * (_INPUT_PROGRAM + SLOTS * batch)
+    return total
 
 
 def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | None) -> Resources:

@@ -17,12 +17,10 @@ import tensorflow as tf
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import write_videos
 from trainer.data.input_pipeline import Position, eval_batches, train_batches
-from trainer.data.input_processes import batches_of_processes
+from trainer.data.input_processes import SLOTS, batches_of_processes
 from trainer.data.yt8m import NUM_CLASSES
 
 _SHARDS = 8
-_AHEAD = 6
-"""Batches that a process of the input makes ahead at most."""
 _READ_AHEAD = 4
 """Batches; more than a pipeline holds."""
 _PLAIN_ROUNDS = 6
@@ -90,7 +88,7 @@ def _two_processes(arguments: argparse.Namespace, files: list[str], rounds: int)
     for _ in range(rounds):
         for count, iterator in running.items():
             # What was made ahead while the other one was measured does not count.
-            times[count].append(_seconds(iterator, _AHEAD * count, batches))
+            times[count].append(_seconds(iterator, SLOTS * count, batches))
     for iterator in running.values():
         iterator.close()
     one, two = (statistics.median(times[count]) for count in counts)

@@ -6,7 +6,7 @@ written once, into memory that a process shares with this one; a tensor can shar
 
 Memory is shared by files without a name, and not through /dev/shm, which is small in containers. The protocol: this
 process writes the settings (a line of JSON), and then a byte, the number of a slot, for each slot that is free again;
-a process writes pickled batches, whose frames are the number of their slot and their shape.
+a process writes pickled batches: of their frames the number of the slot and the shape, and the labels packed.
 """
 
 import contextlib
@@ -24,11 +24,12 @@ from typing import IO, Any
 import numpy as np
 
 from trainer.base.errors import UserError
+from trainer.base.memory import keep_freed_memory
 from trainer.data.frame_memory import ALIGNMENT, FRAME, as_bytes
 from trainer.data.input_pipeline import Batch, Position, train_batches
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 
-_SLOTS = 6
+SLOTS = 6
 """Batches of a process that are there at once: those made ahead, and those that the trainer still holds."""
 
 
@@ -72,9 +73,9 @@ class _Worker:
     def __init__(self, files: Sequence[str], start: Position, settings: dict[str, Any]) -> None:
         size = _slot_bytes(settings)
         descriptor = os.memfd_create("yt8m-batches")
-        os.ftruncate(descriptor, _SLOTS * size)
-        self._memory = mmap.mmap(descriptor, _SLOTS * size)
-        self._size = size
+        os.ftruncate(descriptor, SLOTS * size)
+        self._memory = mmap.mmap(descriptor, SLOTS * size)
+        self._size, self._num_classes = size, settings["num_classes"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(descriptor)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[descriptor],
@@ -107,6 +108,7 @@ class _Worker:
         slot, (videos, width) = batch["frames"]
         held = np.frombuffer(self._memory, np.uint8, videos * width * FRAME_SIZE, slot * self._size)
         weakref.finalize(held, self._tell, bytes([slot])).atexit = False
+        batch["labels"] = np.unpackbits(batch["labels"], axis=1, count=self._num_classes).view(np.bool_)
         batch["frames"] = as_bytes(held.view(FRAME).reshape(videos, width))
         return batch
 
@@ -120,8 +122,8 @@ class _Slots:
     """Memory for the frames of batches in a process that makes them; has `array` as `FrameMemory` has."""
 
     def __init__(self, descriptor: int, size: int, freed: IO[bytes]) -> None:
-        self._bytes = np.frombuffer(mmap.mmap(descriptor, _SLOTS * size), np.uint8)
-        self._size, self._freed, self._unused = size, freed, list(range(_SLOTS))
+        self._bytes = np.frombuffer(mmap.mmap(descriptor, SLOTS * size), np.uint8)
+        self._size, self._freed, self._unused = size, freed, list(range(SLOTS))
 
     def array(self, videos: int, width: int) -> np.ndarray:
         """Returns FRAME [videos, width] of any content, and waits until there is memory for it."""
@@ -146,6 +148,7 @@ def _slot_bytes(settings: dict[str, Any]) -> int:
 
 
 def _produce(descriptor: int) -> None:
+    keep_freed_memory()
     given, out = os.fdopen(0, "rb", buffering=0), os.fdopen(os.dup(1), "wb")
     line = b""
     while not line.endswith(b"\n"):
@@ -156,8 +159,9 @@ def _produce(descriptor: int) -> None:
     start = Position(epoch=epoch, group=group, offset=offset)
     try:
         for batch in train_batches(told["files"], start=start, memory=memory, **told["settings"]):
-            frames = batch["frames"]
-            pickle.dump({**batch, "frames": (memory.slot_of(frames), frames.shape[:2])}, out, protocol=5)
+            frames, labels = batch["frames"], np.packbits(batch["labels"], axis=1)
+            sent = {**batch, "labels": labels, "frames": (memory.slot_of(frames), frames.shape[:2])}
+            pickle.dump(sent, out, protocol=5)
             out.flush()
     except UserError as error:
         pickle.dump({"error": str(error)}, out)

@@ -93,6 +93,10 @@ def test_device_memory_is_weights_gradients_slots_and_batch() -> None:
     # Frames are the batch: input, normalised, two gradients, of 1152 float32 values each, and the clusters'.
     more = training_bytes(LARGE, training.model_copy(update={"batch_size": 1, "frames_per_video": 101}))
     assert more - one == 100 * 4 * (4 * 1152 + 6 * (24 + 12))
+    by_two = training.model_copy(update={"input_processes": 2})
+    assert 0.5e9 < host_bytes(SMALL, by_two) - host_bytes(SMALL, training) < 1.5e9, (
+        "two programs, and their batches"
+    )
     assert host_bytes(LARGE, training) - host_bytes(SMALL, training) == 4 * (weights - SMALL.float32_bytes)
 
 
