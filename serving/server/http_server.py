@@ -215,9 +215,8 @@ class HttpServer:
         try:
             return await task
         except asyncio.CancelledError:
-            if not task.cancelled():
-                task.cancel()  # the client has left
-                raise
+            if asyncio.current_task().cancelling():
+                raise  # the client has left, and with it the task
             raise StatusError(grpc.StatusCode.UNAVAILABLE, "the server is stopping") from None
 
     def _api_of(self, path: str) -> RestApi | OipRest | None:
