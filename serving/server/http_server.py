@@ -16,8 +16,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from serving.server import oip_rest, rest_api
 from serving.server.arrivals import Arrivals
 from serving.server.event_loop import EventLoop
+from serving.server.http_body import VALUE_BYTES, HttpBody
 from serving.server.http_exchange import HttpReply, HttpRequest
-from serving.server.json_tensors import dump_json
+from serving.server.json_outputs import dump_json
 from serving.server.oip_rest import OipRest
 from serving.server.rest_api import RestApi
 from serving.server.status import StatusError, logged, shortened, trace_parent
@@ -56,12 +57,6 @@ _STATUSES = {
 _log = logging.getLogger("yt8m.serving.http")
 # What is no HTTP is the client's fault, and would fill the log.
 _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
-
-_VALUE_BYTES = 10
-"""A quarter of what a value of JSON takes when it is parsed: a pointer and a number; a list or string takes two."""
-
-_MARKS = {b",": 1.0, b"[": 1.0, b"{": 1.0, b'"': 0.5}
-"""The values of JSON that each of these stands for."""
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -215,9 +210,8 @@ class HttpServer:
         try:
             return await task
         except asyncio.CancelledError:
-            if not task.cancelled():
-                task.cancel()  # the client has left
-                raise
+            if asyncio.current_task().cancelling():
+                raise  # the client has left, and with it the task
             raise StatusError(grpc.StatusCode.UNAVAILABLE, "the server is stopping") from None
 
     def _api_of(self, path: str) -> RestApi | OipRest | None:
@@ -228,7 +222,7 @@ class HttpServer:
     async def _receive_and_work(self, request: web.Request, api: RestApi | OipRest) -> HttpReply:
         path = request.raw_path.partition("?")[0]
         workers = self._pools.predictions if request.method == "POST" else self._pools.others
-        body = _Body(self._pools)
+        body = HttpBody(self._pools.budget)
         try:
             if too_large := await self._arrivals.wait(self._read(request, body)):
                 return too_large
@@ -256,7 +250,7 @@ class HttpServer:
         finally:
             body.take()
 
-    async def _read(self, request: web.Request, body: "_Body") -> HttpReply | None:
+    async def _read(self, request: web.Request, body: HttpBody) -> HttpReply | None:
         """Reads the body of a request; returns what it is refused with where it is too large."""
         try:
             if (request.content_length or 0) <= self._most:
@@ -272,7 +266,7 @@ class HttpServer:
             ) from None
         return _error(
             413,
-            f"the request is larger than {self._most} bytes (short values in JSON count for {_VALUE_BYTES} and more)",
+            f"the request is larger than {self._most} bytes (short values in JSON count for {VALUE_BYTES} and more)",
         )
 
     async def _metrics(self, request: web.Request) -> HttpReply:
@@ -288,40 +282,6 @@ class HttpServer:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return web.Response(text=self._services.readiness(), status=200 if self._services.is_ready() else 503)
-
-
-class _Body:
-    """A body that is on its way. Its bytes count as they come.
-
-    JSON counts for more where it is made of short values, since `[],[],[]` takes 24 times its bytes when it is parsed,
-    and a request of gRPC, for which the limits are made, four times.
-    """
-
-    def __init__(self, pools: RequestPools) -> None:
-        self._budget = pools.budget
-        self._parts: list[bytes] = []
-        self._bytes = 0
-        self._weight = 0.0
-        self.size = 0
-        """Number of bytes that count."""
-
-    def add(self, chunk: bytes) -> None:
-        """Takes more bytes; raises StatusError if the server has too many."""
-        for mark, values in _MARKS.items():
-            if mark in chunk:  # finds out ten times as fast as it is counted, and base64 has none
-                self._weight += chunk.count(mark) * values * _VALUE_BYTES
-        self._bytes += len(chunk)
-        size = max(self._bytes, int(self._weight))
-        self._budget.take(size, self.size)
-        self.size = size
-        self._parts.append(chunk)
-
-    def take(self) -> Message:
-        """Hands the bytes over, which do not count any more."""
-        parts, self._parts = self._parts, []
-        size, self.size = self.size, 0
-        self._budget.give_back(size)
-        return Message(*parts, size=size)
 
 
 def _error(status: int, message: str) -> HttpReply:

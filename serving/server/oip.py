@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.internal.containers import MessageMap
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
@@ -221,7 +220,7 @@ def datatype_of(array: np.ndarray) -> str:
     return name
 
 
-def _described(infos: "MessageMap[str, TensorInfo]") -> Iterator[TensorMetadata]:
+def _described(infos: Mapping[str, TensorInfo]) -> Iterator[TensorMetadata]:
     for alias, info in sorted(infos.items()):
         dtype = np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
         shape = [dim.size for dim in info.tensor_shape.dim]

@@ -22,7 +22,8 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.http_exchange import HttpReply, HttpRequest
-from serving.server.json_tensors import dump_json, parse_json, read_tensors, signature_name, write_outputs
+from serving.server.json_outputs import dump_json, write_outputs
+from serving.server.json_tensors import parse_json, read_tensors, signature_name
 from serving.server.model_runner import ModelRunner
 from serving.server.model_service import ModelService
 from serving.server.predict_request import NoSignatureError, Sent

@@ -225,7 +225,8 @@ class PredictionServer:
         """What /readyz says: a line for the server, and one for each version that it knows of."""
         lines = ["ready" if self._ready else "not ready"]
         for name, model in self._models.items():
-            lines += [f"{name} version {state.version}: {state.name}" for state in model.states()]
+            states = ((state.version, state.name) for state in model.states())
+            lines += [f"{name} version {version}: {state}" for version, state in states if state != "end"]
         return "\n".join(lines) + "\n"
 
     async def _drain(self, grace: float | None) -> None:

@@ -79,30 +79,57 @@ def test_versions_labels_and_models_change(base, asked, monkeypatch):
     assert "m" not in page
 
 
-@pytest.mark.parametrize(
-    ("config", "problem"),
-    [
-        ("", "Only ModelConfigList is currently supported"),
-        ("model_config_list {}", "the request has no model"),
-        ("model_config_list { config { name: 'n' } }", "needs a name and a base_path"),
-        ("model_config_list { config { name: 'n' base_path: '/none' } }", "has no model"),
-        (
-            "model_config_list { config { name: 'm' base_path: 'BASE' version_labels { key: 'a' value: 1 } } }",
-            "points to version 1, which is not served",
-        ),
-        (
-            "model_config_list { config { name: 'n' base_path: 'BASE' } config { name: 'm' base_path: 'BASE' "
-            "model_version_policy { specific { versions: 7 } } } }",
-            "7",
-        ),
-    ],
+WRONG = (
+    ("", "Only ModelConfigList is currently supported"),
+    ("model_config_list {}", "the request has no model"),
+    ("model_config_list { config { name: 'n' } }", "needs a name and a base_path"),
+    ("model_config_list { config { name: 'n' base_path: '/none' } }", "has no model"),
+    (
+        "model_config_list { config { name: 'm' base_path: 'BASE' version_labels { key: 'a' value: 1 } } }",
+        "points to version 1, which is not served",
+    ),
+    (
+        "model_config_list { config { name: 'n' base_path: 'BASE' } config { name: 'm' base_path: 'BASE' "
+        "model_version_policy { specific { versions: 7 } } } }",
+        "has no version 7",
+    ),
 )
-def test_what_cannot_be_served_changes_nothing(base, asked, config, problem):
+
+
+def test_what_cannot_be_served_changes_nothing(base, asked):
     _, reload, score, _ = asked
-    with pytest.raises(grpc.RpcError, match=problem) as raised:
-        reload(config.replace("BASE", base))
-    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert score("m") == 90
+    for config, problem in WRONG:
+        with pytest.raises(grpc.RpcError, match=problem) as raised:
+            reload(config.replace("BASE", base))
+        assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert score("m") == 90
+
+
+def test_a_version_that_does_not_load_leaves_all_as_it_was(base, asked, monkeypatch):
+    _, reload, score, _ = asked
+    load = Servable.__init__
+
+    def torn(self, directory, name, version, threads=0):
+        if (name, version) in (("m", 1), ("n", 3)):
+            raise OSError("torn")
+        load(self, directory, name, version, threads)
+
+    monkeypatch.setattr(Servable, "__init__", torn)
+    policy = "model_version_policy { specific { versions: 1 } }"
+    for config, problem in (
+        (
+            f"{entry('o', base)} {entry('m', base, policy)}",
+            "no version of model m that is to be served loads",
+        ),
+        (f"{entry('m', base, policy.replace('1', '2'))} {entry('n', base)}", "does not load .torn."),
+    ):
+        with pytest.raises(grpc.RpcError, match=problem):
+            reload(f"model_config_list {{ {config} }}")
+        assert score("m") == 90
+        assert score("m", version=3) == 90
+        for other in ("n", "o"):
+            with pytest.raises(UserError, match="does not have this model"):
+                score(other)
 
 
 def test_it_is_off_by_default_and_needs_mutual_tls(server, base, tmp_path):

@@ -21,7 +21,7 @@ from serving.server.rest_api import RestApi
 from serving.server.servable import Servable
 from serving.server.server import PredictionServer, ServerOptions
 from serving.store import model_store
-from tests.serving.api import WAIT, Stubs, predict_request
+from tests.serving.api import WAIT, Stubs, predict_request, wait_until
 from tests.serving.certificates import Authority
 from tests.serving.tiny_model import write_tiny_model
 
@@ -289,7 +289,7 @@ def test_limits(base, monkeypatch):
 @pytest.mark.parametrize(
     "head", [b"", b"POST", b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"]
 )
-def test_half_sent_requests_hold_no_threads(rest, monkeypatch, head):
+def test_half_sent_requests_hold_no_threads(rest, monkeypatch, head, caplog):
     before = threading.active_count()
     monkeypatch.setattr(arrivals, "PROMPT_SECONDS", 0.5)
     half_sent = []
@@ -307,6 +307,22 @@ def test_half_sent_requests_hold_no_threads(rest, monkeypatch, head):
     finally:
         for connection in half_sent:
             connection.close()
+    wait_until(lambda: rest._pools.budget.taken == 0)
+    assert "failed" not in caplog.text  # who leaves is no news
+
+
+def test_who_leaves_before_the_answer_leaves_nothing_behind(rest, caplog):
+    body = json.dumps({"signature_name": "spin", "inputs": 500}).encode()
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    for number in range(60):
+        with socket.create_connection(("127.0.0.1", rest.http_port), WAIT) as connection:
+            connection.sendall(head + body)
+            time.sleep(number % 8 / 1000)
+    wait_until(lambda: rest._pools.predictions.there == 0)
+    assert rest._pools.budget.taken == 0
+    assert rest._http._running == set()
+    assert "failed" not in caplog.text
+    assert post(rest, PREDICT, {"instances": ["x"]})[0] == 200
 
 
 def test_a_head_that_does_not_come_is_given_up(base, monkeypatch):
