@@ -190,8 +190,9 @@ def test_the_pushers_file_is_checked(place):
 
 
 def test_all_families_answer_as_in_tensorflow(tmp_path):
-    """One ensemble of all of them: conversion takes seconds each."""
-    specs = [ModelSpec.parse(name, CLASSES) for name in NAMES if not name.startswith("Stages")]
+    """One ensemble of all of them but the one of the other tests: conversion takes a second each."""
+    names = {name.split("-")[0]: name for name in NAMES if not name.startswith(("Stages", "K"))}
+    specs = [ModelSpec.parse(name, CLASSES) for name in names.values()]
     graph = DeviceGraph([Member(spec=spec, weights=family_weights(spec), weight=1 / 16) for spec in specs])
     (tmp_path / "all.tflite").write_bytes(litert._converted(graph))
     model = LiteRtModel(str(tmp_path / "all.tflite"))
