@@ -1,6 +1,6 @@
 """Finds out which node of a pipeline waits for which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tfx.dsl.components.base.base_node import BaseNode
 
@@ -46,3 +46,27 @@ def last_nodes(graph: Graph) -> list[str]:
     """Returns the nodes that no other node waits for."""
     waited_for = set().union(*graph.values())
     return sorted(node for node in graph if node not in waited_for)
+
+
+def depth_first(waits: Mapping[str, Collection[str]]) -> list[str]:
+    """Returns the nodes in an order in which they can run one after the other, what follows on a node right after it.
+
+    So a variant is averaged and stored before the next one is trained, and its snapshots are gone by then.
+
+    >>> depth_first({"a": [], "b": ["a"], "c": ["a"], "d": ["b"], "e": ["c", "d"]})
+    ['a', 'b', 'd', 'c', 'e']
+
+    Args:
+        waits: The nodes that each node waits for, by node; of nodes that could run next the first one does.
+    """
+    left = {node: set(before) for node, before in waits.items()}
+    ready = [node for node in reversed(left) if not left[node]]
+    order = []
+    while ready:
+        order.append(ready.pop())
+        for node in reversed(left):
+            if order[-1] in left[node]:
+                left[node].remove(order[-1])
+                if not left[node]:
+                    ready.append(node)
+    return order

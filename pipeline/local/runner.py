@@ -19,7 +19,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.dag.build import build_pipeline
-from pipeline.dag.graph import node_graph
+from pipeline.dag.graph import depth_first, node_graph
 from pipeline.local.captured_output import captured_output
 from pipeline.local.node_progress import NodeProgress, NodeTime
 from pipeline.local.remedies import remedy
@@ -115,6 +115,9 @@ def run_pipeline(
     runtime_parameter_utils.substitute_runtime_parameter(
         ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
+    nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+    order = depth_first({name: node.upstream_nodes for name, node in nodes.items()})
+    ir.nodes.sort(key=lambda node: order.index(node.pipeline_node.node_info.id))
     progress = NodeProgress(len(ir.nodes), _logger)
     with (
         _no_arguments(),

@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from pipeline.dag.graph import depth_first
 from pipeline.recipe.loader import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -239,6 +240,22 @@ def test_what_a_trainer_is_told_of_snapshots_and_of_its_start(nodes) -> None:
     assert config["training"]["keep_snapshots"] is True
     assert (config["start_from"], config["training"]["start"]) == ("models/yhls/yt8m", "previous")
     assert "spent_run" not in producers(kept["Fp16Compressor-K16-H800"])
+
+
+def test_on_one_machine_a_variant_is_stored_before_the_next_one_is_trained(nodes) -> None:
+    """So that the snapshots of one variant at a time are on the disk."""
+    order = depth_first({name: node.upstream_nodes for name, node in nodes.items()})
+    assert sorted(order) == sorted(nodes)
+    assert all(
+        order.index(before) < order.index(name) for name in order for before in nodes[name].upstream_nodes
+    )
+    lines = [name for name in order if name.startswith(("Trainer", "CheckpointAverager", "Fp16Compressor"))]
+    assert [name.partition("-")[0] for name in lines] == [
+        "Trainer",
+        "CheckpointAverager",
+        "Fp16Compressor",
+    ] * 4
+    assert len({name.partition("-")[2] for name in lines[:3]}) == 1
 
 
 def test_with_the_stop_rule_both_halves_are_spent() -> None:
