@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from components.drift.comparison import chance, compare, divergences, moved_classes
+from components.drift.monitoring import monitor
 from components.drift.report import DriftReport
 from components.example_gen.distribution import DISTRIBUTIONS, Distribution
 from components.pusher.files import REFERENCE_FILE
 from components.run_report.tables import conclusions
+from tests.records import random_example
 from trainer.base.errors import UserError
+from trainer.data.tfrecord import write_tfrecords
 
 THRESHOLDS = {"classes": 0.02, "labels_per_video": 0.02, "frames": 0.02, "features": 0.1}
 CLASSES = 500
@@ -121,3 +124,36 @@ def test_the_step_tells_and_stops_only_when_asked_to(tmp_path: Path) -> None:
 def test_a_model_that_does_not_say_what_it_was_trained_on_is_no_obstacle(tmp_path: Path) -> None:
     report = Served(tmp_path, distribution(1), None).check(stop=True)
     assert (report.measures, report.alert, report.served_version) == ((), None, None)
+
+
+class Table:
+    """A predictor that is as sure as it is told to be, of classes 0 to 19 or of those from 20 on."""
+
+    def __init__(self, confidence: float, first: int = 0) -> None:
+        self._confidence, self._first = confidence, first
+
+    def predict(self, examples: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        """The same for every video."""
+        classes = np.tile(np.arange(self._first, self._first + 20), (len(examples), 1))
+        return classes, np.full(classes.shape, self._confidence, np.float32)
+
+
+@pytest.mark.slow
+def test_predictions_are_compared_with_those_that_the_model_was_chosen_by(tmp_path: Path) -> None:
+    path = str(tmp_path / "day.tfrecord")
+    generator = np.random.default_rng(0)
+    write_tfrecords(path, [random_example(generator, 2, (), b"%d" % number) for number in range(50)])
+    reference = {
+        "trained": distribution(0).document(),
+        "scores": [0] * 10 + [2000] + [0] * 9,
+        "predicted": {str(one): 50.0 for one in range(20)},
+    }
+    allowed = {"scores": 0.02, "predicted": 0.02, "classes": 0.02}
+    found = {}
+    for name, predictor in (("same", Table(0.52)), ("surer", Table(0.9)), ("other", Table(0.52, first=20))):
+        report = monitor(predictor, [path], reference, allowed, version=3, batch_size=16)
+        assert [one.name for one in report.measures] == ["scores", "predicted"], "nothing here has labels"
+        found[name] = {one.name for one in report.measures if one.is_drift}
+    assert found == {"same": set(), "surer": {"scores"}, "other": {"predicted"}}
+    with pytest.raises(UserError, match="no valid video"):
+        monitor(Table(0.5), [], reference, allowed, version=3)
