@@ -177,7 +177,7 @@ def test_second_run_trains_nothing_and_compares_with_what_is_served(
     assert [path.name for path in (place / "served/yt8m").iterdir() if path.name.isdigit()] == ["1"]
 
 
-def test_a_ladder_of_forms_lets_twice_as_many_members_in(
+def test_a_ladder_of_forms_goes_through_to_the_pushed_model(
     first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.local.runner import run_locally
@@ -185,22 +185,21 @@ def test_a_ladder_of_forms_lets_twice_as_many_members_in(
 
     assert first.returncode == 0, first.stderr
     monkeypatch.chdir(place)
-    # A limit under which float16 leaves room for one of the two.
+    # A limit under which float16 leaves room for one of the two, and 4 bits for both.
     settings = ["compression.ladder=[float16, int4-b128]", "compression.calibration_videos=0"]
     recipe = load_recipe("./tiny.yaml", [*settings, "ensemble.limit_mib=40", "push.directory=served/ladder"])
     run = run_locally(recipe, "runs/tiny")
     assert {time.node for time in run.times if time.cached} >= {
         f"{step}-{name}" for step in ("Trainer", "CheckpointAverager") for name in VARIANTS
     }
-    members = {(row["variant"], row["form"]): row for row in run.report["members"]}
-    assert set(members) == {(name, form) for name in VARIANTS for form in ("float16", "int4-b128")}
-    assert sum(row["stored_mib"] for (_, form), row in members.items() if form == "float16") > 40
-    fitting = [row["members"] for row in run.report["ensembles"]]
-    assert any(len(row) == 2 for row in fitting)
-    card = ModelCard.load(str(place / "served/ladder/1"))
-    assert card.bytes <= 40 * 2**20
-    best = run.report["ensembles"][0]
+    forms = {(row["variant"], row["form"]): row["stored_mib"] for row in run.report["members"]}
+    assert set(forms) == {(name, form) for name in VARIANTS for form in ("float16", "int4-b128")}
+    assert sum(mib for (_, form), mib in forms.items() if form == "float16") > 40
+    best, card = run.report["ensembles"][0], ModelCard.load(str(place / "served/ladder/1"))
     assert [member.variant for member in card.members] == best["members"]
+    chosen = zip(best["members"], best["forms"], strict=True)
+    assert card.bytes / 2**20 == pytest.approx(sum(forms[member] for member in chosen))
+    assert card.bytes <= 40 * 2**20
     assert card.gap == best["gap"]
 
 
