@@ -17,6 +17,7 @@ from serving.inference.inference_parts import directory_identity
 from serving.store.whole_model import check_model
 from trainer.base.errors import UserError
 from trainer.base.files import exists, file_size, make_dirs, open_file, remove_file, remove_tree
+from trainer.data.manifest import file_identity
 from trainer.data.soft_targets import TeacherManifest, count_entries, part_path
 
 _PLAN = "plan"
@@ -62,13 +63,13 @@ def teach(
         raise UserError(
             f"{len(files)} files cannot be divided among {len(models)} models: choose fewer folds, or give more files"
         )
-    sizes = [file_size(path) for path in files]
+    identities = [file_identity(path) for path in files]
     manifest = TeacherManifest(
         models=tuple(map(directory_identity, models)),
         num_classes=cards[0].num_classes,
         threshold=config.threshold,
         max_classes=config.max_classes,
-        files=tuple((posixpath.basename(path), size) for path, size in zip(files, sizes, strict=True)),
+        files=tuple(identities),
     )
     place = work_dir or directory
     _prepare(place, manifest)
@@ -93,7 +94,7 @@ def teach(
         videos=videos,
         classes=sum(classes for _, classes in counts),
         bytes=sum(map(file_size, parts)),
-        examples_bytes=sum(sizes),
+        examples_bytes=sum(size for _, size, *_ in identities),
         files=len(files),
         resumed_files=len(files) - len(tasks),
         seconds=seconds,

@@ -123,7 +123,11 @@ def test_from_files_to_validated_splits(run: Run, tiny_sample: Path, tmp_path: P
     assert all(name.startswith(b"v") for name in ids(evaluation))
     assert not set(ids(train)) & set(ids(evaluation))
     assert sorted(path.name for path in newest(root, "examples").iterdir()) == ["Split-eval", "Split-train"]
-    assert sorted(path.name for path in newest(root, "report").iterdir()) == ["rejects.jsonl", "report.json"]
+    assert sorted(path.name for path in newest(root, "report").iterdir()) == [
+        "distributions.json",
+        "rejects.jsonl",
+        "report.json",
+    ]
 
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = str(root / "m.db")

@@ -26,6 +26,7 @@ def test_every_judge_has_to_bless(tmp_path, model, blessings, reason):
         "version": None,
         "destination": None,
         "reason": reason,
+        "litert": None,
         "model_card": "card",
     }
     assert list_versions(base) == []
@@ -39,6 +40,7 @@ def test_a_blessed_model_is_pushed_once(tmp_path, model):
         "version": 1,
         "destination": str(tmp_path / "served" / "1"),
         "reason": "pushed as version 1",
+        "litert": None,
         "model_card": "card",
     }
     assert second == {**first, "reason": "the same content is served already, as version 1"}

@@ -75,7 +75,8 @@ class Machine:
         """Installs with a stand-in for uv, of which `pip sync` does what the script says."""
         self.python("3.11")
         main = self.directory / "main"
-        (main / "requirements.lock").write_text("numpy==1.26.4\nrich==13.9.4\n", encoding="utf-8")
+        (main / "requirements.lock").write_text("numpy==1.26.4\n", encoding="utf-8")
+        (main / "requirements-dev.lock").write_text("pytest==9.0.1\n", encoding="utf-8")
         self.check(DEBIAN_12, "2.36")  # puts the other stand-ins there
         self.put("uv", f'#!/bin/sh\nmkdir -p .venv\n[ "$1 $2" = "pip sync" ] || exit 0\n{uv}\n')
         return subprocess.run(

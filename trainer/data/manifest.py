@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from trainer.base.errors import UserError
-from trainer.base.files import file_state, open_file
+from trainer.base.files import file_size, file_state, open_file
 
 MANIFEST = "manifest.jsonl"
 """Name of the manifest in the directory of a split."""
@@ -61,6 +61,13 @@ def referenced(address: str) -> DataFile | None:
     if not mark or posixpath.basename(path) != MANIFEST:
         return None
     return _read(path)[int(number)]
+
+
+def file_identity(address: str) -> tuple[str, int] | tuple[str, int, str]:
+    """Returns what tells a data file from others: its name without directories, its bytes and, where known, its CRC."""
+    if file := referenced(address):
+        return posixpath.basename(file.file), file.bytes, file.crc32c
+    return posixpath.basename(address), file_size(address)
 
 
 def spans_of(addresses: Iterable[str]) -> set[int]:

@@ -44,14 +44,14 @@ class TeacherManifest:
         num_classes: V.
         threshold: Least probability that is kept.
         max_classes: Classes that are kept of a video at most.
-        files: Name and bytes of each file of videos, in order.
+        files: Name, bytes and, where known, CRC-32C of each file of videos, in order.
     """
 
     models: tuple[str, ...]
     num_classes: int
     threshold: float
     max_classes: int
-    files: tuple[tuple[str, int], ...]
+    files: tuple[tuple[str, int] | tuple[str, int, str], ...]
 
     @property
     def fingerprint(self) -> str:

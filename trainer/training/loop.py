@@ -18,7 +18,7 @@ from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
 from trainer.data.input_pipeline import Position
 from trainer.data.input_processes import batches_of_processes
 from trainer.data.labels import Identified, label_rows
-from trainer.data.manifest import referenced
+from trainer.data.manifest import file_identity
 from trainer.data.soft_targets import SoftTargets
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
@@ -188,16 +188,10 @@ def run_fingerprint(
         64 hexadecimal digits.
     """
     settings = {"stream": _STREAM} | config.model_dump(exclude=_WITHOUT_EFFECT)
-    data = sorted(_identity(name) for name in train_files)
+    data = sorted(file_identity(name) for name in train_files)
     parts = [spec.name, settings, data, spec.num_classes, _GENERATION, *([teacher] if teacher else ())]
     content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _identity(name: str) -> tuple[str | int, ...]:
-    if file := referenced(name):
-        return posixpath.basename(file.file), file.bytes, file.crc32c
-    return posixpath.basename(name), tf.io.gfile.stat(name).length
 
 
 class _Log:

@@ -80,7 +80,7 @@ def _told(gains: dict[str, float]) -> str:
 
 def _measured(one: Report | None) -> Report | None:
     """A variant's candidates whose GAP is a number; None where there is none, or the best one is not among them."""
-    if not one or not one["best"] or not is_number(one["best"]["gap"]):
+    if not one or not one.get("best") or not is_number(one["best"]["gap"]):
         return None
     candidates = [candidate for candidate in one["candidates"] if is_number(candidate["gap"])]
     return {**one, "candidates": candidates} if candidates else None

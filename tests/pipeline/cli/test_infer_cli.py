@@ -85,7 +85,7 @@ DATAFLOW = ["runner=DataflowRunner", "project=p", "region=r", "temp_location=gs:
     [
         (["workers"], "--beam takes KEY=VALUE, for example runner=DirectRunner. Received: 'workers'"),
         (["worker=1"], "--beam: worker: unknown key, did you mean workers?"),
-        (["workers=some"], "--beam: workers: input should be a valid integer"),
+        (["workers=some"], "--beam: workers: must be a whole number. Received: 'some'"),
         (DATAFLOW[:1], "--beam: runner DataflowRunner needs project, region, temp_location"),
         (DATAFLOW, "DataflowRunner's workers need an image that holds this project"),
         ([*DATAFLOW, "worker_image=i:1"], "Dataflow's workers read and write gs:// only, not "),

@@ -118,7 +118,7 @@ def test_predict_one_video(base: str, records: tuple[str, list[bytes]]) -> None:
 
 def test_predict_says_what_is_wrong(base: str, records: tuple[str, list[bytes]], tmp_path: Path) -> None:
     path, _ = records
-    with pytest.raises(UserError, match="give one of them"):
+    with pytest.raises(UserError, match="give one of the three"):
         run("predict", path, "--model", base, "--target", "localhost:1")
     with pytest.raises(UserError, match="has no model"):
         run("predict", path, "--model", str(tmp_path))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipeline.dag.trainer_order import trainer_nodes
+from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe, parse_recipe
 from trainer.base.errors import UserError
 from trainer.training.config import DistillationConfig
@@ -74,7 +75,7 @@ def test_a_recipe_of_before_stays_what_it_was() -> None:
 @pytest.mark.slow
 def test_one_dag_from_teachers_to_the_final_ensemble() -> None:
     made = compiled("kubernetes.max_parallel_trainers=1", "kubernetes.trainer_pool=l4")
-    tasks = made.spec["root"]["dag"]["tasks"]
+    tasks = all_tasks(made.spec)
     examples = "YouTube8MExampleGen"
     assert producers(tasks["TeachingAssembler"]) == {
         "examples": examples,
@@ -116,7 +117,7 @@ def test_one_dag_from_teachers_to_the_final_ensemble() -> None:
 
 @pytest.mark.slow
 def test_folds_have_trainings_and_ensembles_of_their_own() -> None:
-    tasks = compiled("teacher.folds=2", "kubernetes.max_parallel_trainers=2").spec["root"]["dag"]["tasks"]
+    tasks = all_tasks(compiled("teacher.folds=2", "kubernetes.max_parallel_trainers=2").spec)
     for fold in range(2):
         for name in TEACHERS:
             parameters = tasks[f"FoldTrainer-{fold}-{name}"]["inputs"]["parameters"]
@@ -133,7 +134,7 @@ def test_folds_have_trainings_and_ensembles_of_their_own() -> None:
     trainers = {name for name in tasks if "Trainer-" in name and "Student" not in name}
     waiting = [name for name in trainers if set(tasks[name]["dependentTasks"]) & trainers]
     assert (len(trainers), len(waiting)) == (6, 4)
-    halved = compiled("teacher.folds=2", "halving.enabled=true").spec["root"]["dag"]["tasks"]
+    halved = all_tasks(compiled("teacher.folds=2", "halving.enabled=true").spec)
     assert {name for name in halved if name.startswith("Fold")} == {
         name for name in tasks if name.startswith("Fold")
     }
@@ -141,7 +142,7 @@ def test_folds_have_trainings_and_ensembles_of_their_own() -> None:
 
 @pytest.mark.slow
 def test_a_model_that_is_there_teaches() -> None:
-    tasks = compiled("variants=[]", "teacher.directory=gs://bkt/teacher/3").spec["root"]["dag"]["tasks"]
+    tasks = all_tasks(compiled("variants=[]", "teacher.directory=gs://bkt/teacher/3").spec)
     assert producers(tasks["Teacher"]) == {"examples": "YouTube8MExampleGen"}
     directory = tasks["Teacher"]["inputs"]["parameters"]["directory"]["runtimeValue"]["constant"]
     assert directory == "gs://bkt/teacher/3"

@@ -26,4 +26,7 @@ def test_types_bounds_and_defaults_as_a_user_of_yaml_would_say_them():
     assert "| `automatic` | true or false | `true` |" in page
     assert "| `fractions` | list of [number, number] | none |" in page
     assert "| `directory` | text | needed |" in page
-    assert "| `runner` | `DirectRunner` or `DataflowRunner` or `FlinkRunner` | `DirectRunner` |" in page
+    assert (
+        "| `runner` | `DirectRunner` or `DataflowRunner` or `FlinkRunner` or `PortableRunner` | `DirectRunner` |"
+        in page
+    )
