@@ -26,7 +26,6 @@ def test_every_judge_has_to_bless(tmp_path, model, blessings, reason):
         "version": None,
         "destination": None,
         "reason": reason,
-        "litert": None,
         "model_card": "card",
     }
     assert list_versions(base) == []
