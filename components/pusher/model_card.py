@@ -4,18 +4,20 @@ Its parts follow Mitchell et al. 2019, "Model Cards for Model Reporting" (https:
 matter is that of Hugging Face's model cards (https://huggingface.co/docs/hub/model-cards#model-card-metadata).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from components.evaluator.report import EvaluationResults
 from components.example_gen.report import ExampleGenReport
-from components.pusher.device_file import DeviceFile
 from components.pusher.files import LITERT_FILE
 from serving.export.card import ModelCard
 from trainer.base.units import MIB
 from trainer.data.yt8m import MAX_FRAMES, TOP_K
+
+if TYPE_CHECKING:  # it imports TensorFlow, of which a report that shows a card needs nothing
+    from components.pusher.device_file import DeviceFile
 
 UNKNOWN = "unknown"
 """What Hugging Face calls a licence that nobody has stated."""
@@ -31,7 +33,7 @@ def model_card(
     model_licence: str = UNKNOWN,
     evaluation: EvaluationResults | None = None,
     data: ExampleGenReport | None = None,
-    litert: DeviceFile | None = None,
+    litert: "DeviceFile | None" = None,
 ) -> str:
     """Writes the model card as Markdown. The same model, evaluated on the same videos, has the same card.
 
