@@ -31,8 +31,9 @@ NOT_HERE = {
     "sets up a machine or a cloud": r"(git|make|source|curl|cd|mkdir|gcloud|kubectl|k8s/|export|sed|PO|NU|RE)",
     "asks a cluster, a bucket or another server": r".*(--host|--watch|gs://|HOST:PORT|\$[A-Z]|FILE.tfrecord --target)",
     "needs a compiled file or a checkpoint": r"yt8m (compile|rehearse|doctor|submit|schedule|import-checkpoint) ",
-    "trains on data that are not here": r"yt8m run (?!--recipe mine\.yaml)",
+    "trains on data that are not here": r"yt8m (run (?!--recipe mine\.yaml)|distill )",
     "reads data that are not here": r"yt8m data check 'data/yt8m/frame/",
+    "compares requests that are not here": r"yt8m monitor ",
     "is the report that getting-started makes": r"yt8m report runs/yhls",
     "is a benchmark, or starts many processes": r".*(tests\.benchmarks|--beam workers)",
 }
@@ -103,7 +104,7 @@ def test_the_commands_of_a_document_do_what_it_says(place: Path, path: Path, mon
 def _here(command: str, port: str) -> str:
     verb, *arguments = shlex.split(command)
     assert verb == "yt8m", command
-    if arguments[0] == "predict" and not {"--target", "--model"} & {*arguments}:
+    if arguments[0] == "predict" and not {"--target", "--model", "--litert"} & {*arguments}:
         arguments += ["--target", f"localhost:{port}"]  # where a reader has the default, 8500
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, (command, result.output, result.exception)

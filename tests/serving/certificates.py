@@ -10,6 +10,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
 
 class Authority:
     """Signs certificates; its own is `ca`."""
@@ -19,6 +31,8 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
         own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), True)
+        usage = dict.fromkeys(_USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+        own = own.add_extension(x509.KeyUsage(**usage), True)
         self.ca = self._write(f"{name}.pem", own)
 
     def issue(self, name: str, hosts: Sequence[str] = ()) -> tuple[str, str]:
@@ -45,6 +59,14 @@ class Authority:
             serial_number=x509.random_serial_number(),
             not_valid_before=now - datetime.timedelta(days=1),
             not_valid_after=now + datetime.timedelta(days=1),
+            # Python 3.13 wants them.
+            extensions=[
+                x509.Extension(extension.oid, False, extension)
+                for extension in (
+                    x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+                    x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                )
+            ],
         )
 
     def _write(self, name: str, builder: x509.CertificateBuilder) -> str:

@@ -166,7 +166,7 @@ def test_a_student_is_taught_in_pods(first: Any, place: Place) -> None:
         "ExampleValidator": "ExampleValidator",
         "TeachingAssembler": "EnsembleAssembler",
     }
-    tasks = {name: spec["root"]["dag"]["tasks"][name] for name in (*there, "Teacher", student)}
+    tasks = {name: all_tasks(spec)[name] for name in (*there, "Teacher", student)}
     for task, like in there.items():
         container = spec["deploymentSpec"]["executors"][f"{task}_executor"]["container"]
         container["command"] = ["python", "-c", _stand_in(first.tasks[like].outputs)]
