@@ -78,7 +78,7 @@ class TeacherManifest:
                 **values
                 | {
                     "models": tuple(values["models"]),
-                    "files": tuple((n, size) for n, size in values["files"]),
+                    "files": tuple(map(tuple, values["files"])),
                 }
             )
         except (ValueError, KeyError, TypeError):
@@ -172,7 +172,7 @@ class SoftTargets:
             )
         self.manifest = manifest
         ids, counts, classes, values = [], [], [], []
-        for index, (name, _) in enumerate(manifest.files):
+        for index, (name, *_) in enumerate(manifest.files):
             path = part_path(directory, index)
             if not exists(path):
                 raise UserError(f"{path}, the soft targets of {name}, is missing: run the Teacher again")
