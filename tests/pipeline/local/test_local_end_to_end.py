@@ -1,6 +1,7 @@
 """Files in, a served ensemble out; then once more, from the cache."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -204,7 +205,10 @@ def test_a_ladder_of_forms_goes_through_to_the_pushed_model(
 
 
 def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
-    first: subprocess.CompletedProcess[str], place: Path, monkeypatch: pytest.MonkeyPatch
+    first: subprocess.CompletedProcess[str],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """After a run on span 1, and one without new data: span 2, whose labels and lengths are others."""
     from components.drift.monitoring import monitor, read_reference
@@ -213,6 +217,8 @@ def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
 
     assert first.returncode == 0, first.stderr
     monkeypatch.chdir(place)
+    # Others run on the newest span there, and expect the first one.
+    request.addfinalizer(lambda: shutil.rmtree(place / "data/span-2"))
     checks = set((place / "runs/tiny/artifacts/checked").rglob("check.bin"))
     write_sample(
         "data/span-2", train_videos=120, validate_videos=80, shards=4, seed=5, min_frames=20, max_frames=24
