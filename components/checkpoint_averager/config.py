@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
 )
+
+from trainer.base.settings import Settings
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -28,7 +29,7 @@ FractionRange = Annotated[tuple[float, float], AfterValidator(_ascending), After
 StepRange = Annotated[tuple[int, int], AfterValidator(_ascending)]
 
 
-class AveragingConfig(BaseModel):
+class AveragingConfig(Settings):
     """Candidates of the checkpoint averager (paper, "checkpoint averaging").
 
     Single snapshots, and averages of all snapshots of each range, are evaluated; the best of all is kept.

@@ -1,11 +1,12 @@
 """What the Teacher keeps of what it says: a part of the `teacher` section of a recipe."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from trainer.base.settings import Settings
 from trainer.data.soft_targets import MAX_CLASSES
 
 
-class TeacherConfig(BaseModel):
+class TeacherConfig(Settings):
     """Settings of the Teacher step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

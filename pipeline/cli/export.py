@@ -53,6 +53,12 @@ def export(
         )
     if "://" in out or os.path.isdir(out) or not os.path.isdir(os.path.dirname(out) or "."):
         raise UserError(f"--out {out}: give the path of a file in a local directory that exists")
+    other = ".tflite" if onnx else ".onnx"
+    if out.endswith(other):
+        raise UserError(
+            f"--out {out}: {'--onnx' if onnx else '--litert'} writes no {other} file: give another name, or the other "
+            "of --litert and --onnx"
+        )
 
     from serving.store.model_store import whole_model_path
     from trainer.base.files import expand

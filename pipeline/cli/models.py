@@ -1,6 +1,7 @@
 """The verb ``yt8m models``, which shows the versions in a directory or bucket and goes back to an earlier one."""
 
 import json
+import posixpath
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,9 @@ from pipeline.cli.output import AsJson
 from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store
 from serving.store.version_labels import check_label
+from serving.store.version_store import GRAPH
 from trainer.base.errors import UserError
+from trainer.base.files import exists
 
 if TYPE_CHECKING:
     from serving.client.client import VersionStatus
@@ -215,6 +218,8 @@ def _existing(base: str, writable: bool = False) -> "Store":
     store = model_store.open_store(base)
     if not store.exists():
         raise UserError(f"{base} is no directory: give the one that models are pushed to")
+    if not store.versions() and exists(posixpath.join(base, GRAPH)):
+        raise UserError(f"{base} is a model itself: give the directory that its versions are in")
     if writable:
         store.check_writable()
     return store

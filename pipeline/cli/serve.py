@@ -206,8 +206,13 @@ def _models(
 ) -> "list[ModelConfig]":
     from serving.server.model_config import ModelConfig, read_model_configs
     from serving.server.version_policy import VersionPolicy
+    from trainer.base.errors import UserError
 
     if config_file is not None:
         return read_model_configs(config_file)
+    if not name:
+        raise UserError(
+            "--model-name is empty: give the name by which clients ask for the model, such as yt8m"
+        )
     policy, pairs = VersionPolicy.parse(versions), parse_labels(labels)
     return [ModelConfig(name=name, base_path=base_dir, policy=policy, labels=pairs)]

@@ -1,5 +1,7 @@
 """The connection to the API of Kubeflow Pipelines: kfp.Client with time limits and without its own messages."""
 
+import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -10,7 +12,7 @@ import urllib3
 from kfp.client import Client
 from kfp_server_api.rest import RESTClientObject
 
-from pipeline.kubeflow.api_errors import WebPageError, plain_errors
+from pipeline.kubeflow.api_errors import NoJsonError, WebPageError, plain_errors
 from pipeline.kubeflow.server_version import ServerVersion, from_health_check
 from pipeline.kubeflow.target import IN_CLUSTER, Target
 from trainer.base.errors import UserError
@@ -152,8 +154,14 @@ def _token_reader(path: str) -> Callable[[kfp_server_api.Configuration], None]:
     """Returns the function that the client calls before each request to read the newest token."""
 
     def read(config: kfp_server_api.Configuration) -> None:
-        with open(path, encoding="utf-8") as file:
-            config.api_key["authorization"] = file.read().strip()
+        with open(path, "rb") as file:
+            token = file.read().strip()
+        if not re.fullmatch(rb"[!-~]+", token):
+            raise UserError(
+                f"--token-file {path}: {'it is empty' if not token else 'it holds more than a token'}; it must hold a "
+                "bearer token and nothing else"
+            )
+        config.api_key["authorization"] = token.decode()
 
     return read
 
@@ -166,8 +174,18 @@ class _Rest(RESTClientObject):
         self._timeout = timeout
 
     def request(self, method: str, url: str, **options: Any) -> Any:
-        """Does what RESTClientObject does; raises WebPageError where the answer is a web page."""
+        """Does what RESTClientObject does; raises WebPageError or NoJsonError where the answer is none."""
         response = super().request(method, url, **{**options, "_request_timeout": (self._timeout,) * 2})
         if "html" in (response.getheader("content-type") or ""):
             raise WebPageError(url)
+        if response.data:
+            _check_json(response.data)
         return response
+
+
+def _check_json(answer: str | bytes) -> None:
+    # kfp_server_api takes what is no JSON for a text, in which it then finds no run and no schedule.
+    try:
+        json.loads(answer)
+    except ValueError:
+        raise NoJsonError from None

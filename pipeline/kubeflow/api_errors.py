@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from google.auth.exceptions import GoogleAuthError
-from kfp_server_api import ApiException
+from kfp_server_api import ApiException, ApiValueError
 from urllib3 import exceptions as http
 
 from trainer.base.errors import OutsideError, UserError
@@ -24,6 +24,10 @@ class ClusterError(OutsideError):
 
 class WebPageError(Exception):
     """The answer is a web page instead of the API's JSON."""
+
+
+class NoJsonError(Exception):
+    """The answer is neither JSON nor a web page, or was cut short."""
 
 
 @contextmanager
@@ -49,6 +53,15 @@ def plain_errors(host: str) -> Iterator[None]:
         raise UserError(
             f"{host} answers with a web page, not as the API of Kubeflow Pipelines: the address is another one, or "
             "wants a sign-in first (--iap-client-id, --token-file)"
+        ) from error
+    except ApiValueError as error:  # an id that should have been in an earlier answer
+        raise UserError(
+            f"{host} answers otherwise than the API of Kubeflow Pipelines ({error}): check --host"
+        ) from error
+    except NoJsonError as error:
+        raise UserError(
+            f"{host} answers with something that is no JSON: it is not the API of Kubeflow Pipelines, or what stands "
+            "in between cut the answer; check --host, or try again"
         ) from error
     except GoogleAuthError as error:
         raise UserError(
@@ -80,7 +93,8 @@ def _of_connection(host: str, error: Exception) -> Exception:
         return ClusterError(
             f"{host} did not answer in time; see yt8m runs for what it did, or a longer --timeout"
         )
-    return ClusterError(f"{host}: the connection broke: {error}; see yt8m runs for what was done")
+    tls = ", and give a URL with https:// if it speaks TLS" if host.startswith("http://") else ""
+    return ClusterError(f"{host}: the connection broke: {error}; see yt8m runs for what was done{tls}")
 
 
 def _message(body: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +80,15 @@ def read_package(path: str) -> Package:
         spec, platform = documents if len(documents) == 2 else (*documents, {})
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
         check_spec(spec, platform)
-    except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (
+        yaml.YAMLError,
+        UnicodeDecodeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         kind = "not YAML" if isinstance(error, yaml.YAMLError | UnicodeDecodeError) else type(error).__name__
         why = f"it has no {error.args[0]}" if isinstance(error, KeyError) else f"{kind}: {error}"
         raise UserError(
@@ -144,6 +153,13 @@ def _boolean(text: str) -> bool:
         raise ValueError from None
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # JSON has no such number
+        raise ValueError
+    return value
+
+
 def _json_of(kind: type) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         value = json.loads(text)
@@ -157,7 +173,7 @@ def _json_of(kind: type) -> Callable[[str], Any]:
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "STRING": str,
     "NUMBER_INTEGER": int,
-    "NUMBER_DOUBLE": float,
+    "NUMBER_DOUBLE": _finite,
     "BOOLEAN": _boolean,
     "LIST": _json_of(list),
     "STRUCT": _json_of(dict),

@@ -27,7 +27,8 @@ class Target:
         timeout: The most seconds that an answer may take.
 
     Raises:
-        UserError: If the host is no URL, the namespace is no valid name, or a file is not there.
+        UserError: If the host is no URL, the namespace is no valid name, a file is not there, or the authority's is no
+            PEM file.
     """
 
     host: str
@@ -47,3 +48,9 @@ class Target:
         for option, path in (("--token-file", self.token_file), ("--ca-file", self.ca_file)):
             if path and not os.path.isfile(path):
                 raise UserError(f"{option} {path}: there is no such file")
+        if self.ca_file:
+            with open(self.ca_file, "rb") as file:
+                if b"-----BEGIN " not in file.read():
+                    raise UserError(
+                        f"--ca-file {self.ca_file} is not a PEM file: it has no -----BEGIN line; give another"
+                    )

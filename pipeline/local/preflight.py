@@ -6,6 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from pipeline.local.database import check_database
 from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
 from pipeline.recipe.recipe import Recipe
@@ -27,8 +28,9 @@ def check_before_run(recipe: Recipe, root: str) -> None:
         root: The directory of the run.
 
     Raises:
-        UserError: If files are missing, a directory cannot be written to, another run is using the root, a batch does
-            not fit into the memory, a disk has too little room, or the served model cannot be compared with.
+        UserError: If files are missing, a directory cannot be written to, another run is using the root, its database
+            is damaged, a batch does not fit into the memory, a disk has too little room, or the served model cannot be
+            compared with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -46,6 +48,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
             whole_model_path(start)
     _check_directories(recipe, root)
     check_free(Path(root))
+    check_database(Path(root))
     _check_memory(recipe)
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))

@@ -14,10 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as mlmd
-
 from components.pusher.files import RESULT_FILE
+from pipeline.local.database import DATABASE, check_database, open_for_reading
 from pipeline.local.run_lock import only_run_in
 from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
 from pipeline.local.run_record import record_path
@@ -71,13 +69,12 @@ def prune(base: Path, keep: int, dry_run: bool = False) -> Pruned:
         dry_run: Whether to remove nothing, and only say what would go.
 
     Raises:
-        UserError: If a run is using the directory, or a push directory cannot be asked for what is served.
+        UserError: If a run is using the directory, its database is damaged, or a push directory cannot be asked for
+            what is served.
     """
+    check_database(base)
     with only_run_in(base):
-        connection = mlmd.ConnectionConfig()
-        connection.sqlite.filename_uri = str(base / "metadata.sqlite")
-        connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
-        store = metadata_store.MetadataStore(connection)
+        store = open_for_reading(base / DATABASE)
         runs = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda run: run.name)
         outputs = {run.name: context_outputs(store, run) for run in runs}
         staying = {run.name for run in runs[len(runs) - min(keep, len(runs)) :]} | _served_runs(outputs)
@@ -97,7 +94,7 @@ def prune(base: Path, keep: int, dry_run: bool = False) -> Pruned:
         del store  # closes the database
         if not dry_run and going:
             _remove_rows(
-                base / "metadata.sqlite",
+                base / DATABASE,
                 executions=executions[False] - executions[True],
                 artifacts=artifacts.keys() - needed,
                 contexts={run.id for run in going},

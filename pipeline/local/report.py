@@ -5,20 +5,17 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as mlmd
-
 from components.run_report.report import assemble_report
 from components.run_report.run_facts import run_facts
 from components.run_report.sources import read_sources
 from pipeline.dag.trainer_order import FIRST_HALF, TRAINER
+from pipeline.local.database import DATABASE, check_database, open_for_reading
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs
 from pipeline.local.run_record import Record, read_record
 from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
 
-_DATABASE = "metadata.sqlite"
 _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
     "statistics": ("StatisticsGen", "statistics"),
@@ -51,12 +48,12 @@ def find_run(text: str) -> RunPlace:
         UserError: If the text names neither.
     """
     path = Path(text)
-    if (path / _DATABASE).is_file():
+    if (path / DATABASE).is_file():
         return RunPlace(path, None)
-    if (path.parent / _DATABASE).is_file():
+    if (path.parent / DATABASE).is_file():
         return RunPlace(path.parent, path.name)
     raise UserError(
-        f"{text}: there is no {_DATABASE} in it; give the directory of a run, such as runs/demo, or runs/demo/RUN-ID"
+        f"{text}: there is no {DATABASE} in it; give the directory of a run, such as runs/demo, or runs/demo/RUN-ID"
     )
 
 
@@ -64,12 +61,10 @@ def local_report(place: RunPlace) -> dict[str, Any]:
     """Returns the report of a run, whatever has become of it.
 
     Raises:
-        UserError: If there is no such run.
+        UserError: If there is no such run, or its database is damaged.
     """
-    connection = mlmd.ConnectionConfig()
-    connection.sqlite.filename_uri = str(place.base / _DATABASE)
-    connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
-    store = metadata_store.MetadataStore(connection)
+    check_database(place.base)
+    store = open_for_reading(place.base / DATABASE)
     runs = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.name)
     chosen = [context for context in runs if place.run_id in (None, context.name)]
     if not chosen:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ml_metadata import errors, metadata_store
-from ml_metadata.proto import metadata_store_pb2 as mlmd
+from ml_metadata import errors
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from components.evaluator.files import HOLDOUT, RESULTS_FILE
+from pipeline.local.database import open_for_reading
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
 from pipeline.local.run_record import read_record
@@ -71,10 +71,7 @@ def databases(root: str) -> list[Path]:
 
 
 def _runs_of(database: Path) -> Iterator[Run]:
-    connection = mlmd.ConnectionConfig()
-    connection.sqlite.filename_uri = str(database)
-    connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
-    store = metadata_store.MetadataStore(connection)
+    store = open_for_reading(database)
     contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.name)
     for context in contexts:
         nodes = context_outputs(store, context)

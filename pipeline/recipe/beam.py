@@ -3,10 +3,11 @@
 import socket
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.recipe.field_types import BucketDirectory
 from trainer.base.errors import UserError
+from trainer.base.settings import Settings
 
 _KEYS_OF = {
     "DirectRunner": ("workers",),
@@ -27,7 +28,7 @@ _LONGEST_JOB = 24 * 3600
 _SECONDS_TO_CONNECT = 10
 
 
-class BeamSection(BaseModel):
+class BeamSection(Settings):
     """The runner of Beam and its settings; a key that belongs to another runner is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

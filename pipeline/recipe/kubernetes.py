@@ -1,18 +1,19 @@
 """The section `kubernetes` of a recipe: where the steps of a compiled pipeline run."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.recipe.field_types import ObjectName
 from pipeline.recipe.pools import Pool, PoolSection, make_pool
 from pipeline.recipe.variant_name import VariantName
 from trainer.base.addresses import address_fault
+from trainer.base.settings import Settings
 from trainer.model.architectures import Architecture
 
 WHEELS_COMPUTE_CAPABILITY = 6.0
 """The lowest compute capability that TensorFlow 2.21's wheels have kernels for (2.16's, LANE=tfx116: 5.0)."""
 
 
-class KubernetesSection(BaseModel):
+class KubernetesSection(Settings):
     """Node pools, volumes, retries, and how many Trainers run at the same time.
 
     `yt8m run` uses only `max_parallel_trainers`, for the order of the Trainers.

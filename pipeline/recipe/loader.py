@@ -92,11 +92,9 @@ def recipe_tree(name_or_path: str) -> dict[str, Any]:
     """Returns the content of a recipe as plain values, unchecked; raises UserError if there is none."""
     text = read_text(name_or_path)
     try:
-        tree = yaml.load(text, Loader=_StrictLoader)
-    except _KeyFault as error:
+        tree = _load_yaml(text)
+    except _Fault as error:
         raise UserError(f"recipe {name_or_path}: {error}") from None
-    except RecursionError:
-        raise UserError(f"recipe {name_or_path}: its sections are nested too deeply") from None
     except yaml.YAMLError as error:
         raise UserError(f"recipe {name_or_path}: not YAML: {error}") from None
     if not isinstance(tree, dict):
@@ -104,12 +102,23 @@ def recipe_tree(name_or_path: str) -> dict[str, Any]:
     return tree
 
 
-class _KeyFault(yaml.YAMLError):
-    """A key that YAML allows and a recipe does not."""
+class _Fault(yaml.YAMLError):
+    """What YAML allows and a recipe does not, or what PyYAML has no error of its own for."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Loads YAML and refuses a key that is given twice, of which PyYAML would silently take the last."""
+    """Loads YAML and refuses a key that is given twice, of which PyYAML would silently take the last.
+
+    A value that looks like a number or a date and is none, such as 2026-13-01, is refused with its line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # PyYAML lets them through
+            text = f"{node.value if isinstance(node, yaml.ScalarNode) else node.tag:.80}"
+            line = node.start_mark.line + 1
+            raise _Fault(f"{text} cannot be read ({error}) (line {line}); write a text in quotes") from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -117,11 +126,21 @@ class _StrictLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 line = key_node.start_mark.line + 1
-                raise _KeyFault(f"key {key!r:.80} is no text (line {line}); write it in quotes")
+                raise _Fault(f"key {key!r:.80} is no text (line {line}); write it in quotes")
             if key in seen:
-                raise _KeyFault(f"key {key} stands twice (line {key_node.start_mark.line + 1})")
+                raise _Fault(f"key {key} stands twice (line {key_node.start_mark.line + 1})")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _load_yaml(text: str) -> Any:
+    """Returns the content of one YAML document; raises a yaml.YAMLError for whatever is wrong with it."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except RecursionError:
+        raise _Fault("its sections are nested too deeply") from None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise yaml.YAMLError(error) from None
 
 
 def apply_override(
@@ -146,7 +165,9 @@ def apply_override(
     if not equals or not all(keys):
         raise UserError(f"{option} takes {form}. Received: {override!r}")
     try:
-        value = yaml.load(text, Loader=_StrictLoader)
+        value = _load_yaml(text)
+    except _Fault as error:
+        raise UserError(f"{option} {place}: {error}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{option} {place}: the value is not YAML: {error}") from None
     node: Any = tree

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.recipe.errors import nearest
 from pipeline.recipe.field_types import LabelKey, LabelValue
+from trainer.base.settings import Settings
 
 
 class Toleration(BaseModel):
@@ -41,7 +42,7 @@ class PoolProfile(BaseModel):
     spot: bool = Field(description="Whether the pool is available as GKE's spot nodes.")
 
 
-class PoolSection(BaseModel):
+class PoolSection(Settings):
     """A pool that a recipe defines: a profile with some of its values changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

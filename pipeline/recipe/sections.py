@@ -6,7 +6,7 @@ of their own.
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.teacher.config import TeacherConfig
 from pipeline.recipe.field_types import FileAddress, FilePattern
@@ -14,6 +14,7 @@ from pipeline.recipe.form_name import FormName
 from serving.export.codecs import FLOAT16
 from serving.export.device_weights import DeviceWeights
 from serving.export.stored_form import StoredForm
+from trainer.base.settings import Settings
 from trainer.base.units import MIB
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
@@ -33,7 +34,7 @@ def span_range(window: str) -> tuple[int, int]:
     return 0, int(number or 1)
 
 
-class Section(BaseModel):
+class Section(Settings):
     """A part of a recipe: immutable, and an unknown key is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

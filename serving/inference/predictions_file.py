@@ -35,11 +35,13 @@ def check_ending(path: str) -> None:
     """Checks that a file of predictions can be written under this name.
 
     Raises:
-        UserError: The name does not end in .csv or .parquet, or is no valid address.
+        UserError: The name does not end in .csv or .parquet, is no valid address, or is that of a directory.
     """
     check_address(path, "--out", any_scheme=True)
     if os.path.splitext(path)[1] not in _ENDINGS:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
+    if is_local(path) and os.path.isdir(path):
+        raise UserError(f"{path} is a directory: give the path of a file")
 
 
 class PartWriter:

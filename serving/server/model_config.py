@@ -42,7 +42,9 @@ def read_model_configs(path: str) -> list[ModelConfig]:
     except OSError as error:
         raise UserError(f"cannot read the model configuration {path}: {error.strerror or error}") from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a ModelServerConfig in text form ({error}): see the README") from None
+        raise UserError(
+            f"{path} is not a ModelServerConfig in text form ({error}): see docs/serving.md"
+        ) from None
     return model_configs(parsed, path)
 
 

@@ -14,15 +14,18 @@ Legend: T frames, D = 1152 features of a frame, V classes, L labels of a video.
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from trainer.base.addresses import check_address
 from trainer.base.errors import UserError
-from trainer.base.files import make_dirs
+from trainer.base.files import exists, is_local, make_dirs, open_file
+from trainer.base.units import MIB
 from trainer.data.encoding import encode_frames, quantize, sequence_example
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE
@@ -52,8 +55,8 @@ def write_sample(
     """Writes `train0000.tfrecord`, ... and `validate0000.tfrecord`, ... and returns their paths.
 
     Args:
-        directory: Directory of the files, local or in a bucket; made when it is missing. Files of these names are
-            replaced.
+        directory: Directory of the files, local or in a bucket; made when it is missing. Those of an earlier
+            sample are replaced.
         train_videos: Videos in the train shards.
         validate_videos: Videos in the validate shards.
         shards: Files of each of the two kinds.
@@ -64,25 +67,31 @@ def write_sample(
         order: Make videos of labels 0 to 23, which only the order of frames tells apart.
 
     Raises:
-        UserError: The numbers do not fit each other, or the directory cannot be made.
+        UserError: The numbers do not fit each other, the directory cannot be made, its disk has no room for the
+            sample, or a file of one of these names is there that is no sample's.
     """
     _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
     if order:
         _check_order(min_frames, num_classes)
     world = _OrderedWorld.of(seed) if order else _MixedWorld.of(seed, num_classes)
     check_address(directory, "directory")
+    _check_room(directory, (train_videos + validate_videos) * (min_frames + max_frames) // 2 * FRAME_SIZE)
     try:
         make_dirs(directory)
     except OSError as error:
         raise UserError(f"cannot write to {directory}: {error.strerror}; name another directory") from error
+    kinds = (("train", train_videos), ("validate", validate_videos))
+    for name, _ in kinds:
+        for shard in range(shards):
+            _check_ours(os.path.join(directory, f"{name}{shard:04d}.tfrecord"), f"{name[0]}{shard:04d}")
     paths = []
-    for kind, (name, videos) in enumerate((("train", train_videos), ("validate", validate_videos))):
+    for kind, (name, videos) in enumerate(kinds):
         for shard in range(shards):
             # A generator a shard: a shard's bytes do not depend on how the others were written.
             generator = np.random.default_rng((seed, kind, shard))
             count = videos // shards + (shard < videos % shards)
             path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
-            prefix = f"{'tv'[kind]}{shard:04d}"
+            prefix = f"{name[0]}{shard:04d}"
             write_tfrecords(path, _videos(world, generator, count, prefix, min_frames, max_frames))
             paths.append(path)
     return paths
@@ -102,6 +111,28 @@ def _check(
         )
     if num_classes < 20:
         raise UserError(f"a sample has at least 20 classes. Received: {num_classes}; ask for more")
+
+
+def _check_room(directory: str, size: int) -> None:
+    if not is_local(directory):
+        return
+    path = Path(directory).absolute()
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if size > (free := shutil.disk_usage(there).free):
+        raise UserError(
+            f"{directory}: the sample would take about {size // MIB:,} MiB, and {free // MIB:,} MiB are free there; "
+            "ask for fewer or shorter videos, or name another directory"
+        )
+
+
+def _check_ours(path: str, prefix: str) -> None:
+    """Raises UserError if a file stands at the place of a shard that an earlier sample has not written there."""
+    if not exists(path):
+        return
+    with open_file(path, "rb") as file:
+        head = file.read(1000)
+    if head and prefix.encode() not in head:
+        raise UserError(f"{path} is there, and is no file of a sample: remove it, or name another directory")
 
 
 def _check_order(min_frames: int, num_classes: int) -> None:

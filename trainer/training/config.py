@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -13,6 +12,7 @@ from pydantic import (
 )
 
 from trainer.base.addresses import address_fault
+from trainer.base.settings import Settings
 
 SCRATCH, PREVIOUS = "scratch", "previous"
 """Values of `start` that are no addresses."""
@@ -30,7 +30,7 @@ _LATER = (
 """Settings that earlier versions did not have."""
 
 
-class DistillationConfig(BaseModel):
+class DistillationConfig(Settings):
     """How a student follows its teacher: loss = weight CE(p, teacher) + (1 - weight) CE(p, labels)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -53,7 +53,7 @@ def _start(text: str) -> str:
     return text
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Settings):
     """Settings of one training run; the defaults are the paper's and its released code's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -58,6 +58,10 @@ def test_infer_says_what_is_wrong(base: str, records: tuple[str, list[bytes]], t
         run("infer", "--model", base, "--data", str(tmp_path / "*"), "--out", "s.csv")
     with pytest.raises(UserError, match=r"written as .csv or .parquet"):
         run("infer", "--model", base, "--data", path, "--out", "s.txt")
+    (tmp_path / "s.csv").mkdir()
+    with pytest.raises(UserError, match=r"s\.csv is a directory: give the path of a file"):
+        run("infer", "--model", base, "--data", path, "--out", str(tmp_path / "s.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
 
 
 @pytest.mark.slow

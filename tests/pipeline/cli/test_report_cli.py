@@ -181,6 +181,13 @@ def test_what_is_no_run_is_named(base, tmp_path, monkeypatch, run, message):
     assert message in str(result.exception)
 
 
+def test_a_damaged_database_is_named(tmp_path):
+    (tmp_path / "metadata.sqlite").write_text("nonsense" * 1000)
+    result = call(str(tmp_path))
+    assert isinstance(result.exception, UserError)
+    assert f"{tmp_path}/metadata.sqlite is damaged, or no database of runs" in str(result.exception)
+
+
 def test_an_unwritable_place_is_named(base):
     result = call(str(base), "--out", str(base / "metadata.sqlite" / "page.html"))
     assert isinstance(result.exception, UserError)

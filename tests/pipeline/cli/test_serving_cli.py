@@ -138,6 +138,9 @@ def test_models(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
     base = str(tmp_path / "served")
     with pytest.raises(UserError, match="no directory"):
         run("models", "list", base)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(UserError, match="is a model itself: give the directory that its versions are in"):
+        run("models", "list", str(tmp_path))
     if place == "gs":
         request.getfixturevalue("gcs")
         base = "gs://bucket/served"
@@ -304,6 +307,7 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         (["{base}", "--tls-key", "x"], "TLS needs --tls-certificate and --tls-key"),
         (["{base}", "--allow-reload"], "--allow-reload needs --tls-client-ca"),
         (["{base}", "--otlp-endpoint", "localhost:4318"], "is a URL such as http://localhost:4318"),
+        (["{base}", "--model-name", ""], "--model-name is empty"),
         (["{base}", "--versions", "newest"], "versions are latest"),
         (["{base}", "--label", "stable"], "a label is NAME=VERSION"),
         (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),

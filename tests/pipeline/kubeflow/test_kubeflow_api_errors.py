@@ -71,6 +71,36 @@ def test_a_sign_in_page_is_no_answer(cluster, yt8m) -> None:
         yt8m("runs")
 
 
+def test_half_an_answer_is_no_empty_list(cluster, yt8m) -> None:
+    cluster.failures[RUNS] = (200, '{"runs": [{"run_id"', "application/json")
+    with pytest.raises(UserError, match="answers with something that is no JSON"):
+        yt8m("runs")
+
+
+def test_another_api_is_no_fault_of_the_program(cluster, yt8m, file) -> None:
+    cluster.failures["POST /apis/v2beta1/pipelines"] = (200, '{"a": [1]}', "application/json")
+    with pytest.raises(
+        UserError, match=r"answers otherwise than the API of Kubeflow Pipelines.*check --host"
+    ):
+        yt8m("submit", file)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"\n", "it is empty"), (b"\xff", "it holds more"), (b"a\nb", "it holds more")]
+)
+def test_what_is_no_token_is_not_sent(cluster, yt8m, tmp_path, content, problem) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(UserError, match=f"--token-file .*token: {problem}"):
+        yt8m("runs", "--token-file", tmp_path / "token")
+    assert not cluster.requests
+
+
+def test_an_authority_that_is_no_pem_file_is_named(tmp_path) -> None:
+    (tmp_path / "ca.pem").write_text("hello")
+    with pytest.raises(UserError, match=r"--ca-file .*ca\.pem is not a PEM file"):
+        Target(host="https://localhost", ca_file=str(tmp_path / "ca.pem"))
+
+
 def test_a_refused_connection_is_the_address(monkeypatch) -> None:
     from pipeline.kubeflow import api_client
     from pipeline.kubeflow.api_client import connected

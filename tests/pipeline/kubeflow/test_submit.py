@@ -194,6 +194,7 @@ def test_the_parameters_limit_counts_the_defaults() -> None:
         ("- a", "is no pipeline"),
         ("{", "is no pipeline"),
         ("\x00", "is no pipeline"),
+        ("[" * 3000, "is no pipeline"),
         ("a: b\n---\nb: c\n---\nc: d", "is no pipeline"),
     ],
 )

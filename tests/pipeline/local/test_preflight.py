@@ -57,6 +57,13 @@ def test_directories_that_cannot_be_written_to_are_named_with_their_option(recip
     assert sorted(tmp_path.iterdir()) == [file]
 
 
+def test_a_damaged_database_is_named_before_the_run(recipe, tmp_path):
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / "metadata.sqlite").write_text("nonsense" * 1000)
+    assert refusal(recipe(), root).startswith(f"{root}/metadata.sqlite is damaged, or no database of runs")
+
+
 def test_of_two_runs_that_begin_together_one_holds_the_lock_before_tfx_is_there(
     recipe, tmp_path, monkeypatch
 ):

@@ -157,3 +157,11 @@ def test_the_verb_says_what_goes_and_a_run_that_is_on_is_left_alone(directory: D
         with pytest.raises(UserError, match="another run is using this directory"):
             app(args=["runs", "prune", "--root", root, "--keep", "1"], standalone_mode=False)
     assert len(directory.left()) == 4
+
+
+def test_a_damaged_database_is_named_and_nothing_removed(tmp_path: Path) -> None:
+    (tmp_path / "metadata.sqlite").write_text("nonsense" * 1000)
+    (tmp_path / "artifacts").mkdir()
+    with pytest.raises(UserError, match=r"metadata\.sqlite is damaged, or no database of runs"):
+        prune(tmp_path, keep=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "metadata.sqlite"]

@@ -114,6 +114,18 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
             {"training": {"steps": 0}},
             "training.steps: input should be greater than or equal to 1. Received: 0",
         ),
+        ({"training": {"steps": True}}, "training.steps: must be a whole number. Received: True"),
+        (
+            {"training": {"seed": 2**63}},
+            "training.seed: must be less than 2**63. Received: 9223372036854775808",
+        ),
+        (
+            {"training_overrides": {"K4-H8": {"steps": True}}},
+            "training_overrides.K4-H8.steps: must be a whole number. Received: True",
+        ),
+        ({"training": {"steps": 10**400}}, "training.steps: must be less than 2**63"),
+        ({"blessing": {"gap_floor": False}}, "blessing.gap_floor: must be a number. Received: False"),
+        ({"data": {"validate": ["x"], "holdout_files": True}}, "data.holdout_files: must be a whole number"),
         ({"training": {"learning_rate": "1e400"}}, "training.learning_rate: input should be "),
         (
             {"training": {"learning_rate": 10}},
@@ -215,6 +227,13 @@ def test_override_with_an_exponent_is_a_number() -> None:
         ("variants.9=K4-H8", "--set variants.9: variants is a list of 4 elements, counted from 0"),
         ("name.x=1", "--set name.x: name is a value, not a section"),
         ("training.steps=[1", "--set training.steps: the value is not YAML"),
+        ("training.steps=" + "[" * 3000, "--set training.steps: its sections are nested too deeply"),
+        (
+            "serving.model_name=2026-13-01",
+            "--set serving.model_name: 2026-13-01 cannot be read (month must be in 1..12) (line 1); write a text in "
+            "quotes",
+        ),
+        ("data.seed=!!set [1]", "--set data.seed: the value is not YAML"),
         ("training.stepz=1", "recipe yhls: training.stepz: unknown key, did you mean steps?"),
     ],
 )
@@ -256,6 +275,7 @@ def test_key_given_twice_is_refused(tmp_path) -> None:
         (b"\x7fELF\xff\xfe", "not a text in UTF-8"),
         (b"1: x", "key 1 is no text (line 1)"),
         (b"a: {[b]: x}", "key ['b'] is no text (line 1)"),
+        (b"a: 1\nb: 2026-13-01", "2026-13-01 cannot be read (month must be in 1..12) (line 2)"),
         (b"- a", "must be a mapping of sections"),
     ],
 )

@@ -38,6 +38,7 @@ def test_a_run_says_what_differs_from_the_defaults(tmp_path) -> None:
         ("limit=1.5", "--set limit: '1.5' is no NUMBER_INTEGER"),
         ("limit=many", "'many' is no NUMBER_INTEGER"),
         ("share=true", "'true' is no NUMBER_DOUBLE"),
+        ("share=nan", "'nan' is no NUMBER_DOUBLE"),
         ("share=", "'' is no NUMBER_DOUBLE"),
         (f"destination={'x' * MAX_PARAMETERS_BYTES}", "fewer than 10,000"),
     ],

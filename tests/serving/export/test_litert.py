@@ -267,6 +267,8 @@ def test_a_file_that_loses_gap_is_not_written(place, monkeypatch, tmp_path):
             ["--litert", "--out", "no/such/x.tflite", "--unchecked"],
             "--out no/such/x.tflite: give the path of a file",
         ),
+        (["--onnx", "--out", "x.tflite", "--unchecked"], "--onnx writes no .tflite file"),
+        (["--litert", "--out", "x.onnx", "--unchecked"], "--litert writes no .onnx file"),
         (["--litert", "--out", "x.tflite", "--check", "no-such-file"], "no file matches no-such-file"),
     ],
 )

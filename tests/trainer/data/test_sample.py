@@ -97,6 +97,23 @@ def test_a_directory_that_cannot_be_made_is_the_users_error(tmp_path):
         write_sample(str(tmp_path / "file"))
 
 
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    sizes = {"train_videos": 2, "validate_videos": 2, "shards": 1}
+    for _ in range(2):  # a sample may take the place of another
+        write_sample(str(tmp_path), **sizes)
+    (tmp_path / "train0000.tfrecord").unlink()
+    (tmp_path / "validate0000.tfrecord").write_text("mine")
+    with pytest.raises(UserError, match=r"validate0000\.tfrecord is there, and is no file of a sample"):
+        write_sample(str(tmp_path), **sizes)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_sample_that_no_disk_holds_is_not_begun(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the sample would take about [0-9,]+ MiB, and [0-9,]+ MiB are free"):
+        write_sample(str(tmp_path / "new"), train_videos=10**400)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_an_order_is_all_that_tells_its_classes_apart(tmp_path: Path) -> None:
     write_sample(str(tmp_path), train_videos=600, validate_videos=1, shards=1, min_frames=8, order=True)
     videos = read(tmp_path, "train")
