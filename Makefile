@@ -28,7 +28,7 @@ demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one 
 	@$(PYTHON) -m pipeline.demo
 
 .PHONY: test
-test: setup ## The whole test suite, an end-to-end pipeline run included (4 to 10 minutes on 2 cores)
+test: setup ## The whole test suite, end-to-end pipeline runs included (15 to 25 minutes on 2 cores)
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
@@ -36,7 +36,7 @@ test-fast: setup ## The tests that take seconds and import no TFX
 	$(PYTHON) -m pytest -m 'not slow'
 
 .PHONY: test-tfx121
-test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that root makes by debootstrap (15 minutes on 2 cores)
+test-tfx121: setup ## The whole test suite with TFX 1.21, in a Debian 13 that root makes by debootstrap (25 minutes on 2 cores)
 	@scripts/test_tfx121.sh
 
 .PHONY: test-image
