@@ -111,4 +111,5 @@ def test_an_interruption_ends_the_tasks_and_leaves_their_logs(tmp_path) -> None:
     assert "ending the tasks that are running; their logs stay in " in told.splitlines()[-1]
     assert not os.path.exists(f"/proc/{(tmp_path / 'pid').read_text()}")
     (log,) = tmp_path.glob("root/small/*/_logs/Only.log")
-    assert log.read_text().splitlines()[-1] == "begun"
+    # The line that names the process may come after the first that it prints.
+    assert "begun" in log.read_text().splitlines()
