@@ -29,7 +29,7 @@ cd /tmp
 yt8m data sample data --train-videos 60 --validate-videos 60 --shards 2 > /dev/null
 yt8m compile --recipe demo --image yt8m:1.0 --pipeline-root gs://bucket/root --out whole.yaml \
   --train '/tmp/data/train*.tfrecord' --validate '/tmp/data/validate*.tfrecord' \
-  --set kubernetes.volumes.here=/tmp --set push.directory=/tmp/models
+  --set kubernetes.volumes.here=/tmp --set push.directory=/tmp/models > /dev/null
 # The first step that reads videos, by itself.
 python - << 'END'
 import yaml
