@@ -77,8 +77,8 @@ class Stage:
         )
         run("mount", "-t", "proc", "proc", self.root / "proc")
         run("mount", "--rbind", "/dev", self.root / "dev")
-        cache = self.root / "root/.cache/uv"
-        run("mount", "--bind", "/root/.cache/uv", cache)
+        cache = os.environ["UV_CACHE_DIR"]
+        run("mount", "--bind", cache, f"{self.root}{cache}")
         # What the base image has at these places.
         self.run("python3 -m venv /usr/local/base")
         for name in ("python3", "python"):

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 
 PACKAGES=git,make,g++,python3,python3-venv,python3-dev
 root=${DEBIAN13_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/yt8m/debian13}
-checkout=/yt8m/main
+checkout=/yt8m/main home=/yt8m/home cache=/yt8m/cache
 
 cannot() {
   echo "in_debian13: $*" >&2
@@ -59,14 +59,14 @@ take_over_settings() {
   done
   for file in pip/pip.conf uv/uv.toml; do
     if [ -f "$HOME/.config/$file" ]; then
-      install -D "$HOME/.config/$file" "$root/root/.config/$file"
+      install -D "$HOME/.config/$file" "$root$home/.config/$file"
     fi
   done
 }
 
 lay_checkout() {
   local target=$root$checkout
-  mkdir -p "$target" "$root/yt8m/shared" "$root/root/.cache/uv"
+  mkdir -p "$target" "$root/yt8m/shared" "$root$cache"
   find "$root/tmp" -mindepth 1 -delete
   find "$target" -mindepth 1 -maxdepth 1 ! -name .venv ! -name .uv -exec rm -rf {} +
   rm -rf "$target.new"
@@ -93,7 +93,7 @@ lay_checkout
 
 uv_cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv}
 mkdir -p "$uv_cache" build/debian13 "$root$checkout/build"
-settings=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 UV_LINK_MODE=copy)
+settings=("HOME=$home" "UV_CACHE_DIR=$cache" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 UV_LINK_MODE=copy)
 while read -r name; do
   case $name in
     UV_CACHE_DIR | UV_LINK_MODE | UV_PYTHON | PIP_FIND_LINKS) ;;
@@ -103,11 +103,11 @@ done < <(compgen -e | grep -E '^(CI|TERM|LANE)$|^(PIP|UV|OPENBLAS|SSL_CERT)_|_CA
 
 # The lock on descriptor 8 goes on to the command. Mounts and processes of their own: both end with the command, whatever
 # happens to this script, so that nothing of the machine's is inside the root when that is deleted.
-root=$root uv_cache=$uv_cache checkout=$checkout build=$PWD/build/debian13 shared=$(realpath -m ../shared) exec unshare --mount --propagation private --pid --fork \
+root=$root uv_cache=$uv_cache cache=$cache checkout=$checkout build=$PWD/build/debian13 shared=$(realpath -m ../shared) exec unshare --mount --propagation private --pid --fork \
   --kill-child bash -c '
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"  # pseudo-terminals, too
-    mount --bind "$uv_cache" "$root/root/.cache/uv"
+    mount --bind "$uv_cache" "$root$cache"
     mount --bind "$build" "$root$checkout/build"
     if [ -d "$shared" ]; then mount --bind -o ro "$shared" "$root/yt8m/shared"; fi
     exec chroot "$root" env -i "$@"

@@ -55,7 +55,7 @@ class Backend:
         """Returns the path in its pod at which a container writes its ExecutorOutput.
 
         Args:
-            task_root: The address of the task's outputs, such as gs://bucket/root/pipeline/run/task/uuid.
+            task_root: The address of the task's outputs, such as gs://bucket/pipelines/name/run/task/uuid.
         """
         if not self.output_file_beside_outputs:
             return "/tmp/kfp_outputs/output_metadata.json"
@@ -79,8 +79,8 @@ DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
 def local_path(address: str) -> str:
     """Returns the path in a pod at which the launcher keeps its copy of what is at an address.
 
-    >>> local_path("gs://bucket/root/model")
-    '/gcs/bucket/root/model'
+    >>> local_path("gs://bucket/models/7")
+    '/gcs/bucket/models/7'
     """
     scheme, rest = address.split("://")
     return f"/{'gcs' if scheme == 'gs' else scheme}/{rest}"

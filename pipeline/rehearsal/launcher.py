@@ -56,7 +56,7 @@ class Launcher:
         backend: The version of the backend whose part this plays.
         run: The run that the tasks belong to.
         directory: The directory of the run's artifacts and logs.
-        pipeline_root: The address that the directory's parent stands for, such as gs://bucket/root/pipeline.
+        pipeline_root: The address that the directory's parent stands for, such as gs://bucket/pipelines/name.
         store: The store that receives the outputs.
         processes: Starts the commands.
         cache: Whether a task that has been done is not done again, if its caching options allow it.

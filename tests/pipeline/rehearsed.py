@@ -74,7 +74,7 @@ def documents(
     spec = {
         "pipelineInfo": {"name": "small"},
         "schemaVersion": "2.1.0",
-        "defaultPipelineRoot": "gs://bucket/root",
+        "defaultPipelineRoot": "gs://bucket/runs",
         "components": {
             name: {
                 "executorLabel": f"{name}_executor",

@@ -208,9 +208,9 @@ def test_setting_up_prints_no_line_a_package(machine: Machine) -> None:
     ("said", "line"),
     [
         (
-            "error: Failed to initialize cache at `/root/.cache/uv`\n  cause: failed to create directory: Read-only "
+            "error: Failed to initialize cache at `/cache/uv`\n  cause: failed to create directory: Read-only "
             "file system (os error 30)",
-            "Failed to initialize cache at `/root/.cache/uv`: failed to create directory: Read-only file system (os "
+            "Failed to initialize cache at `/cache/uv`: failed to create directory: Read-only file system (os "
             "error 30); name a directory for the cache that can be written to: UV_CACHE_DIR=DIRECTORY make setup",
         ),
         (

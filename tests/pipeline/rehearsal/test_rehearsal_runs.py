@@ -38,7 +38,7 @@ def test_what_a_task_is_given(tmp_path) -> None:
     task_root = os.path.dirname(given["outputs"]["artifacts"]["page"]["artifacts"][0]["uri"])
     assert os.path.dirname(task_root) == f"{root}/Use"
     # Below the directory that stands for the pod.
-    place = f"/gcs/bucket/root/small/{finished.run_id}/Use/{os.path.basename(task_root)}/output_metadata.json"
+    place = f"/gcs/bucket/runs/small/{finished.run_id}/Use/{os.path.basename(task_root)}/output_metadata.json"
     assert given["outputs"].pop("outputFile").endswith(place)
     assert given["outputs"]["artifacts"]["executor-logs"]["artifacts"] == [
         {
