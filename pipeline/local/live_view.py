@@ -1,5 +1,6 @@
 """Shows one live view of a run at the bottom of a terminal."""
 
+import dataclasses
 import logging
 import time
 from collections.abc import Iterator
@@ -103,14 +104,8 @@ def _joined(before: TrainingProgress | None, now: TrainingProgress) -> TrainingP
     """Returns the newest progress; an evaluation measures no speed, so the last speed is kept."""
     if now.videos_per_second is not None or before is None or before.variant != now.variant:
         return now
-    return TrainingProgress(
-        variant=now.variant,
-        step=now.step,
-        steps=now.steps,
-        videos_per_second=before.videos_per_second,
-        seconds_left=before.seconds_left,
-        gap=now.gap,
-        logs=now.logs,
+    return dataclasses.replace(
+        now, videos_per_second=before.videos_per_second, seconds_left=before.seconds_left
     )
 
 

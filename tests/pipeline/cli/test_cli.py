@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -124,6 +125,20 @@ def test_what_this_user_may_not_write_is_no_fault_of_the_program() -> None:
     )
 
 
+def _told_by_a_fault(script: str, scratch: Path) -> str:
+    """The only line on stderr of a program that ends with exit code 1."""
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"TMPDIR": str(scratch), "PATH": "/usr/bin:/bin"},
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    return line
+
+
 def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_path) -> None:
     script = (
         "import sys; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
@@ -132,15 +147,7 @@ def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_
         "sys.argv = ['yt8m', 'sizes']\n"
         "m.main()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
-    )
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    line = _told_by_a_fault(script, tmp_path)
     assert "ZeroDivisionError: by zero" in line
     (log,) = tmp_path.glob("yt8m-*.log")
     assert str(log) in line
@@ -156,15 +163,7 @@ def test_a_full_disk_is_one_line_that_names_it(small_disk) -> None:
         "sys.argv = ['yt8m', 'sizes']\n"
         "m.main()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"TMPDIR": str(small_disk), "PATH": "/usr/bin:/bin"},
-    )
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    line = _told_by_a_fault(script, small_disk)
     assert "No space left on device" in line
     assert (
         f"make room on the disk that is full, probably that of TMPDIR ({small_disk}, 2 of 2 MiB free now)"
@@ -183,15 +182,7 @@ def test_a_fault_that_leaves_no_room_for_its_trace_is_still_told(small_disk) -> 
         "sys.argv = ['yt8m', 'sizes']\n"
         "m.main()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"TMPDIR": str(small_disk), "PATH": "/usr/bin:/bin"},
-    )
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    line = _told_by_a_fault(script, small_disk)
     assert "ZeroDivisionError: by zero (yt8m -v shows the trace, which could not be written: " in line
 
 
