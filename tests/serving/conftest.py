@@ -1,7 +1,11 @@
 """Tiny models, and a server of one, shared by the tests of servers."""
 
+import threading
+from typing import NamedTuple
+
 import pytest
 
+from serving.server.servable import Servable
 from serving.server.server import PredictionServer
 from serving.store import model_store
 from tests.serving.api import Stubs
@@ -37,3 +41,32 @@ def stubs(server):
     stubs = Stubs(server.port)
     yield stubs
     stubs.channel.close()
+
+
+class HeldRun(NamedTuple):
+    """A servable that answers no request until it may.
+
+    Attributes:
+        entered: Is set when a request has come to the model.
+        go_on: Lets all requests on when it is set.
+        asked: The first input of each request that has come to the model.
+    """
+
+    entered: threading.Event
+    go_on: threading.Event
+    asked: list[list]
+
+
+@pytest.fixture
+def held_run(monkeypatch: pytest.MonkeyPatch) -> HeldRun:
+    """Holds up every run of a model in this process."""
+    held, run = HeldRun(threading.Event(), threading.Event(), []), Servable.run
+
+    def slow_run(self, feeds, fetches):
+        held.asked.append(next(iter(feeds.values())).tolist())
+        held.entered.set()
+        assert held.go_on.wait(60)
+        return run(self, feeds, fetches)
+
+    monkeypatch.setattr(Servable, "run", slow_run)
+    return held

@@ -238,16 +238,8 @@ def test_what_fails_outside_of_a_method_is_not_told_either(rest, stubs, monkeypa
         assert told.rsplit(" ", 1)[1] in caplog.text
 
 
-def test_limits(base, monkeypatch):
-    entered, go_on = threading.Event(), threading.Event()
-    run = Servable.run
-
-    def slow_run(self, feeds, fetches):
-        entered.set()
-        assert go_on.wait(WAIT)
-        return run(self, feeds, fetches)
-
-    monkeypatch.setattr(Servable, "run", slow_run)
+def test_limits(base, held_run, monkeypatch):
+    entered, go_on, _ = held_run
     body = {"instances": ["x" * 2000]}
     options = ServerOptions(http_port=0, workers=1, max_requests=2, max_request_bytes=3000)
     with PredictionServer(base, "m", port=0, options=options) as server:

@@ -15,7 +15,6 @@ from serving.base.errors import NoServerError
 from serving.base.tls import ClientTls, ServerTls
 from serving.client.client import PredictClient
 from serving.server.batched_servable import BatchingConfig
-from serving.server.servable import Servable
 from serving.server.server import PredictionServer, ServerOptions
 from serving.server.server_metrics import samples
 from tests.serving.api import WAIT, Stubs, predict_request, wait_until
@@ -127,16 +126,8 @@ def test_batched_requests_of_many_clients_get_their_own_answers(base):
     assert batches < 8 * 6  # some shared one
 
 
-def test_limits_of_size_and_number(base, monkeypatch):
-    entered, go_on = threading.Event(), threading.Event()
-    run = Servable.run
-
-    def slow_run(self, feeds, fetches):
-        entered.set()
-        assert go_on.wait(WAIT)
-        return run(self, feeds, fetches)
-
-    monkeypatch.setattr(Servable, "run", slow_run)
+def test_limits_of_size_and_number(base, held_run):
+    entered, go_on, _ = held_run
     options = ServerOptions(max_requests=1, max_request_bytes=1000)
     with PredictionServer(base, "m", port=0, options=options) as server:
         stubs = Stubs(server.port)
@@ -154,16 +145,8 @@ def test_limits_of_size_and_number(base, monkeypatch):
         stubs.channel.close()
 
 
-def test_requests_together_are_bounded_by_default(base, monkeypatch):
-    entered, go_on = threading.Event(), threading.Event()
-    run = Servable.run
-
-    def slow_run(self, feeds, fetches):
-        entered.set()
-        assert go_on.wait(WAIT)
-        return run(self, feeds, fetches)
-
-    monkeypatch.setattr(Servable, "run", slow_run)
+def test_requests_together_are_bounded_by_default(base, held_run):
+    entered, go_on, _ = held_run
     options = ServerOptions(workers=2, max_request_bytes=3000)
     with PredictionServer(base, "m", port=0, options=options) as server:
         stubs = Stubs(server.port)
@@ -187,17 +170,8 @@ def test_requests_together_are_bounded_by_default(base, monkeypatch):
         stubs.channel.close()
 
 
-def test_a_request_whose_deadline_passed_in_the_queue_is_not_run(base, monkeypatch):
-    entered, go_on, asked = threading.Event(), threading.Event(), []
-    run = Servable.run
-
-    def slow_run(self, feeds, fetches):
-        asked.append(next(iter(feeds.values())).tolist())
-        entered.set()
-        assert go_on.wait(WAIT)
-        return run(self, feeds, fetches)
-
-    monkeypatch.setattr(Servable, "run", slow_run)
+def test_a_request_whose_deadline_passed_in_the_queue_is_not_run(base, held_run):
+    entered, go_on, asked = held_run
     with PredictionServer(base, "m", port=0, options=ServerOptions(workers=1)) as server:
         stubs = Stubs(server.port)
         running = stubs.prediction.Predict.future(predict_request(examples=[b"first"]))
