@@ -23,7 +23,7 @@ from serving.export.codecs import CODECS
 from serving.export.saved_model import Member, read_stored, write_saved_model
 from serving.export.stored_form import StoredForm
 from serving.export.vocabulary import Vocabulary
-from serving.server.warmup import write_warmup
+from serving.server.models.warmup import write_warmup
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
 

@@ -13,8 +13,8 @@ import numpy as np
 from components.example_gen.distribution import Distribution
 from components.example_gen.kept_check import checked
 from trainer.base.files import make_dirs, open_file, rename
-from trainer.data.duplicates import copied_file, duplicate_rejects
-from trainer.data.file_check import FileCheck
+from trainer.data.checks.duplicates import copied_file, duplicate_rejects
+from trainer.data.checks.file_check import FileCheck
 from trainer.data.manifest import DataFile
 from trainer.data.records import Reject, parse_video
 from trainer.data.tfrecord import Record, used_records, write_record

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from components.report_file import ReportPart, StepReport
-from trainer.data.lost_files import LostFile
+from trainer.data.checks.lost_files import LostFile
 
 
 class SplitCounts(ReportPart):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from components.example_gen.convert import ShardResult
 from components.example_gen.report import ExampleGenReport, SplitCounts
 from trainer.base.errors import UserError
-from trainer.data.duplicates import DUPLICATE_ID
-from trainer.data.lost_files import DataLimits, complaint, estimate_lost_files, rejected_with
+from trainer.data.checks.duplicates import DUPLICATE_ID
+from trainer.data.checks.lost_files import DataLimits, complaint, estimate_lost_files, rejected_with
 
 _SPLITS = ("train", "eval", "holdout")
 _TRAINED_ON = "train"

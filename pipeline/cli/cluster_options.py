@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.kubeflow.target import Target
+from pipeline.kubeflow.cluster.target import Target
 
 if TYPE_CHECKING:
+    from pipeline.kubeflow.cluster.submission import RunSettings
     from pipeline.kubeflow.package import Package
-    from pipeline.kubeflow.submission import RunSettings
 
 _logger = logging.getLogger("yt8m.cluster")
 
@@ -135,7 +135,9 @@ def package_of(
 
     package = read_package(file)
     values = parse_parameters(package, parameters)
-    from pipeline.kubeflow.submission import RunSettings  # imports kfp, for which a refusal need not wait
+    from pipeline.kubeflow.cluster.submission import (
+        RunSettings,  # imports kfp, for which a refusal need not wait
+    )
 
     settings = RunSettings(
         experiment=experiment,
@@ -151,8 +153,8 @@ def warn_of_retries(timeout: int) -> None:
 
     Call it when the work is done: a cluster that does not answer takes some seconds.
     """
-    from pipeline.kubeflow.doctor import retries_problem
-    from pipeline.kubeflow.kubernetes_api import KubernetesApi
+    from pipeline.kubeflow.cluster.doctor import retries_problem
+    from pipeline.kubeflow.cluster.kubernetes_api import KubernetesApi
 
     if problem := retries_problem(KubernetesApi.or_reason(timeout)):
         _logger.warning("retries: %s", problem)

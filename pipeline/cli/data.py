@@ -13,8 +13,8 @@ from pipeline.cli.output import AsJson
 from pipeline.cli.verb_group import VerbGroup
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
-from trainer.data.data_check import DataCheck, check_files, together
-from trainer.data.lost_files import DataLimits, complaint
+from trainer.data.checks.data_check import DataCheck, check_files, together
+from trainer.data.checks.lost_files import DataLimits, complaint
 from trainer.data.record_parts import Edition
 from trainer.data.sample import write_sample
 from trainer.data.yt8m import NUM_CLASSES, TOP_K

@@ -55,9 +55,9 @@ def doctor(
     from pipeline.kubeflow.package import read_package
 
     package = read_package(file) if file else None
-    from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.doctor import Questions, examine
-    from pipeline.kubeflow.kubernetes_api import KubernetesApi
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.doctor import Questions, examine
+    from pipeline.kubeflow.cluster.kubernetes_api import KubernetesApi
     from serving.store.gcs_objects import GcsObjects
 
     kubernetes = KubernetesApi.or_reason(timeout)

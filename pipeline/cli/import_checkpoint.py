@@ -92,7 +92,7 @@ def import_checkpoint(
     check_new(out, "--out")
 
     from serving.export.saved_model import Member, write_saved_model
-    from serving.server.warmup import write_warmup
+    from serving.server.models.warmup import write_warmup
     from trainer.checkpoints.tf1_checkpoint import read_eigenvalues, read_tf1_checkpoint
 
     scales = None if eigenvalues is None else read_eigenvalues(eigenvalues)

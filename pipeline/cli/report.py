@@ -57,8 +57,8 @@ def report(
         (content,) = found.values()
         page = render_page(content)
     else:
-        from components.run_report.comparison import compare
-        from components.run_report.comparison_page import render_comparison
+        from components.run_report.comparison.comparison import compare
+        from components.run_report.comparison.comparison_page import render_comparison
 
         content = compare(found)
         page = render_comparison(content)

@@ -12,7 +12,7 @@ from pipeline.cli.cluster_options import CaFile, Host, IapClientId, Namespace, T
 from pipeline.cli.output import AsJson, show_list
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow.target import Target
+    from pipeline.kubeflow.cluster.target import Target
 
 _logger = logging.getLogger("yt8m.runs")
 
@@ -137,8 +137,8 @@ def _local_line(run: dict[str, Any]) -> str:
 
 
 def _list_cluster(target: "Target", limit: int, as_json: bool) -> None:
-    from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.cluster_runs import list_runs
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.cluster_runs import list_runs
 
     with connected(target) as client:
         found = list_runs(client, limit)
@@ -152,9 +152,9 @@ def _cluster_line(run: dict[str, Any]) -> str:
 
 
 def _watch(target: "Target", run_id: str, seconds: float, as_json: bool) -> None:
-    from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.cluster_runs import follow
-    from pipeline.kubeflow.kubernetes_api import KubernetesApi
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.cluster_runs import follow
+    from pipeline.kubeflow.cluster.kubernetes_api import KubernetesApi
 
     kubernetes = KubernetesApi.or_reason(target.timeout)
     with connected(target) as client:

@@ -24,7 +24,7 @@ from pipeline.cli.cluster_options import (
 from pipeline.cli.output import AsJson, show_list
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow.target import Target
+    from pipeline.kubeflow.cluster.target import Target
 
 
 def schedule(
@@ -100,9 +100,9 @@ def schedule(
 
     fields = six_fields(cron)
     package, settings = package_of(file, experiment, parameters or (), pipeline_root, service_account)
-    from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.schedules import Timing, set_schedule
-    from pipeline.kubeflow.submission import upload
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.schedules import Timing, set_schedule
+    from pipeline.kubeflow.cluster.submission import upload
 
     timing = Timing(cron=fields, max_concurrency=max_concurrency, no_catchup=no_catchup)
     with connected(target) as client:
@@ -123,8 +123,8 @@ def schedule(
 
 
 def _list(target: "Target", as_json: bool) -> None:
-    from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.schedules import list_schedules
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.schedules import list_schedules
 
     with connected(target) as client:
         found = list_schedules(client)
@@ -139,8 +139,8 @@ def _line(one: dict[str, Any]) -> str:
 def _change(
     target: "Target", pause: str | None, resume: str | None, delete: str | None, as_json: bool
 ) -> None:
-    from pipeline.kubeflow import schedules
-    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.cluster import schedules
+    from pipeline.kubeflow.cluster.api_client import connected
 
     with connected(target) as client:
         if delete is not None:

@@ -8,7 +8,7 @@ import typer
 from pipeline.cli.models import parse_labels
 
 if TYPE_CHECKING:
-    from serving.server.model_config import ModelConfig
+    from serving.server.models.model_config import ModelConfig
 
 _logger = logging.getLogger("yt8m.serve")
 
@@ -133,7 +133,7 @@ def serve(
     """
     from serving.base.tls import ServerTls
     from serving.server.listening import check_can_listen, check_endpoint, host_and_port
-    from serving.server.model_config import check_model
+    from serving.server.models.model_config import check_model
     from trainer.base.errors import UserError
 
     if (base_dir is None) == (model_config_file is None):
@@ -157,7 +157,7 @@ def serve(
     for model in models:
         numbers = ", ".join(map(str, check_model(model)))
         _logger.info("serve: loading version %s in %s", numbers, model.base_path)
-    from serving.server.batched_servable import BatchingConfig
+    from serving.server.models.batched_servable import BatchingConfig
     from serving.server.server import PredictionServer, ServerOptions, termination
     from trainer.base.memory import keep_freed_memory
 
@@ -204,8 +204,8 @@ def serve(
 def _models(
     base_dir: str | None, name: str, versions: str, labels: list[str], config_file: str | None
 ) -> "list[ModelConfig]":
-    from serving.server.model_config import ModelConfig, read_model_configs
-    from serving.server.version_policy import VersionPolicy
+    from serving.server.models.model_config import ModelConfig, read_model_configs
+    from serving.server.models.version_policy import VersionPolicy
     from trainer.base.errors import UserError
 
     if config_file is not None:

@@ -59,8 +59,8 @@ def submit(
     package, settings = package_of(
         file, experiment, forced(parameters, force), pipeline_root, service_account
     )
-    from pipeline.kubeflow.api_client import connected
-    from pipeline.kubeflow.submission import start_run, upload
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.submission import start_run, upload
 
     with connected(target) as client:
         version = upload(client, package)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serving.inference.inference_join import join
 from serving.inference.inference_parts import InferenceParts, Predictor, predict_part
-from trainer.data.lost_files import LostFile
+from trainer.data.checks.lost_files import LostFile
 from trainer.data.records import Reject, Video
 
 

@@ -9,9 +9,9 @@ from serving.inference.inference_parts import InferenceParts, reject_lines
 from serving.inference.predictions_file import join_parts, read_ids
 from trainer.base.errors import UserError
 from trainer.base.files import open_file, remove_file, remove_tree
-from trainer.data.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
-from trainer.data.file_check import FileCheck, FileCounter
-from trainer.data.lost_files import LostFile, estimate_lost_files, rejected_with
+from trainer.data.checks.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
+from trainer.data.checks.file_check import FileCheck, FileCounter
+from trainer.data.checks.lost_files import LostFile, estimate_lost_files, rejected_with
 from trainer.data.records import Reject
 from trainer.data.video_ids import UNSEEN, SeenIds, digests
 

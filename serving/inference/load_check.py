@@ -8,7 +8,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.store.version_store import NEEDED
 from serving.store.whole_model import check_model
 from trainer.base.errors import UserError

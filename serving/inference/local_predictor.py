@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from serving.server.models.servable import Servable
 from serving.server.predict_request import DEFAULT_SIGNATURE
-from serving.server.servable import Servable
 from serving.store.model_store import whole_model_path
 from serving.store.whole_model import check_model, explained
 from trainer.base.errors import UserError

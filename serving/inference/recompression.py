@@ -14,7 +14,7 @@ from serving.export.saved_model import Member, read_weights, write_saved_model
 from serving.export.stored_form import StoredForm
 from serving.export.vocabulary import Vocabulary
 from serving.inference.scoring import frames_of
-from serving.server.warmup import write_warmup
+from serving.server.models.warmup import write_warmup
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
 from trainer.data.input_pipeline import Batch

@@ -9,9 +9,9 @@ import numpy as np
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.server.batched_servable import BatchedServable
-from serving.server.model_lookup import lease
-from serving.server.model_manager import ModelManager, Runner
+from serving.server.models.batched_servable import BatchedServable
+from serving.server.models.model_lookup import lease
+from serving.server.models.model_manager import ModelManager, Runner
 from serving.server.predict_request import (
     DEFAULT_SIGNATURE,
     RequestLimits,

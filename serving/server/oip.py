@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.server.model_lookup import lease
 from serving.server.model_runner import Answer, ModelRunner
+from serving.server.models.model_lookup import lease
 from serving.server.predict_request import DEFAULT_SIGNATURE, find_signature
 from serving.server.status import StatusError, invalid_argument
 from serving.server.tensors import MAX_BYTES, MAX_RANK

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING
 import grpc
 
 from serving.server.arrivals import Arrivals
-from serving.server.batched_servable import BatchedServable
 from serving.server.event_loop import EventLoop
-from serving.server.grpc_server import GrpcServer, GrpcServices
-from serving.server.http_server import HttpServer, HttpServices
+from serving.server.http.http_server import HttpServer, HttpServices
+from serving.server.http.oip_rest import OipRest
+from serving.server.http.rest_api import RestApi
 from serving.server.listening import host_and_port
-from serving.server.model_config import ModelConfig
-from serving.server.model_manager import ModelManager, Runner
 from serving.server.model_runner import ModelRunner
-from serving.server.model_service import ModelService
-from serving.server.model_set import ModelSet
+from serving.server.models.batched_servable import BatchedServable
+from serving.server.models.model_config import ModelConfig
+from serving.server.models.model_manager import ModelManager, Runner
+from serving.server.models.model_set import ModelSet
+from serving.server.models.servable import Servable
+from serving.server.models.warmup import run_warmup
 from serving.server.oip import Oip
-from serving.server.oip_grpc import OipGrpc
-from serving.server.oip_rest import OipRest
 from serving.server.predict_request import RequestLimits
-from serving.server.prediction_service import PredictionService
-from serving.server.rest_api import RestApi
-from serving.server.servable import Servable
+from serving.server.rpc.grpc_server import GrpcServer, GrpcServices
+from serving.server.rpc.model_service import ModelService
+from serving.server.rpc.oip_grpc import OipGrpc
+from serving.server.rpc.prediction_service import PredictionService
 from serving.server.server_metrics import ServerMetrics
 from serving.server.server_options import ServerOptions
 from serving.server.status import RequestRecorder
-from serving.server.warmup import run_warmup
 from serving.server.workers import RequestPools
 from serving.store.whole_model import check_model
 from trainer.base.errors import UserError

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from serving.base.tls import ServerTls
-from serving.server.batched_servable import BatchingConfig
+from serving.server.models.batched_servable import BatchingConfig
 from serving.server.tensors import MAX_BYTES
 
 REQUESTS_A_WORKER = 16

@@ -22,7 +22,7 @@ from serving.export.codecs import FLOAT16
 from serving.export.compression import EncodedTensor, compress, stored_bytes
 from serving.export.saved_model import Member, _Ensemble, _Member, write_saved_model
 from serving.export.stored_form import StoredForm
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import in_turns
 from tests.records import random_example

@@ -102,7 +102,7 @@ def _write(place: str, specs: list[ModelSpec], forms: list[DeviceWeights]) -> No
 
 def _time_saved_model(directory: str, frames: int, rounds: int) -> float:
     """Median seconds of a video by the signature that takes frames, with one thread."""
-    from serving.server.servable import Servable
+    from serving.server.models.servable import Servable
 
     servable = Servable(directory, "m", 1, threads=1)
     signature = servable.signatures["predict_frames"]

@@ -18,7 +18,7 @@ from components.example_gen.split import split_files
 from components.example_gen.summary import SplitLimits, check_report, summarise
 from tests.records import sequence_example
 from trainer.base.errors import UserError
-from trainer.data.file_check import FileCheck
+from trainer.data.checks.file_check import FileCheck
 from trainer.data.records import Video, read_videos
 from trainer.data.tfrecord import write_tfrecords
 

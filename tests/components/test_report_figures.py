@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.run_report.comparison import compare
-from components.run_report.comparison_page import comparison_figures
+from components.run_report.comparison.comparison import compare
+from components.run_report.comparison.comparison_page import comparison_figures
 from components.run_report.figures.averaging import averaging
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.colours import series_styles, variant_styles

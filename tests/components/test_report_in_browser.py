@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from components.run_report.comparison import compare
-from components.run_report.comparison_page import render_comparison
+from components.run_report.comparison.comparison import compare
+from components.run_report.comparison.comparison_page import render_comparison
 from components.run_report.page import render_page
 from components.run_report.report import assemble_report
 from tests.components.report_samples import big_report, facts

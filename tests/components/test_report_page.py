@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from components.run_report.comparison import compare
-from components.run_report.comparison_page import render_comparison
+from components.run_report.comparison.comparison import compare
+from components.run_report.comparison.comparison_page import render_comparison
 from components.run_report.figures.averaging import averaging_caption
 from components.run_report.markdown_html import markdown_html
 from components.run_report.metrics import scalar_metrics
@@ -215,7 +215,9 @@ def test_a_figure_that_cannot_be_drawn_leaves_all_others_and_a_sentence(report, 
     assert "This figure could not be drawn (ZeroDivisionError: division by &lt;zero&gt;)" in without
     assert "Why averaging helps" in without, "the caption says which one it is"
     assert "the figure averaging is left out of the report" in caplog.text
-    monkeypatch.setattr("components.run_report.comparison_page.run_scatter", lambda *_: broken(report))
+    monkeypatch.setattr(
+        "components.run_report.comparison.comparison_page.run_scatter", lambda *_: broken(report)
+    )
     compared = render_comparison({**compare({"a": report, "b": report}), "curves": {}})
     assert compared.count("This figure could not be drawn") == 2
 

@@ -42,7 +42,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKub
     """A cluster that has nothing yet; the user's own settings are out of sight, and questions are repeated at once."""
     from kfp.client import Client
 
-    from pipeline.kubeflow import api_client
+    from pipeline.kubeflow.cluster import api_client
 
     monkeypatch.setattr(Client, "_LOCAL_KFP_CONTEXT", str(tmp_path / "kfp/context.json"))
     monkeypatch.setattr(api_client, "_RETRY_BACKOFF_SECONDS", 0)

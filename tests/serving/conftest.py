@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.server.server import PredictionServer
 from serving.store import model_store
 from tests.serving.api import Stubs

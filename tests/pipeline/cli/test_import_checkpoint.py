@@ -17,8 +17,8 @@ from pipeline.cli.import_checkpoint import choose_members
 from pipeline.cli.main import app
 from serving.export.card import ModelCard
 from serving.export.saved_model import Member, write_saved_model
-from serving.server.servable import Servable
-from serving.server.warmup import run_warmup
+from serving.server.models.servable import Servable
+from serving.server.models.warmup import run_warmup
 from tests.records import random_example
 from tests.trainer.damage import damages
 from trainer.base.errors import UserError

@@ -15,9 +15,9 @@ import tensorflow as tf
 from serving.export.saved_model import write_saved_model
 from serving.export.vocabulary import Vocabulary
 from serving.inference import local_predictor
-from serving.server.model_config import ModelConfig
+from serving.server.models.model_config import ModelConfig
+from serving.server.models.version_policy import VersionPolicy
 from serving.server.server import PredictionServer
-from serving.server.version_policy import VersionPolicy
 from serving.store import model_store
 from tests.pipeline.verbs import run
 from tests.serving.export.test_saved_model import make_member

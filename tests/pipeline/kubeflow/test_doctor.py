@@ -160,7 +160,7 @@ def test_a_cluster_that_is_not_there_is_a_line(yt8m, cluster) -> None:
 
 def test_the_object_of_k8s_is_what_the_doctor_wants() -> None:
     """And keeps what the installation's own has: the same time to live."""
-    from pipeline.kubeflow.doctor import retry_policy
+    from pipeline.kubeflow.cluster.doctor import retry_policy
 
     config_map = yaml.safe_load((K8S / "pipelines/retries/workflow-controller-configmap.yaml").read_text())
     assert retry_policy(config_map) == "Always"

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from pipeline.kubeflow.target import IN_CLUSTER, Target
+from pipeline.kubeflow.cluster.target import IN_CLUSTER, Target
 from trainer.base.errors import UserError
 
 RUNS = "GET /apis/v2beta1/runs$"
 
 
 def cluster_error() -> type[Exception]:
-    from pipeline.kubeflow.api_errors import ClusterError
+    from pipeline.kubeflow.cluster.api_errors import ClusterError
 
     return ClusterError
 
@@ -102,8 +102,8 @@ def test_an_authority_that_is_no_pem_file_is_named(tmp_path) -> None:
 
 
 def test_a_refused_connection_is_the_address(monkeypatch) -> None:
-    from pipeline.kubeflow import api_client
-    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.cluster import api_client
+    from pipeline.kubeflow.cluster.api_client import connected
 
     monkeypatch.setattr(api_client, "_RETRY_BACKOFF_SECONDS", 0)
     with socket.socket() as free:
@@ -165,8 +165,8 @@ def test_missing_google_credentials_are_a_line(cluster, yt8m, monkeypatch) -> No
 def test_in_a_pod_the_service_and_its_token_are_found(monkeypatch, tmp_path, cluster) -> None:
     import kubernetes
 
-    from pipeline.kubeflow import api_client
-    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.cluster import api_client
+    from pipeline.kubeflow.cluster.api_client import connected
 
     token = tmp_path / "token"
     token.write_text("of-the-pod")
@@ -179,7 +179,7 @@ def test_in_a_pod_the_service_and_its_token_are_found(monkeypatch, tmp_path, clu
 
 
 def test_outside_of_a_cluster_in_cluster_is_refused(cluster, monkeypatch, tmp_path) -> None:
-    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.cluster.api_client import connected
 
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(UserError, match="this is no pod"), connected(Target(host=IN_CLUSTER)):

@@ -129,10 +129,10 @@ def test_another_submit_of_the_file_at_the_same_time_is_no_error(
 
 
 def test_many_submits_of_one_new_file_at_once_start_a_run_each(cluster, yt8m, file) -> None:
-    from pipeline.kubeflow.api_client import connected
+    from pipeline.kubeflow.cluster.api_client import connected
+    from pipeline.kubeflow.cluster.submission import RunSettings, start_run, upload
+    from pipeline.kubeflow.cluster.target import Target
     from pipeline.kubeflow.package import read_package
-    from pipeline.kubeflow.submission import RunSettings, start_run, upload
-    from pipeline.kubeflow.target import Target
 
     package, settings = read_package(str(file)), RunSettings(experiment=None, parameters={})
     with connected(Target(host=cluster.url)) as client, ThreadPoolExecutor(8) as threads:

@@ -87,7 +87,7 @@ def test_watch_says_what_changes_and_ends_with_the_run(cluster, yt8m, monkeypatc
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
 def test_watch_fails_with_the_run_and_names_the_tasks(cluster, yt8m, monkeypatch, state) -> None:
-    from pipeline.kubeflow.cluster_runs import RunEndedError
+    from pipeline.kubeflow.cluster.cluster_runs import RunEndedError
 
     run = played(cluster, monkeypatch, ("RUNNING", {}), (state, {"A": "SUCCEEDED", "B": "FAILED"}))
     with pytest.raises(
@@ -97,7 +97,7 @@ def test_watch_fails_with_the_run_and_names_the_tasks(cluster, yt8m, monkeypatch
 
 
 def test_watch_shows_our_tasks_only_and_omitted_ones_as_that(cluster, yt8m, monkeypatch, lines) -> None:
-    from pipeline.kubeflow.cluster_runs import RunEndedError
+    from pipeline.kubeflow.cluster.cluster_runs import RunEndedError
 
     nodes = {"root": "RUNNING", "root(0)": "RUNNING", "root-driver": "SUCCEEDED", "executor": "FAILED"}
     run = played(
@@ -121,7 +121,7 @@ def test_watch_shows_our_tasks_only_and_omitted_ones_as_that(cluster, yt8m, monk
 @pytest.mark.usefixtures("kubectl_context")
 @pytest.mark.parametrize("seen", [True, False])
 def test_watch_ends_when_the_workflow_is_gone(cluster, yt8m, monkeypatch, seen) -> None:
-    from pipeline.kubeflow.cluster_runs import RunEndedError
+    from pipeline.kubeflow.cluster.cluster_runs import RunEndedError
 
     cluster.make(
         "runs", display_name="another", state="SUCCEEDED"
@@ -166,7 +166,7 @@ def test_the_workflow_is_looked_for_where_the_runs_experiment_is(cluster, yt8m, 
 
 
 def test_without_kubectl_an_old_servers_deleted_schedule_ends_the_watch_of_its_run(cluster, yt8m) -> None:
-    from pipeline.kubeflow.cluster_runs import RunEndedError
+    from pipeline.kubeflow.cluster.cluster_runs import RunEndedError
 
     recurring = cluster.make("recurringruns", display_name="weekly", status="ENABLED")
     run = cluster.start_scheduled(recurring)
@@ -188,8 +188,8 @@ def test_without_kubectl_a_deleted_schedule_of_a_new_server_is_a_hint(
 
 
 def test_watch_outlives_a_restart_of_the_server_but_not_its_end(cluster, yt8m, monkeypatch, lines) -> None:
-    from pipeline.kubeflow import cluster_runs
-    from pipeline.kubeflow.api_errors import ClusterError
+    from pipeline.kubeflow.cluster import cluster_runs
+    from pipeline.kubeflow.cluster.api_errors import ClusterError
 
     monkeypatch.setattr(cluster_runs, "_PATIENCE", 3)
     run = played(cluster, monkeypatch, ("RUNNING", {}), ("RUNNING", {}), ("SUCCEEDED", {}))

@@ -12,7 +12,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.base.errors import NoServerError, ServingError, TryAgainError
 from serving.client.client import PredictClient, VersionStatus
-from serving.server.model_config import ModelConfig
+from serving.server.models.model_config import ModelConfig
 from serving.server.server import PredictionServer
 from trainer.base.errors import UserError
 

@@ -14,7 +14,7 @@ from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from serving.export.saved_model import Member, read_stored, read_weights, write_saved_model
 from serving.export.vocabulary import Vocabulary
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.store import model_store
 from tests.records import random_example, random_frames, sequence_example
 from tests.serving.c_api import run_c_api

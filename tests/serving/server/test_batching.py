@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
-from serving.server.batched_servable import BatchedServable, BatchingConfig
+from serving.server.models.batched_servable import BatchedServable, BatchingConfig
 from serving.server.status import StatusError
 
 WAIT = 60.0

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.server import health as health_module
+from serving.server.rpc import health as health_module
 from serving.server.server import PredictionServer
 from tests.serving.api import WAIT, Stubs, predict_request
 

@@ -44,8 +44,8 @@ TENSORFLOW_SERVINGS = "Expected prediction signature method_name to be one of"
 
 _SERVE = """
 import dataclasses, sys
-from serving.server.batched_servable import BatchingConfig
-from serving.server.model_config import ModelConfig
+from serving.server.models.batched_servable import BatchingConfig
+from serving.server.models.model_config import ModelConfig
 from serving.server.server import PredictionServer, ServerOptions, termination
 models = [ModelConfig(name=name, base_path=path) for name, path in zip(("yt8m", "m"), sys.argv[2:])]
 plain = ServerOptions(max_request_bytes=int(sys.argv[1]) * 2**20, max_videos=64)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from serving.server.json_outputs import write_outputs
-from serving.server.json_tensors import base64_bytes
+from serving.server.http.json_outputs import write_outputs
+from serving.server.http.json_tensors import base64_bytes
 from serving.server.status import StatusError
 
 

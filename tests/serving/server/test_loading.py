@@ -15,9 +15,9 @@ from serving.export.codecs import FLOAT16
 from serving.export.compression import compress
 from serving.export.saved_model import Member, write_saved_model
 from serving.export.stored_form import StoredForm
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
+from serving.server.models.warmup import run_warmup, write_warmup
 from serving.server.server import PredictionServer
-from serving.server.warmup import run_warmup, write_warmup
 from serving.store import model_store
 from tests.records import random_example
 from tests.serving.c_api import run_c_api
@@ -157,7 +157,7 @@ each are 60 MB."""
 _OUR_LOADER = """
 import json, sys
 import numpy as np
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from trainer.base.garbage import collect_less
 from trainer.base.memory import keep_freed_memory
 from tests.serving.c_api import resident_bytes

@@ -4,9 +4,9 @@ import grpc
 import pytest
 import tensorflow as tf
 
-from serving.server.model_config import ModelConfig, read_model_configs
+from serving.server.models.model_config import ModelConfig, read_model_configs
+from serving.server.models.version_policy import VersionPolicy
 from serving.server.server import PredictionServer
-from serving.server.version_policy import VersionPolicy
 from tests.serving.api import Stubs, predict_request, states
 from trainer.base.errors import UserError
 

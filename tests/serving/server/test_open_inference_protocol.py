@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from serving.base.oip_messages import MESSAGES, MODEL_INFER
 from serving.base.tls import ServerTls
-from serving.server.oip_grpc import _METHODS
+from serving.server.rpc.oip_grpc import _METHODS
 from serving.server.server import PredictionServer, ServerOptions
 from serving.store import model_store
 from tests.serving.api import WAIT

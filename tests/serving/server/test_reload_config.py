@@ -8,7 +8,7 @@ from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from serving.base.tls import ClientTls, ServerTls
 from serving.client.client import PredictClient
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.server.server import PredictionServer, ServerOptions
 from serving.server.server_metrics import samples
 from tests.serving.api import WAIT, Stubs

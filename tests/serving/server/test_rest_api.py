@@ -16,9 +16,11 @@ import requests
 import tensorflow as tf
 
 from serving.base.tls import ServerTls
-from serving.server import arrivals, http_server, incoming_requests
-from serving.server.rest_api import RestApi
-from serving.server.servable import Servable
+from serving.server import arrivals
+from serving.server.http import http_server
+from serving.server.http.rest_api import RestApi
+from serving.server.models.servable import Servable
+from serving.server.rpc import incoming_requests
 from serving.server.server import PredictionServer, ServerOptions
 from serving.store import model_store
 from tests.serving.api import WAIT, Stubs, predict_request, wait_until

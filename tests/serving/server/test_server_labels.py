@@ -6,7 +6,7 @@ import tempfile
 import grpc
 import pytest
 
-from serving.server.model_config import ModelConfig
+from serving.server.models.model_config import ModelConfig
 from serving.server.server import PredictionServer
 from serving.store import model_store
 from tests.gcs_emulator import BUCKET

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from serving.client.client import PredictClient
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.server.server import PredictionServer, termination
 from serving.store import model_store
 from tests.serving.api import WAIT, Stubs, predict_request, states, wait_until

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving.base.errors import NoServerError
 from serving.base.tls import ClientTls, ServerTls
 from serving.client.client import PredictClient
-from serving.server.batched_servable import BatchingConfig
+from serving.server.models.batched_servable import BatchingConfig
 from serving.server.server import PredictionServer, ServerOptions
 from serving.server.server_metrics import samples
 from tests.serving.api import WAIT, Stubs, predict_request, wait_until

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.server.server import PredictionServer
 from serving.store import model_store
 from tests.serving.api import Stubs, predict_request, states, wait_until

@@ -13,8 +13,8 @@ from components.baseline.served import copy_served_model
 from serving.export.saved_model import read_weights, write_saved_model
 from serving.inference.local_predictor import LocalPredictor
 from serving.inference.scoring import SavedModelScorer
+from serving.server.models.warmup import write_warmup
 from serving.server.server import PredictionServer
-from serving.server.warmup import write_warmup
 from serving.store.manifest import MANIFEST
 from serving.store.model_store import publish
 from serving.store.whole_model import check_model, explained

@@ -10,8 +10,8 @@ import pytest
 from tests.records import random_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
-from trainer.data.data_check import DataCheck, check_files, together
-from trainer.data.lost_files import DataLimits, complaint
+from trainer.data.checks.data_check import DataCheck, check_files, together
+from trainer.data.checks.lost_files import DataLimits, complaint
 from trainer.data.tfrecord import write_tfrecords
 
 GENERATOR = np.random.default_rng(0)

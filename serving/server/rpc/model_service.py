@@ -9,9 +9,9 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
 )
 
-from serving.server.model_config import ModelConfig, model_configs
-from serving.server.model_lookup import require_model_spec
-from serving.server.model_manager import ModelManager
+from serving.server.models.model_config import ModelConfig, model_configs
+from serving.server.models.model_lookup import require_model_spec
+from serving.server.models.model_manager import ModelManager
 from serving.server.status import RequestRecorder, StatusError, answers_with_status, invalid_argument
 from trainer.base.errors import UserError
 

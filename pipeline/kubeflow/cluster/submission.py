@@ -11,7 +11,7 @@ from typing import Any
 from kfp_server_api import ApiException, V2beta1Pipeline
 from urllib3.exceptions import HTTPError
 
-from pipeline.kubeflow.api_client import ApiClient, pages
+from pipeline.kubeflow.cluster.api_client import ApiClient, pages
 from pipeline.kubeflow.package import Package
 from trainer.base.errors import UserError
 

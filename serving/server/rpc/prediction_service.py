@@ -18,8 +18,8 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.server.model_lookup import lease, require_model_spec
 from serving.server.model_runner import ModelRunner
+from serving.server.models.model_lookup import lease, require_model_spec
 from serving.server.predict_request import DEFAULT_SIGNATURE
 from serving.server.status import RequestRecorder, StatusError, answers_with_status, invalid_argument
 from serving.server.tensors import to_proto

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.file_system_storage_path_source_pb2 import FileSystemStoragePathSourceConfig
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving.server.version_policy import VersionPolicy
+from serving.server.models.version_policy import VersionPolicy
 from serving.store.model_store import open_store, served_version, version_path
 from trainer.base.errors import UserError
 

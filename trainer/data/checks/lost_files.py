@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.data.file_check import FileCheck
+from trainer.data.checks.file_check import FileCheck
 
 _FILES_NAMED, _REASONS_NAMED = 5, 3
 

@@ -13,14 +13,14 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from prometheus_client import CollectorRegistry, generate_latest
 
-from serving.server import oip_rest, rest_api
 from serving.server.arrivals import Arrivals
 from serving.server.event_loop import EventLoop
-from serving.server.http_body import VALUE_BYTES, HttpBody
-from serving.server.http_exchange import HttpReply, HttpRequest
-from serving.server.json_outputs import dump_json
-from serving.server.oip_rest import OipRest
-from serving.server.rest_api import RestApi
+from serving.server.http import oip_rest, rest_api
+from serving.server.http.http_body import VALUE_BYTES, HttpBody
+from serving.server.http.http_exchange import HttpReply, HttpRequest
+from serving.server.http.json_outputs import dump_json
+from serving.server.http.oip_rest import OipRest
+from serving.server.http.rest_api import RestApi
 from serving.server.status import StatusError, logged, shortened, trace_parent
 from serving.server.workers import Message, RequestPools
 from trainer.base.errors import UserError

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import grpc
 
-from serving.server.model_config import ModelConfig, check_model
-from serving.server.model_manager import ModelManager
+from serving.server.models.model_config import ModelConfig, check_model
+from serving.server.models.model_manager import ModelManager
 from serving.server.status import StatusError
 from trainer.base.errors import UserError
 

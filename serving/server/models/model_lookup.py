@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.message import Message
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.server.model_manager import ModelManager, Runner
+from serving.server.models.model_manager import ModelManager, Runner
 from serving.server.status import StatusError, invalid_argument, served_version
 
 

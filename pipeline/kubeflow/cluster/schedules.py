@@ -8,9 +8,9 @@ from typing import Any
 from kfp_server_api import ApiException
 from urllib3.exceptions import HTTPError
 
-from pipeline.kubeflow.api_client import ENDED_STATES, ApiClient, pages
+from pipeline.kubeflow.cluster.api_client import ENDED_STATES, ApiClient, pages
+from pipeline.kubeflow.cluster.submission import RunSettings, Version, equals, experiment_id, named
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.submission import RunSettings, Version, equals, experiment_id, named
 from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.schedule")

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import yaml
 
-from pipeline.kubeflow.api_client import ApiClient
-from pipeline.kubeflow.kubernetes_api import INSTALLATION_NAMESPACE, KubernetesApi, NotAskableError
+from pipeline.kubeflow.cluster.api_client import ApiClient
+from pipeline.kubeflow.cluster.kubernetes_api import INSTALLATION_NAMESPACE, KubernetesApi, NotAskableError
 from pipeline.kubeflow.package import Package
 from trainer.base.errors import UserError
 

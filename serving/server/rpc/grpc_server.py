@@ -11,11 +11,11 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import add_PredictionSe
 from serving.base.oip_messages import OIP_SERVICE
 from serving.server.arrivals import Arrivals
 from serving.server.event_loop import EventLoop
-from serving.server.health import Health
-from serving.server.incoming_requests import IncomingRequests
-from serving.server.model_service import ModelService
-from serving.server.oip_grpc import OipGrpc
-from serving.server.prediction_service import PredictionService
+from serving.server.rpc.health import Health
+from serving.server.rpc.incoming_requests import IncomingRequests
+from serving.server.rpc.model_service import ModelService
+from serving.server.rpc.oip_grpc import OipGrpc
+from serving.server.rpc.prediction_service import PredictionService
 from serving.server.workers import RequestPools
 from trainer.base.errors import UserError
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from serving.server.models.servable import Servable
 from serving.server.predict_request import DEFAULT_SIGNATURE, find_signature, read_inputs, wanted_outputs
-from serving.server.servable import Servable
 from serving.server.status import StatusError
 from serving.server.tensors import to_proto
 from trainer.base.errors import UserError

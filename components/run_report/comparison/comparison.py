@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from components.run_report.comparison.recipe_difference import recipe_differences
 from components.run_report.naming import ensemble_names, row_name
-from components.run_report.recipe_difference import recipe_differences
 from trainer.base.units import MIB
 
 Report = dict[str, Any]

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.kubeflow.api_client import ENDED_STATES, ApiClient, pages
-from pipeline.kubeflow.api_errors import ClusterError, plain_errors
-from pipeline.kubeflow.kubernetes_api import KubernetesApi
-from pipeline.kubeflow.vanished import WorkflowLook
+from pipeline.kubeflow.cluster.api_client import ENDED_STATES, ApiClient, pages
+from pipeline.kubeflow.cluster.api_errors import ClusterError, plain_errors
+from pipeline.kubeflow.cluster.kubernetes_api import KubernetesApi
+from pipeline.kubeflow.cluster.vanished import WorkflowLook
 from trainer.base.errors import OutsideError, UserError
 
 NEWEST = "newest"

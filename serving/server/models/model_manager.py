@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
-from serving.server.batched_servable import BatchedServable
-from serving.server.model_config import ModelConfig, check_model
-from serving.server.servable import Servable
+from serving.server.models.batched_servable import BatchedServable
+from serving.server.models.model_config import ModelConfig, check_model
+from serving.server.models.servable import Servable
 from serving.store.model_store import local_version, open_store
 from trainer.base.errors import UserError
 from trainer.base.full_disk import full_disk

@@ -21,13 +21,13 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from serving.server.http_exchange import HttpReply, HttpRequest
-from serving.server.json_outputs import dump_json, write_outputs
-from serving.server.json_tensors import parse_json, read_tensors, signature_name
+from serving.server.http.http_exchange import HttpReply, HttpRequest
+from serving.server.http.json_outputs import dump_json, write_outputs
+from serving.server.http.json_tensors import parse_json, read_tensors, signature_name
 from serving.server.model_runner import ModelRunner
-from serving.server.model_service import ModelService
 from serving.server.predict_request import NoSignatureError, Sent
-from serving.server.prediction_service import PredictionService
+from serving.server.rpc.model_service import ModelService
+from serving.server.rpc.prediction_service import PredictionService
 from serving.server.status import RequestRecorder, answers_with_status, invalid_argument
 
 PREFIX = "/v1/"

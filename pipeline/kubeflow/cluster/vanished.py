@@ -9,8 +9,8 @@ from typing import Any
 
 from kfp_server_api import ApiException
 
-from pipeline.kubeflow.api_client import ApiClient
-from pipeline.kubeflow.kubernetes_api import INSTALLATION_NAMESPACE, KubernetesApi, NotAskableError
+from pipeline.kubeflow.cluster.api_client import ApiClient
+from pipeline.kubeflow.cluster.kubernetes_api import INSTALLATION_NAMESPACE, KubernetesApi, NotAskableError
 
 _LOOKS = 2
 """How many times in a row a workflow must be missing: a run may end between the two questions of one look."""

@@ -12,9 +12,9 @@ import urllib3
 from kfp.client import Client
 from kfp_server_api.rest import RESTClientObject
 
-from pipeline.kubeflow.api_errors import NoJsonError, WebPageError, plain_errors
-from pipeline.kubeflow.server_version import ServerVersion, from_health_check
-from pipeline.kubeflow.target import IN_CLUSTER, Target
+from pipeline.kubeflow.cluster.api_errors import NoJsonError, WebPageError, plain_errors
+from pipeline.kubeflow.cluster.server_version import ServerVersion, from_health_check
+from pipeline.kubeflow.cluster.target import IN_CLUSTER, Target
 from trainer.base.errors import UserError
 
 _RETRIES = 3

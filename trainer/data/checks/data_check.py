@@ -8,9 +8,9 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from trainer.data.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
-from trainer.data.file_check import REJECTS_SHOWN, VIDEO, FileCheck, check_file
-from trainer.data.lost_files import LostFile, estimate_lost_files, rejected_with
+from trainer.data.checks.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
+from trainer.data.checks.file_check import REJECTS_SHOWN, VIDEO, FileCheck, check_file
+from trainer.data.checks.lost_files import LostFile, estimate_lost_files, rejected_with
 from trainer.data.records import Reject
 from trainer.data.video_ids import UNSEEN, SeenIds
 from trainer.data.yt8m import NUM_CLASSES

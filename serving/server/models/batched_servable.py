@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
-from serving.server.servable import Servable
+from serving.server.models.servable import Servable
 from serving.server.status import StatusError, invalid_argument
 
 

@@ -1,0 +1,1 @@
+"""What asks a cluster: Kubeflow Pipelines' API server and Kubernetes'."""

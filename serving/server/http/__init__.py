@@ -1,0 +1,1 @@
+"""The HTTP port: TensorFlow Serving's REST API, the Open Inference Protocol, probes and metrics."""

@@ -1,0 +1,1 @@
+"""Versions of models: loading, choosing, batching, warming up."""
