@@ -2,10 +2,13 @@
 
 import logging
 import os
+import posixpath
 import re
 import tempfile
 from pathlib import Path
 
+from components.example_gen.patterns import relative_patterns
+from components.example_gen.split import split_files
 from pipeline.local.database import check_database
 from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
@@ -28,9 +31,9 @@ def check_before_run(recipe: Recipe, root: str) -> None:
         root: The directory of the run.
 
     Raises:
-        UserError: If files are missing, a directory cannot be written to, another run is using the root, its database
-            is damaged, a batch does not fit into the memory, a disk has too little room, or the served model cannot be
-            compared with.
+        UserError: If files are missing or cannot be divided into splits, a directory cannot be written to, another run
+            is using the root, its database is damaged, a batch does not fit into the memory, a disk has too little
+            room, a model that the recipe names is not whole, or the served model cannot be compared with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -41,11 +44,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     recipe.beam.check_reachable()
     if recipe.data.vocabulary:
         Vocabulary.load(recipe.data.vocabulary)
-    if recipe.teacher.directory:
-        whole_model_path(recipe.teacher.directory)
-    for start in filter(None, map(recipe.start_of, recipe.trained.values())):
-        if start != recipe.push.directory:
-            whole_model_path(start)
+    models = [whole_model_path(directory) for directory in _given_models(recipe)]
     _check_directories(recipe, root)
     check_free(Path(root))
     check_database(Path(root))
@@ -53,25 +52,57 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
     _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
+    _check_models(models)
     _check_push(recipe)
+
+
+def _given_models(recipe: Recipe) -> list[str]:
+    """Returns the directories of the models that teach or are started from, but for the one that is served."""
+    starts = [start for variant in recipe.trained.values() if (start := recipe.start_of(variant))]
+    teachers = [recipe.teacher.directory] if recipe.teacher.directory else []
+    return teachers + [start for start in dict.fromkeys(starts) if start != recipe.push.directory]
+
+
+def _check_models(paths: list[str]) -> None:
+    """Checks that SavedModels have all of their files, at their lengths."""
+    if not paths:
+        return
+    # TensorFlow: seconds that nobody waits for where no model is given.
+    from serving.store.whole_model import check_model
+
+    for path in paths:
+        check_model(path)
 
 
 def _data_files(recipe: Recipe) -> list[str]:
     """Returns the files that the patterns match, of every span.
 
     Raises:
-        UserError: If their sizes alone show that too many are lost.
+        UserError: If their sizes alone show that too many are lost, or they cannot be divided into splits.
     """
     data = recipe.data
     files = expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in data.patterns)
-    # Of a pattern with a span only the newest is read. A bucket is not asked for the sizes one by one.
-    read, _ = expand_labelled(pattern for pattern in data.patterns if "{" not in pattern)
-    empty = [path for path in read if is_local(path) and not file_size(path)]
+    patterns = relative_patterns(data.train, data.validate_, data.holdout_patterns)
+    # Of a pattern with a span only the newest is read, and TFX finds out which. A bucket is not asked for the sizes one
+    # by one.
+    read = [
+        expand_labelled(posixpath.join(patterns.base, one) for one in kind if "{" not in one)[0]
+        for _, kind in patterns.by_kind()
+    ]
+    empty = [path for path in sorted(set().union(*read)) if is_local(path) and not file_size(path)]
     if len(empty) > data.max_lost_files:
         raise UserError(
             f"{len(empty)} data file(s) have no bytes, more than the {data.max_lost_files} lost files allowed: "
             f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}; fetch them again, remove them, or raise "
             "data.max_lost_files"
+        )
+    if not any("{" in pattern for pattern in data.patterns):
+        split_files(
+            *read,
+            eval_files=data.eval_files,
+            eval_share=data.eval_share,
+            holdout_files=0 if data.holdout_patterns else data.holdout_files,
+            seed=data.seed,
         )
     return files
 

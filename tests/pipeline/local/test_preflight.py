@@ -96,6 +96,44 @@ def test_a_root_in_use_is_refused_before_tfx_starts(recipe, tmp_path):
         assert refusal(recipe(), tmp_path).startswith(f"{tmp_path}: another run is using this directory")
 
 
+def test_files_that_cannot_be_divided_into_splits_are_refused(recipe, tmp_path, tiny_sample):
+    data = tiny_recipe(tiny_sample, "x")["data"]
+    below = os.path.relpath(tiny_sample)
+    for train in (f"{tiny_sample}/validate*", f"{below}/validate*"):
+        text = refusal(recipe(data={**data, "train": [train]}), tmp_path / "run")
+        assert text.startswith(f"{tiny_sample}/validate00"), text
+        assert text.endswith("matches the train and the validate patterns; make them disjoint")
+    other = {**data, "train": ["gs://bucket/train*"], "validate": data["validate"]}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pipeline.local.preflight.expand", lambda patterns: [])
+        assert refusal(recipe(data=other), tmp_path / "run").startswith(
+            "data patterns lie in different places (/, gs://bucket); copy the files into one"
+        )
+    held = refusal(recipe(data={**data, "train": [], "holdout_files": data["validate"]}), tmp_path / "run")
+    assert held.startswith("there is no validate file to take the eval split from")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["variables.index", "variables.data-00000-of-00001"])
+@pytest.mark.parametrize("key", ["teacher.directory", "training.start"])
+def test_a_named_model_without_its_weights_is_refused(recipe, tmp_path, key, lost):
+    from tests.serving.tiny_model import write_tiny_model
+
+    model = tmp_path / "models/4"
+    write_tiny_model(str(model))
+    sections = {
+        "teacher.directory": {"teacher": {"directory": str(tmp_path / "models")}, "students": ["K2-H4"]},
+        "training.start": {
+            "training": {**tiny_recipe(Path("x"), "y")["training"], "start": str(tmp_path / "models")}
+        },
+    }[key]
+    check_before_run(recipe(**sections), str(tmp_path / "run"))
+    (model / "variables" / lost).unlink()
+    text = refusal(recipe(**sections), tmp_path / "run")
+    assert str(model) in text
+    assert lost in text
+
+
 def test_a_batch_larger_than_the_memory_is_refused(recipe, tmp_path):
     training = {
         **tiny_recipe(Path("x"), "y")["training"],
