@@ -1,8 +1,10 @@
 """The errors of the API of Kubeflow Pipelines, each turned into one line that says what to do."""
 
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from google.auth.exceptions import GoogleAuthError
 from kfp_server_api import ApiException, ApiValueError
@@ -16,6 +18,9 @@ _REMEDIES = {
     404: "there is no such thing (404)",
     409: "it exists already (409)",
 }
+
+_TLS_SECONDS = 5
+"""The most seconds that each step of a TLS handshake may take."""
 
 
 class ClusterError(OutsideError):
@@ -38,7 +43,8 @@ def plain_errors(host: str) -> Iterator[None]:
         host: The address of the installation, as the message is to name it.
 
     Raises:
-        UserError: If the address, the credentials or the request is wrong: HTTP 4xx, a refused connection.
+        UserError: If the address, the credentials or the request is wrong: HTTP 4xx, a refused connection, http:// to a
+            port that speaks TLS, or https:// to one that does not.
         ClusterError: If the cluster is at fault, or slow: HTTP 5xx and 429, a time-out, a broken connection.
     """
     try:
@@ -86,6 +92,8 @@ def _of_connection(host: str, error: Exception) -> Exception:
         said = str(error).partition(": ")[2] or error  # without the connection object's name
         return UserError(f"{host} cannot be reached: {said}; check --host, and that the port forwarding runs")
     if isinstance(error, http.SSLError):
+        if "WRONG_VERSION_NUMBER" in str(error):
+            return UserError(f"{host} does not speak TLS; give a URL with http://")
         return UserError(
             f"{host}: its certificate is not accepted: {error}; give its authority with --ca-file"
         )
@@ -93,8 +101,19 @@ def _of_connection(host: str, error: Exception) -> Exception:
         return ClusterError(
             f"{host} did not answer in time; see yt8m runs for what it did, or a longer --timeout"
         )
-    tls = ", and give a URL with https:// if it speaks TLS" if host.startswith("http://") else ""
-    return ClusterError(f"{host}: the connection broke: {error}; see yt8m runs for what was done{tls}")
+    if host.startswith("http://") and _speaks_tls(host):
+        return UserError(f"{host} speaks TLS; give a URL with https://")
+    return ClusterError(f"{host}: the connection broke: {error}; see yt8m runs for what was done")
+
+
+def _speaks_tls(host: str) -> bool:
+    """Whether a server hands out a certificate, whoever signed it."""
+    address = urlsplit(host)
+    try:
+        ssl.get_server_certificate((address.hostname, address.port or 80), timeout=_TLS_SECONDS)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _message(body: str | None) -> str:

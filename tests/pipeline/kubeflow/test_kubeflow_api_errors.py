@@ -2,8 +2,11 @@
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -114,6 +117,37 @@ def test_a_refused_connection_is_the_address(monkeypatch) -> None:
         connected(Target(host=f"http://127.0.0.1:{port}")),
     ):
         pass
+
+
+def test_http_to_a_port_that_speaks_tls_is_the_address(cluster, tmp_path) -> None:
+    """Some servers answer a request in the clear with a reset, which alone would be the cluster's fault."""
+    from pipeline.kubeflow.cluster.api_client import connected
+    from tests.serving.certificates import Authority
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*Authority(tmp_path, "authority").issue("server"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):  # at the end of the block
+                while True:
+                    plain, _ = server.accept()
+                    with plain, suppress(ssl.SSLError), context.wrap_socket(plain, server_side=True):
+                        pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with (
+            pytest.raises(UserError, match=r"speaks TLS; give a URL with https://"),
+            connected(Target(host=address)),
+        ):
+            pass
+
+
+def test_https_to_a_port_that_speaks_no_tls_is_the_address(cluster, yt8m) -> None:
+    cluster.url = cluster.url.replace("http:", "https:")
+    with pytest.raises(UserError, match=r"does not speak TLS; give a URL with http://"):
+        yt8m("runs")
 
 
 def test_broken_connection_is_the_clusters(cluster, yt8m, monkeypatch) -> None:
