@@ -12,7 +12,7 @@
 # k80 is for clusters of your own). A pool that exists is left alone.
 #
 # NVIDIA driver: gpu-driver-version=default makes GKE install the one that belongs to the node's version, and keep it
-# there; no DaemonSet is needed. TensorFlow 2.16 (CUDA 12) wants 525.60.13 or newer. For a driver of your own say
+# there; no DaemonSet is needed. TensorFlow's CUDA 12 wants 525.60.13 or newer. For a driver of your own say
 # gpu-driver-version=disabled and apply NVIDIA's or Google's installer. GPU nodes get the taint
 # nvidia.com/gpu=present:NoSchedule, so that steps without a GPU never land there.
 set -euo pipefail

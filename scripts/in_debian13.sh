@@ -103,8 +103,8 @@ done < <(compgen -e | grep -E '^(CI|TERM|LANE)$|^(PIP|UV|OPENBLAS|SSL_CERT)_|_CA
 
 # The lock on descriptor 8 goes on to the command. Mounts and processes of their own: both end with the command, whatever
 # happens to this script, so that nothing of the machine's is inside the root when that is deleted.
-root=$root uv_cache=$uv_cache cache=$cache checkout=$checkout build=$PWD/build/debian13 shared=$(realpath -m ../shared) exec unshare --mount --propagation private --pid --fork \
-  --kill-child bash -c '
+root=$root uv_cache=$uv_cache cache=$cache checkout=$checkout build=$PWD/build/debian13 shared=$(realpath -m ../shared) \
+  exec unshare --mount --propagation private --pid --fork --kill-child bash -c '
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"  # pseudo-terminals, too
     mount --bind "$uv_cache" "$root$cache"

@@ -4,7 +4,8 @@
 #   tfx121  requirements-tfx121.lock  TFX 1.21, Python 3.13 or 3.12, glibc 2.39 or newer (Debian 13, Ubuntu 24.04)
 #   tfx116  requirements.lock         TFX 1.16, Python 3.11, any glibc (Debian 12)
 #
-# and what tests and lint want besides, from requirements-dev.lock or requirements-tfx121-dev.lock: the image is made without it.
+# and what tests and lint want besides, from requirements-dev.lock or requirements-tfx121-dev.lock: the image is made
+# without it.
 #
 # scripts/setup.sh           installs; LANE=tfx116 or LANE=tfx121 before it chooses, otherwise the newer one that runs here
 # scripts/setup.sh --check   says what it would install, or what is missing, and installs nothing
@@ -230,7 +231,8 @@ compile() {
 }
 
 # compile_lane LOCK PYTHON_OF_THE_GPU_IMAGE UV'S ARGUMENTS...: LOCK.lock for production, LOCK-dev.lock with what tests,
-# lint and `yt8m export --onnx` want besides, and LOCK-gpu.lock with what TensorFlow wants besides where there is a GPU: NVIDIA's libraries.
+# lint and `yt8m export --onnx` want besides, and LOCK-gpu.lock with NVIDIA's libraries, which TensorFlow wants besides
+# where there is a GPU.
 compile_lane() {
   local lock=$1 python=$2
   shift 2

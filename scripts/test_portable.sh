@@ -7,6 +7,7 @@ version=v$(.venv/bin/python -c 'from importlib.metadata import version; print(ve
 prism=build/prism-$version
 if [ ! -x "$prism" ]; then
   command -v go > /dev/null || { echo "test-portable: skipped, there is no Go to build Prism with"; exit 0; }
+  # Go's checksum database did not know this module through the proxy with which this was tried.
   echo "test-portable: building Prism $version (some minutes, once)"
   GOBIN=$PWD/build GONOSUMDB='github.com/apache/beam/*' go install "github.com/apache/beam/sdks/v2/go/cmd/prism@$version"
   mv build/prism "$prism"
