@@ -156,14 +156,14 @@ class PredictionServer:
     def _change_models(self, configs: Sequence[ModelConfig]) -> None:
         """Serves other models; called by a thread that works on a request."""
         before = set(self._models)
-        self._models.change(configs)
-        for (
-            name,
-            model,
-        ) in self._models.items():  # a manager that was made and given up may have been watched last
-            self.metrics.watch_model(name, model.states)
-        for name in before - set(self._models):
-            self.metrics.forget_model(name)
+        try:
+            self._models.change(configs)
+        finally:
+            # Also where nothing has changed: a manager that was made and given up has been watched last.
+            for name, model in self._models.items():
+                self.metrics.watch_model(name, model.states)
+            for name in {*before, *(config.name for config in configs)} - set(self._models):
+                self.metrics.forget_model(name)
         self._loop.run(self._grpc.set_models(before, self._models))
 
     def _load(self, directory: str, name: str, version: int) -> Runner:

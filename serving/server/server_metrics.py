@@ -157,7 +157,8 @@ class ServerMetrics:
             self._loads.labels(model, result)
 
     def forget_model(self, model: str) -> None:
-        """Ends the series of a model's versions."""
+        """Ends the series of a model that is served no more; its name is not recorded from then on."""
+        self._models.discard(model)
         self._states.pop(model, None)
         self._versions.remove(model)
         for metric in (self._requests, self._latency, self._batch_rows, self._queue, self._loads):

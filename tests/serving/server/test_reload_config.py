@@ -74,9 +74,10 @@ def test_versions_labels_and_models_change(base, asked, monkeypatch):
     with pytest.raises(UserError, match="does not have this model"):
         score("m")
     assert (health("n"), health("m")) == (1, grpc.StatusCode.NOT_FOUND)
-    page = {labels["model"] for labels, _ in samples(server.metrics.registry, "yt8m_versions_loaded")}
-    assert "n" in page
-    assert "m" not in page
+    for metric in ("yt8m_versions_loaded", "yt8m_requests_total"):
+        page = {labels["model"] for labels, _ in samples(server.metrics.registry, metric)}
+        assert "n" in page
+        assert "m" not in page  # though somebody has asked for it since
 
 
 WRONG = (
@@ -106,7 +107,7 @@ def test_what_cannot_be_served_changes_nothing(base, asked):
 
 
 def test_a_version_that_does_not_load_leaves_all_as_it_was(base, asked, monkeypatch):
-    _, reload, score, _ = asked
+    server, reload, score, _ = asked
     load = Servable.__init__
 
     def torn(self, directory, name, version, threads=0):
@@ -122,11 +123,14 @@ def test_a_version_that_does_not_load_leaves_all_as_it_was(base, asked, monkeypa
             "no version of model m that is to be served loads",
         ),
         (f"{entry('m', base, policy.replace('1', '2'))} {entry('n', base)}", "does not load .torn."),
+        (f"{entry('o', base)} {entry('m', f'{base}/.', policy)}", "does not load .torn."),
     ):
         with pytest.raises(grpc.RpcError, match=problem):
             reload(f"model_config_list {{ {config} }}")
         assert score("m") == 90
         assert score("m", version=3) == 90
+        loaded = samples(server.metrics.registry, "yt8m_versions_loaded")
+        assert {labels["model"]: count for labels, count in loaded} == {"m": 1}
         for other in ("n", "o"):
             with pytest.raises(UserError, match="does not have this model"):
                 score(other)
