@@ -59,8 +59,7 @@ class Stages(Architecture):
         column = counts[:, :, tf.newaxis]
         hidden = matmul(values, weights["frame/weights"], dtype)  # [B, T, W]
         if self.normalised:
-            moments = None if training is None else training.moments
-            hidden = batch_norm(hidden, weights, "frame/bn", moments, column)
+            hidden = batch_norm(hidden, weights, "frame/bn", training, column)
         hidden = tf.reduce_sum(hidden * column, axis=1) / tf.reduce_sum(column, axis=1)  # [B, W]
         stage = weights["stage/weights"]
         first = tf.sigmoid(matmul(hidden, stage, dtype))  # [B, V]

@@ -10,6 +10,7 @@ from trainer.model.layers.batch_norm import batch_norm
 from trainer.model.layers.context_gating import context_gating
 from trainer.model.layers.mixture_of_experts import mixture_of_experts
 from trainer.model.layers.net_vlad import net_vlad
+from trainer.model.training_pass import TrainingPass
 
 
 def _norm(scope, width, **values):
@@ -27,25 +28,25 @@ def test_batch_norm_in_inference_uses_the_moving_statistics():
 
 
 def test_batch_norm_in_training_uses_the_batch_and_reports_it():
-    moments = {}
+    training = TrainingPass()
     x = tf.constant([[1.0], [3.0]])
-    result = batch_norm(x, _norm("bn", 1, moving_mean=50.0), "bn", moments)
+    result = batch_norm(x, _norm("bn", 1, moving_mean=50.0), "bn", training)
     # mean 2, variance 1
     assert result.numpy() == pytest.approx(np.array([[-1.0], [1.0]]) / np.sqrt(1.001))
-    assert moments["bn/moving_mean"].numpy() == pytest.approx([2.0])
-    assert moments["bn/moving_variance"].numpy() == pytest.approx([1.0])
+    assert training.moments["bn/moving_mean"].numpy() == pytest.approx([2.0])
+    assert training.moments["bn/moving_variance"].numpy() == pytest.approx([1.0])
 
 
 def test_what_counts_twice_is_there_twice_for_batch_norm():
     x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     counts = np.array([[2], [0], [1], [3]], np.float32)
-    once, often = {}, {}
+    once, often = TrainingPass(), TrainingPass()
     weights = _norm("bn", 3)
     result = batch_norm(tf.constant(x), weights, "bn", once, tf.constant(counts))
     expected = batch_norm(tf.constant(np.repeat(x, [2, 0, 1, 3], axis=0)), weights, "bn", often)
     np.testing.assert_allclose(np.repeat(result, [2, 0, 1, 3], axis=0), expected, atol=1e-6)
-    for name, value in often.items():
-        np.testing.assert_allclose(once[name], value, atol=1e-6)
+    for name, value in often.moments.items():
+        np.testing.assert_allclose(once.moments[name], value, atol=1e-6)
 
 
 def test_net_vlad_of_two_frames_and_two_clusters():

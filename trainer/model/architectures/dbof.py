@@ -86,13 +86,12 @@ class Dbof(Architecture):
         from trainer.model.layers.gated_experts import gated_experts
 
         dtype = dtype or tf.float32
-        moments = None if training is None else training.moments
         bags = [
-            bag_of_words(values, counts, weights, scope, moments, dtype)
+            bag_of_words(values, counts, weights, scope, training, dtype)
             for scope, values in zip(("video_bag", "audio_bag"), frames.parts(), strict=True)
         ]
         hidden = matmul(tf.concat(bags, axis=1), weights["hidden1/weights"], dtype)
-        hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", moments))  # [B, H]
+        hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", training))  # [B, H]
         return gated_experts(hidden, weights, training, dtype)
 
     def activations(self, frames: int, num_classes: int) -> int:

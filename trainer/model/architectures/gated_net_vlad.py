@@ -88,13 +88,12 @@ class GatedNetVlad(Architecture):
         from trainer.model.layers.net_vlad import net_vlad
 
         dtype = dtype or tf.float32
-        moments = None if training is None else training.moments
-        video = net_vlad(frames.rgb, frames.scale, counts, weights, "video_vlad", moments, dtype)
-        audio = net_vlad(frames.audio, frames.scale, counts, weights, "audio_vlad", moments, dtype)
+        video = net_vlad(frames.rgb, frames.scale, counts, weights, "video_vlad", training, dtype)
+        audio = net_vlad(frames.audio, frames.scale, counts, weights, "audio_vlad", training, dtype)
         vlad = tf.concat([video, audio], axis=1)  # [B, 1024 * K + 128 * (K // 2)]
         hidden = matmul(vlad, weights["hidden1/weights"], dtype)
         # The paper says ReLU; the released code, whose checkpoints we load, clips at 6.
-        hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", moments))  # [B, H]
+        hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", training))  # [B, H]
         hidden = matmul(hidden, weights["hidden2/weights"], dtype) + weights["hidden2/biases"]  # [B, 2H]
         return gated_experts(hidden, weights, training, dtype)
 

@@ -82,14 +82,13 @@ class NetFv(Architecture):
         from trainer.model.layers.gated_experts import gated_experts
 
         dtype = dtype or tf.float32
-        moments = None if training is None else training.moments
         column = None if counts is None else counts[:, :, tf.newaxis]
-        values = batch_norm(frames.values(), weights, "frame/bn", moments, column)
+        values = batch_norm(frames.values(), weights, "frame/bn", training, column)
         rgb, audio = tf.split(values, [RGB_SIZE, AUDIO_SIZE], axis=2)
-        video = fisher_vector(rgb, counts, weights, "video_fv", moments, dtype)
-        sound = fisher_vector(audio, counts, weights, "audio_fv", moments, dtype)
+        video = fisher_vector(rgb, counts, weights, "video_fv", training, dtype)
+        sound = fisher_vector(audio, counts, weights, "audio_fv", training, dtype)
         hidden = matmul(tf.concat([video, sound], axis=1), weights["hidden1/weights"], dtype)
-        hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", moments))  # [B, H]
+        hidden = tf.nn.relu6(batch_norm(hidden, weights, "hidden1/bn", training))  # [B, H]
         return gated_experts(hidden, weights, training, dtype)
 
     def activations(self, frames: int, num_classes: int) -> int:

@@ -128,17 +128,16 @@ class NextVlad(Architecture):
         from trainer.model.layers.next_vlad import next_vlad
 
         dtype = dtype or tf.float32
-        moments = None if training is None else training.moments
         vlads = [
-            next_vlad(values, counts, weights, scope, moments, dtype)
+            next_vlad(values, counts, weights, scope, training, dtype)
             for (scope, *_), values in zip(self._sides(), frames.parts(bool(self.normalised)), strict=True)
         ]
         vlad = tf.concat(vlads, axis=1)
         if training is not None:
             vlad = training.dropout(vlad)
-        hidden = batch_norm(matmul(vlad, weights["hidden1/weights"], dtype), weights, "hidden1/bn", moments)
+        hidden = batch_norm(matmul(vlad, weights["hidden1/weights"], dtype), weights, "hidden1/bn", training)
         squeezed = batch_norm(
-            matmul(hidden, weights["squeeze/weights"], dtype), weights, "squeeze/bn", moments
+            matmul(hidden, weights["squeeze/weights"], dtype), weights, "squeeze/bn", training
         )
         gates = tf.sigmoid(matmul(tf.nn.relu(squeezed), weights["excite/weights"], dtype))  # [B, H]
         return tf.sigmoid(dense(hidden * gates, weights, "classes", dtype))

@@ -2,8 +2,8 @@
 
 A layer takes the weights of a model (a mapping from the names of its `TensorSpec`s to tensors) and the
 scope of its own ones, so the same code trains on variables, evaluates snapshots, and serves float16 weights that
-were decoded at load. In training, batch normalisation leaves the statistics of the batch in `moments`; where
-`moments` is None a layer is in inference and uses the moving ones.
+were decoded at load. In training, batch normalisation leaves the statistics of the batch in the `TrainingPass`; where
+that is None a layer is in inference and uses the moving ones.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,8 @@ import tensorflow as tf
 from trainer.model.kernel_blocks import KernelBlocks
 from trainer.model.kernel_inputs import KernelInputs
 from trainer.model.product import Product, matrix_product
-from trainer.model.training_pass import Moments
 
-__all__ = ["Moments", "Weights", "matmul"]
+__all__ = ["Weights", "matmul"]
 
 Weights = Mapping[str, tf.Tensor | Product | KernelInputs | KernelBlocks]
 """Tensor (or variable) of each name. In training matrices are products, and where a compressor looks at what goes into

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from trainer.model.layers import Moments, Weights
+from trainer.model.layers import Weights
+from trainer.model.training_pass import TrainingPass
 
 EPSILON = 1e-3
 """Added to the variance; the authors' value."""
@@ -12,7 +13,7 @@ def batch_norm(
     x: tf.Tensor,
     weights: Weights,
     scope: str,
-    moments: Moments | None = None,
+    training: TrainingPass | None = None,
     counts: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Returns gamma * (x - mean) / sqrt(variance + 0.001) + beta.
@@ -21,8 +22,8 @@ def batch_norm(
         x: float32 [..., C].
         weights: Holds `<scope>/{beta,gamma,moving_mean,moving_variance}`, each [C].
         scope: Name prefix of the four tensors.
-        moments: In training, receives the batch's mean and variance under the names of the moving ones, and the
-            batch's are used. None in inference, where the moving ones are used.
+        training: In training, its `moments` receive the batch's mean and variance under the names of the moving ones,
+            and the batch's are used. None in inference, where the moving ones are used.
         counts: float32, the shape of x but for the last dimension, which is 1: how often each value counts in the
             batch's statistics; None for once.
 
@@ -31,12 +32,12 @@ def batch_norm(
 
     Reference: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
     """
-    if moments is None:
+    if training is None:
         mean, variance = weights[f"{scope}/moving_mean"], weights[f"{scope}/moving_variance"]
     else:
         mean, variance = _moments(x, counts)
-        moments[f"{scope}/moving_mean"] = mean
-        moments[f"{scope}/moving_variance"] = variance
+        training.moments[f"{scope}/moving_mean"] = mean
+        training.moments[f"{scope}/moving_variance"] = variance
     # Folded into one multiply and one add a value: the width is small, x is not.
     scale = tf.convert_to_tensor(weights[f"{scope}/gamma"]) * tf.math.rsqrt(variance + EPSILON)
     return x * scale + (weights[f"{scope}/beta"] - mean * scale)

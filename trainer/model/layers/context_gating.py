@@ -5,12 +5,17 @@ Legend: B videos, P width.
 
 import tensorflow as tf
 
-from trainer.model.layers import Moments, Weights, matmul
+from trainer.model.layers import Weights, matmul
 from trainer.model.layers.batch_norm import batch_norm
+from trainer.model.training_pass import TrainingPass
 
 
 def context_gating(
-    x: tf.Tensor, weights: Weights, scope: str, moments: Moments | None = None, dtype: tf.DType = tf.float32
+    x: tf.Tensor,
+    weights: Weights,
+    scope: str,
+    training: TrainingPass | None = None,
+    dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
     """Returns x * sigmoid(batch_norm(x @ G)), the paper's equation 3 with the bias folded into the normalisation.
 
@@ -18,7 +23,7 @@ def context_gating(
         x: float32 [B, P].
         weights: Holds `<scope>/weights` [P, P] and `<scope>/bn/*` [P].
         scope: `gating` (the hidden layer's) or `gating_prob` (the probabilities').
-        moments: See `trainer.model.layers.batch_norm`.
+        training: In training, takes the statistics of batch normalisation.
         dtype: Type in which the matrix product is computed.
 
     Returns:
@@ -26,5 +31,5 @@ def context_gating(
 
     Reference: Miech, Laptev & Sivic 2017, https://arxiv.org/abs/1706.06905, section 3.3.
     """
-    gates = batch_norm(matmul(x, weights[f"{scope}/weights"], dtype), weights, f"{scope}/bn", moments)
+    gates = batch_norm(matmul(x, weights[f"{scope}/weights"], dtype), weights, f"{scope}/bn", training)
     return x * tf.sigmoid(gates)

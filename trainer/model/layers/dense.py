@@ -44,8 +44,7 @@ def hidden_layer(
     Returns:
         float32 [B, Q].
     """
-    moments = None if training is None else training.moments
     hidden = tf.nn.relu(
-        batch_norm(matmul(x, weights[f"{scope}/weights"], dtype), weights, f"{scope}/bn", moments)
+        batch_norm(matmul(x, weights[f"{scope}/weights"], dtype), weights, f"{scope}/bn", training)
     )
     return hidden if training is None else training.dropout(hidden)

@@ -5,8 +5,9 @@ Legend: B videos, T frames, D features of a frame, K clusters.
 
 import tensorflow as tf
 
-from trainer.model.layers import Moments, Weights, matmul
+from trainer.model.layers import Weights, matmul
 from trainer.model.layers.batch_norm import batch_norm
+from trainer.model.training_pass import TrainingPass
 
 _EPSILON = 1e-12
 _SMALLEST_VARIANCE = 1e-6
@@ -17,7 +18,7 @@ def fisher_vector(
     counts: tf.Tensor | None,
     weights: Weights,
     scope: str,
-    moments: Moments | None = None,
+    training: TrainingPass | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
     """Residuals and squared residuals to K centres, soft-assigned and summed over the frames.
@@ -35,7 +36,7 @@ def fisher_vector(
         weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [D, K],
             `<scope>/deviations` [D, K], the w.
         scope: `video_fv` or `audio_fv`.
-        moments: See `trainer.model.layers.batch_norm`.
+        training: In training, takes the statistics of batch normalisation.
         dtype: Type in which the matrix products are computed.
 
     Returns:
@@ -45,7 +46,7 @@ def fisher_vector(
     """
     column = None if counts is None else counts[:, :, tf.newaxis]
     logits = matmul(x, weights[f"{scope}/cluster_weights"], dtype)  # [B, T, K]
-    assignment = tf.nn.softmax(batch_norm(logits, weights, f"{scope}/bn", moments, column))
+    assignment = tf.nn.softmax(batch_norm(logits, weights, f"{scope}/bn", training, column))
     if column is not None:
         assignment *= column
     centers = tf.convert_to_tensor(weights[f"{scope}/cluster_centers"])

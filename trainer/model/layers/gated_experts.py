@@ -25,9 +25,8 @@ def gated_experts(
     Returns:
         float32 [B, V] in [0, 1].
     """
-    moments = None if training is None else training.moments
-    hidden = context_gating(x, weights, "gating", moments, dtype)
+    hidden = context_gating(x, weights, "gating", training, dtype)
     if training is not None:
         hidden = training.dropout(hidden)
     probabilities = mixture_of_experts(hidden, weights, dtype)  # [B, V]
-    return context_gating(probabilities, weights, "gating_prob", moments, dtype)
+    return context_gating(probabilities, weights, "gating_prob", training, dtype)

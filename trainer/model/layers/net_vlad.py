@@ -6,8 +6,9 @@ Legend: B videos, T frames, D features of a frame, K clusters.
 import tensorflow as tf
 
 from trainer.model.features import Feature
-from trainer.model.layers import Moments, Weights
+from trainer.model.layers import Weights
 from trainer.model.layers.batch_norm import batch_norm
+from trainer.model.training_pass import TrainingPass
 
 _EPSILON = 1e-12
 """Under which an L2 norm counts as zero (tf.math.l2_normalize's default, as in the authors' code)."""
@@ -19,7 +20,7 @@ def net_vlad(
     counts: tf.Tensor | None,
     weights: Weights,
     scope: str,
-    moments: Moments | None = None,
+    training: TrainingPass | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
     """Returns the sum over frames of the soft-assigned residuals to K centres, normalised by cluster and as a whole.
@@ -33,7 +34,7 @@ def net_vlad(
         counts: float32 [B, T], how often a frame counts, 0 for padding; None for once each.
         weights: Holds `<scope>/cluster_weights` [D, K], `<scope>/bn/*` [K], `<scope>/cluster_centers` [1, D, K].
         scope: `video_vlad` or `audio_vlad`.
-        moments: See `trainer.model.layers.batch_norm`.
+        training: In training, takes the statistics of batch normalisation.
         dtype: Type in which the matrix products are computed.
 
     Returns:
@@ -45,7 +46,7 @@ def net_vlad(
         feature.by_matrix(weights[f"{scope}/cluster_weights"], dtype) * scale[:, :, tf.newaxis]
     )  # [B, T, K]
     column = None if counts is None else counts[:, :, tf.newaxis]
-    assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", moments, column))
+    assignment = tf.nn.softmax(batch_norm(activation, weights, f"{scope}/bn", training, column))
     if column is not None:
         assignment *= column
     weighted = feature.pooled(assignment * scale[:, :, tf.newaxis], dtype)  # [B, K, D]

@@ -5,9 +5,10 @@ Legend: B videos, T frames, D features of a frame, E = 2 D expanded features, G 
 
 import tensorflow as tf
 
-from trainer.model.layers import Moments, Weights, matmul
+from trainer.model.layers import Weights, matmul
 from trainer.model.layers.batch_norm import batch_norm
 from trainer.model.layers.dense import dense
+from trainer.model.training_pass import TrainingPass
 
 _EPSILON = 1e-12
 """Under which an L2 norm counts as zero (tf.math.l2_normalize's default, as in the authors' code)."""
@@ -18,7 +19,7 @@ def next_vlad(
     counts: tf.Tensor | None,
     weights: Weights,
     scope: str,
-    moments: Moments | None = None,
+    training: TrainingPass | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
     """Returns V[d, k] = sum_tg a[t, g] s[t, g, k] (x'[t, g, d] - c[d, k]), normalised by cluster, then by batch.
@@ -33,7 +34,7 @@ def next_vlad(
             and [G], `<scope>/cluster_weights` [E, G * K] (clusters of a group beside each other), `<scope>/bn/*`
             [G * K], `<scope>/cluster_centers` [1, E / G, K], `<scope>/vlad/bn/*` [E / G * K].
         scope: `video_vlad` or `audio_vlad`.
-        moments: See `trainer.model.layers.batch_norm`.
+        training: In training, takes the statistics of batch normalisation.
         dtype: Type in which the matrix products are computed.
 
     Returns:
@@ -51,11 +52,11 @@ def next_vlad(
         attention *= column
     groups = attention.shape[-1]
     logits = matmul(expanded, weights[f"{scope}/cluster_weights"], dtype)  # [B, T, G * K]
-    logits = batch_norm(logits, weights, f"{scope}/bn", moments, column)
+    logits = batch_norm(logits, weights, f"{scope}/bn", training, column)
     assignment = tf.nn.softmax(tf.reshape(logits, [batch, length * groups, clusters]))
     assignment *= tf.reshape(attention, [batch, length * groups, 1])
     features = tf.reshape(expanded, [batch, length * groups, size])
     weighted = tf.matmul(tf.cast(features, dtype), tf.cast(assignment, dtype), transpose_a=True)
     vlad = tf.cast(weighted, tf.float32) - tf.reduce_sum(assignment, axis=1, keepdims=True) * centers
     vlad = tf.math.l2_normalize(vlad, axis=1, epsilon=_EPSILON)  # [B, E / G, K]
-    return batch_norm(tf.reshape(vlad, [batch, size * clusters]), weights, f"{scope}/vlad/bn", moments)
+    return batch_norm(tf.reshape(vlad, [batch, size * clusters]), weights, f"{scope}/vlad/bn", training)
