@@ -60,7 +60,7 @@ def training_work(recipe: Recipe, trainings: Mapping[str, Architecture] | None =
         trainings = {str(variant): variant for variant in recipe.variants}
     for name, variant in trainings.items():
         training = recipe.training_of(variant)
-        work[name] = float(recipe.spec_of(variant).float32_bytes) * training.steps * training.batch_size
+        work[name] = float(recipe.spec_of(variant).float32_bytes) * training.videos(training.steps)
     return work
 
 

@@ -75,13 +75,13 @@ class Resources:
 def training_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Returns the bytes of device memory that one training step takes (see `Architecture.training_bytes`)."""
     frames = min(training.frames_per_video, MAX_FRAMES)
-    return spec.architecture.training_bytes(training.batch_size, frames, spec.num_classes)
+    return spec.architecture.training_bytes(training.largest_batch, frames, spec.num_classes)
 
 
 def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     """Returns the bytes of main memory that a Trainer takes whose model is on a GPU."""
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
-    batch = training.batch_size * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
+    batch = training.largest_batch * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
     total = _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * 4 * batch
     if training.distillation:
         return total + _SOFT_TARGETS  # its batches come from one process
@@ -109,7 +109,7 @@ def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | No
     if device + _GPU_CONTEXT > profile.gpu_gib * GIB:
         raise UserError(
             f"kubernetes: pool {pool.name} has {profile.gpu_gib:g} GiB on a GPU, and Trainer-{spec} takes "
-            f"{(device + _GPU_CONTEXT) / GIB:.1f} at a batch of {training.batch_size}; give the variant another "
+            f"{(device + _GPU_CONTEXT) / GIB:.1f} at a batch of {training.largest_batch}; give the variant another "
             "pool in kubernetes.variant_pools, or a smaller training.batch_size"
         )
     memory_gb = _gb(host) + SHM_GB

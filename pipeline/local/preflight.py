@@ -123,10 +123,10 @@ def _check_memory(recipe: Recipe) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for variant in recipe.trained.values():
         training = recipe.training_of(variant)
-        size = training.batch_size * training.frames_per_video * (RGB_SIZE + AUDIO_SIZE)
+        size = training.largest_batch * training.frames_per_video * (RGB_SIZE + AUDIO_SIZE)
         if size > memory:
             raise UserError(
-                f"training.batch_size: one batch of {training.batch_size:,} videos with "
+                f"training.batch_size: one batch of {training.largest_batch:,} videos with "
                 f"{training.frames_per_video:,} frames takes {size / 2**30:,.0f} GiB, and this machine has "
                 f"{memory / 2**30:,.0f} GiB of memory; take a smaller batch"
             )

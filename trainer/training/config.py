@@ -1,5 +1,6 @@
 """The settings of a training: the `training` section of a recipe."""
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +21,7 @@ _WARM_SHARE = 0.4
 _LATER = (
     "warmup_steps",
     "rate_schedule",
+    "batch_schedule",
     "label_smoothing",
     "distillation",
     "start",
@@ -47,6 +49,15 @@ class DistillationConfig(Settings):
     )
 
 
+class BatchStage(Settings):
+    """From which step on a batch has how many videos."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int = Field(ge=1, description="Number of the first step with such batches, from 0 on.")
+    batch_size: int = Field(ge=2, le=1_000_000, description="Videos a step, over all devices.")
+
+
 def _start(text: str) -> str:
     if text not in (SCRATCH, PREVIOUS) and (fault := address_fault(text)):
         raise ValueError(f"give {SCRATCH}, {PREVIOUS}, or the directory of a model: {fault}")
@@ -71,6 +82,11 @@ class TrainingConfig(Settings):
         description="Training steps where there were weights to start from; none for two fifths of `steps`.",
     )
     batch_size: int = Field(80, ge=2, le=1_000_000, description="Videos a step, over all devices.")
+    batch_schedule: tuple[BatchStage, ...] = Field(
+        (),
+        description="Other batch sizes later on, such as `[{step: 1000, batch_size: 160}]`, by ascending steps. A "
+        "larger batch calms the end of a training as a smaller learning rate does (Smith et al. 2018).",
+    )
     frames_per_video: int = Field(
         300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
     )
@@ -162,7 +178,37 @@ class TrainingConfig(Settings):
         860
         """
         steps = self.warm_steps or max(1, round(_WARM_SHARE * self.steps))
-        return self.model_copy(update={"steps": steps, "warmup_steps": min(self.warmup_steps, steps)})
+        stages = tuple(stage for stage in self.batch_schedule if stage.step < steps)
+        return self.model_copy(
+            update={
+                "steps": steps, "warmup_steps": min(self.warmup_steps, steps), "batch_schedule": stages
+            }
+        )  # fmt: skip
+
+    def batch_size_at(self, step: int) -> int:
+        """Returns how many videos the batch of a step has, over all devices.
+
+        >>> [TrainingConfig(batch_schedule=[{"step": 5, "batch_size": 160}]).batch_size_at(i) for i in (4, 5)]
+        [80, 160]
+        """
+        return [size for begin, size in self._stages() if begin <= step][-1]
+
+    @property
+    def largest_batch(self) -> int:
+        """The most videos that a batch has."""
+        return max(size for _, size in self._stages())
+
+    def videos(self, steps: int) -> int:
+        """Returns how many videos the first steps take; one that is taken twice counts twice.
+
+        >>> TrainingConfig(batch_schedule=[{"step": 5, "batch_size": 160}]).videos(7)
+        720
+        """
+        stages = [*self._stages(), (steps, 0)]
+        return sum(size * max(0, min(end, steps) - begin) for (begin, size), (end, _) in pairwise(stages))
+
+    def _stages(self) -> list[tuple[int, int]]:
+        return [(0, self.batch_size), *((stage.step, stage.batch_size) for stage in self.batch_schedule)]
 
     def snapshot_steps(self, until: int | None = None) -> list[int]:
         """Returns the steps at which a training takes snapshots, ascending.
@@ -180,6 +226,17 @@ class TrainingConfig(Settings):
     def _warm_before_the_end(self) -> "TrainingConfig":
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps is {self.warmup_steps}, more than all {self.steps} steps")
+        return self
+
+    @model_validator(mode="after")
+    def _stages_in_order(self) -> "TrainingConfig":
+        begins = [stage.step for stage in self.batch_schedule]
+        if begins != sorted(set(begins)):
+            raise ValueError(f"batch_schedule has the steps {begins}; each must be later than the one before")
+        if begins and begins[-1] >= self.steps:
+            raise ValueError(
+                f"batch_schedule has step {begins[-1]}, and the {self.steps} steps end before it"
+            )
         return self
 
     @model_serializer(mode="wrap")

@@ -8,14 +8,14 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.base.errors import UserError
 from trainer.checkpoints.snapshots import write_planned_steps, write_snapshot
-from trainer.data.input_pipeline import Position
+from trainer.data.input_pipeline import Batch, Position
 from trainer.data.input_processes import batches_of_processes
 from trainer.data.labels import Identified, label_rows
 from trainer.data.manifest import file_identity
@@ -104,19 +104,24 @@ def train(
         _logger.info("%s: going on from step %d", spec, done)
     elif start is not None:
         step_function.load(start)
-    batches = batches_of_processes(
-        train_files,
-        processes,
-        positions,
-        done % processes,
-        batch_size=config.batch_size,
-        frames_per_video=config.frames_per_video,
-        seed=config.seed,
-        shuffle_buffer=config.shuffle_buffer,
-        files_per_group=config.files_per_group,
-        num_classes=spec.num_classes,
-        **({"targets": targets} if processes == 1 else {}),
-    )
+
+    def batches_of_size(batch_size: int) -> Iterator[Batch]:
+        return batches_of_processes(
+            train_files,
+            processes,
+            positions,
+            done % processes,
+            batch_size=batch_size,
+            frames_per_video=config.frames_per_video,
+            seed=config.seed,
+            shuffle_buffer=config.shuffle_buffer,
+            files_per_group=config.files_per_group,
+            num_classes=spec.num_classes,
+            **({"targets": targets} if processes == 1 else {}),
+        )
+
+    batch_size = config.batch_size_at(done)
+    batches = batches_of_size(batch_size)
     scorer = Scorer(spec, step_function.variables)
     log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
@@ -126,6 +131,9 @@ def train(
     end = planned[-1]
     allocated = done + STEPS_TO_ALLOCATE
     while done < end:
+        if batch_size != (batch_size := config.batch_size_at(done)):
+            batches.close()
+            batches = batches_of_size(batch_size)
         batch = next(batches)
         result = step_function.run(batch, done)
         positions[done % processes] = Position.after(batch)
@@ -220,9 +228,8 @@ class _Log:
         float(result.loss)  # on a GPU the step may be under way still
         first, then = self._mark
         now = time.monotonic()
-        rate = (done - first) / (now - then)
+        videos, left = self._speed(first, done, now - then)
         self._next_glance = now + _SECONDS_BETWEEN_GLANCES
-        videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
         _logger.debug(
             "%s: step %d", self._variant, done, extra={"progress": self._progress(done, videos, left)}
         )
@@ -230,10 +237,9 @@ class _Log:
     def step(self, done: int, result: StepResult) -> None:
         loss, norm = float(result.loss), float(result.gradient_norm)
         now = time.monotonic()
-        rate = (done - self._done) / max(now - self._since, 1e-9)
+        videos, left = self._speed(self._done, done, max(now - self._since, 1e-9))
         self._since, self._done = now, done
         self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
-        videos, left = rate * self._config.batch_size, (self._config.steps - done) / rate
         with self._writer.as_default(step=done):
             tf.summary.scalar("loss", loss)
             tf.summary.scalar("learning_rate", learning_rate(self._config, done - 1))
@@ -266,6 +272,12 @@ class _Log:
 
     def close(self) -> None:
         self._writer.close()
+
+    def _speed(self, first: int, done: int, seconds: float) -> tuple[float, float]:
+        """Returns the videos a second since a step, and the seconds that the rest takes at this speed."""
+        seen = self._config.videos(done)
+        rate = (seen - self._config.videos(first)) / seconds
+        return rate, (self._config.videos(self._config.steps) - seen) / rate
 
     def _progress(
         self, done: int, videos_per_second: float | None = None, seconds_left: float | None = None

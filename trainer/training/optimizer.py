@@ -27,7 +27,7 @@ def learning_rate(config: TrainingConfig, step: tf.Tensor | int) -> tf.Tensor:
     al. 2017, https://arxiv.org/abs/1706.02677).
 
     Args:
-        config: Base rate, schedule, warm-up, decay, examples to decay, steps and batch size.
+        config: Base rate, schedule, warm-up, decay, examples to decay, steps and batch sizes.
         step: Number of the step, from 0 on.
 
     Returns:
@@ -38,7 +38,11 @@ def learning_rate(config: TrainingConfig, step: tf.Tensor | int) -> tf.Tensor:
         done = tf.cast(step - config.warmup_steps, tf.float32) / max(config.steps - config.warmup_steps, 1)
         rate = config.learning_rate * 0.5 * (1.0 + tf.cos(np.pi * tf.clip_by_value(done, 0.0, 1.0)))
     else:
-        exponent = tf.cast(step * config.batch_size // config.learning_rate_decay_examples, tf.float32)
+        seen, size = step * config.batch_size, config.batch_size
+        for stage in config.batch_schedule:
+            seen += tf.maximum(step - stage.step, 0) * (stage.batch_size - size)
+            size = stage.batch_size
+        exponent = tf.cast(seen // config.learning_rate_decay_examples, tf.float32)
         rate = config.learning_rate * tf.pow(tf.constant(config.learning_rate_decay), exponent)
     if config.warmup_steps:
         rate *= tf.minimum(1.0, tf.cast(step + 1, tf.float32) / config.warmup_steps)
