@@ -79,7 +79,7 @@ def compress_ladder(
         )
         rows.append(
             FormRow(
-                form=form.name,
+                form=written.form().name,
                 bytes=written.bytes,
                 rate=1 - written.bytes / card.bytes,
                 gap=after.gap,

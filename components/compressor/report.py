@@ -9,7 +9,7 @@ from serving.export.card import TensorCard
 class FormRow(ReportPart):
     """One stored form of the model."""
 
-    form: str = Field(description="Name of the form, such as int4-b128 (see `StoredForm`).")
+    form: str = Field(description="Name of the form, such as int4-b128 (see `ModelCard.form`).")
     bytes: int = Field(description="Bytes of the tensors as stored.")
     rate: float = Field(description="Share of the bytes that is saved, 0 to 1.")
     gap: float = Field(description="GAP on the eval split.")

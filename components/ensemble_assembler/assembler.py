@@ -19,9 +19,7 @@ from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import inferior_to, needless_forms
 from components.evaluator.blessing import directory_bytes
 from serving.export.card import ModelCard
-from serving.export.codecs import CODECS
 from serving.export.saved_model import Member, read_stored, write_saved_model
-from serving.export.stored_form import StoredForm
 from serving.export.vocabulary import Vocabulary
 from serving.server.models.warmup import write_warmup
 from trainer.base.errors import UserError
@@ -123,10 +121,9 @@ def _entry(card: ModelCard, model: int, name: str | None) -> ModelEntry:
     """Makes an entry with the GAP that the compressor measured; without one a form cannot be left out unseen."""
     (member,) = card.members
     spec = card.spec()
-    form = StoredForm.of(spec, {tensor.name: CODECS.parse(tensor.encoding) for tensor in member.tensors})
     return ModelEntry(
         variant=name or member.variant,
-        form=form.name,
+        form=card.form().name,
         bytes=card.bytes,
         gap=math.nan if member.gap is None else member.gap,
         model=model,

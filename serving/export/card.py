@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from serving.export.codecs import CODECS
+from serving.export.stored_form import StoredForm
 from trainer.base.errors import UserError
 from trainer.model.architectures.gated_net_vlad import GatedNetVlad
 from trainer.model.model_spec import ModelSpec
@@ -76,6 +78,16 @@ class ModelCard(_Card):
     def spec(self, member: int = 0) -> ModelSpec:
         """Returns the model that a member's weights belong to; UserError where this version does not know it."""
         return ModelSpec.parse(self.members[member].variant, self.num_classes)
+
+    def form(self, member: int = 0) -> StoredForm:
+        """Returns how a member is stored.
+
+        The name of a form that was asked for may be longer: it may name tensors that other models have.
+        """
+        tensors = self.members[member].tensors
+        return StoredForm.of(
+            self.spec(member), {tensor.name: CODECS.parse(tensor.encoding) for tensor in tensors}
+        )
 
     def only_member(self, directory: str) -> MemberCard:
         """Returns the member of a single model; UserError, which names the directory, for an ensemble."""

@@ -81,6 +81,20 @@ def test_calibration_sees_train_videos_only(tmp_path, source, files, monkeypatch
     assert report.calibration_videos == 0
 
 
+def test_a_form_is_called_as_the_assembler_calls_it(tmp_path, files):
+    """A form of the ladder may name tensors that this model does not have, or be written in another way."""
+    directory = str(tmp_path / "source")
+    write_saved_model(
+        directory, [Member(spec=ModelSpec.parse("MLP-H4", CLASSES), weights=weights_of("MLP-H4", 1))]
+    )
+    ladder = [
+        StoredForm.parse(name)
+        for name in ("int8+gating/weights=int8", "float16+hidden/weights=int8+classes/weights=int8")
+    ]
+    report = compress_ladder(directory, *files, ladder, lambda index: str(tmp_path / f"form-{index}"), 0)
+    assert [row.form for row in report.forms] == ["int8", "int8"]
+
+
 def test_refuses_what_has_no_stored_form_and_writes_nothing(tmp_path, files):
     weights = weights_of("K3-H4", 1)
     weights["experts/weights"][2, 1] = 1e6
