@@ -109,7 +109,11 @@ class SoftTargetWriter:
         """Adds N videos with their probabilities, float32 [N, V] in [0, 1]."""
         import pyarrow as pa
 
-        rows, classes = np.nonzero(scores >= self._threshold)
+        least = np.full(len(scores), self._threshold, np.float32)
+        if scores.shape[1] > self._max_classes:
+            # What follows sorts, so as few values as can be go there: ties with the last that is kept, and no others.
+            least = np.maximum(least, np.partition(scores, -self._max_classes)[:, -self._max_classes])
+        rows, classes = np.nonzero(scores >= least[:, np.newaxis])
         # Of each video the most probable first, and of equal ones the first; nonzero goes row by row.
         order = np.lexsort((classes, -scores[rows, classes], rows))
         place = np.arange(len(rows)) - np.searchsorted(rows, rows)
