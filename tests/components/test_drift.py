@@ -13,6 +13,7 @@ from components.drift.report import DriftReport
 from components.example_gen.distribution import DISTRIBUTIONS, Distribution
 from components.pusher.files import REFERENCE_FILE
 from components.run_report.tables import conclusions
+from tests.components.report_samples import run_document
 from tests.records import random_example
 from trainer.base.errors import UserError
 from trainer.data.tfrecord import write_tfrecords
@@ -115,7 +116,7 @@ def test_the_step_tells_and_stops_only_when_asked_to(tmp_path: Path) -> None:
     assert report.alert.startswith(
         "the new videos differ from those that version 12 was trained on: classes 0."
     )
-    assert f"Drift: {report.alert}" in conclusions({"drift": report.document()})
+    assert f"Drift: {report.alert}" in conclusions(run_document(drift=report))
     with pytest.raises(UserError, match=r"version 12 .*drift\.stop"):
         served.check(stop=True)
 
