@@ -2,18 +2,24 @@
 
 import json
 import posixpath
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from trainer.base.errors import UserError
 from trainer.base.files import exists, make_dirs, open_file
+
+_Kind = TypeVar("_Kind")
 
 
 class ReportPart(BaseModel):
     """An object inside a report. Keys that a later version of yt8m added are passed over when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    def document(self) -> dict[str, Any]:
+        """Returns the object as plain JSON values, with the keys that it was made of and no others."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class StepReport(ReportPart):
@@ -32,10 +38,6 @@ class StepReport(ReportPart):
     """Name of the document's file."""
     ALLOWS_NAN: ClassVar[bool] = False
     """Whether a number may be NaN, which strict readers of JSON refuse. Elsewhere it is an error to write one."""
-
-    def document(self) -> dict[str, Any]:
-        """Returns the report as plain JSON values, with the keys that it was made of and no others."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
 
     def write(self, directory: str) -> None:
         """Writes the document.
@@ -61,18 +63,29 @@ class StepReport(ReportPart):
         Raises:
             UserError: If there is no such document, or it is not one of this class.
         """
-        path = posixpath.join(directory, cls.FILE)
-        if not exists(path):
-            raise UserError(
-                f"{path}: there is no such file, which an earlier step writes: run that step again"
-            )
+        return read_document(posixpath.join(directory, cls.FILE), cls)
+
+
+def read_document(path: str, kind: type[_Kind], remedy: str = "run the step that writes it again") -> _Kind:
+    """Reads one document.
+
+    Args:
+        path: Path of its file, local or in a bucket.
+        kind: Its class, or several joined by |, of which it is one.
+        remedy: What a user can do where it cannot be read, for the message.
+
+    Raises:
+        UserError: If there is no such file, or it is not of that kind.
+    """
+    if not exists(path):
+        raise UserError(f"{path}: there is no such file: {remedy}")
+    try:
         with open_file(path, "rb") as file:
-            content = file.read()
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise UserError(
-                f"{path} cannot be read as {cls.__name__}: {where}: {first['msg']}. Run the step that writes it again"
-            ) from error
+            return TypeAdapter(kind).validate_json(file.read())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}: {remedy}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        name = getattr(kind, "__name__", str(kind))
+        raise UserError(f"{path} cannot be read as {name}: {where}: {first['msg']}: {remedy}") from error

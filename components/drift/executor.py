@@ -3,19 +3,18 @@
 import json
 import logging
 import posixpath
-from typing import Any
 
 import numpy as np
 
 from components.baseline.executor import VERSION_PROPERTY
 from components.drift.comparison import compare, moved_classes
 from components.drift.report import DriftReport
-from components.example_gen.distribution import DISTRIBUTIONS, Distribution
-from components.pusher.files import REFERENCE_FILE
+from components.example_gen.distribution import Distribution, Distributions
+from components.pusher.reference import Reference
 from components.step_executor import Step, StepExecutor
 from serving.export.vocabulary import Vocabulary
 from trainer.base.errors import UserError
-from trainer.base.files import exists, open_file
+from trainer.base.files import exists
 
 _logger = logging.getLogger("yt8m.drift")
 
@@ -29,23 +28,23 @@ class Executor(StepExecutor):
         Raises:
             UserError: There is drift, and the recipe says to stop then.
         """
-        found = posixpath.join(step.input_dir("data"), DISTRIBUTIONS)
-        if not exists(found):
+        data = step.input_dir("data")
+        if not exists(posixpath.join(data, Distributions.FILE)):
             _logger.info(
                 "drift: ExampleGen's report is from the cache, of an earlier release, which knew no drift"
             )
             DriftReport(videos=0, served_version=None).write(step.output_dir("report"))
             return
-        document = _read(found)
-        new, span = Distribution.of_document(document["newest"]), document["span"]
-        report = DriftReport(span=span, videos=new.videos, served_version=None)
+        found = Distributions.read(data)
+        new = found.newest
+        report = DriftReport(span=found.span, videos=new.videos, served_version=None)
         if step.inputs.get("baseline"):
-            reference = posixpath.join(step.input_model("baseline"), REFERENCE_FILE)
-            if exists(reference):
+            model = step.input_model("baseline")
+            if exists(posixpath.join(model, Reference.FILE)):
                 names = step.parameters.get("vocabulary")
-                old = Distribution.of_document(_read(reference)["trained"])
+                old = Reference.read(model).trained
                 report = DriftReport(
-                    span=span,
+                    span=found.span,
                     videos=new.videos,
                     served_version=step.input("baseline").get_int_custom_property(VERSION_PROPERTY),
                     served_videos=old.videos,
@@ -73,8 +72,3 @@ class Executor(StepExecutor):
 def _same_length(new: Distribution, old: Distribution) -> tuple[np.ndarray, ...]:
     classes = max(len(new.classes), len(old.classes))
     return tuple(np.pad(one.classes, (0, classes - len(one.classes))) for one in (new, old))
-
-
-def _read(path: str) -> dict[str, Any]:
-    with open_file(path, "rb") as file:
-        return json.loads(file.read())

@@ -1,19 +1,18 @@
 """Comparing a day's requests, and the predictions for them, with what the served model was trained and chosen on."""
 
-import json
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from components.drift.comparison import compare, divergences, moved_classes
 from components.drift.report import DriftReport
 from components.example_gen.distribution import Distribution
-from components.pusher.files import REFERENCE_FILE
+from components.pusher.reference import Reference
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
-from trainer.base.files import exists, open_file
+from trainer.base.files import exists
 from trainer.data.encoding import sequence_example
 from trainer.data.record_parts import Parts
 from trainer.data.records import Reject, read_parts
@@ -29,8 +28,8 @@ class Predictor(Protocol):
         """Returns the best classes of each video, int64 [B, k], and their scores, float32 [B, k]."""
 
 
-def read_reference(model: str) -> dict[str, Any]:
-    """Reads what a version says of its data and predictions; see `components.pusher.reference`.
+def read_reference(model: str) -> Reference:
+    """Reads what a version says of its data and predictions.
 
     Args:
         model: Directory of the version, local or in a bucket.
@@ -38,20 +37,18 @@ def read_reference(model: str) -> dict[str, Any]:
     Raises:
         UserError: It says nothing of them.
     """
-    path = posixpath.join(model, REFERENCE_FILE)
-    if not exists(path):
+    if not exists(posixpath.join(model, Reference.FILE)):
         raise UserError(
-            f"{model} does not say what it was trained on ({REFERENCE_FILE}): it was pushed by an earlier release, or "
+            f"{model} does not say what it was trained on ({Reference.FILE}): it was pushed by an earlier release, or "
             "imported; the next push says it"
         )
-    with open_file(path, "rb") as file:
-        return json.loads(file.read())
+    return Reference.read(model)
 
 
 def monitor(
     predictor: Predictor,
     files: Iterable[str],
-    reference: Mapping[str, Any],
+    reference: Reference,
     thresholds: Mapping[str, float],
     *,
     version: int | None,
@@ -75,10 +72,15 @@ def monitor(
     Raises:
         UserError: There is no valid video in the files.
     """
-    trained = Distribution.of_document(reference["trained"])
+    trained = reference.trained
     num_classes = len(trained.classes)
     seen = Distribution.empty(num_classes)
-    scores, predicted, videos, labelled = np.zeros(_bins(reference), np.int64), np.zeros(num_classes), 0, 0
+    scores, predicted, videos, labelled = (
+        np.zeros(len(reference.scores) or 1, np.int64),
+        np.zeros(num_classes),
+        0,
+        0,
+    )
     for batch in batched(_videos(files, num_classes, on_reject), batch_size):
         examples = [sequence_example(one.id, (), bytes(one.rgb), bytes(one.audio)) for one in batch]
         classes, confidences = predictor.predict(examples)
@@ -99,14 +101,14 @@ def monitor(
     }
     measures = compare(seen, trained, wanted, skew=True)
     moved = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    if "scores" in reference:
+    if reference.scores:
         expected = np.zeros(num_classes)
-        for number, total in reference["predicted"].items():
-            expected[int(number)] = total
+        for number, total in reference.predicted.items():
+            expected[number] = total
         moved = np.rint(predicted).astype(np.int64), np.rint(expected).astype(np.int64)
         measures += divergences(
             {"scores": scores, "predicted": moved[0]},
-            {"scores": np.array(reference["scores"]), "predicted": moved[1]},
+            {"scores": np.array(reference.scores), "predicted": moved[1]},
             {name: thresholds[name] for name in ("scores", "predicted") if name in thresholds},
             skew=True,
         )
@@ -117,10 +119,6 @@ def monitor(
         measures=tuple(measures),
         moved=tuple(moved_classes(*moved)),
     )
-
-
-def _bins(reference: Mapping[str, Any]) -> int:
-    return len(reference.get("scores", ())) or 20
 
 
 def _videos(files: Iterable[str], num_classes: int, on_reject: Callable[[Reject], object]) -> Iterable[Parts]:

@@ -5,17 +5,16 @@ Legend: V classes, D = 1152 bytes of a frame.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field, PlainSerializer, PlainValidator
 
+from components.report_file import StepReport
 from trainer.data.encoding import frame_prefix
 from trainer.data.record_parts import Parts
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, MAX_FRAMES, RGB_SIZE
 
-DISTRIBUTIONS = "distributions.json"
-"""File in ExampleGen's report: the `trained` videos of all spans, the `newest` ones, of the newest span alone, and the
-number of that `span`."""
 FRAME_STEP = 16
 """Every 16th frame of a video counts in the moments of the features: 1 s of 16."""
 _MOST_LABELS = 64
@@ -99,6 +98,24 @@ class Distribution:
         for number, count in values["classes"].items():
             made.classes[int(number)] = count
         return made
+
+
+DistributionPart = Annotated[
+    Distribution,
+    PlainValidator(lambda one: one if isinstance(one, Distribution) else Distribution.of_document(one)),
+    PlainSerializer(Distribution.document),
+]
+"""A distribution inside a document."""
+
+
+class Distributions(StepReport):
+    """How the videos of the train split are distributed; it lies beside ExampleGen's report."""
+
+    FILE: ClassVar[str] = "distributions.json"
+
+    trained: DistributionPart = Field(description="The videos of all spans.")
+    newest: DistributionPart = Field(description="The videos of the newest span alone.")
+    span: int = Field(description="Number of that span; 0 where the data have none.")
 
 
 def _frames(entries: bytes | memoryview, size: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from tfx.utils import proto_utils
 
 from components.example_gen.beam_steps import add_steps, read_distributions, read_results
 from components.example_gen.convert import ShardResult, ShardTask
-from components.example_gen.distribution import DISTRIBUTIONS, Distribution
+from components.example_gen.distribution import Distribution, Distributions
 from components.example_gen.driver import span_of
 from components.example_gen.report import ExampleGenReport
 from components.example_gen.span_window import SpanWindow
@@ -208,13 +208,8 @@ def _write_distributions(uri: str, found: dict[tuple[str, int], Distribution], n
     if not trained:
         return  # the report says so, and the run stops
     num_classes = len(next(iter(trained.values())).classes)
-    document = {
-        "trained": Distribution.total(trained.values(), num_classes).document(),
-        "newest": trained[max(trained)].document(),
-        "span": newest,
-    }
-    with open_file(posixpath.join(uri, DISTRIBUTIONS), "wb") as file:
-        file.write(json.dumps(document).encode())
+    total = Distribution.total(trained.values(), num_classes)
+    Distributions(trained=total, newest=trained[max(trained)], span=newest).write(uri)
 
 
 def _write(uri: str, report: ExampleGenReport, results: list[ShardResult]) -> None:

@@ -2,6 +2,7 @@
 
 from pydantic import AliasChoices, Field
 
+from components.compressor.report import FormRow
 from components.report_file import StepReport
 from serving.export.card import TensorCard
 
@@ -24,3 +25,16 @@ class CompressionReport(StepReport):
     videos: int = Field(description="Videos of the eval split.")
     tolerance: float = Field(description="Largest change of GAP that is allowed on 17,600 videos.")
     tensors: tuple[TensorCard, ...] = Field(description="Every tensor with its shape and its codec.")
+
+    @property
+    def forms(self) -> tuple[FormRow, ...]:
+        """The one stored form, as a `LadderReport` has several."""
+        return (
+            FormRow(
+                form=self.encoding,
+                bytes=self.stored_bytes,
+                rate=self.rate,
+                gap=self.gap_stored,
+                tensors=self.tensors,
+            ),
+        )

@@ -46,7 +46,7 @@ class Executor(StepExecutor):
                 litert=litert,
             )
             found = reference(data, ensemble) if data else None
-            extra = {REFERENCE_FILE: json.dumps(found).encode()} if found else {}
+            extra = {REFERENCE_FILE: json.dumps(found.document()).encode()} if found else {}
             if litert:
                 extra[LITERT_FILE] = litert.content
             result = push(directory, base, blessings, text, extra)

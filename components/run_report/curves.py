@@ -8,6 +8,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import Field
+
+from components.report_file import ReportPart
+from components.run_report.units import is_number
 from trainer.data.tfrecord import Record, read_records
 
 TAGS = ("loss", "learning_rate", "examples_per_second", "gap")
@@ -16,7 +20,19 @@ POINTS = 300
 """Most points of a curve: about as many as a picture has columns."""
 
 
-def read_curves(event_files: Iterable[str]) -> dict[str, Any]:
+class Curve(ReportPart):
+    """One number over the steps of a training."""
+
+    steps: tuple[int, ...] = Field(description="Training steps, ascending.")
+    values: tuple[float, ...] = Field(description="The value at each step.")
+
+    def finite(self) -> list[tuple[int, float]]:
+        """Returns the points whose value is a finite number; the loss of a training that diverged is not."""
+        pairs = zip(self.steps, self.values, strict=True)
+        return [(step, value) for step, value in pairs if is_number(value)]
+
+
+def read_curves(event_files: Iterable[str]) -> dict[str, Curve]:
     """Reads the curves of one variant.
 
     A run that was killed goes on in another file and repeats the steps since its last state: of two values of one
@@ -26,8 +42,8 @@ def read_curves(event_files: Iterable[str]) -> dict[str, Any]:
         event_files: TensorBoard's event files, from the directory `logs` of the run.
 
     Returns:
-        {tag: {steps, values}} of the TAGS that were logged, steps ascending. Of more than 300 points, runs of
-        neighbours are one point: the last one's step and the mean of the values.
+        The curves of the TAGS that were logged, by tag. Of more than 300 points, runs of neighbours are one point:
+        the last one's step and the mean of the values.
     """
     # With TensorFlow's packages and not with its runtime.
     from tensorboard.compat.proto.event_pb2 import Event
@@ -54,11 +70,11 @@ def _scalar(tensor: Any) -> float:
     return memoryview(tensor.tensor_content).cast("f")[0]
 
 
-def _thinned(points: dict[int, tuple[float, float]]) -> dict[str, list[Any]]:
+def _thinned(points: dict[int, tuple[float, float]]) -> Curve:
     ordered = [(step, value) for step, (_, value) in sorted(points.items()) if math.isfinite(value)]
     width = math.ceil(len(ordered) / POINTS) or 1
     groups = [ordered[start : start + width] for start in range(0, len(ordered), width)]
-    return {
-        "steps": [group[-1][0] for group in groups],
-        "values": [float(f"{sum(value for _, value in group) / len(group):.6g}") for group in groups],
-    }
+    return Curve(
+        steps=tuple(group[-1][0] for group in groups),
+        values=tuple(float(f"{sum(value for _, value in group) / len(group):.6g}") for group in groups),
+    )

@@ -8,17 +8,16 @@ import tensorflow as tf
 from components.run_report.inputs import AVERAGING, COMPRESSION, TRAINING
 from components.run_report.metrics import scalar_metrics
 from components.run_report.page import render_page
-from components.run_report.report import assemble_report
-from components.run_report.run_facts import facts_from_inside
-from components.run_report.sources import read_sources
+from components.run_report.run_facts import RunArtifact, facts_from_inside
+from components.run_report.sources import read_run
 from components.run_report.tables import markdown
 from components.step_executor import Step, StepExecutor
 
-REPORT_FILE, MARKDOWN_FILE, PAGE_FILE = "report.json", "report.md", "report.html"
+MARKDOWN_FILE, PAGE_FILE = "report.md", "report.html"
 
 
 class Executor(StepExecutor):
-    """Puts the reports of a run together; see `assemble_report` and `render_page`."""
+    """Puts the reports of a run together; see `read_run` and `render_page`."""
 
     def run(self, step: Step) -> None:
         """Writes the report as JSON, Markdown and HTML, and its main numbers as metrics."""
@@ -27,7 +26,12 @@ class Executor(StepExecutor):
         uris = {key: found[0].uri for key, found in sorted(step.inputs.items()) if found}
         each = (TRAINING, AVERAGING, COMPRESSION)
         names = [*recipe.get("variants", ()), *(f"Student-{name}" for name in recipe.get("students", ()))]
-        sources = read_sources(
+        artifacts = [
+            RunArtifact(id=None, node=None, key=key, type=step.inputs[key][0].type_name, uri=uri)
+            for key, uri in uris.items()
+        ]
+        report = read_run(
+            facts_from_inside(step.parameters["run_id"], recipe, graph, artifacts),
             {key: uri for key, uri in uris.items() if not key.startswith(each)},
             *(
                 {
@@ -38,18 +42,9 @@ class Executor(StepExecutor):
                 for prefix in each
             ),
         )
-        artifacts = [
-            {"id": None, "node": None, "key": key, "type": step.inputs[key][0].type_name, "uri": uri}
-            for key, uri in uris.items()
-        ]
-        run = facts_from_inside(
-            recipe["name"], step.parameters["run_id"], recipe, graph, list(graph)[-1], artifacts
-        )
-        report = assemble_report(run=run, **sources)
         page = render_page(report)
         directory = step.output_dir("report")
-        tf.io.gfile.makedirs(directory)
-        _write(posixpath.join(directory, REPORT_FILE), json.dumps(report, indent=2, allow_nan=False) + "\n")
+        report.write(directory)
         _write(posixpath.join(directory, MARKDOWN_FILE), markdown(report))
         _write(posixpath.join(directory, PAGE_FILE), page)
         address = step.output_dir("page")

@@ -1,14 +1,16 @@
 """The page of a run: a pure function of its report."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from components.evaluator.files import HOLDOUT
+from components.ensemble_assembler.report import Analysis
+from components.evaluator.report import EvaluationResults, SliceMetrics
 from components.pusher.model_card import without_front_matter
+from components.run_report.document import RunDocument
 from components.run_report.figures.averaging import averaging, averaging_caption
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.dag import dag
@@ -19,7 +21,6 @@ from components.run_report.figures.size_gap import size_gap
 from components.run_report.figures.slices import slices
 from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.markdown_html import markdown_html
-from components.run_report.naming import row_name
 from components.run_report.page_tables import artifacts_table, classes_table, data_table, nodes_table
 from components.run_report.summary import headline, tiles
 from components.run_report.tables import (
@@ -35,8 +36,6 @@ from components.run_report.tables import (
 )
 from components.run_report.units import duration, is_number
 
-Report = dict[str, Any]
-
 _SLICES = {
     "num_labels": "number of labels",
     "num_frames": "number of frames",
@@ -44,18 +43,20 @@ _SLICES = {
     "vertical": "vertical",
 }
 
+_NOT_EVALUATED = EvaluationResults(candidate=None, baseline=None)
 
-def render_page(report: Report) -> str:
+
+def render_page(report: RunDocument) -> str:
     """Renders the report as one self-contained HTML file.
 
     It has no script and loads nothing from the network; it has a light and a dark form, and one for paper.
 
     Args:
-        report: The report that `assemble_report` returned. Where a part of it is missing, the page says so.
+        report: The report. Where a part of it is missing, the page says so.
     """
-    analysis = (report["ensemble"] or {}).get("analysis") or {}
-    evaluation = _with_verticals(report)
-    run = report["run"]
+    analysis = _analysis(report)
+    evaluation = report.evaluation or _NOT_EVALUATED
+    run = report.run
     figures = draw_all(page_figures(report))
     tables = {
         "members": members_table(report),
@@ -65,16 +66,16 @@ def render_page(report: Report) -> str:
         "moved": moved_classes_table(report),
         "data": data_table(report),
         "models": models_table(evaluation),
-        "slices": slices_table(evaluation),
-        "best": classes_table(analysis, "best"),
-        "worst": classes_table(analysis, "worst"),
+        "slices": slices_table(_slices(report)),
+        "best": classes_table("Best classes", analysis.classes.best if analysis else ()),
+        "worst": classes_table("Worst classes", analysis.classes.worst if analysis else ()),
         "nodes": nodes_table(run),
         "artifacts": artifacts_table(run),
     }
     template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
-        title=f"{run['pipeline']}, run {run['run_id']}" if run else "A run",
+        title=f"{run.pipeline}, run {run.run_id}" if run else "A run",
         headline=headline(report),
         tiles=tiles(report),
         figures=figures,
@@ -84,18 +85,15 @@ def render_page(report: Report) -> str:
             if figures[f"slices-{feature}"]
         },
         tables={name: table if table.rows else None for name, table in tables.items()},
-        data_notes=data_notes(report["data"]) if report["data"] else [],
-        unmeasured=[
-            row_name(row) for row in report["members"] if not is_number(row["stored_mib"], row["gap"])
-        ],
+        data_notes=data_notes(report.data) if report.data else [],
+        unmeasured=[row.name for row in report.members if not is_number(row.stored_mib, row.gap)],
         averaging_caption=averaging_caption(report),
-        classes=analysis.get("classes"),
-        calibration=analysis.get("calibration"),
+        analysis=analysis,
         drifted=any(row[-1] == "drift" for row in tables["drift"].rows),
-        holdout=holdout_line(report["evaluation"]),
+        holdout=holdout_line(report.evaluation),
         curves=CURVES,
         card=_card(report),
-        recipe=yaml.safe_dump(run["recipe"], sort_keys=False) if run else "",
+        recipe=yaml.safe_dump(run.recipe, sort_keys=False) if run else "",
     )
 
 
@@ -112,55 +110,50 @@ def environment() -> Environment:
     return made
 
 
-def page_figures(report: Report) -> dict[str, Draw]:
-    """Makes the functions that draw the figures of the page, by the figure's name.
-
-    Args:
-        report: The report that `assemble_report` returned.
-    """
-    evaluation = _with_verticals(report)
+def page_figures(report: RunDocument) -> dict[str, Draw]:
+    """Makes the functions that draw the figures of the page, by the figure's name."""
     drawn: dict[str, Draw] = {
         "size_gap": partial(size_gap, report),
         "ensembles": partial(ensembles, report),
         "averaging": partial(averaging, report),
         "calibration": partial(calibration, report),
         "lengths": partial(lengths, report),
-        "dag": partial(dag, report["run"]),
+        "dag": partial(dag, report.run),
         **{tag: partial(training_curve, report, tag) for tag in CURVES},
     }
     for feature, title in _SLICES.items():
-        rows = [row for row in evaluation["slices"] if row["feature"] == feature]
-        drawn[f"slices-{feature}"] = partial(slices, rows, _overall(evaluation, feature), feature, title)
+        rows = [row for row in _slices(report) if row.feature == feature]
+        drawn[f"slices-{feature}"] = partial(slices, rows, _overall_gap(report, feature), feature, title)
     return drawn
 
 
-def _overall(evaluation: Report, feature: str) -> Report:
-    """The metrics of all videos that the slices of a feature are parts of.
+def _overall_gap(report: RunDocument, feature: str) -> float | None:
+    """The GAP on all videos that the slices of a feature are parts of.
 
     Verticals are the assembler's, and so of the eval split, also where the evaluation is of the holdout.
     """
-    if feature == "vertical" and evaluation.get("split") == HOLDOUT:
-        return {"candidate": {"gap": evaluation.get("selection_gap")}, "baseline": None}
-    return evaluation
+    evaluation = report.evaluation or _NOT_EVALUATED
+    if feature == "vertical" and evaluation.is_holdout:
+        return evaluation.selection_gap
+    return evaluation.candidate and evaluation.candidate.gap
 
 
-def _with_verticals(report: Report) -> Report:
-    """The evaluation with the assembler's verticals among its slices; no slices where nothing was evaluated."""
-    evaluation = report["evaluation"] or {}
-    if not evaluation.get("candidate"):
-        return {**evaluation, "candidate": None, "slices": []}
-    analysis = (report["ensemble"] or {}).get("analysis") or {}
-    return {**evaluation, "slices": [*evaluation.get("slices", ()), *vertical_slices(analysis)]}
+def _slices(report: RunDocument) -> Sequence[SliceMetrics]:
+    """The Evaluator's slices and the assembler's verticals; none where nothing was evaluated."""
+    if not report.evaluation or not report.evaluation.candidate:
+        return ()
+    analysis = _analysis(report)
+    verticals = (
+        SliceMetrics(feature="vertical", bin=one.name, candidate=one.metrics, baseline=None)
+        for one in (analysis.verticals if analysis else ())
+    )
+    return (*report.evaluation.slices, *verticals)
 
 
-def vertical_slices(analysis: Report) -> list[Report]:
-    """Puts the assembler's verticals into the form of the Evaluator's slices."""
-    return [
-        {"feature": "vertical", "bin": one["name"], "candidate": one["metrics"], "baseline": None}
-        for one in analysis.get("verticals", ())
-    ]
+def _analysis(report: RunDocument) -> Analysis | None:
+    return report.ensemble and report.ensemble.analysis
 
 
-def _card(report: Report) -> Markup | None:
-    text = (report["push"] or {}).get("model_card")
+def _card(report: RunDocument) -> Markup | None:
+    text = report.push and report.push.model_card
     return Markup(markdown_html(without_front_matter(text))) if text else None

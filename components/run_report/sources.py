@@ -1,43 +1,38 @@
-"""From the artifacts of a run to the arguments of `assemble_report`."""
+"""From the artifacts of a run to its report."""
 
 import glob
 import posixpath
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from components.evaluator.files import RESULTS_FILE
-from components.pusher.files import RESULT_FILE
-from components.report_file import StepReport
+from components.checkpoint_averager.report import AveragingReport
+from components.report_file import StepReport, read_document
 from components.run_report.curves import read_curves
-from components.run_report.files import read_json
+from components.run_report.document import Compression, RunDocument
+from components.run_report.run_facts import RunFacts
 from components.run_report.statistics import read_anomalies, read_statistics
-from components.verdict import REASONS_FILE
-from trainer.base.files import is_local
+from trainer.base.files import exists, is_local
 
-_REPORT = StepReport.FILE
-_FILES = {
-    "data": _REPORT,
-    "drift": _REPORT,
-    "half_time": _REPORT,
-    "teacher": _REPORT,
-    "ensemble": _REPORT,
-    "evaluation": RESULTS_FILE,
-    "blessing": REASONS_FILE,
-    "infra_blessing": REASONS_FILE,
-    "push": RESULT_FILE,
+_DOCUMENTS = {
+    key: kind
+    for key, field in RunDocument.model_fields.items()
+    for kind in get_args(field.annotation)[:1]
+    if isinstance(kind, type) and issubclass(kind, StepReport)
 }
-"""The JSON file in each artifact that a run has one of, by the artifact's key."""
+"""The class of each document that a run has one of, by its field."""
 
 
-def read_sources(
+def read_run(
+    run: RunFacts,
     single: Mapping[str, str],
     training: Mapping[str, str],
     averaging: Mapping[str, str],
     compression: Mapping[str, str],
-) -> dict[str, Any]:
+) -> RunDocument:
     """Reads what the steps of a run reported. An artifact that is missing, or not whole, reports nothing.
 
     Args:
+        run: What is known of the run itself.
         single: Addresses of the artifacts data, statistics, anomalies, drift, half_time, teacher, ensemble,
             evaluation, blessing, infra_blessing and push, by these keys, as far as they exist.
         training: Addresses of the Trainers' runs, by what the run calls the model: its variant, or for a student
@@ -45,25 +40,33 @@ def read_sources(
         averaging: Addresses of the CheckpointAveragers' reports, likewise.
         compression: Addresses of the compressors' reports, likewise.
 
-    Returns:
-        The arguments of `assemble_report`, but for `run`.
+    Raises:
+        UserError: If a document is damaged.
     """
-    return {
+    return RunDocument(
+        run=run,
         **{
-            key: read_json(posixpath.join(single[key], name)) for key, name in _FILES.items() if key in single
+            key: _read(single[key], kind.FILE, kind) if key in single else None
+            for key, kind in _DOCUMENTS.items()
         },
-        "statistics": read_statistics(single["statistics"]) if "statistics" in single else None,
-        "anomalies": read_anomalies(single["anomalies"]) if "anomalies" in single else None,
-        "training": {variant: read_curves(_event_files(uri)) for variant, uri in training.items()},
-        "averaging": _reports(averaging),
-        "compression": _reports(compression),
-    }
+        statistics=read_statistics(single["statistics"]) if "statistics" in single else None,
+        anomalies=read_anomalies(single["anomalies"]) if "anomalies" in single else None,
+        training={variant: read_curves(_event_files(uri)) for variant, uri in training.items()},
+        averaging=_reports(averaging, AveragingReport),
+        compression=_reports(compression, Compression),
+    )
 
 
-def _reports(uris: Mapping[str, str]) -> list[dict[str, Any]]:
-    found = {name: read_json(posixpath.join(uri, _REPORT)) for name, uri in uris.items()}
+def _reports(uris: Mapping[str, str], kind: Any) -> dict[str, Any]:
+    found = {name: _read(uri, StepReport.FILE, kind) for name, uri in uris.items()}
     # A report says which architecture it is of; a variant and a student may have the same.
-    return [{**report, "variant": name} for name, report in found.items() if report is not None]
+    return {name: one.model_copy(update={"variant": name}) for name, one in found.items() if one}
+
+
+def _read(directory: str, name: str, kind: Any) -> Any:
+    """Reads a document; None where the step that writes it was left out, or ended before it wrote it."""
+    path = posixpath.join(directory, name)
+    return read_document(path, kind) if exists(path) else None
 
 
 def _event_files(model_run: str) -> list[str]:

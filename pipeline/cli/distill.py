@@ -73,7 +73,7 @@ def distill(
     _logger.info("teacher: %s, %s", path, " + ".join(member.variant for member in card.members))
     finished = run_recipe(loaded, root or f"runs/{name}")
     if as_json:
-        typer.echo(json.dumps(finished.report, indent=2))
+        typer.echo(json.dumps(finished.report.document(), indent=2))
         _logger.info("log: %s", finished.log_file)
     else:
         typer.echo(summary(finished))

@@ -3,9 +3,13 @@
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from components.report_file import ReportPart
+    from components.run_report.document import RunDocument
 
 _logger = logging.getLogger("yt8m.report")
 
@@ -45,7 +49,7 @@ def report(
 
     if out is not None:
         check_local(out, "--out")
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, RunDocument] = {}
     for run in runs:
         content = _load(run)
         if twice := [name for name, other in found.items() if _is_same(other, content)]:
@@ -64,10 +68,10 @@ def report(
         page = render_comparison(content)
     target = Path(out) if out else _default(runs)
     write_page(target, page, content)
-    typer.echo(json.dumps(content, indent=2) if as_json else f"Report: {target}")
+    typer.echo(json.dumps(content.document(), indent=2) if as_json else f"Report: {target}")
 
 
-def write_page(target: Path, page: str, content: dict[str, Any]) -> None:
+def write_page(target: Path, page: str, content: "ReportPart") -> None:
     """Writes a page, and its numbers as JSON beside it.
 
     Raises:
@@ -78,7 +82,9 @@ def write_page(target: Path, page: str, content: dict[str, Any]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")
-        target.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        target.with_suffix(".json").write_text(
+            json.dumps(content.document(), indent=1) + "\n", encoding="utf-8"
+        )
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror}; give another --out") from error
 
@@ -102,30 +108,21 @@ def write_report_of(root: str) -> Path | None:
     return target
 
 
-def _load(run: str) -> dict[str, Any]:
+def _load(run: str) -> "RunDocument":
     if not run.endswith(".json"):
         from pipeline.local.report import find_run, local_report
 
         return local_report(find_run(run))
-    from components.run_report.files import parse_json
-    from components.run_report.report import assemble_report
-    from trainer.base.errors import UserError
+    from components.report_file import read_document
+    from components.run_report.document import RunDocument
 
-    try:
-        content = parse_json(Path(run).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run} cannot be read as the report of a run: {error}") from error
-    if not isinstance(content, dict) or content.keys() != assemble_report().keys():
-        raise UserError(
-            f"{run} is not the report of a run: give the report.json of a RunReport or of yt8m report"
-        )
-    return content
+    return read_document(run, RunDocument, "give the report.json of a RunReport or of yt8m report")
 
 
-def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _is_same(one: "RunDocument", other: "RunDocument") -> bool:
     """Whether two reports are of the same run, be they written at different times."""
-    if one["run"] and other["run"]:
-        return all(one["run"][key] == other["run"][key] for key in ("pipeline", "run_id"))
+    if one.run and other.run:
+        return (one.run.pipeline, one.run.run_id) == (other.run.pipeline, other.run.run_id)
     return one == other
 
 

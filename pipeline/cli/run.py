@@ -47,7 +47,7 @@ def run(
     loaded = chosen_recipe(recipe, data, train, validate, overrides)
     finished = run_recipe(loaded, f"runs/{loaded.name}" if root is None else root)
     if as_json:
-        typer.echo(json.dumps(finished.report, indent=2))
+        typer.echo(json.dumps(finished.report.document(), indent=2))
         _logger.info("log: %s", finished.log_file)
     else:
         typer.echo(summary(finished))

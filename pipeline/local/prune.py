@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.pusher.files import RESULT_FILE
+from components.pusher.report import PushResult
 from pipeline.local.database import DATABASE, check_database, open_for_reading
 from pipeline.local.run_lock import only_run_in
 from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
@@ -114,9 +114,9 @@ def _served_runs(outputs: dict[str, dict[str, NodeOutput]]) -> set[str]:
     """Returns the newest run of each served version: the newest of its directory, and those with a label."""
     pushed: dict[tuple[str, int], str] = {}
     for run, nodes in sorted(outputs.items()):
-        result = output_document(nodes, "Pusher", "pushed_model", RESULT_FILE)
-        if result.get("version") and result.get("destination"):
-            pushed[posixpath.dirname(result["destination"].rstrip("/")), result["version"]] = run
+        result = output_document(nodes, "Pusher", "pushed_model", PushResult)
+        if result and result.version and result.destination:
+            pushed[posixpath.dirname(result.destination.rstrip("/")), result.version] = run
     served = set()
     for base in {base for base, _ in pushed}:
         try:

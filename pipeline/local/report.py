@@ -2,17 +2,18 @@
 
 import datetime
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.run_report.report import assemble_report
-from components.run_report.run_facts import run_facts
-from components.run_report.sources import read_sources
+from components.run_report.document import RunDocument
+from components.run_report.run_facts import RunArtifact, RunFacts, RunNode
+from components.run_report.sources import read_run
 from pipeline.dag.trainer_order import FIRST_HALF, TRAINER
 from pipeline.local.database import DATABASE, check_database, open_for_reading
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs
-from pipeline.local.run_record import Record, read_record
+from pipeline.local.run_record import RunRecord, read_record
 from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
 
@@ -29,9 +30,10 @@ _SINGLE = {
     "infra_blessing": ("ModelServerValidator", "blessing"),
     "push": ("Pusher", "pushed_model"),
 }
-"""The node and the output of each key of `read_sources`."""
+"""The node and the output of each key of `read_run`."""
 
 _Outputs = dict[str, NodeOutput]
+_Graph = Mapping[str, Sequence[str]]
 
 
 class RunPlace(NamedTuple):
@@ -57,7 +59,7 @@ def find_run(text: str) -> RunPlace:
     )
 
 
-def local_report(place: RunPlace) -> dict[str, Any]:
+def local_report(place: RunPlace) -> RunDocument:
     """Returns the report of a run, whatever has become of it.
 
     Raises:
@@ -75,55 +77,42 @@ def local_report(place: RunPlace) -> dict[str, Any]:
     # Runs of one directory follow each other: only the newest can be on.
     running = context is runs[-1] and is_in_use(place.base)
     record = read_record(place.base, context.name)
-    graph = record.get("graph") or {node: [] for node in outputs}
-    return assemble_report(
-        run=_facts(context.name, place.base, record, graph, outputs, running),
-        **read_sources(
-            {
-                key: outputs[node].uris[output][0]
-                for key, (node, output) in _SINGLE.items()
-                if node in outputs and outputs[node].uris.get(output)
-            },
-            _training(graph, outputs, place.base if context is runs[-1] else None),
-            _each(graph, outputs, "CheckpointAverager-"),
-            {
-                **_each(graph, outputs, "Fp16Compressor-"),
-                **_each(graph, outputs, "Compressor-"),
-            },
-        ),
+    graph = record.graph or dict.fromkeys(outputs, ())
+    return read_run(
+        _facts(place.base, record, graph, outputs, running),
+        {
+            key: outputs[node].uris[output][0]
+            for key, (node, output) in _SINGLE.items()
+            if node in outputs and outputs[node].uris.get(output)
+        },
+        _training(graph, outputs, place.base if context is runs[-1] else None),
+        _each(graph, outputs, "CheckpointAverager-"),
+        {**_each(graph, outputs, "Fp16Compressor-"), **_each(graph, outputs, "Compressor-")},
     )
 
 
-def _facts(
-    run_id: str,
-    base: Path,
-    record: Record,
-    graph: dict[str, list[str]],
-    outputs: _Outputs,
-    running: bool,
-) -> dict[str, Any]:
-    nodes = [
-        {"id": node, "upstream": upstream, **_times(outputs.get(node), running)}
-        for node, upstream in graph.items()
-    ]
+def _facts(base: Path, record: RunRecord, graph: _Graph, outputs: _Outputs, running: bool) -> RunFacts:
     began = min((output.started for output in outputs.values()), default=None)
     ended = max((output.last_sign for output in outputs.values()), default=None)
-    return run_facts(
-        pipeline=record.get("pipeline") or base.name,
-        run_id=run_id,
-        recipe=record.get("recipe"),
-        code=record.get("code") or {"version": None, "commit": None, "lock_sha256": None},
-        nodes=nodes,
-        artifacts=[
-            {"id": artifact.id, "node": node, "key": key, "type": artifact.type, "uri": artifact.uri}
+    return RunFacts(
+        pipeline=record.pipeline or base.name,
+        run_id=record.run_id,
+        recipe=record.recipe,
+        code=record.code,
+        nodes=tuple(
+            RunNode(id=node, upstream=upstream, **_times(outputs.get(node), running))
+            for node, upstream in graph.items()
+        ),
+        artifacts=tuple(
+            RunArtifact(id=artifact.id, node=node, key=key, type=artifact.type, uri=artifact.uri)
             for node, output in outputs.items()
             for key, found in output.artifacts.items()
             for artifact in found
-        ],
+        ),
         started=_iso(began),
         seconds=None if began is None or running else ended - began,
         state=run_state(outputs, record, running),
-        error=record.get("error"),
+        error=record.error,
     )
 
 
@@ -135,7 +124,7 @@ def _times(output: NodeOutput | None, running: bool) -> dict[str, Any]:
     return {"state": state, "started": _iso(output.started), "seconds": seconds}
 
 
-def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None) -> dict[str, str]:
+def _training(graph: _Graph, outputs: _Outputs, work: Path | None) -> dict[str, str]:
     """Returns the training of each variant: what its Trainer handed out or, in the newest run, what it works on.
 
     With the stop rule the first half's training counts until there is one of the whole training.
@@ -152,7 +141,7 @@ def _training(graph: dict[str, list[str]], outputs: _Outputs, work: Path | None)
     return found
 
 
-def _each(graph: dict[str, list[str]], outputs: _Outputs, prefix: str) -> dict[str, str]:
+def _each(graph: _Graph, outputs: _Outputs, prefix: str) -> dict[str, str]:
     """Returns the report of each node whose id begins so, by what follows in its id."""
     return {
         node.removeprefix(prefix): outputs[node].uris["report"][0]

@@ -1,13 +1,16 @@
 """Reads from the metadata store what the nodes of a run did and left behind."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.report_file import StepReport
+from trainer.base.errors import UserError
+
+_Kind = TypeVar("_Kind", bound=StepReport)
 
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 _STATES = {
@@ -91,11 +94,11 @@ def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) 
     return nodes
 
 
-def output_document(nodes: dict[str, NodeOutput], node: str, output: str, name: str) -> dict[str, Any]:
-    """Returns a JSON file of an artifact; it is empty if the node did not get so far, or the file was removed."""
+def output_document(nodes: dict[str, NodeOutput], node: str, output: str, kind: type[_Kind]) -> _Kind | None:
+    """Returns the document of an artifact; None if the node did not get so far, or the file was removed."""
     if node not in nodes or not nodes[node].succeeded or output not in nodes[node].uris:
-        return {}
+        return None
     try:
-        return json.loads(Path(nodes[node].uris[output][0], name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        return kind.read(nodes[node].uris[output][0])
+    except UserError:
+        return None

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 
 from pipeline.local.run_outputs import NodeOutput
-from pipeline.local.run_record import Record
+from pipeline.local.run_record import RunRecord
 
 _LAST_NODE = "RunReport"
 """The node that waits for all others, in the pipeline of every recipe."""
 
 
-def run_state(nodes: Mapping[str, NodeOutput], record: Record, running: bool) -> str:
+def run_state(nodes: Mapping[str, NodeOutput], record: RunRecord, running: bool) -> str:
     """Returns what became of a run.
 
     Args:
         nodes: What the nodes that have begun left behind, by node id.
-        record: The record of the run; empty for a run that has none.
+        record: The record of the run.
         running: Whether a process is working on the run now.
 
     Returns:
@@ -24,9 +24,9 @@ def run_state(nodes: Mapping[str, NodeOutput], record: Record, running: bool) ->
     failed = [name for name, node in nodes.items() if node.ended and not node.succeeded]
     if failed == [_LAST_NODE]:
         return "no_report"
-    if failed or record.get("error"):
+    if failed or record.error:
         return "failed"
-    expected = record.get("graph") or [_LAST_NODE]
+    expected = record.graph or [_LAST_NODE]
     if all(name in nodes and nodes[name].succeeded for name in expected):
         return "succeeded"
     return "running" if running else "stopped"

@@ -1,7 +1,6 @@
 """Runs the pipeline of a recipe on this machine, with LocalDagRunner, SQLite metadata and local files."""
 
 import datetime
-import json
 import logging
 import sys
 import traceback
@@ -9,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from absl import logging as absl_logging
 from tfx.dsl.compiler import compiler, constants
@@ -18,6 +16,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
+from components.run_report.document import RunDocument
 from pipeline.dag.build import build_pipeline
 from pipeline.dag.graph import depth_first, node_graph
 from pipeline.local.captured_output import captured_output
@@ -61,10 +60,10 @@ class LocalRun:
     tensorboard: str
 
     @property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> RunDocument:
         """The report that the node RunReport wrote."""
         (uri,) = self.outputs["RunReport"].uris["report"]
-        return json.loads((Path(uri) / "report.json").read_text(encoding="utf-8"))
+        return RunDocument.read(uri)
 
 
 def run_locally(recipe: Recipe, root: str, verbose: bool = False) -> LocalRun:

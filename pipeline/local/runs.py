@@ -10,7 +10,9 @@ from typing import Any
 from ml_metadata import errors
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from components.evaluator.files import HOLDOUT, RESULTS_FILE
+from components.ensemble_assembler.report import EnsembleReport
+from components.evaluator.report import EvaluationResults
+from components.pusher.report import PushResult
 from pipeline.local.database import open_for_reading
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
@@ -99,16 +101,17 @@ def _runs_of(database: Path) -> Iterator[Run]:
 
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:
     """Returns the GAP of the best ensemble, as the EnsembleAssembler reports it."""
-    ensembles = output_document(nodes, "EnsembleAssembler", "report", "report.json").get("ensembles")
-    return ensembles[0]["gap"] if ensembles else None
+    report = output_document(nodes, "EnsembleAssembler", "report", EnsembleReport)
+    return report.ensembles[0].gap if report and report.ensembles else None
 
 
 def _holdout_gap(nodes: dict[str, NodeOutput]) -> float | None:
     """Returns the GAP of the ensemble on the holdout, as the Evaluator measured it."""
-    results = output_document(nodes, "Evaluator", "evaluation", RESULTS_FILE)
-    return (results.get("candidate") or {}).get("gap") if results.get("split") == HOLDOUT else None
+    results = output_document(nodes, "Evaluator", "evaluation", EvaluationResults)
+    return results.candidate.gap if results and results.is_holdout and results.candidate else None
 
 
 def pushed_version(nodes: dict[str, NodeOutput]) -> int | None:
     """Returns the version that a run pushed; None if it pushed none, or not yet."""
-    return output_document(nodes, "Pusher", "pushed_model", "pushed.json").get("version")
+    result = output_document(nodes, "Pusher", "pushed_model", PushResult)
+    return result and result.version

@@ -10,9 +10,10 @@ import pytest
 from components.drift.comparison import chance, compare, divergences, moved_classes
 from components.drift.monitoring import monitor
 from components.drift.report import DriftReport
-from components.example_gen.distribution import DISTRIBUTIONS, Distribution
-from components.pusher.files import REFERENCE_FILE
+from components.example_gen.distribution import Distribution, Distributions
+from components.pusher.reference import Reference
 from components.run_report.tables import conclusions
+from tests.components.report_samples import run_document
 from tests.records import random_example
 from trainer.base.errors import UserError
 from trainer.data.tfrecord import write_tfrecords
@@ -87,12 +88,11 @@ class Served:
         for name, artifact in (("data", self.data), ("report", self.report), ("model", self.model)):
             artifact.uri = str(directory / name)
             (directory / name).mkdir()
-        document = {"trained": new.document(), "newest": new.document(), "span": 4}
-        (directory / "data" / DISTRIBUTIONS).write_text(json.dumps(document))
-        path = directory / "model/Format-Serving" / REFERENCE_FILE
-        path.parent.mkdir(parents=True)
+        Distributions(trained=new, newest=new, span=4).write(str(directory / "data"))
+        model = directory / "model/Format-Serving"
+        (model / Reference.FILE).parent.mkdir(parents=True)
         if old:
-            path.write_text(json.dumps({"trained": old.document()}))
+            Reference(trained=old).write(str(model))
         self.model.set_int_custom_property("served_version", 12)
 
     def check(self, stop: bool = False) -> DriftReport:
@@ -115,7 +115,7 @@ def test_the_step_tells_and_stops_only_when_asked_to(tmp_path: Path) -> None:
     assert report.alert.startswith(
         "the new videos differ from those that version 12 was trained on: classes 0."
     )
-    assert f"Drift: {report.alert}" in conclusions({"drift": report.document()})
+    assert f"Drift: {report.alert}" in conclusions(run_document(drift=report))
     with pytest.raises(UserError, match=r"version 12 .*drift\.stop"):
         served.check(stop=True)
 
@@ -143,11 +143,11 @@ def test_predictions_are_compared_with_those_that_the_model_was_chosen_by(tmp_pa
     path = str(tmp_path / "day.tfrecord")
     generator = np.random.default_rng(0)
     write_tfrecords(path, [random_example(generator, 2, (), b"%d" % number) for number in range(50)])
-    reference = {
-        "trained": distribution(0).document(),
-        "scores": [0] * 10 + [2000] + [0] * 9,
-        "predicted": {str(one): 50.0 for one in range(20)},
-    }
+    reference = Reference(
+        trained=distribution(0),
+        scores=(*[0] * 10, 2000, *[0] * 9),
+        predicted=dict.fromkeys(range(20), 50.0),
+    )
     allowed = {"scores": 0.02, "predicted": 0.02, "classes": 0.02}
     found = {}
     for name, predictor in (("same", Table(0.52)), ("surer", Table(0.9)), ("other", Table(0.52, first=20))):

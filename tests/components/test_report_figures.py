@@ -1,7 +1,7 @@
 """Pictures of reports, whole and thin: well-formed, of the page's colours, with words, and true to the numbers."""
 
-import copy
 import itertools
+import json
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from components.run_report.comparison.comparison import compare
 from components.run_report.comparison.comparison_page import comparison_figures
+from components.run_report.document import MemberRow
 from components.run_report.figures.averaging import averaging
 from components.run_report.figures.calibration import calibration
 from components.run_report.figures.colours import series_styles, variant_styles
@@ -23,8 +24,8 @@ from components.run_report.figures.size_gap import pareto_front, size_gap
 from components.run_report.figures.slices import slices
 from components.run_report.figures.training_curves import CURVES, training_curve
 from components.run_report.page import page_figures
-from components.run_report.report import assemble_report
-from tests.components.report_samples import INFERIOR, TABLE_1, big_report, facts
+from components.run_report.run_facts import RunFacts
+from tests.components.report_samples import INFERIOR, TABLE_1, big_report, facts, run_document, with_parts
 
 DRAW = {
     "size_gap": size_gap,
@@ -33,9 +34,9 @@ DRAW = {
     "lengths": lengths,
     "loss": lambda report: training_curve(report, "loss"),
     "learning_rate": lambda report: training_curve(report, "learning_rate"),
-    "dag": lambda report: dag(report["run"]),
+    "dag": lambda report: dag(report.run),
     "slices": lambda report: slices(
-        (report["evaluation"] or {"slices": []})["slices"], report["evaluation"], "num_labels", "labels"
+        report.evaluation.slices if report.evaluation else (), 0.9, "num_labels", "labels"
     ),
 }
 
@@ -71,8 +72,8 @@ def test_a_picture_is_a_part_of_the_page(report, name):
 
 @pytest.mark.parametrize("name", DRAW)
 def test_nothing_to_draw_is_no_picture(name):
-    assert DRAW[name](assemble_report()) is None
-    assert averaging(assemble_report()) is None
+    assert DRAW[name](run_document()) is None
+    assert averaging(run_document()) is None
 
 
 def test_every_member_is_named_at_its_point_and_the_inferior_are_marked(report):
@@ -82,25 +83,23 @@ def test_every_member_is_named_at_its_point_and_the_inferior_are_marked(report):
 
 def test_averaging_has_a_panel_a_variant_with_its_best_gap():
     report = big_report()
-    few = [row for row in report["members"] if row["variant"] in ("K24-H1440", "K16-H256")]
-    found = texts(averaging({**report, "members": few, "training": {}}))
+    few = {name: report.averaging[name] for name in ("K24-H1440", "K16-H256")}
+    found = texts(averaging(run_document(averaging=few)))
     assert {"K24-H1440", "0.8744", "K16-H256", "0.8594"} <= set(found)
 
 
 def test_every_ensemble_has_its_gap_and_its_members(report):
     found = texts(ensembles(report))
     assert [text for text in found if re.fullmatch(r"0\.88\d\d|0\.87\d\d", text)] == [
-        f"{one['gap']:.4f}" for one in report["ensembles"]
+        f"{one.gap:.4f}" for one in report.ensembles
     ]
     assert "limit 1024 MiB" in found
     assert sum(text.startswith("K24-H1440") for text in found) == 4
 
 
 def test_a_limit_far_away_is_told_in_words(report):
-    small = {
-        **report,
-        "ensemble": {**report["ensemble"], "limit_bytes": 10 * report["ensemble"]["limit_bytes"]},
-    }
+    ensemble = report.ensemble
+    small = with_parts(report, ensemble={**ensemble.document(), "limit_bytes": 10 * ensemble.limit_bytes})
     assert "limit 10240 MiB, 10 times as long as the longest bar" in texts(ensembles(small))
 
 
@@ -111,18 +110,18 @@ def test_learning_rates_that_are_all_the_same_are_named_once(report):
 
 
 def test_the_graph_names_every_step_with_its_state():
-    run = facts(["K2-H4", "K4-H4"], "failed", "Trainer-K4-H4: no")
+    run = RunFacts.model_validate(facts(["K2-H4", "K4-H4"], "failed", "Trainer-K4-H4: no"))
     svg = dag(run)
-    assert re.findall(r'data-state="([^"]+)"', svg) == [node["state"] for node in run["nodes"]]
+    assert re.findall(r'data-state="([^"]+)"', svg) == [node.state for node in run.nodes]
     assert "<title>CheckpointAverager-K4-H4: not begun</title>" in svg
-    assert svg.count('class="edge"') == sum(len(node["upstream"]) for node in run["nodes"])
+    assert svg.count('class="edge"') == sum(len(node.upstream) for node in run.nodes)
 
 
 def test_colours_are_those_of_the_variant_in_every_picture(report):
     styles = variant_styles(report)
     assert len({(one.colour, one.marker) for one in styles.values()}) == 20
-    only_trained = {**report, "members": [], "ensembles": []}
-    assert set(variant_styles(only_trained)) == set(report["training"])
+    only_trained = run_document(training=report.training)
+    assert set(variant_styles(only_trained)) == set(report.training)
     assert (
         len({(one.colour, one.marker) for one in series_styles([str(n) for n in range(28)]).values()}) == 28
     )
@@ -130,7 +129,7 @@ def test_colours_are_those_of_the_variant_in_every_picture(report):
 
 def test_pareto_front():
     rows = [(1, 0.5), (2, 0.4), (2, 0.6), (3, 0.6), (4, 0.7)]
-    members = [{"stored_mib": mib, "gap": gap} for mib, gap in rows]
+    members = [MemberRow.model_construct(stored_mib=mib, gap=gap) for mib, gap in rows]
     assert pareto_front(members) == [members[0], members[2], members[4]]
 
 
@@ -156,10 +155,11 @@ def changed(value, change, key=""):
 
 def one_member(report):
     (name, *_) = TABLE_1
-    for key in ("training", "averaging"):
+    for key in ("training", "averaging", "compression"):
         report[key] = {name: report[key][name]}
-    report["members"] = [row for row in report["members"] if row["variant"] == name]
-    report["ensembles"] = [{"members": [name], "weights": [1.0], "mib": 381.4, "gap": 0.87}]
+    ensemble = report["ensemble"]
+    ensemble["members"] = [row for row in ensemble["members"] if row["variant"] == name]
+    ensemble["ensembles"] = [{"members": [name], "weights": [1.0], "bytes": 400_000_000, "gap": 0.87}]
     for one in report["evaluation"]["slices"]:
         one["baseline"] = None
     return report
@@ -176,7 +176,7 @@ def one_snapshot(report):
 
 def nothing_in_it(report):
     for one in report["averaging"].values():
-        one.update(candidates=[], best=None, best_single=None, best_average=None)
+        one.update(candidates=[], best_single=None, best_average=None)
     for curves in report["training"].values():
         for curve in curves.values():
             curve.update(steps=[], values=[])
@@ -184,13 +184,13 @@ def nothing_in_it(report):
         one.update(videos=0)
         one["frames"]["histogram"] = []
     report["ensemble"]["analysis"]["calibration"].update(pairs=0, bins=[])
-    report["ensembles"], report["evaluation"]["slices"], report["run"]["nodes"] = [], [], []
+    report["ensemble"]["ensembles"], report["evaluation"]["slices"], report["run"]["nodes"] = [], [], []
     return report
 
 
 def one_of_each_broken(report):
     """As a variant that diverged beside others that did not."""
-    report["members"][0]["gap"] = report["ensembles"][0]["gap"] = math.nan
+    report["ensemble"]["members"][0]["gap"] = report["ensemble"]["ensembles"][0]["gap"] = math.nan
     for one in (report["averaging"], report["training"]):
         one[next(iter(one))] = changed(
             one[next(iter(one))], lambda key, value: math.nan if type(value) is float else value
@@ -212,16 +212,13 @@ DEGENERATE = {
         report, lambda key, value: math.inf if type(value) is float else value
     ),
     "one of each NaN": one_of_each_broken,
-    "no metrics": lambda report: {
-        **report,
-        "members": [{**row, "gap": None, "stored_mib": None} for row in report["members"]],
-    },
+    "no metrics": lambda report: {**report, "compression": {}, "ensemble": None},
 }
 
 
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_every_figure_copes_with_what_a_short_or_broken_run_leaves(case):
-    found = DEGENERATE[case](copy.deepcopy(big_report()))
+    found = run_document(**DEGENERATE[case](json.loads(json.dumps(big_report().document()))))
     drawn = {
         **{name: draw() for name, draw in page_figures(found).items()},
         **{name: draw() for name, draw in comparison_figures(compare({"a": found, "b": found})).items()},

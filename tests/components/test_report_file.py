@@ -169,7 +169,9 @@ def test_a_report_of_before_codecs_is_read():
 
 
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"report\.json: there is no such file, which an earlier step writes"):
+    with pytest.raises(
+        UserError, match=r"report\.json: there is no such file: run the step that writes it again"
+    ):
         CompressionReport.read(str(tmp_path))
     for text in ("", "[]", '{"variant": 7}', json.dumps({**COMPRESSION, "rate": "much"})):
         (tmp_path / "report.json").write_text(text)

@@ -7,8 +7,7 @@ import pytest
 from components.run_report.comparison.comparison import compare
 from components.run_report.comparison.comparison_page import render_comparison
 from components.run_report.page import render_page
-from components.run_report.report import assemble_report
-from tests.components.report_samples import big_report, facts
+from tests.components.report_samples import big_report, facts, run_document, with_parts
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -53,17 +52,17 @@ def pages(tmp_path_factory):
     """Files: of a run of twenty members, of one that failed, of nothing, and of a comparison."""
     directory = tmp_path_factory.mktemp("pages")
     big = big_report()
-    failed = assemble_report(run=facts(["K2-H4", "K4-H4"], "failed", "Trainer-K4-H4: " + "no/" * 60))
+    failed = run_document(run=facts(["K2-H4", "K4-H4"], "failed", "Trainer-K4-H4: " + "no/" * 60))
     recipe = {
         "name": "other",
         "training": {"steps": 100_000},
         "data": {"validate": ["gs://bucket/" + "deep/" * 20]},
     }
-    other = {**big, "run": {**big["run"], "recipe": recipe, "run_id": "2"}}
+    other = with_parts(big, run={**big.run.document(), "recipe": recipe, "run_id": "2"})
     for name, page in (
         ("big", render_page(big)),
         ("failed", render_page(failed)),
-        ("empty", render_page(assemble_report())),
+        ("empty", render_page(run_document())),
         ("comparison", render_comparison(compare({"runs/a-long-name-of-a-run": big, "runs/b": other}))),
     ):
         (directory / f"{name}.html").write_text(page, encoding="utf-8")

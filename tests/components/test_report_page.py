@@ -8,13 +8,18 @@ import pytest
 
 from components.run_report.comparison.comparison import compare
 from components.run_report.comparison.comparison_page import render_comparison
+from components.run_report.comparison.document import Comparison
 from components.run_report.figures.averaging import averaging_caption
 from components.run_report.markdown_html import markdown_html
 from components.run_report.metrics import scalar_metrics
 from components.run_report.page import render_page
-from components.run_report.report import assemble_report
 from components.run_report.summary import headline
-from tests.components.report_samples import averaging, big_report, curves, facts
+from tests.components.report_samples import averaging, big_report, curves, facts, run_document, with_parts
+
+
+def without_curves(comparison: Comparison) -> Comparison:
+    """Without what takes a moment to draw."""
+    return comparison.model_copy(update={"curves": {}})
 
 
 class Outline(HTMLParser):
@@ -67,7 +72,7 @@ def self_contained(page: str) -> Outline:
 @pytest.fixture(scope="module")
 def report():
     """As it comes out of a file."""
-    return json.loads(json.dumps(big_report(), allow_nan=False))
+    return run_document(**json.loads(json.dumps(big_report().document(), allow_nan=False)))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +121,7 @@ def test_the_page_of_a_run_with_the_stop_rule(report):
         "stopped_for": "K64-H512",
     }
     assert "Half time" not in render_page(report)
-    page = render_page({**report, "half_time": {"lead": 0.0, "variants": [row]}})
+    page = render_page(with_parts(report, half_time={"lead": 0.0, "variants": [row]}))
     (text,) = re.findall(r"<h3>Half time</h3>.*?</table>", page, re.DOTALL)
     assert re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text)[5:] == [
         "K8-H800",
@@ -140,7 +145,7 @@ def test_the_page_of_a_run_whose_data_have_drifted(report):
         ],
         "moved": [{"class": 7, "name": "<Game>", "before": 0.1, "now": 0.3}],
     }
-    page = render_page({**report, "drift": drift})
+    page = render_page(with_parts(report, drift=drift))
     (text,) = re.findall(r"<h3>Drift</h3>.*?</details>", page, re.DOTALL)
     assert re.findall(r"<td[^>]*>([^<]*)</td>", text) == [
         "classes", "0.0600", "0.0200", "drift", "frames", "0.0010", "0.0200", "none",
@@ -148,7 +153,7 @@ def test_the_page_of_a_run_whose_data_have_drifted(report):
     ]  # fmt: skip
     assert "2,000 videos of span 3" in text
     nothing = {"span": 0, "videos": 9, "served_version": None}
-    assert "nothing to compare with" in render_page({**report, "drift": nothing})
+    assert "nothing to compare with" in render_page(with_parts(report, drift=nothing))
 
 
 def test_what_others_wrote_is_shown_and_not_run(page):
@@ -158,7 +163,7 @@ def test_what_others_wrote_is_shown_and_not_run(page):
 
 
 def test_what_is_missing_is_said_in_words():
-    outline = self_contained(empty := render_page(assemble_report()))
+    outline = self_contained(empty := render_page(run_document()))
     assert "svg" not in outline.tags
     assert empty.count('class="empty"') >= 9
     assert "None" not in re.sub(r"<style>.*?</style>", "", empty, flags=re.DOTALL)
@@ -167,10 +172,10 @@ def test_what_is_missing_is_said_in_words():
 def test_a_run_that_failed_in_its_second_trainer_has_a_page():
     variants = ["K2-H4", "K4-H4"]
     error = "Trainer-K4-H4: ValueError: no <good>"
-    report = assemble_report(
+    report = run_document(
         run=facts(variants, "failed", error),
         training={"K2-H4": curves("K2-H4", [10, 200], 0.5, 0), "K4-H4": {}},
-        averaging=[averaging("K2-H4", 0.5, 0.4)],
+        averaging={"K2-H4": averaging("K2-H4", 0.5, 0.4)},
     )
     page = render_page(report)
     self_contained(page)
@@ -188,18 +193,18 @@ def test_the_headline_is_what_became_of_the_run(report):
         "destination": None,
     }
     assert headline(report) == ("Pushed as version 3", "good")
-    assert headline({**report, "push": refused}) == ("Not pushed: not blessed by the Evaluator", "bad")
-    assert headline(assemble_report()) == ("Nothing was pushed", "neutral")
+    assert headline(with_parts(report, push=refused)) == ("Not pushed: not blessed by the Evaluator", "bad")
+    assert headline(run_document()) == ("Nothing was pushed", "neutral")
     for state, text, mood in (
         ("running", "Still running", "neutral"),
         ("stopped", "Stopped before its end; started again, it goes on from there", "bad"),
     ):
-        assert headline(assemble_report(run=facts(["K2-H4"], state))) == (text, mood)
+        assert headline(run_document(run=facts(["K2-H4"], state))) == (text, mood)
 
 
 def test_a_version_that_was_pushed_is_the_first_news_of_a_run_that_failed_later(report):
     run = facts(["K2-H4"], "failed", "RunReport: ValueError: no")
-    text, mood = headline({**report, "run": run})
+    text, mood = headline(with_parts(report, run=run))
     assert text == "Pushed as version 3; what came after it failed: RunReport: ValueError: no"
     assert mood == "bad"
 
@@ -218,14 +223,14 @@ def test_a_figure_that_cannot_be_drawn_leaves_all_others_and_a_sentence(report, 
     monkeypatch.setattr(
         "components.run_report.comparison.comparison_page.run_scatter", lambda *_: broken(report)
     )
-    compared = render_comparison({**compare({"a": report, "b": report}), "curves": {}})
+    compared = render_comparison(without_curves(compare({"a": report, "b": report})))
     assert compared.count("This figure could not be drawn") == 2
 
 
 def test_what_stands_over_the_averages_follows_from_them(report):
     def with_gains(*gains: float) -> tuple[str, str]:
         reports = {f"K{n}-H4": averaging(f"K{n}-H4", 0.5 + gain, 0.5) for n, gain in enumerate(gains, 1)}
-        return averaging_caption(assemble_report(averaging=[*reports.values()]))
+        return averaging_caption(run_document(averaging=reports))
 
     title, text = with_gains(0.01, 0.02)
     assert title == "Why averaging helps"
@@ -242,15 +247,15 @@ def test_what_stands_over_the_averages_follows_from_them(report):
     assert "Triangles: what lies below the panel" in text
     assert "Each panel has its own axis of GAP" in text
     alone = averaging("K2-H4", 0.5, 0.5) | {"best_average": None}
-    assert averaging_caption(assemble_report(averaging=[alone]))[1].startswith("No average was measured.")
+    assert averaging_caption(run_document(averaging={"K2-H4": alone}))[1].startswith(
+        "No average was measured."
+    )
 
 
 def test_members_that_have_no_place_in_the_picture_are_named(report, page):
     assert "Not shown" not in page
-    lost = [{**row, "gap": None} if row["variant"] == "K8-H512" else row for row in report["members"]]
-    assert "Not shown, since size or GAP was not measured: K8-H512" in render_page(
-        {**report, "members": lost}
-    )
+    lost = with_parts(report, averaging={**report.averaging, "K9-H9": averaging("K9-H9", 0.5, 0.4)})
+    assert "Not shown, since size or GAP was not measured: K9-H9" in render_page(lost)
 
 
 def test_lists_that_go_on_say_so(page):
@@ -262,9 +267,10 @@ def test_lists_that_go_on_say_so(page):
 
 
 def test_a_page_with_a_holdout_says_which_number_is_of_which_split(report):
-    judged = {**report["evaluation"], "split": "holdout", "selection_gap": 0.8911}
-    statistics = {**report["statistics"], "holdout": report["statistics"]["eval"]}
-    page = render_page({**report, "evaluation": judged, "statistics": statistics})
+    judged = {**report.evaluation.document(), "split": "holdout", "selection_gap": 0.8911}
+    statistics = {**report.statistics, "holdout": report.statistics["eval"]}
+    held = with_parts(report, evaluation=judged, statistics=statistics)
+    page = render_page(held)
     self_contained(page)
     for text in (
         "Holdout GAP",
@@ -274,12 +280,12 @@ def test_a_page_with_a_holdout_says_which_number_is_of_which_split(report):
         "holdout: 17,600 videos",
     ):
         assert text in page
-    compared = compare({"a": report, "b": {**report, "evaluation": judged}})
-    assert [(run["split"], run["selection_gap"]) for run in compared["runs"]] == [
+    compared = compare({"a": report, "b": held})
+    assert [(run.split, run.selection_gap) for run in compared.runs] == [
         ("eval", None),
         ("holdout", 0.8911),
     ]
-    assert '<td class="number">0.8911</td>' in render_comparison({**compared, "curves": {}})
+    assert '<td class="number">0.8911</td>' in render_comparison(without_curves(compared))
 
 
 def test_the_cards_markdown():
@@ -297,27 +303,36 @@ def test_metrics_of_a_run_and_of_none(report):
     assert found["pushed_version"] == 3
     assert found["gap_K24-H1440"] == 0.8744
     assert found["mib_K24-H1440"] == pytest.approx(381.40, abs=0.01)
-    assert scalar_metrics(assemble_report()) == {}
+    assert scalar_metrics(run_document()) == {}
 
 
 @pytest.fixture(scope="module")
 def short(report):
     """With the curves of two variants, which take a moment to draw."""
-    return {**report, "training": {name: report["training"][name] for name in ("K24-H1440", "K16-H256")}}
+    return with_parts(report, training={name: report.training[name] for name in ("K24-H1440", "K16-H256")})
 
 
 def test_runs_side_by_side(short):
     report = short
-    members = [row for row in report["members"] if row["variant"] in ("K24-H1440", "K16-H512")]
-    smaller = {**report, "members": members, "ensembles": report["ensembles"][3:], "push": None}
-    comparison = compare({"runs/a": report, "runs/<b>": smaller, "empty": assemble_report()})
-    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
-    assert [run["gap"] for run in comparison["runs"]] == [0.8821, 0.8821, None]
-    assert [run["pushed_version"] for run in comparison["runs"]] == [3, None, None]
-    first = comparison["members"][0]
-    assert (first["variant"], first["runs"][0], first["runs"][2]) == ("K24-H1440", first["runs"][1], None)
-    assert first["runs"][0]["training_seconds"] == 61.5 * 5
-    assert comparison["members"][1]["runs"][1] is None
+    few = ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512", "K16-H512")
+    ensemble = report.ensemble.document()
+    ensemble["members"] = [row for row in ensemble["members"] if row["variant"] in few]
+    smaller = with_parts(
+        report,
+        averaging={name: report.averaging[name] for name in few},
+        compression={name: report.compression[name] for name in few},
+        ensemble={**ensemble, "ensembles": ensemble["ensembles"][:1]},
+        push=None,
+    )
+    comparison = compare({"runs/a": report, "runs/<b>": smaller, "empty": run_document()})
+    written = json.loads(json.dumps(comparison.document(), allow_nan=False))
+    assert Comparison.model_validate(written) == comparison
+    assert [run.gap for run in comparison.runs] == [0.8821, 0.8821, None]
+    assert [run.pushed_version for run in comparison.runs] == [3, None, None]
+    first = comparison.members[0]
+    assert (first.variant, first.runs[0], first.runs[2]) == ("K24-H1440", first.runs[1], None)
+    assert first.runs[0].training_seconds == 61.5 * 5
+    assert comparison.members[1].runs[1] is None
     page = render_comparison(comparison)
     self_contained(page)
     assert page.count("<svg") == 4
@@ -327,20 +342,21 @@ def test_runs_side_by_side(short):
 def test_the_difference_of_two_runs_is_that_of_their_recipes_curves_and_gap_on_the_same_videos(short):
     report = short
     slower = {
-        **report["run"]["recipe"],
+        **report.run.recipe,
         "training": {"learning_rate": 0.0002},
         "data": {"validate": ["a", "b"]},
     }
-    worse = report["evaluation"] | {"candidate": report["evaluation"]["candidate"] | {"gap": 0.87}}
-    other = {**report, "run": {**report["run"], "recipe": slower}, "evaluation": worse}
+    document = report.document()
+    document["run"]["recipe"], document["evaluation"]["candidate"]["gap"] = slower, 0.87
+    other = run_document(**document)
     comparison = compare({"a": report, "b": other})
-    assert comparison["recipes"] == [
-        {"key": "data.validate", "values": ["default", "a, b"]},
-        {"key": "training.learning_rate", "values": ["default", "0.0002"]},
-    ]
-    assert [run["gap_to_best"] for run in comparison["runs"]] == [0.0, pytest.approx(-0.0121)]
-    assert comparison["same_eval_videos"]
-    assert comparison["curves"]["loss"].keys() == report["training"].keys()
+    assert comparison.document()["recipes"] == (
+        {"key": "data.validate", "values": ("default", "a, b")},
+        {"key": "training.learning_rate", "values": ("default", "0.0002")},
+    )
+    assert [run.gap_to_best for run in comparison.runs] == [0.0, pytest.approx(-0.0121)]
+    assert comparison.same_eval_videos
+    assert comparison.curves["loss"].keys() == report.training.keys()
     page = render_comparison(comparison)
     self_contained(page)
     for text in (
@@ -362,12 +378,11 @@ def test_the_difference_of_two_runs_is_that_of_their_recipes_curves_and_gap_on_t
     ],
 )
 def test_runs_on_other_eval_videos_have_no_difference_of_gap(short, changes, reason):
-    report = short
-    splits = report["data"]["splits"]
-    data = changes and {**report["data"], "splits": {**splits, "eval": {**splits["eval"], **changes}}}
-    comparison = compare({"a": report, "b": {**report, "data": data}})
-    assert [run["gap_to_best"] for run in comparison["runs"]] == [None, None]
-    assert comparison["runs"][1]["why_no_difference"] == reason
+    data = short.data.document()
+    data["splits"]["eval"] |= changes or {}
+    comparison = compare({"a": short, "b": with_parts(short, data=changes and data)})
+    assert [run.gap_to_best for run in comparison.runs] == [None, None]
+    assert comparison.runs[1].why_no_difference == reason
     page = render_comparison(comparison)
     assert f"No difference of GAP for {'a, b' if changes else 'b'}: {reason}." in page
     assert not re.search(r"[+-]0\.\d{4}</td>", page)
@@ -375,6 +390,6 @@ def test_runs_on_other_eval_videos_have_no_difference_of_gap(short, changes, rea
 
 
 def test_runs_that_measured_nothing_can_be_compared():
-    page = render_comparison(compare({"a": assemble_report(), "b": assemble_report()}))
+    page = render_comparison(compare({"a": run_document(), "b": run_document()}))
     self_contained(page)
     assert "None of the runs has measured a member." in page

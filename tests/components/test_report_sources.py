@@ -3,16 +3,19 @@
 import hashlib
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0.anomalies_pb2 import Anomalies, AnomalyInfo
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, Histogram
 
 from components.run_report import curves, provenance
-from components.run_report.curves import read_curves
-from components.run_report.files import read_json
+from components.run_report.curves import Curve, read_curves
 from components.run_report.provenance import code_version
-from components.run_report.sources import read_sources
+from components.run_report.run_facts import RunFacts
+from components.run_report.sources import read_run
 from components.run_report.statistics import read_anomalies, read_statistics
+from tests.components.report_samples import facts
+from trainer.base.errors import UserError
 
 
 def log(directory: Path, steps: range, offset: float = 0.0) -> None:
@@ -34,7 +37,7 @@ def test_a_run_that_went_on_counts_its_later_values(tmp_path):
     log(tmp_path, range(5, 9), offset=0.5)
     assert len(event_files(tmp_path)) == 2
     found = read_curves(reversed(event_files(tmp_path)))
-    assert found == {"loss": {"steps": [*range(1, 9)], "values": [1, 2, 3, 4, 5.5, 6.5, 7.5, 8.5]}}
+    assert found == {"loss": Curve(steps=(*range(1, 9),), values=(1, 2, 3, 4, 5.5, 6.5, 7.5, 8.5))}
 
 
 def test_an_event_file_may_end_anywhere(tmp_path):
@@ -43,8 +46,9 @@ def test_an_event_file_may_end_anywhere(tmp_path):
     whole = Path(path).read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 3):
         Path(path).write_bytes(whole[:length])
-        steps = read_curves([path]).get("loss", {"steps": []})["steps"]
-        assert steps == [*range(1, len(steps) + 1)]
+        found = read_curves([path])
+        steps = found["loss"].steps if found else ()
+        assert steps == (*range(1, len(steps) + 1),)
         assert len(steps) < 7
 
 
@@ -52,7 +56,7 @@ def test_long_curves_are_thinned_and_keep_their_end(tmp_path, monkeypatch):
     monkeypatch.setattr(curves, "POINTS", 10)
     log(tmp_path, range(1, 24))
     loss = read_curves(event_files(tmp_path))["loss"]
-    assert loss == {"steps": [3, 6, 9, 12, 15, 18, 21, 23], "values": [2, 5, 8, 11, 14, 17, 20, 22.5]}
+    assert loss == Curve(steps=(3, 6, 9, 12, 15, 18, 21, 23), values=(2, 5, 8, 11, 14, 17, 20, 22.5))
 
 
 def write_statistics(directory: Path, labelled: bool = True) -> None:
@@ -76,25 +80,25 @@ def write_statistics(directory: Path, labelled: bool = True) -> None:
 
 def test_statistics_of_the_splits_there_are(tmp_path):
     write_statistics(tmp_path)
-    assert read_statistics(str(tmp_path)) == {
-        "eval": {
-            "videos": 10,
-            "frames": {
-                "min": 1,
-                "mean": 4,
-                "median": 3,
-                "max": 9,
-                "histogram": [{"start": 1, "end": 5, "videos": 10}],
-            },
-            "labels": {"min": 1, "mean": 2.5, "max": 6},
-        }
+    found = read_statistics(str(tmp_path))
+    assert found.keys() == {"eval"}
+    assert found["eval"].document() == {
+        "videos": 10,
+        "frames": {
+            "min": 1,
+            "mean": 4,
+            "median": 3,
+            "max": 9,
+            "histogram": ({"start": 1, "end": 5, "videos": 10},),
+        },
+        "labels": {"min": 1, "mean": 2.5, "max": 6},
     }
 
 
 def test_statistics_of_videos_without_any_label(tmp_path):
     """TFDV leaves the feature out."""
     write_statistics(tmp_path, labelled=False)
-    assert read_statistics(str(tmp_path))["eval"]["labels"] == {"min": 0, "mean": 0, "max": 0}
+    assert read_statistics(str(tmp_path))["eval"].labels.document() == {"min": 0, "mean": 0, "max": 0}
 
 
 def test_anomalies_as_texts(tmp_path):
@@ -112,21 +116,27 @@ def test_anomalies_as_texts(tmp_path):
 def test_what_is_missing_reports_nothing(tmp_path):
     nowhere = str(tmp_path / "nowhere")
     single = dict.fromkeys(("data", "statistics", "anomalies", "push"), nowhere)
-    assert read_sources(single, {"K2-H4": nowhere}, {"K2-H4": nowhere}, {"K2-H4": nowhere}) == {
-        "data": None,
-        "push": None,
-        "statistics": {},
-        "anomalies": {},
-        "training": {"K2-H4": {}},
-        "averaging": [],
-        "compression": [],
-    }
+    each = {"K2-H4": nowhere}
+    found = read_run(RunFacts.model_validate(facts(["K2-H4"])), single, each, each, each).document()
+    del found["run"]
+    assert found.pop("training") == {"K2-H4": {}}
+    assert found.keys() >= {"drift", "half_time", "teacher", "ensemble", "evaluation", "blessing"}
+    assert not any(found.values())
+
+
+def test_a_document_that_is_damaged_is_named(tmp_path):
+    (tmp_path / "report.json").write_text('{"variant": "K2-H4"')
+    each = {"K2-H4": str(tmp_path)}
+    with pytest.raises(
+        UserError, match=r"report\.json cannot be read as .*: run the step that writes it again"
+    ):
+        read_run(RunFacts.model_validate(facts(["K2-H4"])), {}, {}, {}, each)
 
 
 def test_code_is_known_by_version_commit_and_lock():
     found = code_version()
     lock = Path(__file__).parents[2] / provenance._LOCK
-    assert found["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
+    assert found.lock_sha256 == hashlib.sha256(lock.read_bytes()).hexdigest()
 
 
 def test_sources_that_are_not_installed_have_no_version(monkeypatch):
@@ -134,7 +144,7 @@ def test_sources_that_are_not_installed_have_no_version(monkeypatch):
         raise provenance.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(provenance.metadata, "version", unknown)
-    assert code_version()["version"] is None
+    assert code_version().version is None
 
 
 def test_outside_of_a_checkout_the_image_tells_its_revision(tmp_path, monkeypatch):
@@ -142,9 +152,10 @@ def test_outside_of_a_checkout_the_image_tells_its_revision(tmp_path, monkeypatc
     monkeypatch.setattr(provenance.sys, "prefix", str(tmp_path))
     for told, commit in (("unknown", None), ("abc123", "abc123")):
         monkeypatch.setenv("YT8M_REVISION", told)
-        assert code_version() == {"version": code_version()["version"], "commit": commit, "lock_sha256": None}
+        found = code_version()
+        assert (found.commit, found.lock_sha256) == (commit, None)
     (tmp_path / provenance._LOCK).write_bytes(b"x")
-    assert code_version()["lock_sha256"] == hashlib.sha256(b"x").hexdigest()
+    assert code_version().lock_sha256 == hashlib.sha256(b"x").hexdigest()
 
 
 def test_the_trainers_tags_are_those_that_are_read():
@@ -154,11 +165,3 @@ def test_the_trainers_tags_are_those_that_are_read():
     source = (Path(__file__).parents[2] / "trainer" / "training" / "loop.py").read_text(encoding="utf-8")
     assert set(TAGS) == set(CURVES)
     assert all(f'tf.summary.scalar("{tag}"' in source for tag in TAGS)
-
-
-def test_reports_of_before_there_were_codecs_have_today_s_keys(tmp_path):
-    old = '{"members": [{"float16_mib": 2.5}], "float16_bytes": 7, "gap_float16": 0.5, "rate": 0.25}'
-    (tmp_path / "report.json").write_text(old)
-    assert read_json(str(tmp_path / "report.json")) == {
-        "members": [{"stored_mib": 2.5}], "stored_bytes": 7, "gap_stored": 0.5, "rate": 0.25,
-    }  # fmt: skip

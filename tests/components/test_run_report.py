@@ -1,68 +1,82 @@
 """The run's report and its tables from fixture reports, whole and with parts missing."""
 
 import json
+import math
+from pathlib import Path
 
 import pytest
 
+from components.report_file import read_document
+from components.run_report.comparison.comparison import compare
+from components.run_report.document import RunDocument
 from components.run_report.figures.ensembles import ensembles
 from components.run_report.figures.size_gap import size_gap
 from components.run_report.metrics import scalar_metrics
-from components.run_report.report import assemble_report
+from components.run_report.page import render_page
 from components.run_report.summary import tiles
 from components.run_report.tables import conclusions, ensembles_table, markdown, members_table, render
+from tests.components.report_samples import compression, run_document, with_parts
 from tests.components.test_report_sources import log
 from trainer.base.units import MIB
 
 
 def averaging(variant, single, average):
-    best_average = average and {"kind": "average", "gap": average}
+    steps = {"first_step": 10, "last_step": 20, "snapshots": 1}
+    best_single = {"kind": "single", "gap": single, **steps}
+    best_average = average and {"kind": "average", "gap": average, **steps}
     return {
         "variant": variant,
-        "best_single": {"kind": "single", "gap": single},
-        "best_average": best_average,
+        "videos": 17,
         "candidates": [],
+        "best": best_average or best_single,
+        "best_single": best_single,
+        "best_average": best_average,
     }
 
 
-def compression(variant, float32_mib, stored_mib):
-    return {
-        "variant": variant,
-        "float32_bytes": int(float32_mib * MIB),
-        "stored_bytes": int(stored_mib * MIB),
-        "rate": 1 - stored_mib / float32_mib,
-        "gap_stored": 0.5,
-    }
+def stored(variant, float32_mib, stored_mib):
+    return compression(variant, int(float32_mib * MIB), int(stored_mib * MIB), 0.5)
+
+
+def member(variant, mib, gap, better=None, **form):
+    return {"variant": variant, "bytes": int(mib * MIB), "gap": gap, "inferior_to": better, **form}
 
 
 @pytest.fixture
 def report():
     metrics = {"gap": 0.8821, "hit_at_one": 0.9, "perr": 0.81, "map": 0.5, "videos": 17}
-    return assemble_report(
+    counts = {"files": 1, "frames": 0, "labels": 0}
+    return run_document(
         data={
-            "splits": {"train": {"videos": 100}, "eval": {"videos": 17}},
+            "splits": {"train": {"videos": 100, **counts}, "eval": {"videos": 17, **counts}},
             "rejected": {"checksum": 2},
+            "rejected_videos": 2,
+            "share": 2 / 119,
         },
-        averaging=[
-            averaging("K16-H512", 0.8641, None),
-            averaging("K24-H1440", 0.8682, 0.8744),
-            averaging("K32-H256", 0.8593, 0.8616),
-        ],
-        compression=[
-            compression("K16-H512", 263.125, 134.75),
-            compression("K24-H1440", 714.9375, 381.375),
-            compression("K32-H256", 175.75, 88.875),
-        ],
+        averaging={
+            "K16-H512": averaging("K16-H512", 0.8641, None),
+            "K24-H1440": averaging("K24-H1440", 0.8682, 0.8744),
+            "K32-H256": averaging("K32-H256", 0.8593, 0.8616),
+        },
+        compression={
+            "K16-H512": stored("K16-H512", 263.125, 134.75),
+            "K24-H1440": stored("K24-H1440", 714.9375, 381.375),
+            "K32-H256": stored("K32-H256", 175.75, 88.875),
+        },
         ensemble={
+            "videos": 17,
+            "limit_bytes": 2**30,
+            "combinations_fitting": 3,
             "members": [
-                {"variant": "K16-H512", "bytes": 134.75 * MIB, "gap": 0.8641, "inferior_to": "K32-H256"},
-                {"variant": "K24-H1440", "bytes": 381.375 * MIB, "gap": 0.8744, "inferior_to": None},
-                {"variant": "K32-H256", "bytes": 88.875 * MIB, "gap": 0.8616, "inferior_to": None},
+                member("K16-H512", 134.75, 0.8641, "K32-H256"),
+                member("K24-H1440", 381.375, 0.8744),
+                member("K32-H256", 88.875, 0.8616),
             ],
             "ensembles": [
                 {
                     "members": ["K24-H1440", "K32-H256"],
                     "weights": [0.7, 0.3],
-                    "bytes": 470.25 * MIB,
+                    "bytes": int(470.25 * MIB),
                     "gap": 0.88,
                 }
             ],
@@ -79,8 +93,8 @@ def report():
 
 
 def test_members_by_decreasing_size(report):
-    assert [row["variant"] for row in report["members"]] == ["K24-H1440", "K16-H512", "K32-H256"]
-    assert report["members"][0] == {
+    assert [row.variant for row in report.members] == ["K24-H1440", "K16-H512", "K32-H256"]
+    assert report.members[0].document() == {
         "variant": "K24-H1440",
         "form": "float16",
         "float32_mib": 714.9375,
@@ -95,28 +109,19 @@ def test_members_by_decreasing_size(report):
 
 def test_members_and_ensembles_name_their_forms():
     def form(name, mib, gap):
-        return {"form": name, "bytes": mib * MIB, "rate": 1 - mib / 150, "gap": gap}
+        return {"form": name, "bytes": int(mib * MIB), "rate": 1 - mib / 150, "gap": gap, "tensors": []}
 
-    report = assemble_report(
-        compression=[
-            {
-                "variant": "K8-H256",
-                "float32_bytes": 150 * MIB,
-                "forms": [form("float16", 75.0, 0.7), form("int8", 39.0, 0.7), form("int4-b128", 21.0, 0.69)],
-            }
-        ],
+    ladder = {"variant": "K8-H256", "float32_bytes": 150 * MIB, "gap_float32": 0.7}
+    ladder |= {"videos": 17, "calibration_videos": 0}
+    ladder["forms"] = [form("float16", 75.0, 0.7), form("int8", 39.0, 0.7), form("int4-b128", 21.0, 0.69)]
+    report = run_document(
+        compression={"K8-H256": ladder},
         ensemble={
+            "videos": 17,
             "limit_bytes": 30 * MIB,
             "combinations_fitting": 1,
             "members": [
-                {
-                    "variant": "K8-H256",
-                    "form": name,
-                    "bytes": mib * MIB,
-                    "gap": gap,
-                    "inferior_to": better and "K8-H256",
-                    "inferior_to_form": better,
-                }
+                member("K8-H256", mib, gap, better and "K8-H256", form=name, inferior_to_form=better)
                 for name, mib, gap, better in (
                     ("float16", 75.0, 0.7, "int8"),
                     ("int8", 39.0, 0.7, None),
@@ -134,12 +139,12 @@ def test_members_and_ensembles_name_their_forms():
             ],
         },
     )
-    assert [(row["form"], row["stored_mib"], row["gap"]) for row in report["members"]] == [
+    assert [(row.form, row.stored_mib, row.gap) for row in report.members] == [
         ("float16", 75.0, 0.7),
         ("int8", 39.0, 0.7),
         ("int4-b128", 21.0, 0.69),
     ]
-    assert report["members"][0]["inferior_to"] == "K8-H256 int8"
+    assert report.members[0].inferior_to == "K8-H256 int8"
     assert [table.rows[0][0] for table in (members_table(report), ensembles_table(report))] == [
         "K8-H256",
         "K8-H256 int4-b128",
@@ -173,22 +178,22 @@ def test_conclusions(report):
 
 
 def test_the_holdouts_gap_stands_beside_the_one_that_chose(report):
-    judged = {**report["evaluation"], "split": "holdout", "selection_gap": 0.8911}
-    lines = conclusions({**report, "evaluation": judged})
+    judged = {**report.evaluation.document(), "split": "holdout", "selection_gap": 0.8911}
+    held = with_parts(report, evaluation=judged)
+    lines = conclusions(held)
     assert lines[1] == (
         "Evaluation: GAP 0.8821 on the holdout, on which nothing was trained or chosen; 0.8911 on the eval split, on "
         "which averages, members and weights were chosen"
     )
-    text = markdown({**report, "evaluation": judged})
-    assert "## Evaluation on the holdout" in text
-    assert scalar_metrics({**report, "evaluation": judged})["selection_gap"] == 0.8911
-    (tile, *_) = tiles({**report, "evaluation": judged, "ensemble": {"limit_bytes": 2**30}})
+    assert "## Evaluation on the holdout" in markdown(held)
+    assert scalar_metrics(held)["selection_gap"] == 0.8911
+    (tile, *_) = tiles(held)
     assert (tile.label, tile.value) == ("Holdout GAP", "0.8821")
     assert tile.note == "0.8911 on the eval split, by which it was chosen; +0.0121 against the served model"
 
 
 def test_what_was_left_out_of_the_data_is_told(report):
-    report["data"] |= {
+    data = report.data.document() | {
         "unlabelled_videos": 1234,
         "left_out_files": ["test0", "test1"],
         "losses": [{"file": "a", "reason": "empty_file", "detail": "", "videos": 290, "whole": True}],
@@ -200,7 +205,9 @@ def test_what_was_left_out_of_the_data_is_told(report):
         "a is lost (empty_file), with about 290 videos",
         "b is a copy of c",
     )
-    assert conclusions(report)[0].endswith("; rejected: 2 checksum; " + "; ".join(told))
+    assert conclusions(with_parts(report, data=data))[0].endswith(
+        "; rejected: 2 checksum; " + "; ".join(told)
+    )
 
 
 def test_terminal_tables_are_aligned_and_complete(report):
@@ -218,15 +225,38 @@ def test_terminal_tables_are_aligned_and_complete(report):
 
 
 def test_report_is_plain_json(report):
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    written = json.loads(json.dumps(report.document(), allow_nan=False))
+    assert run_document(**written) == report
+    assert {"members", "ensembles"} <= written.keys(), "for whoever reads the file without this project"
+
+
+def test_a_report_of_version_0_1_0_is_shown_and_compared(report):
+    old = read_document(str(Path(__file__).with_name("run_report_0_1_0.json")), RunDocument)
+    assert [(row.name, row.stored_mib, row.gap) for row in old.members] == [
+        ("K4-H4", 9, 0.55),
+        ("K2-H4", 5, 0.52),
+    ]
+    assert old.ensembles[0].names == ["K2-H4", "K4-H4"]
+    assert "| K4-H4 | 17.75 | 9.00 | 49.3% | 0.5500 | 0.5300 |  |" in markdown(old)
+    assert "Pushed as version 1" in render_page(old)
+    assert [run.gap for run in compare({"old": old, "new": report}).runs] == [0.57, 0.8821]
+
+
+def test_a_run_that_measured_nan_has_a_report(report, tmp_path):
+    evaluation = report.evaluation.document()
+    evaluation["candidate"]["gap"] = math.nan
+    broken = with_parts(report, evaluation=evaluation)
+    broken.write(str(tmp_path))
+    assert math.isnan(RunDocument.read(str(tmp_path)).evaluation.candidate.gap)
+    assert "gap" not in scalar_metrics(broken)
 
 
 def test_everything_may_be_missing():
-    empty = assemble_report()
-    assert (empty["members"], empty["ensembles"]) == ([], [])
+    empty = run_document()
+    assert (empty.members, empty.ensembles) == ((), ())
     assert markdown(empty).startswith("# Run report")
     assert render(empty) == ""
-    only = assemble_report(averaging=[averaging("K8-H256", 0.5, 0.6)])
+    only = run_document(averaging={"K8-H256": averaging("K8-H256", 0.5, 0.6)})
     assert "| K8-H256 | - | - | - | 0.6000 | 0.5000 |  |" in markdown(only)
 
 
@@ -253,7 +283,7 @@ def test_executor_reads_what_there_is(tmp_path):
         "training_001": [run_of_training],
         "averaging_000": artifact(Report, "a0", "report.json", averaging("K2-H4", 0.1, 0.2)),
         "averaging_001": artifact(Report, "a1", "report.json", averaging("K4-H4", 0.3, 0.4)),
-        "compression_000": artifact(Report, "c0", "report.json", compression("K2-H4", 2, 1)),
+        "compression_000": artifact(Report, "c0", "report.json", stored("K2-H4", 2, 1)),
         "blessing": artifact(
             standard_artifacts.ModelBlessing,
             "b",
@@ -321,7 +351,7 @@ def half_time():
     return {
         "lead": 0.001,
         "variants": [
-            {"variant": name, "step": 1000, "bytes": mib * MIB, "gap": gap, "videos": 17, "stopped_for": other}
+            {"variant": name, "step": 1000, "bytes": int(mib * MIB), "gap": gap, "videos": 17, "stopped_for": other}
             for name, mib, gap, other in rows
         ],
     }  # fmt: skip
@@ -332,7 +362,7 @@ def test_what_students_were_taught_by_is_told(report):
         "models": ["K8-H64 + K4-H64"], "videos": 1000, "classes": 9100, "bytes": 2**20, "examples_bytes": 2**27,
         "files": 4, "resumed_files": 0, "seconds": 3.0,
     }  # fmt: skip
-    told = conclusions({**report, "teacher": taught})
+    told = conclusions(with_parts(report, teacher=taught))
     assert (
         "Teacher: K8-H64 + K4-H64 scored 1,000 videos, 9.1 classes each, 1.00 MiB, 0.78% of the train split's bytes"
         in told
@@ -341,7 +371,7 @@ def test_what_students_were_taught_by_is_told(report):
 
 def test_variants_that_were_stopped_at_half_time_are_named(report):
     assert "Half time" not in markdown(report)
-    told = {**report, **{"half_time": assemble_report(half_time=half_time())["half_time"]}}
+    told = with_parts(report, half_time=half_time())
     assert "Half time: stopped K16-H512 (for K32-H256) of 3 variants" in conclusions(told)
     lines = markdown(told).split("## Half time\n\n")[1].splitlines()[:5]
     assert lines[0] == "| variant | step | stored MiB | GAP | stopped for |"
@@ -351,4 +381,4 @@ def test_variants_that_were_stopped_at_half_time_are_named(report):
         "| K32-H256 | 1,000 | 88.88 | 0.6200 |  |",
     ]
     nobody = {**half_time(), "variants": [{**row, "stopped_for": None} for row in half_time()["variants"]]}
-    assert "Half time: stopped none of 3 variants" in conclusions({**report, "half_time": nobody})
+    assert "Half time: stopped none of 3 variants" in conclusions(with_parts(report, half_time=nobody))

@@ -4,21 +4,21 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from components.checkpoint_averager.report import AveragingReport
+from components.run_report.document import RunDocument
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, MUTED, variant_names, variant_styles
 from components.run_report.units import is_number
 
-Report = dict[str, Any]
-
 _COLUMNS, _PANEL = 3, 190
 
 
-def averaging(report: Report) -> str | None:
+def averaging(report: RunDocument) -> str | None:
     """Draws a panel for each variant: single snapshots as points, averages as bars over their range of steps.
 
     The GAP of the best one is written beside it.
     """
-    found = {name: _measured(report["averaging"].get(name)) for name in variant_names(report)}
+    found = {name: _measured(report.averaging.get(name)) for name in variant_names(report)}
     found = {name: one for name, one in found.items() if one}
     if not found:
         return None
@@ -44,7 +44,7 @@ def averaging(report: Report) -> str | None:
     )
 
 
-def averaging_caption(report: Report) -> tuple[str, str]:
+def averaging_caption(report: RunDocument) -> tuple[str, str]:
     """Returns the title of the picture, by whether averaging helped, and how it is read."""
     gains = _gains(report)
     helped = bool(gains) and min(gains.values()) > 0
@@ -55,17 +55,14 @@ def averaging_caption(report: Report) -> tuple[str, str]:
     )
 
 
-def _gains(report: Report) -> dict[str, float]:
+def _gains(report: RunDocument) -> dict[str, float]:
     """How far the best average of each variant lies above its best single snapshot, where both were measured."""
-    found = {name: _measured(one) for name, one in report["averaging"].items()}
-    return {
-        name: one["best_average"]["gap"] - one["best_single"]["gap"]
-        for name, one in found.items()
-        if one
-        and one.get("best_average")
-        and one.get("best_single")
-        and is_number(one["best_average"]["gap"], one["best_single"]["gap"])
+    found = {
+        name: (one.best_average.gap, one.best_single.gap)
+        for name, one in report.averaging.items()
+        if _measured(one) and one.best_average and one.best_single
     }
+    return {name: average - single for name, (average, single) in found.items() if is_number(average, single)}
 
 
 def _told(gains: dict[str, float]) -> str:
@@ -78,53 +75,51 @@ def _told(gains: dict[str, float]) -> str:
     return f"The best average is better for each of {len(gains)} members; {mean}."
 
 
-def _measured(one: Report | None) -> Report | None:
+def _measured(one: AveragingReport | None) -> AveragingReport | None:
     """A variant's candidates whose GAP is a number; None where there is none, or the best one is not among them."""
-    if not one or not one.get("best") or not is_number(one["best"]["gap"]):
+    if not one or not is_number(one.best.gap):
         return None
-    candidates = [candidate for candidate in one["candidates"] if is_number(candidate["gap"])]
-    return {**one, "candidates": candidates} if candidates else None
+    candidates = tuple(candidate for candidate in one.candidates if is_number(candidate.gap))
+    return one.model_copy(update={"candidates": candidates}) if candidates else None
 
 
-def _panel(axes: Any, one: Report, colour: str) -> None:
-    singles = [candidate for candidate in one["candidates"] if candidate["kind"] == "single"]
-    averages = [candidate for candidate in one["candidates"] if candidate["kind"] == "average"]
+def _panel(axes: Any, one: AveragingReport, colour: str) -> None:
+    singles = [candidate for candidate in one.candidates if candidate.kind == "single"]
+    averages = [candidate for candidate in one.candidates if candidate.kind == "average"]
     axes.plot(
-        [candidate["last_step"] for candidate in singles],
-        [candidate["gap"] for candidate in singles],
+        [candidate.last_step for candidate in singles],
+        [candidate.gap for candidate in singles],
         marker="o",
         ms=4,
         lw=1,
         color=MUTED,
     )
     for candidate in averages:
-        best = candidate == one["best"]
+        best = candidate == one.best
         axes.plot(
-            [candidate["first_step"], candidate["last_step"]],
-            [candidate["gap"]] * 2,
+            [candidate.first_step, candidate.last_step],
+            [candidate.gap] * 2,
             color=colour,
             lw=4 if best else 2,
             alpha=1 if best else 0.55,
             solid_capstyle="butt",
             zorder=4 if best else 3,
         )
-    best = one["best"]
-    if best["kind"] == "single":
-        axes.plot(best["last_step"], best["gap"], marker="o", ms=7, color=colour, ls="none", zorder=4)
+    best = one.best
+    if best.kind == "single":
+        axes.plot(best.last_step, best.gap, marker="o", ms=7, color=colour, ls="none", zorder=4)
     axes.margins(x=0.04)
     # From the range that was best on: the beginning of the training would flatten what matters.
-    shown = [
-        candidate["gap"] for candidate in one["candidates"] if candidate["last_step"] >= best["first_step"]
-    ]
+    shown = [candidate.gap for candidate in one.candidates if candidate.last_step >= best.first_step]
     room = max(max(shown) - min(shown), 1e-4)
     low = min(shown) - 0.15 * room
     axes.set_ylim(low, max(shown) + 0.35 * room)
     for candidates, ink in ((singles, MUTED), (averages, colour)):
-        below = [candidate["last_step"] for candidate in candidates if candidate["gap"] < low]
+        below = [candidate.last_step for candidate in candidates if candidate.gap < low]
         axes.plot(below, [low] * len(below), marker="^", ms=4, ls="none", color=ink, clip_on=False)
     axes.annotate(
-        f"{best['gap']:.4f}",
-        ((best["first_step"] + best["last_step"]) / 2, best["gap"]),
+        f"{best.gap:.4f}",
+        ((best.first_step + best.last_step) / 2, best.gap),
         xytext=(0, 5),
         textcoords="offset points",
         ha="center",

@@ -1,23 +1,23 @@
 """The calibration of the ensemble: how often it is right at each confidence."""
 
-from typing import Any
+from dataclasses import astuple
 
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from components.run_report.document import RunDocument
 from components.run_report.figures.canvas import HALF, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import ACCENT, MUTED
 from components.run_report.units import is_number
 
-Report = dict[str, Any]
 
-
-def calibration(report: Report) -> str | None:
+def calibration(report: RunDocument) -> str | None:
     """Draws the share of hits over the confidence beside the diagonal of a perfect model, and below it the pairs."""
-    found = ((report["ensemble"] or {}).get("analysis") or {}).get("calibration")
-    if not found or not found["pairs"]:
+    analysis = report.ensemble and report.ensemble.analysis
+    if not analysis or not analysis.calibration.pairs:
         return None
-    bins = [one for one in found["bins"] if one["pairs"] and is_number(*one.values())]
-    if not bins or not is_number(found["error"]):
+    found = analysis.calibration
+    bins = [one for one in found.bins if one.pairs and is_number(*astuple(one))]
+    if not bins or not is_number(found.error):
         return None
     figure = new_figure(HALF, 420)
     grid = figure.add_gridspec(2, 1, height_ratios=(3.4, 1), hspace=0.12)
@@ -25,12 +25,12 @@ def calibration(report: Report) -> str | None:
     margins(figure, left=60, right=20, top=14, bottom=46)
     curve.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
     curve.plot(
-        [one["confidence"] for one in bins], [one["hit_rate"] for one in bins], marker="o", ms=5, color=ACCENT
+        [one.confidence for one in bins], [one.hit_rate for one in bins], marker="o", ms=5, color=ACCENT
     )
     counts.bar(
-        [one["start"] for one in bins],
-        [one["pairs"] for one in bins],
-        [one["end"] - one["start"] for one in bins],
+        [one.start for one in bins],
+        [one.pairs for one in bins],
+        [one.end - one.start for one in bins],
         align="edge",
         color=ACCENT,
         alpha=0.55,
@@ -51,5 +51,5 @@ def calibration(report: Report) -> str | None:
         figure,
         "calibration",
         "Calibration: share of hits over the confidence",
-        f"Expected calibration error {found['error']:.4f} over {found['pairs']:,} pairs.",
+        f"Expected calibration error {found.error:.4f} over {found.pairs:,} pairs.",
     )

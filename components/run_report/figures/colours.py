@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from components.run_report.document import RunDocument
+
 INK, MUTED, LINE, SURFACE, ACCENT = "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05"
 """Text, secondary text, grid lines, the page's ground, and what a picture is about."""
 SERIES = tuple(f"#0b0b{index:02x}" for index in range(8))
@@ -46,13 +48,13 @@ def series_styles(names: list[str]) -> dict[str, SeriesStyle]:
     return styles
 
 
-def variant_names(report: dict[str, Any]) -> list[str]:
+def variant_names(report: RunDocument) -> list[str]:
     """Returns the variants in the order in which they get colours: members by size, then those only trained."""
     # A colour for all forms of a variant.
-    members = list(dict.fromkeys(row["variant"] for row in report["members"]))
-    return members + [variant for variant in report["training"] if variant not in members]
+    members = list(dict.fromkeys(row.variant for row in report.members))
+    return members + [variant for variant in report.training if variant not in members]
 
 
-def variant_styles(report: dict[str, Any]) -> dict[str, SeriesStyle]:
+def variant_styles(report: RunDocument) -> dict[str, SeriesStyle]:
     """Returns a style for each variant of a run."""
     return series_styles(variant_names(report))

@@ -1,12 +1,13 @@
 """The graph of a run: which step waited for which, what became of each, and how long it took."""
 
 import re
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+from components.run_report.run_facts import RunFacts, RunNode
 from components.run_report.units import duration, is_number
-
-Facts = dict[str, Any]
 
 _WIDTH, _ACROSS, _DOWN, _EDGE, _HEAD = 100, 14, 8, 6, 22
 """In CSS pixels: the width of a node, the room between columns, between rows and around all, and the height of a
@@ -14,34 +15,36 @@ column's heading."""
 _HEIGHT, _VARIANT_HEIGHT = 48, 34
 
 
-def dag(run: Facts | None) -> str | None:
+def dag(run: RunFacts | None) -> str | None:
     """Draws the nodes in columns by how many stand before them, coloured by state, with lines to those that wait.
 
     The lines are plain SVG; no library of ours lays out graphs.
     """
-    if not run or not run["nodes"]:
+    if not run or not run.nodes:
         return None
-    boxes = _boxes(run["nodes"])
+    boxes = _boxes(run.nodes)
     width = max(box.x for box in boxes.values()) + _WIDTH + _EDGE
     height = max(box.y + box.height for box in boxes.values()) + _EDGE
-    states = ", ".join(f"{count} {state}" for state, count in _counted(run["nodes"]).items())
+    states = ", ".join(
+        f"{count} {state}" for state, count in Counter(node.state for node in run.nodes).items()
+    )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" class="dag" role="img" '
         f'aria-labelledby="dag-title dag-desc" style="width:{width:g}px;aspect-ratio:{width:g}/{height:g}">',
         '<title id="dag-title">The steps of this run and what each waits for</title>',
-        f'<desc id="dag-desc">{len(run["nodes"])} steps: {escape(states)}.</desc>',
+        f'<desc id="dag-desc">{len(run.nodes)} steps: {escape(states)}.</desc>',
     ]
-    for node in run["nodes"]:
-        for before in node["upstream"]:
-            start, end = boxes[before], boxes[node["id"]]
+    for node in run.nodes:
+        for before in node.upstream:
+            start, end = boxes[before], boxes[node.id]
             x0, y0, x1, y1 = start.x + _WIDTH, start.middle, end.x, end.middle
             parts.append(
                 f'<path class="edge" d="M{x0:g} {y0:g}C{x1 - _ACROSS / 2:g} {y0:g} {x1 - _ACROSS / 2:g} {y1:g} '
                 f'{x1:g} {y1:g}"/>'
             )
     headed = set()
-    for node in run["nodes"]:
-        box, (kind, variant) = boxes[node["id"]], _parts(node["id"])
+    for node in run.nodes:
+        box, (kind, variant) = boxes[node.id], _parts(node.id)
         if variant and kind not in headed:
             headed.add(kind)
             parts.append(
@@ -67,11 +70,11 @@ def _parts(node: str) -> tuple[str, str]:
     return kind, variant
 
 
-def _drawn(node: Facts, box: _Box) -> str:
-    kind, variant = _parts(node["id"])
-    state = node["state"]
+def _drawn(node: RunNode, box: _Box) -> str:
+    kind, variant = _parts(node.id)
+    state = node.state
     # The colour says done; the time is of more use then.
-    note = duration(node["seconds"]) if state == "done" and is_number(node["seconds"]) else state
+    note = duration(node.seconds) if state == "done" and is_number(node.seconds) else state
     lines = [variant] if variant else _two_lines(kind)
     top = box.y + (box.height - 13 * len(lines) - 13) / 2 + 10
     texts = [
@@ -79,7 +82,7 @@ def _drawn(node: Facts, box: _Box) -> str:
         for place, (line, style) in enumerate([*((line, "name") for line in lines), (note, "note")])
     ]
     return (
-        f'<g class="node" data-state={quoteattr(state)}><title>{escape(node["id"])}: {escape(state)}</title>'
+        f'<g class="node" data-state={quoteattr(state)}><title>{escape(node.id)}: {escape(state)}</title>'
         f'<rect x="{box.x:g}" y="{box.y:g}" width="{_WIDTH}" height="{box.height:g}" rx="5"/>{"".join(texts)}</g>'
     )
 
@@ -97,20 +100,20 @@ def _two_lines(kind: str) -> list[str]:
     return [kind[:place], kind[place:]]
 
 
-def _boxes(nodes: list[Facts]) -> dict[str, _Box]:
+def _boxes(nodes: Sequence[RunNode]) -> dict[str, _Box]:
     """Where each node stands; a column's nodes are in their order from the top, where a small window shows them."""
     depth: dict[str, int] = {}
     for node in nodes:
-        depth[node["id"]] = 1 + max((depth[before] for before in node["upstream"]), default=-1)
+        depth[node.id] = 1 + max((depth[before] for before in node.upstream), default=-1)
     # What waits for nothing stands just before the first that waits for it, and not at the far left.
     for node in nodes:
-        if not node["upstream"]:
-            after = [depth[other["id"]] for other in nodes if node["id"] in other["upstream"]]
-            depth[node["id"]] = min(after) - 1 if after else 0
+        if not node.upstream:
+            after = [depth[other.id] for other in nodes if node.id in other.upstream]
+            depth[node.id] = min(after) - 1 if after else 0
     columns: dict[int, dict[str, float]] = {}
     for node in nodes:
-        height = _VARIANT_HEIGHT if _parts(node["id"])[1] else _HEIGHT
-        columns.setdefault(depth[node["id"]], {})[node["id"]] = height
+        height = _VARIANT_HEIGHT if _parts(node.id)[1] else _HEIGHT
+        columns.setdefault(depth[node.id], {})[node.id] = height
     boxes = {}
     for column, found in columns.items():
         y = _EDGE + _HEAD
@@ -118,10 +121,3 @@ def _boxes(nodes: list[Facts]) -> dict[str, _Box]:
             boxes[name] = _Box(_EDGE + column * (_WIDTH + _ACROSS), y, height)
             y += height + _DOWN
     return boxes
-
-
-def _counted(nodes: list[Facts]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for node in nodes:
-        counts[node["state"]] = counts.get(node["state"], 0) + 1
-    return counts

@@ -1,14 +1,12 @@
 """The best ensembles as stacked bars of their members' sizes under the limit (the paper's Fig. 2)."""
 
-from typing import Any
+from collections.abc import Mapping
 
+from components.run_report.document import EnsembleSummary, RunDocument
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, SURFACE, variant_styles
-from components.run_report.naming import ensemble_names, row_name
 from components.run_report.units import is_number
 from trainer.base.units import MIB
-
-Report = dict[str, Any]
 
 SHOWN = 20
 _ROW, _GAP_COLUMN = 26, 70
@@ -16,11 +14,11 @@ _FAR = 3
 """A limit that is more than this many times as long as the longest bar is written in words."""
 
 
-def ensembles(report: Report) -> str | None:
+def ensembles(report: RunDocument) -> str | None:
     """Draws a bar for each ensemble, the best on top, with a segment for each member: its size, and its weight."""
-    sizes = {row_name(row): row["stored_mib"] for row in report["members"]}
-    shown = [one for one in report["ensembles"] if _is_drawable(one, sizes)][:SHOWN]
-    limit = report["ensemble"]["limit_bytes"] / MIB if report["ensemble"] else 0
+    sizes = {row.name: row.stored_mib for row in report.members}
+    shown = [one for one in report.ensembles if _is_drawable(one, sizes)][:SHOWN]
+    limit = report.ensemble.limit_bytes / MIB if report.ensemble else 0
     if not shown or not limit:
         return None
     styles = variant_styles(report)
@@ -28,7 +26,7 @@ def ensembles(report: Report) -> str | None:
     figure = new_figure(FULL, height)
     axes = new_axes(figure)
     margins(figure, left=36, right=_GAP_COLUMN + 22, top=28, bottom=36)
-    biggest = max(one["mib"] for one in shown)
+    biggest = max(one.mib for one in shown)
     # Small models would be slivers beside a limit that they are far from.
     far = biggest < limit / _FAR
     longest = biggest * 1.25 if far else max(limit, biggest)
@@ -37,7 +35,7 @@ def ensembles(report: Report) -> str | None:
     pixels = (FULL - 36 - _GAP_COLUMN - 22) / (longest * 1.005)
     for place, one in enumerate(shown):
         start = 0.0
-        parts = zip(one["members"], ensemble_names(one), one["weights"], strict=True)
+        parts = zip(one.members, one.names, one.weights, strict=True)
         for variant, name, weight in sorted(parts, key=lambda part: -part[2]):
             size, style = sizes[name], styles[variant]
             axes.barh(place, size, left=start, height=0.76, color=style.colour, ec=SURFACE, lw=1.5)
@@ -55,7 +53,7 @@ def ensembles(report: Report) -> str | None:
             )  # fmt: skip
             start += size
         axes.text(
-            1.012, place, f"{one['gap']:.4f}", transform=axes.get_yaxis_transform(), va="center_baseline",
+            1.012, place, f"{one.gap:.4f}", transform=axes.get_yaxis_transform(), va="center_baseline",
             fontsize=SMALL + 1, color=INK, weight="bold" if place == 0 else "normal",
         )  # fmt: skip
     axes.text(1.012, -0.75, "GAP", transform=axes.get_yaxis_transform(), fontsize=SMALL, color=INK)
@@ -75,15 +73,15 @@ def ensembles(report: Report) -> str | None:
         figure,
         "ensembles",
         "Size, members and GAP of the best ensembles",
-        f"The best of {len(shown)} is {' + '.join(ensemble_names(best))}: {best['mib']:.1f} of {limit:g} MiB, "
-        f"GAP {best['gap']:.4f}.",
+        f"The best of {len(shown)} is {' + '.join(best.names)}: {best.mib:.1f} of {limit:g} MiB, "
+        f"GAP {best.gap:.4f}.",
     )
 
 
-def _is_drawable(one: Report, sizes: dict[str, float | None]) -> bool:
+def _is_drawable(one: EnsembleSummary, sizes: Mapping[str, float | None]) -> bool:
     """Whether an ensemble and its members have sizes, and all its numbers are finite."""
-    members = [sizes.get(name) for name in ensemble_names(one)]
-    return is_number(one["mib"], one["gap"], *one["weights"], *members) and one["mib"] > 0
+    members = [sizes.get(name) for name in one.names]
+    return is_number(one.mib, one.gap, *one.weights, *members) and one.mib > 0
 
 
 def _fitting(width: float, texts: tuple[str, ...]) -> str:

@@ -1,16 +1,13 @@
 """What the Trainers of several runs logged, laid over each other: a panel a variant, a line a run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
+from components.run_report.curves import Curve
 from components.run_report.figures.canvas import FULL, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import INK, series_styles
 from components.run_report.figures.training_curves import CURVES
-from components.run_report.units import is_number
-
-Curve = dict[str, list[Any]]
 
 _COLUMNS, _PANEL, _KEY = 3, 190, 18
 
@@ -20,7 +17,7 @@ def run_curves(runs: Sequence[str], curves: Mapping[str, Sequence[Curve | None]]
 
     Args:
         runs: The names of the runs.
-        curves: For each variant its curve in each run, {steps, values}; None where it has none.
+        curves: For each variant its curve in each run; None where it has none.
         tag: Which curve it is, one of CURVES.
 
     Returns:
@@ -28,7 +25,7 @@ def run_curves(runs: Sequence[str], curves: Mapping[str, Sequence[Curve | None]]
     """
     found = {
         variant: {
-            run: points for run, curve in zip(runs, row, strict=True) if curve and (points := _finite(curve))
+            run: points for run, curve in zip(runs, row, strict=True) if curve and (points := curve.finite())
         }
         for variant, row in curves.items()
     }
@@ -76,8 +73,3 @@ def run_curves(runs: Sequence[str], curves: Mapping[str, Sequence[Curve | None]]
     return to_svg(
         figure, f"compared-{tag.replace('_', '-')}", f"{title} of several runs", f"At the end: {ends}."
     )
-
-
-def _finite(curve: Curve) -> list[tuple[int, float]]:
-    pairs = zip(curve["steps"], curve["values"], strict=True)
-    return [(step, value) for step, value in pairs if is_number(value)]

@@ -1,15 +1,11 @@
 """What the Trainers logged: loss, GAP, learning rate and speed over the steps."""
 
-from typing import Any
-
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
+from components.run_report.document import RunDocument
 from components.run_report.figures.canvas import HALF, SMALL, margins, new_axes, new_figure, to_svg
 from components.run_report.figures.colours import variant_styles
 from components.run_report.figures.labels import label_line_ends
-from components.run_report.units import is_number
-
-Report = dict[str, Any]
 
 _FEW = 6
 """Number of lines above which all lines are thinner."""
@@ -23,10 +19,10 @@ CURVES = {
 """By tag: the picture's title, the unit of its axis, and the format of its values."""
 
 
-def training_curve(report: Report, tag: str) -> str | None:
+def training_curve(report: RunDocument, tag: str) -> str | None:
     """Draws the curve of each variant, with its name at the end of the line."""
-    found = {variant: _finite(one[tag]) for variant, one in report["training"].items() if one.get(tag)}
-    curves = {variant: curve for variant, curve in found.items() if curve["steps"]}
+    found = {variant: one[tag].finite() for variant, one in report.training.items() if tag in one}
+    curves = {variant: curve for variant, curve in found.items() if curve}
     if not curves:
         return None
     styles = variant_styles(report)
@@ -35,10 +31,9 @@ def training_curve(report: Report, tag: str) -> str | None:
     axes = new_axes(figure)
     margins(figure, left=76, right=130, top=14, bottom=46)
     for variant, curve in curves.items():
-        style, single = styles[variant], len(curve["steps"]) == 1
+        style, single = styles[variant], len(curve) == 1
         axes.plot(
-            curve["steps"],
-            curve["values"],
+            *zip(*curve, strict=True),
             color=style.colour,
             ls=style.dashes,
             marker=style.marker if single or tag == "gap" else None,
@@ -47,7 +42,7 @@ def training_curve(report: Report, tag: str) -> str | None:
         )
     axes.set_xlabel("training step")
     axes.set_ylabel(unit)
-    if tag == "loss" and any(value > 0 for curve in curves.values() for value in curve["values"]):
+    if tag == "loss" and any(value > 0 for curve in curves.values() for _, value in curve):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -58,23 +53,16 @@ def training_curve(report: Report, tag: str) -> str | None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     if tag == "learning_rate":
         axes.yaxis.set_major_formatter("{x:.1e}")
-    ends = {variant: (curve["steps"][-1], curve["values"][-1]) for variant, curve in curves.items()}
+    ends = {variant: curve[-1] for variant, curve in curves.items()}
     notes = {variant: f"{variant}  {value:{form}}" for variant, (_, value) in ends.items()}
     if len(curves) > 1 and all(curve == next(iter(curves.values())) for curve in curves.values()):
         ends = dict([next(iter(ends.items()))])
         notes = {variant: f"all {len(curves)} variants" for variant in ends}
     label_line_ends(axes, ends, {variant: styles[variant].colour for variant in ends}, notes)
-    last = ", ".join(f"{variant} {curve['values'][-1]:{form}}" for variant, curve in curves.items())
+    last = ", ".join(f"{variant} {curve[-1][1]:{form}}" for variant, curve in curves.items())
     return to_svg(
         figure,
         f"training-{tag.replace('_', '-')}",
         f"{title} over the training steps",
         f"At the end: {last}.",
     )
-
-
-def _finite(curve: Report) -> Report:
-    """Keeps the points whose value is a number; the loss of a training that diverged is not."""
-    pairs = zip(curve["steps"], curve["values"], strict=True)
-    points = [(step, value) for step, value in pairs if is_number(value)]
-    return {"steps": [step for step, _ in points], "values": [value for _, value in points]}

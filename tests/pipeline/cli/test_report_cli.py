@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from components.run_report.report import assemble_report
+from components.run_report.document import RunDocument
 from components.run_report.summary import headline
 from pipeline.cli.main import app
 from pipeline.cli.report import write_report_of
 from pipeline.local.report import find_run, local_report
 from pipeline.local.run_record import record_error, write_record
 from pipeline.local.runs import list_runs
-from tests.components.report_samples import averaging, facts
+from tests.components import report_samples
+from tests.components.report_samples import averaging, facts, run_document
 from tests.components.test_report_sources import log
 from tests.pipeline.metadata_stores import CACHED, COMPLETE, FAILED, RUNNING, write_run
 from trainer.base.errors import UserError
@@ -59,40 +60,40 @@ def base(tmp_path):
     return base
 
 
-def states(report: dict) -> list[str]:
-    return [node["state"] for node in report["run"]["nodes"]]
+def states(report: RunDocument) -> list[str]:
+    return [node.state for node in report.run.nodes]
 
 
 def test_the_newest_run_failed_and_says_where_and_why(base):
     log(base / "work" / "Trainer-K4-H4" / "0123", range(1, 3))
     report = local_report(find_run(str(base)))
-    run = report["run"]
-    assert (run["run_id"], run["state"], run["error"]) == (
+    run = report.run
+    assert (run.run_id, run.state, run.error) == (
         SECOND,
         "failed",
         "Trainer-K4-H4: training diverged",
     )
     assert states(report) == ["cached", "cached", "cached", "failed", "not begun"]
-    assert report["data"]["splits"]["train"]["videos"] == 9
-    assert report["members"][0]["average_gap"] == 0.5
-    assert report["training"]["K2-H4"]["loss"]["steps"] == [1, 2, 3]
-    assert report["training"]["K4-H4"]["loss"]["steps"] == [1, 2], "as far as it came"
-    (artifact,) = [one for one in run["artifacts"] if one["key"] == "model_run"]
-    assert (artifact["node"], artifact["uri"]) == ("Trainer-K2-H4", str(base / "trained"))
-    assert artifact["id"] > 0
-    assert run["code"]["lock_sha256"]
+    assert report.data.splits["train"].videos == 9
+    assert report.members[0].average_gap == 0.5
+    assert report.training["K2-H4"]["loss"].steps == (1, 2, 3)
+    assert report.training["K4-H4"]["loss"].steps == (1, 2), "as far as it came"
+    (artifact,) = [one for one in run.artifacts if one.key == "model_run"]
+    assert (artifact.node, artifact.uri) == ("Trainer-K2-H4", str(base / "trained"))
+    assert artifact.id > 0
+    assert run.code.lock_sha256
 
 
 def test_an_earlier_run_by_its_id(base):
     report = local_report(find_run(f"{base}/{FIRST}"))
-    assert (report["run"]["run_id"], report["run"]["state"], report["run"]["error"]) == (
+    assert (report.run.run_id, report.run.state, report.run.error) == (
         FIRST,
         "succeeded",
         None,
     )
     assert states(report) == ["done"] * 5
-    assert report["run"]["seconds"] >= 0
-    assert all(node["started"] for node in report["run"]["nodes"])
+    assert report.run.seconds >= 0
+    assert all(node.started for node in report.run.nodes)
 
 
 @pytest.mark.parametrize(("locked", "state"), [(True, "running"), (False, "stopped")])
@@ -102,7 +103,7 @@ def test_a_run_that_is_on_and_one_that_was_killed(base, locked, state):
         if locked:
             fcntl.flock(lock, fcntl.LOCK_EX)
         report = local_report(find_run(str(base)))
-    assert (report["run"]["state"], states(report)) == (state, [state])
+    assert (report.run.state, states(report)) == (state, [state])
 
 
 def test_the_report_and_the_list_of_runs_say_the_same_of_a_run(base):
@@ -114,7 +115,7 @@ def test_the_report_and_the_list_of_runs_say_the_same_of_a_run(base):
     listed = {run["run_id"]: run["state"] for run in list_runs(str(base))}
     assert [*listed.values()] == ["stopped", "no_report", "failed", "succeeded"]
     reports = {run_id: local_report(find_run(f"{base}/{run_id}")) for run_id in listed}
-    assert {run_id: report["run"]["state"] for run_id, report in reports.items()} == listed
+    assert {run_id: report.run.state for run_id, report in reports.items()} == listed
     assert headline(reports[unreported]).text == "Failed: RunReport: no room"
 
 
@@ -144,7 +145,8 @@ def call(*arguments: str):
 def test_reports_from_elsewhere_and_several(base, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from_cluster = tmp_path / "cluster.json"
-    made = assemble_report(run=facts(["K24-H1440"]), averaging=[averaging("K24-H1440", 0.87, 0.86)])
+    averages = {"K24-H1440": averaging("K24-H1440", 0.87, 0.86)}
+    made = run_document(run=facts(["K24-H1440"]), averaging=averages).document()
     from_cluster.write_text(json.dumps(made), encoding="utf-8")
     assert call(str(from_cluster)).output == f"Report: {tmp_path}/cluster.html\n"
     assert "K24-H1440" in (tmp_path / "cluster.html").read_text(encoding="utf-8")
@@ -154,6 +156,13 @@ def test_reports_from_elsewhere_and_several(base, tmp_path, monkeypatch):
     comparison = json.loads((tmp_path / "out" / "both.json").read_text(encoding="utf-8"))
     assert [run["name"] for run in comparison["runs"]] == [str(from_cluster), str(base), earlier]
     assert [run["state"] for run in comparison["runs"]] == ["succeeded", "failed", "succeeded"]
+
+
+def test_a_report_of_version_0_1_0_has_a_page(tmp_path):
+    """It has neither drift, half time nor a teacher."""
+    report = tmp_path / "old.json"
+    report.write_bytes((Path(report_samples.__file__).parent / "run_report_0_1_0.json").read_bytes())
+    assert call(str(report)).output == f"Report: {tmp_path}/old.html\n"
 
 
 def test_the_same_run_twice_is_refused_however_it_is_named(base, tmp_path):
@@ -169,8 +178,11 @@ def test_the_same_run_twice_is_refused_however_it_is_named(base, tmp_path):
     [
         ("nowhere", "there is no metadata.sqlite in it; give the directory of a run"),
         ("runs/tiny/yesterday", f"runs/tiny has no run yesterday: the newest are {FIRST}, {SECOND}"),
-        ("nowhere.json", "nowhere.json cannot be read as the report of a run"),
-        ("other.json", "other.json is not the report of a run"),
+        ("nowhere.json", "nowhere.json: there is no such file: give the report.json of a RunReport"),
+        (
+            "other.json",
+            "other.json cannot be read as RunDocument: run: Field required: give the report.json of",
+        ),
     ],
 )
 def test_what_is_no_run_is_named(base, tmp_path, monkeypatch, run, message):

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.kubeflow import entry_point
 from pipeline.kubeflow.entry_point import main
+from tests.components.report_samples import compression
 
 pytestmark = pytest.mark.slow
 
@@ -269,13 +270,7 @@ def test_baseline_hands_out_nothing_on_the_first_run_and_the_consumer_gets_none(
 def test_the_page_of_a_run_is_one_file_at_its_address_and_metrics_are_metadata(backend) -> None:
     data = backend.root / "compression"
     data.mkdir()
-    content = {
-        "variant": "K2-H4",
-        "float32_bytes": 2**21,
-        "stored_bytes": 2**20,
-        "rate": 0.5,
-        "gap_stored": 0.25,
-    }
+    content = compression("K2-H4", 2**21, 2**20, 0.25)
     (data / "report.json").write_text(json.dumps(content), encoding="utf-8")
     given = {"name": "7", "uri": "/never/read", "metadata": {"payload_uri": str(data)}}
     arguments = backend.arguments(

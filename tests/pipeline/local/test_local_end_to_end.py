@@ -171,9 +171,7 @@ def test_second_run_trains_nothing_and_compares_with_what_is_served(
     assert "Baseline" not in cached
     (baseline,) = second.outputs["Baseline"].uris["model"]
     assert Path(baseline).is_dir()
-    assert second.report["evaluation"]["baseline"]["videos"] == 20, (
-        "the served model is held against the holdout, too"
-    )
+    assert second.report.evaluation.baseline.videos == 20, "the served model is held against the holdout, too"
     # The same model is not pushed as another version.
     assert [path.name for path in (place / "served/yt8m").iterdir() if path.name.isdigit()] == ["1"]
 
@@ -193,15 +191,15 @@ def test_a_ladder_of_forms_goes_through_to_the_pushed_model(
     assert {time.node for time in run.times if time.cached} >= {
         f"{step}-{name}" for step in ("Trainer", "CheckpointAverager") for name in VARIANTS
     }
-    forms = {(row["variant"], row["form"]): row["stored_mib"] for row in run.report["members"]}
+    forms = {(row.variant, row.form): row.stored_mib for row in run.report.members}
     assert set(forms) == {(name, form) for name in VARIANTS for form in ("float16", "int4-b128")}
     assert sum(mib for (_, form), mib in forms.items() if form == "float16") > 40
-    best, card = run.report["ensembles"][0], ModelCard.load(str(place / "served/ladder/1"))
-    assert [member.variant for member in card.members] == best["members"]
-    chosen = zip(best["members"], best["forms"], strict=True)
+    best, card = run.report.ensembles[0], ModelCard.load(str(place / "served/ladder/1"))
+    assert [member.variant for member in card.members] == [*best.members]
+    chosen = zip(best.members, best.forms, strict=True)
     assert card.bytes / 2**20 == pytest.approx(sum(forms[member] for member in chosen))
     assert card.bytes <= 40 * 2**20
-    assert card.gap == best["gap"]
+    assert card.gap == best.gap
 
 
 def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
@@ -238,21 +236,19 @@ def test_a_new_span_is_compared_with_the_one_before_and_costs_itself_alone(
     assert "YouTube8MExampleGen" in cached, "the run that was stopped had done it"
     assert "Trainer-K2-H4" not in cached
     report = run.report
-    assert report["data"]["splits"]["train"]["files"] == report["data"]["splits"]["holdout"]["files"] + 3
-    assert report["data"]["span"] == report["drift"]["span"] == 2
-    assert {one["name"] for one in report["drift"]["measures"] if one["value"] > one["threshold"]} >= {
-        "frames"
-    }
-    assert report["drift"]["moved"]
+    assert report.data.splits["train"].files == report.data.splits["holdout"].files + 3
+    assert report.data.span == report.drift.span == 2
+    assert {one.name for one in report.drift.measures if one.is_drift} >= {"frames"}
+    assert report.drift.moved
     assert "Classes that moved most" in (place / "runs/tiny/artifacts").joinpath(
         run.outputs["RunReport"].uris["report"][0], "report.html"
     ).read_text(encoding="utf-8")
-    judged = [one for one in report["evaluation"]["slices"] if one["feature"] == "span"]
-    assert [(one["bin"], one["candidate"]["videos"], one["baseline"]["videos"]) for one in judged] == [
+    judged = [one for one in report.evaluation.slices if one.feature == "span"]
+    assert [(one.bin, one.candidate.videos, one.baseline.videos) for one in judged] == [
         ("1", 20, 20),
         ("2", 20, 20),
     ]
-    assert {check["name"] for check in report["blessing"]["checks"]} >= {"span_1", "span_2"}
+    assert {check.name for check in report.blessing.checks} >= {"span_1", "span_2"}
 
     served = str(place / "served/yt8m/1")
     for span, drifted in ((1, False), (2, True)):

@@ -135,7 +135,13 @@ def test_the_runs_of_served_versions_stay(directory: Directory, tmp_path: Path) 
         for name in NEEDED:
             (source / name).write_bytes(bytes([version]))
         publish(str(source), str(base))
-        directory.step(run, "Pusher", version=version, destination=str(base / str(version)))
+        pushed = {
+            "pushed": True,
+            "version": version,
+            "destination": str(base / str(version)),
+            "reason": "good",
+        }
+        directory.step(run, "Pusher", **pushed)
     assert prune(directory.base, keep=0, dry_run=True).kept == (RUNS[3],)
     label(str(base), {"stable": 2})
     assert prune(directory.base, keep=0, dry_run=True).kept == (RUNS[1], RUNS[3])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.components.report_samples import metrics
 from tests.pipeline.fake_kubeflow import task_details
 from trainer.base.errors import UserError
 
@@ -253,8 +254,11 @@ def record(base: Path, run_id: str, **nodes: tuple[str, dict[str, dict]]) -> Non
         store.put_execution(execution, pairs, contexts)
 
 
-ENSEMBLE = ("COMPLETE", {"report": {"report.json": {"ensembles": [{"gap": 0.7}, {"gap": 0.6}]}}})
-PUSHED = ("COMPLETE", {"pushed_model": {"pushed.json": {"version": 3}}})
+BEST = [{"members": ["K2-H4"], "weights": [1.0], "bytes": 9, "gap": gap} for gap in (0.7, 0.6)]
+REPORT = {"videos": 9, "limit_bytes": 9, "members": [], "combinations_fitting": 2, "ensembles": BEST}
+ENSEMBLE = ("COMPLETE", {"report": {"report.json": REPORT}})
+RESULT = {"pushed": True, "version": 3, "destination": "served/3", "reason": "pushed as version 3"}
+PUSHED = ("COMPLETE", {"pushed_model": {"pushed.json": RESULT}})
 
 
 def local(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -302,7 +306,7 @@ def test_local_runs_are_listed_with_state_gap_and_version(tmp_path, capsys) -> N
 
 def test_the_gap_on_the_holdout_is_listed_beside_the_other(tmp_path, capsys) -> None:
     for name, more in (("a", {}), ("b", {"split": "holdout"})):
-        results = {"results.json": {"candidate": {"gap": 0.65}, **more}}
+        results = {"results.json": {"candidate": metrics(0.65, 9), "baseline": None, **more}}
         record(
             tmp_path / name,
             "2026-11-23T10:00:00.000001",

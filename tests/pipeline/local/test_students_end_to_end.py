@@ -38,15 +38,15 @@ def test_students_are_taught_and_assembled_with_their_teachers(
     assert cached >= {f"{step}-{name}" for step in ("Trainer", "CheckpointAverager") for name in VARIANTS}
     report = finished.report
     names = [*VARIANTS, f"Student-{STUDENT}"]
-    assert {member["variant"] for member in report["members"]} == set(names)
-    assert set(report["training"]) == set(report["averaging"]) == set(report["compression"]) == set(names)
+    assert {member.variant for member in report.members} == set(names)
+    assert set(report.training) == set(report.averaging) == set(report.compression) == set(names)
     # What RunReport wrote is what the metadata store says.
     (page,) = finished.outputs["RunReport"].uris["report"]
     written = json.loads(Path(page, "report.json").read_text())
-    assert written["members"] == report["members"]
+    assert written["members"] == [row.document() for row in report.members]
     (directory,) = finished.outputs["Teacher"].uris["soft_targets"]
     soft_targets = SoftTargets(directory)
-    assert len(soft_targets) == report["data"]["splits"]["train"]["videos"]
+    assert len(soft_targets) == report.data.splits["train"].videos
     assert soft_targets.manifest.num_classes == NUM_CLASSES
     assert not (local_place / "runs/tiny/work").exists() or not list(
         (local_place / "runs/tiny/work").iterdir()
