@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from serving.server.models.servable import Servable
-from serving.server.server import PredictionServer
+from serving.server.server import PredictionServer, ServerOptions
 from serving.store import model_store
 from tests.serving.api import Stubs
 from tests.serving.tiny_model import write_tiny_model
@@ -33,6 +33,16 @@ def server(models, tmp_path_factory):
     base = str(tmp_path_factory.mktemp("served"))
     model_store.publish(models[0], base)
     with PredictionServer(base, model_name="m", port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def rest(models, tmp_path_factory):
+    """A server of version 1, labelled stable, that also listens for HTTP."""
+    base = str(tmp_path_factory.mktemp("rest"))
+    model_store.publish(models[0], base)
+    model_store.label(base, {"stable": 1})
+    with PredictionServer(base, model_name="m", port=0, options=ServerOptions(http_port=0)) as server:
         yield server
 
 

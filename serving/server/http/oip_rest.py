@@ -13,7 +13,7 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.http.http_exchange import HttpReply, HttpRequest
 from serving.server.http.json_outputs import dump_json
-from serving.server.http.json_tensors import base64_bytes, flat_values, parse_json
+from serving.server.http.json_values import base64_bytes, flat_values, parse_json
 from serving.server.oip import (
     BYTES,
     EXTENSIONS,

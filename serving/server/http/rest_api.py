@@ -23,7 +23,8 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.http.http_exchange import HttpReply, HttpRequest
 from serving.server.http.json_outputs import dump_json, write_outputs
-from serving.server.http.json_tensors import parse_json, read_tensors, signature_name
+from serving.server.http.json_tensors import read_tensors, signature_name
+from serving.server.http.json_values import parse_json
 from serving.server.model_runner import ModelRunner
 from serving.server.predict_request import NoSignatureError, Sent
 from serving.server.rpc.model_service import ModelService

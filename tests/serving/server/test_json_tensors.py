@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from serving.server.http.json_outputs import write_outputs
-from serving.server.http.json_tensors import base64_bytes
+from serving.server.http.json_values import base64_bytes
 from serving.server.status import StatusError
 
 
