@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.beam_options import BeamSettings, beam_section
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.connection import (
+    CaFile,
+    CertificateFile,
+    KeyFile,
+    ModelVersion,
+    VersionLabel,
+    check_no_tls,
+    predictor_of,
+)
 from pipeline.cli.output import AsJson
 from pipeline.cli.progress_lines import RejectLines, TimedLines
 from trainer.base.errors import UserError
@@ -75,6 +83,7 @@ def infer(
     if beam:
         if model is None or version_label is not None:
             raise UserError("with --beam every worker loads the model: give --model, a directory")
+        check_no_tls((tls_ca, tls_certificate, tls_key))
         result = _infer_with_beam(model, model_version, data, out, batch_size, beam)
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
         return

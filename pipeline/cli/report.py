@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any
 
 import typer
@@ -40,31 +41,50 @@ def report(
     Examples: yt8m report runs/demo
               yt8m report runs/demo runs/yhls/2026-01-02T03:04:05.678901 --out comparison.html
     """
+    from jinja2 import TemplateError
+
     from trainer.base.addresses import check_local
     from trainer.base.errors import UserError
 
     if out is not None:
         check_local(out, "--out")
+        if out.endswith(".json"):
+            raise UserError(
+                f"--out {out}: the page is HTML, its numbers go to a .json file beside it; name FILE.html"
+            )
     found: dict[str, dict[str, Any]] = {}
     for run in runs:
         content = _load(run)
         if twice := [name for name, other in found.items() if _is_same(other, content)]:
             raise UserError(f"{run} is the same run as {twice[0]}: give runs that differ")
         found[run.rstrip("/")] = content
-    if len(found) == 1:
-        from components.run_report.page import render_page
-
-        (content,) = found.values()
-        page = render_page(content)
-    else:
-        from components.run_report.comparison.comparison import compare
-        from components.run_report.comparison.comparison_page import render_comparison
-
-        content = compare(found)
-        page = render_comparison(content)
+    try:
+        content, page = _rendered(found)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, TemplateError) as error:
+        files = [run for run in runs if run.endswith(".json")]
+        if not files:
+            raise
+        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(
+            f"{', '.join(files)}: no whole report of a run ({what:.200}); give another file"
+        ) from error
     target = Path(out) if out else _default(runs)
     write_page(target, page, content)
     typer.echo(json.dumps(content, indent=2) if as_json else f"Report: {target}")
+
+
+def _rendered(reports: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Returns the content and the HTML of the page of one report, or of the comparison of several."""
+    if len(reports) == 1:
+        from components.run_report.page import render_page
+
+        (content,) = reports.values()
+        return content, render_page(content)
+    from components.run_report.comparison.comparison import compare
+    from components.run_report.comparison.comparison_page import render_comparison
+
+    content = compare(reports)
+    return content, render_comparison(content)
 
 
 def write_page(target: Path, page: str, content: dict[str, Any]) -> None:
@@ -115,10 +135,16 @@ def _load(run: str) -> dict[str, Any]:
         content = parse_json(Path(run).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{run} cannot be read as the report of a run: {error}") from error
-    if not isinstance(content, dict) or content.keys() != assemble_report().keys():
+    nothing = assemble_report()
+    if not isinstance(content, dict) or content.keys() != nothing.keys():
         raise UserError(
             f"{run} is not the report of a run: give the report.json of a RunReport or of yt8m report"
         )
+    for key, value in content.items():
+        if not isinstance(value, (dict, list, NoneType) if nothing[key] is None else type(nothing[key])):
+            raise UserError(
+                f"{run} is no whole report of a run: its {key} is {value!r:.80}; give another report.json"
+            )
     return content
 
 

@@ -19,7 +19,7 @@ class KubernetesSection(Settings):
     `yt8m run` uses only `max_parallel_trainers`, for the order of the Trainers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     trainer_pool: str | None = Field(
         None,

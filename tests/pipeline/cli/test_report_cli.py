@@ -181,6 +181,26 @@ def test_what_is_no_run_is_named(base, tmp_path, monkeypatch, run, message):
     assert message in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"members": 7}, "is no whole report of a run: its members is 7"),
+        ({"training": None}, "is no whole report of a run: its training is None"),
+        ({"run": "x"}, "is no whole report of a run: its run is 'x'"),
+        ({"members": [{"variant": "K2-H4"}]}, "no whole report of a run (it has no 'float32_mib')"),
+        ({"run": {"pipeline": "x"}}, "no whole report of a run (it has no"),
+    ],
+)
+def test_a_damaged_report_is_named(tmp_path, damage, message):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({**assemble_report(), **damage}), encoding="utf-8")
+    done = CliRunner().invoke(app, ["report", str(path)])
+    assert isinstance(done.exception, UserError), done.exception
+    assert str(done.exception).startswith(str(path))
+    assert message in str(done.exception)
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_a_damaged_database_is_named(tmp_path):
     (tmp_path / "metadata.sqlite").write_text("nonsense" * 1000)
     result = call(str(tmp_path))

@@ -93,6 +93,10 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
         ),
         ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans)"),
         (
+            {"blessing": {"zzz": 1, "yyy": 2}},
+            "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans); blessing.yyy: unknown key",
+        ),
+        (
             {"training_overrides": {"K4-H8": {"batchsize": 4}}},
             "training_overrides.K4-H8.batchsize: unknown key, did you mean batch_size?",
         ),
@@ -109,6 +113,10 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
     [
         ({"variants": []}, "variants: "),
         ({"variants": ["K4-H8", "K4-H8"]}, "variants: K4-H8 stands there more than once"),
+        (
+            {"kubernetes": {"pools": {"x": {"profile": "t4", "cpus": float("inf")}}}},
+            "kubernetes.pools.x.cpus: input should be a finite number",
+        ),
         ({"variants": ["K4H8"]}, "variants.0: an architecture is written like K4-H8. Received"),
         (
             {"training": {"steps": 0}},
@@ -303,6 +311,9 @@ def test_a_users_copy_of_a_file_keeps_its_place(tmp_path) -> None:
         yaml.safe_dump({**SMALL, "push": {"directory": "gs://bkt/small/yt8m"}}, default_flow_style=True)
     )
     assert yaml.safe_load(own_copy("mine", str(path)))["push"]["directory"] == "gs://bkt/mine/yt8m"
+    # What YAML would read as something else than a text.
+    for name in ("no", "12", "null", "1e3", "2026-01-01"):
+        assert yaml.safe_load(own_copy(name, "yhls"))["name"] == name
     for name, reason in (
         ("yhls", "is a recipe of the project"),
         ("Mine", "lower-case"),
