@@ -36,7 +36,7 @@ def read_reference(model: str) -> dict[str, Any]:
         model: Directory of the version, local or in a bucket.
 
     Raises:
-        UserError: It says nothing of them.
+        UserError: It says nothing of them, or the file that says it is damaged.
     """
     path = posixpath.join(model, REFERENCE_FILE)
     if not exists(path):
@@ -45,7 +45,15 @@ def read_reference(model: str) -> dict[str, Any]:
             "imported; the next push says it"
         )
     with open_file(path, "rb") as file:
-        return json.loads(file.read())
+        try:
+            reference = json.loads(file.read())
+        except ValueError:
+            reference = None
+    if not isinstance(reference, dict) or not isinstance(reference.get("trained"), dict):
+        raise UserError(
+            f"{path} is damaged: it does not say what the version was trained on; verify the version"
+        )
+    return reference
 
 
 def monitor(

@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,7 +87,7 @@ def predict(
     from serving.inference.ordered_map import ordered_map
     from trainer.base.batches import batched
     from trainer.base.errors import UserError
-    from trainer.base.files import open_file
+    from trainer.base.files import is_local, open_file
 
     if len([one for one in (target, model, litert) if one is not None]) > 1:
         raise UserError("--target asks a server, --model and --litert do without one: give one of the three")
@@ -97,6 +98,9 @@ def predict(
             raise UserError("--litert is one model: leave out --model-version and --version-label")
     names = Vocabulary.load(vocabulary) if vocabulary is not None else None
     for path in files:  # before the seconds that a model takes
+        if is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+            # A pipe without a writer would be waited for.
+            raise UserError(f"{path} is a directory, a pipe or a device: give the path of a TFRecord file")
         with open_file(path, "rb"):
             pass
     rejects = RejectLines(_logger, "yt8m data check names all of them")

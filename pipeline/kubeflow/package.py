@@ -83,6 +83,8 @@ def read_package(path: str) -> Package:
         spec, platform = documents if len(documents) == 2 else (*documents, {})
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
         check_spec(spec, platform)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except (
         yaml.YAMLError,
         UnicodeDecodeError,

@@ -56,6 +56,7 @@ class KubernetesSection(Settings):
     beam_cpus: int = Field(
         3,
         ge=1,
+        le=1000,
         description="Cores of a Beam step with the DirectRunner. Each of the Evaluator's takes 7 GB: three fit on a "
         "machine of 32 GB.",
     )

@@ -27,3 +27,7 @@ def test_the_reference_has_what_was_trained_on_and_what_was_predicted(tmp_path: 
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(made))
     assert read_reference(str(tmp_path / "1"))["predicted"] == {"7": 12.5}
+    for damaged in ('{"trained": ', "[]", '{"trained": 7}'):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match=r"reference\.json is damaged"):
+            read_reference(str(tmp_path / "1"))

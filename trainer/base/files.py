@@ -166,6 +166,8 @@ def whole_file(path: str) -> Iterator[str]:
         path: Where the file is to appear, local or in a bucket.
     """
     if is_local(path):
+        # Where a link stands, the file that it leads to is the one to replace.
+        path = os.path.realpath(path)
         unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
         try:
             with naming(path):

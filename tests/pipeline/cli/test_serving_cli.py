@@ -102,11 +102,16 @@ def test_predict_shows_the_models_own_names(
 
 
 def test_predict_looks_at_the_files_before_it_loads_a_model(
-    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: str, records: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_predictor, "Servable", None)  # would fail with a TypeError
     with pytest.raises(UserError, match=r"cannot read .*none"):
         run("predict", str(tmp_path / "none"), "--model", base)
+    with pytest.raises(UserError, match="no valid video with the id none"):
+        run("predict", records[0], "--model", base, "--id", "none")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe is a directory, a pipe or a device"):
+        run("predict", str(tmp_path / "pipe"), "--model", base)
 
 
 def test_predict_one_video(base: str, records: tuple[str, list[bytes]]) -> None:
