@@ -10,6 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./common.sh
+load_settings
 
 dry_run='' dataflow=''
 for argument in "$@"; do

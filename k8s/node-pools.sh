@@ -18,14 +18,17 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./common.sh
+load_settings
 
 gpus=(t4 p100 v100 l4 a100)
-dry_run='' kind=spot zones='' pools=() repair=--enable-autorepair
+dry_run='' kind=spot chosen='' zones='' pools=() repair=--enable-autorepair
 for argument in "$@"; do
   case $argument in
     --dry-run) dry_run=1 ;;
-    --on-demand) kind='' ;;
-    --flex-start) kind=flex ;;
+    --on-demand | --flex-start)
+      [ "${chosen:-$argument}" = "$argument" ] || fail "$chosen and $argument: give one of them"
+      chosen=$argument kind=${argument/--on-demand/} kind=${kind/--flex-start/flex}
+      ;;
     --zones=?*) zones=${argument#*=} ;;
     -h | --help) usage; exit 0 ;;
     all) pools+=(cpu serving "${gpus[@]}") ;;

@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "image"
+MADE = Path("/.made")
+"""What scripts/in_debian13.sh leaves in a Debian 13 that it made."""
 
 STEP = r"""
 set -eu
@@ -159,6 +161,10 @@ def build() -> Stage:
 
 def main() -> None:
     """Builds, says the size, and runs the step."""
+    if sys.argv[1:] or not MADE.exists():
+        # Elsewhere the mounts would be this system's, and would stay.
+        sys.stderr.write("image: run it without arguments, and inside a Debian 13: make test-image\n")
+        sys.exit(2)
     shutil.rmtree(WORK, ignore_errors=True)
     stage = build()
     size = int(run("du", "-s", "--block-size=1M", stage.upper / "opt/venv").stdout.split()[0])

@@ -78,7 +78,12 @@ lay_checkout() {
   git -C "$target" reset --quiet
 }
 
-[ $# -gt 0 ] || { sed -n '2,/^set/ s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,/^set/ s/^# \{0,1\}//p' scripts/in_debian13.sh; }
+case ${1:-} in
+  '') usage >&2; exit 2 ;;
+  -h | --help) usage; exit 0 ;;
+  -*) echo "in_debian13: no option '$1'; a command is wanted, such as scripts/in_debian13.sh make test" >&2; exit 2 ;;
+esac
 [ "$(id -u)" = 0 ] || cannot "only root can make a Debian 13 inside this system: run it as root, or use Debian 13 itself"
 [ "$(uname -m)" = x86_64 ] || cannot "TFX has wheels for x86-64 only"
 command -v debootstrap >/dev/null || cannot "debootstrap is missing. Install: apt-get install -y debootstrap"

@@ -71,6 +71,12 @@ explain() {
   refuse "${reason:-it failed without a word}; $help"
 }
 
+case "$#${1:-}" in
+  0 | 1--check | 1--lock) ;;
+  1-h | 1--help) awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' scripts/setup.sh; exit 0 ;;
+  *) refuse "takes nothing, --check or --lock, not '$*'; LANE=tfx116 or LANE=tfx121 before it chooses" ;;
+esac
+
 # The facts about this machine. ------------------------------------------------------------------------------------
 
 # "2.41", or nothing where the C library is another one.

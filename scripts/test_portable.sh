@@ -3,6 +3,8 @@
 # Go, once, to build/prism. Engine and workers listen on all interfaces, so all of it runs in a network of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[ $# = 0 ] || { echo "test_portable: takes no arguments, not '$*'" >&2; exit 2; }
+[ -x .venv/bin/python ] || { echo "test_portable: .venv/bin/python is missing: make setup" >&2; exit 2; }
 version=v$(.venv/bin/python -c 'from importlib.metadata import version; print(version("apache-beam"))')
 prism=build/prism-$version
 if [ ! -x "$prism" ]; then

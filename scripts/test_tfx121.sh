@@ -5,6 +5,8 @@
 # Exit code: 0 where everything passed; 77 where no Debian 13 can be had, and one line says why.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[ $# = 0 ] || { echo "test_tfx121: takes no arguments, not '$*'" >&2; exit 2; }
+[ -x .venv/bin/yt8m ] || { echo "test_tfx121: .venv/bin/yt8m is missing: make setup" >&2; exit 2; }
 
 compile=(compile --recipe yhls --image yt8m:1.0 --pipeline-root gs://bucket/root --train 'gs://bucket/train*'
   --validate 'gs://bucket/validate*' --set push.directory=/models/yt8m --set kubernetes.volumes.models=/models)

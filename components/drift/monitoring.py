@@ -35,7 +35,7 @@ def read_reference(model: str) -> Reference:
         model: Directory of the version, local or in a bucket.
 
     Raises:
-        UserError: It says nothing of them.
+        UserError: It says nothing of them, or the file that says it is damaged.
     """
     if not exists(posixpath.join(model, Reference.FILE)):
         raise UserError(

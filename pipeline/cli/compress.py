@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -43,8 +44,13 @@ def compress(
         typer.Option(help="File or quoted glob of videos that GAP is measured on, before and after."),
     ] = [],  # noqa: B006
     calibration_videos: Annotated[
-        int, typer.Option(min=1, help="The first so many videos of --calibrate are looked at.")
-    ] = _CALIBRATION_VIDEOS,
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"The first so many videos of --calibrate are looked at. Default: {_CALIBRATION_VIDEOS}.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Writes a model of ours, a single one or an ensemble, in a smaller stored form.
@@ -55,6 +61,8 @@ def compress(
     out = out or f"{model.rstrip('/')}-{re.sub('[^a-z0-9]+', '-', form.name)}"
     if "://" in out:
         raise UserError(f"--out {out}: give a local directory; yt8m models publishes it from there")
+    if calibration_videos is not None and not calibrate:
+        raise UserError("--calibration-videos says how many of --calibrate: give both, or neither")
     from trainer.base.directories import check_new
     from trainer.base.files import expand
 
@@ -70,7 +78,15 @@ def compress(
         )
 
     result = _compress(
-        *(model, out, form, limit_mib, calibration_files, evaluation_files, calibration_videos)
+        *(
+            model,
+            out,
+            form,
+            limit_mib,
+            calibration_files,
+            evaluation_files,
+            calibration_videos or _CALIBRATION_VIDEOS,
+        )
     )
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
 
@@ -89,6 +105,8 @@ def _compress(
     from serving.store.model_store import whole_model_path
 
     source = whole_model_path(model)
+    if Path(out).resolve().is_relative_to(Path(source).resolve()):
+        raise UserError(f"--out {out} lies in the model itself, {source}: give a directory outside of it")
     card = ModelCard.load(source)
     specs = [card.spec(index) for index in range(len(card.members))]
     form.check(*specs)

@@ -53,12 +53,13 @@ def predictor_of(
     from trainer.base.errors import UserError
     from trainer.base.memory import keep_freed_memory
 
-    if label is not None and (model or version is not None):
+    if label is not None and (model is not None or version is not None):
         raise UserError(
             "--version-label is what a server knows a version by: not with --model or --model-version"
         )
     keep_freed_memory()
-    if model:
+    if model is not None:
+        check_no_tls(tls)
         from serving.store.model_store import whole_model_path
 
         whole_model_path(model, version)  # before the seconds that TensorFlow takes
@@ -68,6 +69,17 @@ def predictor_of(
     from serving.client.client import PredictClient
 
     return PredictClient(target, model_name, timeout, client_tls(tls), version=version, version_label=label)
+
+
+def check_no_tls(files: tuple[str | None, str | None, str | None]) -> None:
+    """Raises UserError if an option for TLS is given where no server is asked; `files` are as in `client_tls`."""
+    from trainer.base.errors import UserError
+
+    if any(file is not None for file in files):
+        raise UserError(
+            "--tls-ca, --tls-certificate and --tls-key are for the connection to a server, and none is asked: name "
+            "one, or leave them out"
+        )
 
 
 def client_tls(files: tuple[str | None, str | None, str | None]) -> "ClientTls | None":
@@ -80,4 +92,8 @@ def client_tls(files: tuple[str | None, str | None, str | None]) -> "ClientTls |
     from serving.base.tls import ClientTls
 
     ca, certificate, key = files
-    return ClientTls(ca=ca, certificate=certificate, key=key) if any(files) else None
+    return (
+        ClientTls(ca=ca, certificate=certificate, key=key)
+        if any(file is not None for file in files)
+        else None
+    )

@@ -75,6 +75,12 @@ def measure(model: str, patterns: list[str], batch_size: int = 64) -> dict[str, 
                 scores[chosen], label_rows([videos[row] for row in chosen], scorer.card.num_classes)
             )
         lines.say(_progress(metrics.videos, began))
+    if (unknown := rejects.reasons["label_out_of_range"]) > metrics.videos:
+        raise UserError(
+            f"{unknown:,} of {unknown + metrics.videos:,} videos have labels that the model, of "
+            f"{scorer.card.num_classes} classes, does not know: evaluate it on files of the edition that it was "
+            "trained on (docs/data.md)"
+        )
     if not metrics.videos:
         raise UserError(
             f"there is no valid video with labels in {' '.join(patterns)} ({choice.unlabelled:,} videos without "

@@ -25,6 +25,9 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "PYTHONWARNING
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """What the system says of files and directories that this user may not read or write."""
 
+_OF_ANOTHER_KIND = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What the system says of a directory in a file's place, a file in a directory's, and paths that cannot be."""
+
 _verbose = False
 
 
@@ -55,6 +58,10 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
         if isinstance(error, OSError) and error.filename and error.errno in _FORBIDDEN:
             place = f"{os.fsdecode(error.filename)}: {error.strerror}"
             _leave(2, f"{place}; give this user the right to it, or name another place")
+        if isinstance(error, OSError) and error.filename and error.errno in _OF_ANOTHER_KIND:
+            _leave(
+                2, f"{os.fsdecode(error.filename)}: {error.strerror}; put that right, or name another place"
+            )
         if _verbose:
             traceback.print_exc()
         if log_file := getattr(error, "log_file", None):  # the text says what to try

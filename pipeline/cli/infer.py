@@ -3,13 +3,22 @@
 import dataclasses
 import json
 import logging
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.beam_options import BeamSettings, beam_section
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.connection import (
+    CaFile,
+    CertificateFile,
+    KeyFile,
+    ModelVersion,
+    VersionLabel,
+    check_no_tls,
+    predictor_of,
+)
 from pipeline.cli.output import AsJson
 from pipeline.cli.progress_lines import RejectLines, TimedLines
 from trainer.base.errors import UserError
@@ -67,14 +76,18 @@ def infer(
     from serving.inference.batch_inference import infer as infer_files
     from serving.inference.inference_parts import directory_identity
     from serving.inference.predictions_file import check_ending
-    from trainer.base.files import expand
+    from trainer.base.directories import write_problem
+    from trainer.base.files import expand, is_local
 
     if (model is None) == (target is None):
         raise UserError("give --model, a directory, or --target, a server")
     check_ending(out)
+    if is_local(out) and (problem := write_problem(os.path.dirname(out) or ".")):
+        raise UserError(f"--out: {problem}; give another place")
     if beam:
         if model is None or version_label is not None:
             raise UserError("with --beam every worker loads the model: give --model, a directory")
+        check_no_tls((tls_ca, tls_certificate, tls_key))
         result = _infer_with_beam(model, model_version, data, out, batch_size, beam)
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
         return

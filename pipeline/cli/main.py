@@ -3,6 +3,7 @@
 A verb's module is imported when the verb is used, so that ``yt8m sizes`` does not wait for TensorFlow.
 """
 
+import re
 import sys
 from importlib import import_module, metadata
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from pipeline.cli.guard import be_verbose, guarded
 from pipeline.cli.verb_group import VerbGroup
+from trainer.base.errors import UserError
 
 VERBS = {
     "data": ("pipeline.cli.data", "app"),
@@ -96,7 +98,18 @@ def _yt8m(
 def main() -> None:
     """Runs the command line ``yt8m``."""
     arguments = sys.argv[1:] or ["--help"]
-    guarded(lambda: _exit_code(app(args=arguments, prog_name="yt8m", standalone_mode=False)))
+    guarded(lambda: _exit_code(app(args=_checked(arguments), prog_name="yt8m", standalone_mode=False)))
+
+
+def _checked(arguments: list[str]) -> list[str]:
+    """Returns the arguments; raises UserError if one is empty, as "$NAME" is in a shell where NAME was never set."""
+    for before, argument in zip(["yt8m", *arguments], arguments, strict=False):
+        if not argument.strip() or re.fullmatch(r"--[a-z-]+=\s*", argument):
+            where = f"{argument.strip()} is" if argument.strip() else f"the argument after {before:.100} is"
+            raise UserError(
+                f"{where} empty (a shell variable that is not set?): give a value, or leave it out"
+            )
+    return arguments
 
 
 def _exit_code(result: object) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, client_tls
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, check_no_tls, client_tls
 from pipeline.cli.output import AsJson
 from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store
@@ -62,9 +62,11 @@ def list_(
     Examples: yt8m models list models/demo/yt8m --json
               yt8m models list models/demo/yt8m --server localhost:8500
     """
-    served = None
-    if server is not None:
-        served = _ask(server, model_name, (tls_ca, tls_certificate, tls_key))
+    served, tls = None, (tls_ca, tls_certificate, tls_key)
+    if server is None:
+        check_no_tls(tls)
+    else:
+        served = _ask(server, model_name, tls)
     store = _existing(base)
     there, labels = store.versions(), store.labels()
     versions = [_describe(store, version, there[-1], labels, served, verify_files) for version in there]

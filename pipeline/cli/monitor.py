@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, predictor_of
+from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, check_no_tls, predictor_of
 from pipeline.cli.output import AsJson
 from pipeline.cli.progress_lines import RejectLines, TimedLines
 
@@ -63,6 +63,9 @@ def monitor(
     from trainer.base.errors import OutsideError
     from trainer.base.files import expand
 
+    tls = (tls_ca, tls_certificate, tls_key)
+    if target is None:
+        check_no_tls(tls)
     allowed = _allowed(thresholds or (), DriftSection().thresholds | _THRESHOLDS)
     files = expand(data)
     path = whole_model_path(model, model_version)
@@ -73,13 +76,12 @@ def monitor(
     name = posixpath.basename(path.rstrip("/"))
     version = int(name) if name.isdigit() else None
     rejects, lines = RejectLines(_logger, "further ones are not named"), TimedLines(_logger)
-    tls = (tls_ca, tls_certificate, tls_key)
     with closing(
         predictor_of(
-            None if target else path,
+            path if target is None else None,
             target or "",
             model_name,
-            version if target else None,
+            None if target is None else version,
             None,
             timeout,
             tls,

@@ -3,13 +3,22 @@
 import itertools
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, ModelVersion, VersionLabel, predictor_of
+from pipeline.cli.connection import (
+    CaFile,
+    CertificateFile,
+    KeyFile,
+    ModelVersion,
+    VersionLabel,
+    check_no_tls,
+    predictor_of,
+)
 from pipeline.cli.output import AsJson
 from pipeline.cli.progress_lines import RejectLines
 
@@ -78,26 +87,36 @@ def predict(
     from serving.inference.ordered_map import ordered_map
     from trainer.base.batches import batched
     from trainer.base.errors import UserError
-    from trainer.base.files import open_file
+    from trainer.base.files import is_local, open_file
 
-    if len([one for one in (target, model, litert) if one]) > 1:
+    if len([one for one in (target, model, litert) if one is not None]) > 1:
         raise UserError("--target asks a server, --model and --litert do without one: give one of the three")
-    names = Vocabulary.load(vocabulary) if vocabulary else None
+    tls = (tls_ca, tls_certificate, tls_key)
+    if litert is not None:
+        check_no_tls(tls)
+        if model_version is not None or version_label is not None:
+            raise UserError("--litert is one model: leave out --model-version and --version-label")
+    names = Vocabulary.load(vocabulary) if vocabulary is not None else None
     for path in files:  # before the seconds that a model takes
+        if is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+            # A pipe without a writer would be waited for.
+            raise UserError(f"{path} is a directory, a pipe or a device: give the path of a TFRecord file")
         with open_file(path, "rb"):
             pass
     rejects = RejectLines(_logger, "yt8m data check names all of them")
     videos = itertools.islice(_wanted(files, video_id, rejects), limit)
+    if (first := next(videos, None)) is None:  # before the seconds that a model takes
+        what = "no valid video" if video_id is None else f"no valid video with the id {video_id}"
+        raise UserError(f"{' '.join(files)}: {what} ({rejects.count} invalid records); see yt8m data check")
+    videos = itertools.chain([first], videos)
     answers = []
-    if litert:
+    if litert is not None:
         from serving.inference.litert_model import LiteRtModel
 
         chosen = LiteRtModel(litert)
     else:
-        tls = (tls_ca, tls_certificate, tls_key)
-        chosen = predictor_of(
-            model, target or "localhost:8500", model_name, model_version, version_label, timeout, tls
-        )
+        address = "localhost:8500" if target is None else target
+        chosen = predictor_of(model, address, model_name, model_version, version_label, timeout, tls)
     with closing(chosen) as predictor:
         answered = ordered_map(
             lambda batch: predictor.predict_named([video.sequence_example for video in batch]),
@@ -111,9 +130,6 @@ def predict(
                 answers.append(answer)
                 if not as_json:
                     typer.echo(_text(answer))
-    if not answers:
-        what = "no valid video" if video_id is None else f"no valid video with the id {video_id}"
-        raise UserError(f"{' '.join(files)}: {what} ({rejects.count} invalid records); see yt8m data check")
     if as_json:
         typer.echo(json.dumps({"videos": answers, "rejected": rejects.count}, indent=2))
 

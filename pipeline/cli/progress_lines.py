@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ class RejectLines:
 
     Attributes:
         count: The number of records that are lost so far.
+        reasons: How many of them were lost for each reason.
     """
 
     def __init__(self, logger: logging.Logger, others: str) -> None:
         self.count = 0
+        self.reasons: Counter[str] = Counter()
         self._logger = logger
         self._others = others
         self._named = 0
@@ -50,6 +53,7 @@ class RejectLines:
     def add(self, reject: "Reject") -> None:
         """Takes in one record, or what is lost of a file."""
         self.count += reject.lost_records
+        self.reasons[reject.reason] += reject.lost_records
         self._named += 1
         if self._named <= _NAMED_REJECTS:
             place = f"{reject.file}, byte {reject.offset}"

@@ -90,6 +90,12 @@ def rehearse(
                --set kubernetes.volumes.here=$PWD
              yt8m rehearse demo.yaml --root rehearsals
     """
+    from trainer.base.errors import UserError
+
+    if retry_policy is not None and not retry:
+        raise UserError(
+            "--retry-policy says after what a task starts again, and --no-retry that none does: give one"
+        )
     from pipeline.rehearsal.compiled_file import CompiledFile
     from pipeline.rehearsal.parameters import run_parameters
     from pipeline.rehearsal.rehearse import rehearse as run_here

@@ -44,11 +44,16 @@ def report(
     Examples: yt8m report runs/demo
               yt8m report runs/demo runs/yhls/2026-01-02T03:04:05.678901 --out comparison.html
     """
+
     from trainer.base.addresses import check_local
     from trainer.base.errors import UserError
 
     if out is not None:
         check_local(out, "--out")
+        if out.endswith(".json"):
+            raise UserError(
+                f"--out {out}: the page is HTML, its numbers go to a .json file beside it; name FILE.html"
+            )
     found: dict[str, RunDocument] = {}
     for run in runs:
         content = _load(run)

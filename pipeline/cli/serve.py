@@ -1,6 +1,7 @@
 """The verb ``yt8m serve``, which serves models over gRPC and HTTP from this machine."""
 
 import logging
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from serving.server.models.model_config import ModelConfig
 
 _logger = logging.getLogger("yt8m.serve")
+
+_MOST_REQUEST_MIB = 2047
+"""gRPC counts the bytes of a message in 32 bits."""
+
+_MOST_THREADS = 4096
+"""More than any machine has cores; TensorFlow counts them in 32 bits."""
 
 
 def serve(
@@ -56,9 +63,14 @@ def serve(
         int,
         typer.Option(min=1, help="Most batches that wait; further requests are answered with UNAVAILABLE."),
     ] = 8,
-    batch_threads: Annotated[int, typer.Option(min=1, help="Number of batches that run at once.")] = 1,
+    batch_threads: Annotated[
+        int, typer.Option(min=1, max=_MOST_THREADS, help="Number of batches that run at once.")
+    ] = 1,
     threads: Annotated[
-        int, typer.Option(min=0, help="Number of threads in TensorFlow's pools; 0 lets it choose.")
+        int,
+        typer.Option(
+            min=0, max=_MOST_THREADS, help="Number of threads in TensorFlow's pools; 0 lets it choose."
+        ),
     ] = 0,
     workers: Annotated[
         int | None,
@@ -82,7 +94,9 @@ def serve(
             "--max-request-mib.",
         ),
     ] = None,
-    max_request_mib: Annotated[int, typer.Option(min=1, help="Largest request, in MiB.")] = 256,
+    max_request_mib: Annotated[
+        int, typer.Option(min=1, max=_MOST_REQUEST_MIB, help="Largest request, in MiB.")
+    ] = 256,
     max_request_videos: Annotated[
         int,
         typer.Option(min=1, help="Most videos of one request, which bound the memory that a model takes."),
@@ -210,9 +224,10 @@ def _models(
 
     if config_file is not None:
         return read_model_configs(config_file)
-    if not name:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UserError(
-            "--model-name is empty: give the name by which clients ask for the model, such as yt8m"
+            f"--model-name {name!r:.100}: clients ask for the model by this name, in URLs, too: give letters, digits, "
+            "dots, hyphens and underscores, such as yt8m"
         )
     policy, pairs = VersionPolicy.parse(versions), parse_labels(labels)
     return [ModelConfig(name=name, base_path=base_dir, policy=policy, labels=pairs)]

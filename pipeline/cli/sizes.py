@@ -59,8 +59,11 @@ def sizes(
               yt8m sizes --families
     """
     if families:
-        if variants is not None:
-            raise UserError("--families lists all of them: leave out --variants, or --families")
+        if variants is not None or forms or all_forms:
+            option = "--variants" if variants is not None else "--form" if forms else "--forms"
+            raise UserError(
+                f"--families lists all of them, in float32 and float16: leave out {option}, or --families"
+            )
         rows = [family_row(family) for family in ARCHITECTURES.kinds]
         typer.echo(json.dumps(rows, indent=2) if as_json else _families_table(rows))
         return

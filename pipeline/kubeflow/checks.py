@@ -93,6 +93,10 @@ def check_gpus(recipe: Recipe) -> None:
             )
 
 
+_TOLD_REASONS = 5
+"""A file with a part cut out has a reason for each task."""
+
+
 def check_spec(spec: Tree, platform: Tree) -> None:
     """Parses both documents strictly, then checks them against the backend's own rules.
 
@@ -101,10 +105,12 @@ def check_spec(spec: Tree, platform: Tree) -> None:
         platform: The PlatformSpec.
 
     Raises:
-        UserError: If the backend would refuse the pipeline; the message has every reason.
+        UserError: If the backend would refuse the pipeline; the message has the first reasons.
     """
     if reasons := [*_parse_errors(spec, platform)] or [*_refusals(spec, platform)]:
-        raise UserError(f"Kubeflow Pipelines would not take this pipeline: {'; '.join(reasons)}")
+        more = len(reasons) - _TOLD_REASONS
+        told = "; ".join(reasons[:_TOLD_REASONS]) + (f"; and {more} more" if more > 0 else "")
+        raise UserError(f"Kubeflow Pipelines would not take this pipeline: {told}")
 
 
 def _parse_errors(spec: Tree, platform: Tree) -> Iterator[str]:

@@ -19,6 +19,9 @@ from trainer.base.errors import UserError
 _ADDRESSES = ("push_destination",)
 """The parameters whose values are addresses of files."""
 
+_RANGES = {"limit_bytes": (1, math.inf), "max_reject_share": (0, 1)}
+"""The least and the most of parameters that are numbers, as the recipe's keys have them."""
+
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -80,6 +83,8 @@ def read_package(path: str) -> Package:
         spec, platform = documents if len(documents) == 2 else (*documents, {})
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
         check_spec(spec, platform)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except (
         yaml.YAMLError,
         UnicodeDecodeError,
@@ -115,7 +120,8 @@ def parse_parameters(package: Package, assignments: Sequence[str], option: str =
         The values by name, each of its parameter's type.
 
     Raises:
-        UserError: If the pipeline has no such parameter, the value is not of its type, or all together are too long.
+        UserError: If the pipeline has no such parameter, it is given twice, the value is not of its type or out of its
+            range, or all together are too long.
     """
     values = {}
     for text in assignments:
@@ -125,6 +131,8 @@ def parse_parameters(package: Package, assignments: Sequence[str], option: str =
         if name not in package.parameters:
             known = nearest(name, sorted(package.parameters)) or ": it has none"
             raise UserError(f"{option} {name}: {package.path} has no such parameter{known}")
+        if name in values:
+            raise UserError(f"{option} {name} is given twice; give it once")
         kind = package.parameters[name]["parameterType"]
         if name in _ADDRESSES:
             check_address(value, f"{option} {name}")
@@ -132,6 +140,10 @@ def parse_parameters(package: Package, assignments: Sequence[str], option: str =
             values[name] = _PARSERS[kind](value)
         except ValueError:
             raise UserError(f"{option} {name}: {value!r} is no {kind}") from None
+        least, most = _RANGES.get(name, (-math.inf, math.inf))
+        if isinstance(values[name], int | float) and not least <= values[name] <= most:
+            limits = f"at least {least}" + ("" if most == math.inf else f" and at most {most}")
+            raise UserError(f"{option} {name} must be {limits}. Received: {value}")
     _check_size(package, values, option)
     return values
 

@@ -33,7 +33,8 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     Raises:
         UserError: If files are missing or cannot be divided into splits, a directory cannot be written to, another run
             is using the root, its database is damaged, a batch does not fit into the memory, a disk has too little
-            room, a model that the recipe names is not whole, or the served model cannot be compared with.
+            room, a model that the recipe names is not whole or of other classes, or the served model cannot be compared
+            with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -52,7 +53,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
     _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
-    _check_models(models)
+    _check_models(models, recipe.data.num_classes)
     _check_push(recipe)
 
 
@@ -63,14 +64,21 @@ def _given_models(recipe: Recipe) -> list[str]:
     return teachers + [start for start in dict.fromkeys(starts) if start != recipe.push.directory]
 
 
-def _check_models(paths: list[str]) -> None:
-    """Checks that SavedModels have all of their files, at their lengths."""
+def _check_models(paths: list[str], num_classes: int) -> None:
+    """Checks that SavedModels are of this project, of as many classes, and have all of their files at their lengths."""
     if not paths:
         return
     # TensorFlow: seconds that nobody waits for where no model is given.
+    from serving.export.card import ModelCard
     from serving.store.whole_model import check_model
 
     for path in paths:
+        card = ModelCard.load(path)
+        if card.num_classes != num_classes:
+            raise UserError(
+                f"{path} has {card.num_classes} classes, and data.num_classes is {num_classes}: give a model of the "
+                "same classes, or set data.num_classes"
+            )
         check_model(path)
 
 
@@ -112,6 +120,9 @@ def _check_directories(recipe: Recipe, root: str) -> None:
         scratch = tempfile.gettempdir()
     except FileNotFoundError as error:
         raise UserError(f"TMPDIR: {error.strerror or error}; make a directory and name it there") from error
+    if (named := os.environ.get("TMPDIR")) and not os.path.isdir(named):
+        # Python takes /tmp then, which may have no room, and says nothing.
+        raise UserError(f"TMPDIR: there is no directory {named}; make it, or name another one")
     places = {"--root": root, "push.directory": recipe.push.directory, "TMPDIR": scratch}
     for place, directory in places.items():
         if is_local(directory) and (problem := write_problem(directory)):

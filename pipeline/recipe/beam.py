@@ -31,7 +31,7 @@ _SECONDS_TO_CONNECT = 10
 class BeamSection(Settings):
     """The runner of Beam and its settings; a key that belongs to another runner is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     runner: Literal["DirectRunner", "DataflowRunner", "FlinkRunner", "PortableRunner"] = Field(
         "DirectRunner",

@@ -27,6 +27,7 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
         prefix: The place of the tree in a larger one, such as ``training_overrides.K24-H1440.``.
     """
     items = error.errors(include_url=False)
+    told: set[tuple[str | int, ...]] = set()
     for item in items:
         location = item["loc"]
         if item["type"] == "too_short" and any(
@@ -35,7 +36,12 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
             continue  # its elements are refused already, and so are not counted
         place = prefix + ".".join(str(part) for part in location)
         if item["type"] == "extra_forbidden":
-            yield f"{place}: unknown key{nearest(str(location[-1]), _keys_at(model, location[:-1]))}"
+            hint = nearest(str(location[-1]), _keys_at(model, section := location[:-1]))
+            # A section's keys are listed once, however many unknown ones it has.
+            listed = hint.startswith(" (")
+            yield f"{place}: unknown key{'' if listed and section in told else hint}"
+            if listed:
+                told.add(section)
         elif item["type"] == "missing":
             yield f"{place}: required, but not given"
         elif not place:

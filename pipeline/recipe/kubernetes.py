@@ -19,7 +19,7 @@ class KubernetesSection(Settings):
     `yt8m run` uses only `max_parallel_trainers`, for the order of the Trainers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     trainer_pool: str | None = Field(
         None,
@@ -56,6 +56,7 @@ class KubernetesSection(Settings):
     beam_cpus: int = Field(
         3,
         ge=1,
+        le=1000,
         description="Cores of a Beam step with the DirectRunner. Each of the Evaluator's takes 7 GB: three fit on a "
         "machine of 32 GB.",
     )

@@ -1,5 +1,6 @@
 """Makes a user's own recipe of another one: a copy of its text, comments included, with its own name and places."""
 
+import math
 from typing import Any
 
 import yaml
@@ -24,9 +25,18 @@ def own_copy(name: str, source: str) -> str:
     directory = _of_its_own(tree, name)
     for place, value in ((("name",), name), (("push", "directory"), directory)):
         start, end = _span(text, place, source)
-        text = text[:start] + value + text[end:]
+        text = text[:start] + _scalar(value) + text[end:]
     parse_recipe(yaml.safe_load(text), where=f"recipe {name}")
     return text.replace(f"--recipe {tree['name']} ", f"--recipe {name}.yaml ")
+
+
+def _scalar(text: str) -> str:
+    """Returns a text as YAML has it: in quotes where YAML would read no, 12 or 1e3 as something else.
+
+    >>> _scalar("mine"), _scalar("no"), _scalar("12")
+    ('mine', "'no'", "'12'")
+    """
+    return yaml.safe_dump(text, allow_unicode=True, width=math.inf).removesuffix("\n").removesuffix("\n...")
 
 
 def _of_its_own(tree: dict[str, Any], name: str) -> str:

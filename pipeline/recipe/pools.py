@@ -14,7 +14,7 @@ from trainer.base.settings import Settings
 class Toleration(BaseModel):
     """A taint of nodes that a pod may ignore, with the keys that Kubernetes uses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: LabelKey
     operator: str = "Exists"
@@ -25,7 +25,7 @@ class Toleration(BaseModel):
 class PoolProfile(BaseModel):
     """The properties of a node pool's machines and GPUs; see pools.yaml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     labels: dict[LabelKey, LabelValue] = Field(description="Labels of the nodes.")
     resource: LabelKey = Field("nvidia.com/gpu", description="Kubernetes' name of one GPU.")
@@ -45,7 +45,7 @@ class PoolProfile(BaseModel):
 class PoolSection(Settings):
     """A pool that a recipe defines: a profile with some of its values changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     profile: str = Field(
         description="Profile that the pool is made from: k80, p100, t4, v100, l4, a100 or 1080ti."

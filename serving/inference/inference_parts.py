@@ -23,6 +23,8 @@ from trainer.data.records import Reject, Video, valid_videos
 from trainer.data.yt8m import ANY_CLASSES
 
 _PLAN = "plan.json"
+_PLAN_HEAD = b'{"format": '
+"""How every plan begins."""
 _FORMAT = 2
 """Version of the parts' format; 2 added the offsets of the records. Parts of another format are made anew."""
 
@@ -72,14 +74,18 @@ class InferenceParts:
     def _prepare(self, plan: dict[str, object]) -> None:
         text = json.dumps(plan).encode()
         path = posixpath.join(self.directory, _PLAN)
+        earlier = None
         if exists(path):
             with open_file(path, "rb") as file:
-                if file.read() == text:
-                    return
-        elif list_names(self.directory):
+                earlier = file.read()
+            if earlier == text:
+                return
+        # A plan that was cut when its inference was killed begins as all do.
+        ours = earlier is not None and _PLAN_HEAD.startswith(earlier[: len(_PLAN_HEAD)])
+        if not ours and list_names(self.directory):
             raise UserError(
                 f"{self.directory} is needed for the parts, and has files that are not of an inference (there is no "
-                f"{_PLAN}): move it away, or give another --out"
+                f"{_PLAN} of one): move it away, or give another --out"
             )
         try:
             remove_tree(self.directory)

@@ -42,6 +42,12 @@ def check_ending(path: str) -> None:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
     if is_local(path) and os.path.isdir(path):
         raise UserError(f"{path} is a directory: give the path of a file")
+    if is_local(path) and os.path.islink(path):
+        target = os.path.realpath(path)
+        if os.path.islink(target) or not os.path.isdir(os.path.dirname(target)):
+            raise UserError(
+                f"{path} is a link to {os.readlink(path)}, which leads nowhere; mend or remove it"
+            )
 
 
 class PartWriter:

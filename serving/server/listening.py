@@ -2,8 +2,8 @@
 
 import errno
 import socket
-import urllib.parse
 
+from trainer.base.addresses import is_http_url
 from trainer.base.errors import UserError
 
 _PROBLEMS = {
@@ -46,8 +46,7 @@ def check_can_listen(host: str, port: int) -> None:
 
 def check_endpoint(endpoint: str) -> None:
     """Refuses what cannot be a collector's address; raises UserError."""
-    parts = urllib.parse.urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_http_url(endpoint):
         raise UserError(
             f"the address of an OTLP collector is a URL such as http://localhost:4318. Received: {endpoint!r}"
         )

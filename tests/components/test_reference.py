@@ -29,3 +29,7 @@ def test_the_reference_has_what_was_trained_on_and_what_was_predicted(tmp_path: 
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(made.document()))
     assert read_reference(str(tmp_path / "1")).document() == made.document()
+    for damaged in ('{"trained": ', "[]", '{"trained": 7}'):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match=r"reference\.json cannot be read"):
+            read_reference(str(tmp_path / "1"))

@@ -116,9 +116,22 @@ def test_scripts_refuse_before_they_are_configured(unconfigured):
     [
         ((), "which project?"),
         (("my-project",), "give your own"),
-        (("No Project",), "is no project id"),
+        (("No Project",), "PROJECT must be a project id"),
         (("vision-prod", "LOCATOIN=x"), "no setting 'LOCATOIN=x'. Settings: PROJECT LOCATION"),
         (("vision-prod", "LOCATION"), "no setting 'LOCATION'"),
+        (("vision-prod", "L.CATION=x"), "no setting 'L.CATION=x'"),
+        (("vision-prod", "PROJECT LOCATION=x"), "no setting 'PROJECT LOCATION=x'"),
+        (("vision-prod", "LOCATION=a", "LOCATION=b"), "LOCATION is given twice"),
+        (("vision-prod", "PROJECT=another"), "PROJECT is given twice"),
+        (("vision-prod", "LOCATION="), "LOCATION must be letters, digits and"),
+        (("vision-prod", "LOCATION=$(touch pwned)"), "LOCATION must be letters, digits and"),
+        (("vision-prod", "LOCATION=a\nCLUSTER=b"), "LOCATION must be letters, digits and"),
+        (("vision-prod", "STABLE_VERSION=abc"), "STABLE_VERSION must be the number of a version"),
+        (("vision-prod", "CANARY_WEIGHT=101"), "CANARY_WEIGHT must be a share in percent"),
+        (("vision-prod", "T4_GPUS=-1"), "T4_GPUS must be a number of GPUs"),
+        (("vision-prod", "BUCKET=gs://x"), "BUCKET must be a bucket's name"),
+        (("vision-prod", "MODEL_BASE=models/yt8m"), "MODEL_BASE must be a directory in a bucket"),
+        (("vision-prod", "CLIENT_RANGE=everybody"), "CLIENT_RANGE must be a range of addresses"),
     ],
 )
 def test_configure_refuses(unconfigured, arguments, reason):
@@ -128,6 +141,34 @@ def test_configure_refuses(unconfigured, arguments, reason):
     assert done.returncode == 2
     assert reason in done.stderr
     assert not (unconfigured / "settings" / "settings.env").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "new", "reason"),
+    [
+        ("PROJECT=test-project", "", "has no PROJECT"),
+        ("BUCKET=test-project-yt8m", "BUCKET=", "line 33: BUCKET must be a bucket's name"),
+        ("CLUSTER=yt8m", 'CLUSTER="yt8m"', "line 6: CLUSTER must be letters, digits and"),
+        ("CLUSTER=yt8m", "CLUSTER=$(touch pwned)", "line 6: CLUSTER must be letters, digits and"),
+        ("CLUSTER=yt8m", "cluster (", "line 6: NAME=VALUE is wanted, not 'cluster ('"),
+        ("CLUSTER=yt8m", "CLUSTER=my-project", "still names my-project"),
+    ],
+)
+def test_settings_that_are_no_settings_run_nothing(tmp_path, line, new, reason):
+    copy = tmp_path / "k8s"
+    shutil.copytree(K8S, copy)
+    file = copy / "settings" / "settings.env"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace(f"{line}\n", f"{new}\n"), encoding="utf-8")
+    assert file.read_text(encoding="utf-8") != before
+    for script in ("node-pools.sh", "accounts.sh"):
+        done = subprocess.run(
+            [copy / script, "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"{script}: k8s/settings/settings.env")
+        assert reason in done.stderr
+    assert not list(tmp_path.rglob("pwned"))
 
 
 def test_configure_writes_the_settings_once(tmp_path, unconfigured):
@@ -151,11 +192,24 @@ def test_wrong_arguments_run_nothing(arguments):
 
 
 def test_help_is_the_text_at_the_top():
-    for script in ("node-pools.sh", "accounts.sh"):
-        done = run(script, "--help")
-        assert done.returncode == 0
-        assert f"k8s/{script} --dry-run" in done.stdout
+    for script, usage in (
+        ("node-pools.sh", "k8s/node-pools.sh --dry-run"),
+        ("accounts.sh", "k8s/accounts.sh --dry-run"),
+        ("configure.sh", "k8s/configure.sh PROJECT"),
+    ):
+        # By a relative path, as the README calls them.
+        done = subprocess.run(
+            [f"k8s/{script}", "--help"], cwd=K8S.parent, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert usage in done.stdout
         assert "set -" not in done.stdout
+
+
+def test_two_kinds_of_nodes_are_refused():
+    done = run("node-pools.sh", "--dry-run", "--flex-start", "--on-demand", "t4")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "node-pools.sh: --flex-start and --on-demand: give one of them\n"
 
 
 def test_a_pool_that_exists_is_left_alone(tmp_path):

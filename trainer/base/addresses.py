@@ -5,6 +5,7 @@ https://cloud.google.com/storage/docs/buckets#naming and .../objects#naming
 """
 
 import re
+import urllib.parse
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -69,6 +70,25 @@ def check_bucket_address(address: str, what: str, *, pattern: bool = False) -> N
     """
     if reason := bucket_address_fault(address, pattern=pattern):
         raise UserError(f"{what}: {address!r:.200} is no place in a bucket: {reason}")
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a text is the URL of a server: http or https, a host, and a port from 1 to 65535 or none.
+
+    >>> is_http_url("http://localhost:8080"), is_http_url("http://localhost:99999"), is_http_url("http://[::1")
+    (True, False, False)
+    """
+    try:
+        parts = urllib.parse.urlsplit(text)
+        # The port is parsed when it is asked for.
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not re.search(r"\s", text)
+        )
+    except ValueError:
+        return False
 
 
 def check_local(path: str, what: str) -> None:

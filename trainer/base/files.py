@@ -166,6 +166,8 @@ def whole_file(path: str) -> Iterator[str]:
         path: Where the file is to appear, local or in a bucket.
     """
     if is_local(path):
+        # Where a link stands, the file that it leads to is the one to replace.
+        path = os.path.realpath(path)
         unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
         try:
             with naming(path):
@@ -187,7 +189,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """Returns the files that match any of the patterns (globs or plain paths), sorted and each once; no directories.
 
     Raises:
-        UserError: A pattern matches no file, or no file can have such an address.
+        UserError: A pattern matches no file, or a link to no file, or no file can have such an address.
     """
     found: set[str] = set()
     for pattern in patterns:
@@ -245,7 +247,16 @@ def file_kind(path: str) -> str:
 def _glob(pattern: str) -> list[str]:
     if is_local(pattern):
         # A file whose very name contains glob characters must still be found by that name.
-        return [pattern] if os.path.isfile(pattern) else [p for p in glob.glob(pattern) if os.path.isfile(p)]
+        if os.path.isfile(pattern):
+            return [pattern]
+        matches = glob.glob(pattern)
+        for path in matches:
+            if os.path.islink(path) and not os.path.exists(path):
+                # A disk that is not mounted: to go on with the other files would be to lose these in silence.
+                raise UserError(
+                    f"{path} is a link to {os.readlink(path)}, which is not there; mend or remove it"
+                )
+        return [path for path in matches if os.path.isfile(path)]
     import tensorflow as tf
 
     try:

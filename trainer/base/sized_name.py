@@ -172,11 +172,16 @@ class Registry(Generic[Kind]):
         """Returns the object of this name.
 
         Raises:
-            UserError: Nothing has this name. The message has the nearest valid name.
+            UserError: Nothing has this name, or a size in it is out of range. The message has the nearest valid name,
+                or the size.
         """
         name = name.strip()
         for kind in self.kinds:
-            if (found := kind.parse(name)) is not None:
+            try:
+                found = kind.parse(name)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from None
+            if found is not None:
                 return found
         raise UserError(f"{self._what} is written like {self._nearest(name)}. Received: {name!r}")
 

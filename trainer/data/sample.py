@@ -107,7 +107,8 @@ def _check(
         )
     if not 1 <= min_frames <= max_frames <= MAX_FRAMES:
         raise UserError(
-            f"frames of a video lie in 1..{MAX_FRAMES}. Received: {min_frames} to {max_frames}; choose others"
+            f"frames of the videos: the least must be 1 or more, and no more than the most, which is at most "
+            f"{MAX_FRAMES}. Received: {min_frames} to {max_frames}"
         )
     if num_classes < 20:
         raise UserError(f"a sample has at least 20 classes. Received: {num_classes}; ask for more")

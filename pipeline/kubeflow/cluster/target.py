@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from pipeline.recipe.kubernetes_names import check_name, namespace_fault
+from trainer.base.addresses import is_http_url
 from trainer.base.errors import UserError
 
 IN_CLUSTER = "in-cluster"
@@ -39,7 +40,7 @@ class Target:
     timeout: int = 60
 
     def __post_init__(self) -> None:
-        if self.host != IN_CLUSTER and not self.host.startswith(("http://", "https://")):
+        if self.host != IN_CLUSTER and not is_http_url(self.host):
             raise UserError(
                 f"--host is a URL, such as http://localhost:8080, or {IN_CLUSTER}. Received: {self.host!r}"
             )

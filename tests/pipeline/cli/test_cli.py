@@ -56,6 +56,37 @@ def test_sizes_without_variants_is_table1() -> None:
         (["recipes", "new", "yhls", "--from", "demo"], "yhls is a recipe of the project"),
         (["models", "list", "/nope"], "/nope is no directory"),
         (["runs", "--host", "http://x", "--root", "y"], "give one of them"),
+        (["runs", "--host", "http://127.0.0.1:99999"], "--host is a URL"),
+        (["runs", "--host", "http://[::1"], "--host is a URL"),
+        (["recipes", "new", "", "--from", "demo"], "the argument after new is empty"),
+        (["run", "--recipe="], "--recipe= is empty"),
+        (["predict", "x.tfrecord", "--vocabulary", ""], "the argument after --vocabulary is empty"),
+        (["models", "list", ".", "--tls-ca", "x"], "are for the connection to a server, and none is asked"),
+        (["monitor", "--model", "m", "--data", "d", "--tls-key", "x"], "and none is asked"),
+        (["predict", "x", "--litert", "m.tflite", "--tls-key", "x"], "and none is asked"),
+        (["predict", "x", "--litert", "m.tflite", "--model-version", "3"], "leave out --model-version"),
+        (
+            [
+                "infer",
+                "--model",
+                "m",
+                "--data",
+                "d",
+                "--out",
+                "o.csv",
+                "--beam",
+                "workers=1",
+                "--tls-ca",
+                "x",
+            ],
+            "is asked",
+        ),
+        (["compress", "m", "--to", "int8", "--calibration-videos", "5"], "give both, or neither"),
+        (["rehearse", "p.yaml", "--root", "r", "--no-retry", "--retry-policy", "Always"], "give one"),
+        (["report", "runs/demo", "--out", "page.json"], "name FILE.html"),
+        (["serve", "m", "--otlp-endpoint", "http://[::1"], "the address of an OTLP collector is a URL"),
+        (["serve", "m", "--max-request-mib", "4096"], "--max-request-mib"),
+        (["serve", "m", "--threads", "99999999999"], "--threads"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], part: str) -> None:
@@ -110,19 +141,27 @@ def test_recipes_are_listed_and_a_copy_can_be_made_once(tmp_path, monkeypatch) -
         run("recipes", "new", "mine", "--from", "demo")
 
 
-def test_what_this_user_may_not_write_is_no_fault_of_the_program() -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            "13, 'Permission denied'",
+            "Permission denied; give this user the right to it, or name another place",
+        ),
+        ("21, 'Is a directory'", "Is a directory; put that right, or name another place"),
+        ("40, 'Too many levels'", "Too many levels; put that right, or name another place"),
+    ],
+)
+def test_what_cannot_be_opened_as_it_is_is_no_fault_of_the_program(error: str, said: str) -> None:
     script = (
         "import sys; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
-        "def denied(v): raise PermissionError(13, 'Permission denied', '/models/labels.json')\n"
+        f"def denied(v): raise OSError({error}, '/models/labels.json')\n"
         "s.size_row = denied\n"
         "sys.argv = ['yt8m', 'sizes']\n"
         "m.main()\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (
-        2,
-        "yt8m: /models/labels.json: Permission denied; give this user the right to it, or name another place\n",
-    )
+    assert (result.returncode, result.stderr) == (2, f"yt8m: /models/labels.json: {said}\n")
 
 
 def _told_by_a_fault(script: str, scratch: Path) -> str:

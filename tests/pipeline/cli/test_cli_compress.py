@@ -89,13 +89,17 @@ def test_without_videos_values_are_rounded_by_themselves(place):
         (["--to", "int8", "--calibrate", "nowhere/*"], "nowhere"),
         (["--to", "int8+gating=int8"], "gating is no kernel of K2-H3, K3-H5"),
         (["--to", "int8", "--out", "gs://bucket/x"], "give a local directory"),
+        (["--to", "int8", "--out", "{model}/x"], "lies in the model itself"),
     ],
 )
 def test_refused_before_anything_is_written(place, options, text):
+    (model,) = (place / "versions").iterdir()
+    options = [option.format(model=model) for option in options]
     done = compress(place / "versions", "--out", place / "not", *options)
     assert isinstance(done.exception, UserError)
     assert text in str(done.exception)
     assert not (place / "not").exists()
+    assert not (model / "x").exists()
 
 
 def test_limit_holds_at_n_bytes_and_not_at_one_less(place):

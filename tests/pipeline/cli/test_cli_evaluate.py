@@ -115,6 +115,18 @@ def test_wrong_input_is_one_line_and_exit_code_2(place: Path, arguments: tuple[s
     assert part in result.stderr
 
 
+def test_files_of_another_edition_are_refused(place: Path) -> None:
+    """Most labels are beyond the model's classes: GAP of the few other videos would say nothing."""
+    spec = ModelSpec.parse("K2-H4", 20)
+    write_saved_model(str(place / "small" / "1"), [Member(spec=spec, weights=initial_weights(spec, 0))])
+    result = evaluate(place, "--model", "small", "--data", "a.tfrecord")
+    assert (result.returncode, result.stdout) == (2, "")
+    last = result.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"yt8m: \d+ of 30 videos have labels that the model, of 20 classes, does not know: .*", last
+    )
+
+
 def test_a_model_that_is_not_there_is_told_without_tensorflow(place: Path) -> None:
     for verb, more in (("evaluate", []), ("infer", ["--out", "x.csv"])):
         script = (

@@ -61,7 +61,23 @@ def test_infer_says_what_is_wrong(base: str, records: tuple[str, list[bytes]], t
     (tmp_path / "s.csv").mkdir()
     with pytest.raises(UserError, match=r"s\.csv is a directory: give the path of a file"):
         run("infer", "--model", base, "--data", path, "--out", str(tmp_path / "s.csv"))
-    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
+    (tmp_path / "t.csv").symlink_to("nowhere/t.csv")
+    with pytest.raises(UserError, match=r"t\.csv is a link to nowhere/t\.csv, which leads nowhere"):
+        run("infer", "--model", base, "--data", path, "--out", str(tmp_path / "t.csv"))
+    with pytest.raises(UserError, match="--out: /proc/none cannot be written to"):
+        run("infer", "--model", base, "--data", path, "--out", "/proc/none/s.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "t.csv"]
+
+
+def test_a_link_in_the_place_of_the_output_stays_one(
+    base: str, records: tuple[str, list[bytes]], tmp_path: Path
+) -> None:
+    path, _ = records
+    (tmp_path / "big").mkdir()
+    (tmp_path / "s.csv").symlink_to("big/s.csv")
+    run("infer", "--model", base, "--data", path, "--out", str(tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv").is_symlink()
+    assert (tmp_path / "big/s.csv").is_file()
 
 
 @pytest.mark.slow

@@ -193,6 +193,26 @@ def test_what_is_no_run_is_named(base, tmp_path, monkeypatch, run, message):
     assert message in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"members": 7}, "cannot be read as RunDocument: members: "),
+        ({"training": None}, "cannot be read as RunDocument: training: "),
+        ({"run": "x"}, "cannot be read as RunDocument: run: "),
+        ({"members": [{"variant": "K2-H4"}]}, "cannot be read as RunDocument: members.0.float32_mib: "),
+        ({"run": {"pipeline": "x"}}, "cannot be read as RunDocument: run."),
+    ],
+)
+def test_a_damaged_report_is_named(tmp_path, damage, message):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({**run_document().document(), **damage}), encoding="utf-8")
+    done = CliRunner().invoke(app, ["report", str(path)])
+    assert isinstance(done.exception, UserError), done.exception
+    assert str(done.exception).startswith(str(path))
+    assert message in str(done.exception)
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_a_damaged_database_is_named(tmp_path):
     (tmp_path / "metadata.sqlite").write_text("nonsense" * 1000)
     result = call(str(tmp_path))

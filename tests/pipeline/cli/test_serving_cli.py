@@ -100,11 +100,16 @@ def test_predict_shows_the_models_own_names(
 
 
 def test_predict_looks_at_the_files_before_it_loads_a_model(
-    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: str, records: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_predictor, "Servable", None)  # would fail with a TypeError
     with pytest.raises(UserError, match=r"cannot read .*none"):
         run("predict", str(tmp_path / "none"), "--model", base)
+    with pytest.raises(UserError, match="no valid video with the id none"):
+        run("predict", records[0], "--model", base, "--id", "none")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe is a directory, a pipe or a device"):
+        run("predict", str(tmp_path / "pipe"), "--model", base)
 
 
 def test_predict_one_video(base: str, records: tuple[str, list[bytes]]) -> None:
@@ -180,7 +185,8 @@ def test_serve_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         (["{base}", "--tls-key", "x"], "TLS needs --tls-certificate and --tls-key"),
         (["{base}", "--allow-reload"], "--allow-reload needs --tls-client-ca"),
         (["{base}", "--otlp-endpoint", "localhost:4318"], "is a URL such as http://localhost:4318"),
-        (["{base}", "--model-name", ""], "--model-name is empty"),
+        (["{base}", "--model-name", ""], "--model-name ''"),
+        (["{base}", "--model-name", "a/b"], "--model-name 'a/b'"),
         (["{base}", "--versions", "newest"], "versions are latest"),
         (["{base}", "--label", "stable"], "a label is NAME=VERSION"),
         (["{base}", "--label", "stable=1"], "points to version 1, which is not served; served: 2"),

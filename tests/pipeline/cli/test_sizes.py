@@ -57,6 +57,10 @@ def test_usual_forms_and_those_that_are_named():
     ("arguments", "text"),
     [
         (["--families", "--variants", "K8-H8"], "leave out --variants, or --families"),
+        (["--families", "--form", "int8"], "leave out --form, or --families"),
+        (["--families", "--forms"], "leave out --forms, or --families"),
+        (["--form", "int4-b0"], "int4-b0: block must be at least 1"),
+        (["--variants", "K0-H8"], "K0-H8: cluster_size must be at least 2"),
         (["--form", "int4"], "a codec is written like int4-b128"),
         (
             ["--variants", "MLP-H64", "--form", "int8+gating/weights=int8"],

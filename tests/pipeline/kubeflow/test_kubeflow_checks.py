@@ -143,6 +143,23 @@ def test_platform_document() -> None:
     assert "speaks of Other_executor, which the pipeline does not have" in refusal(platform=stranger)
 
 
+def test_many_reasons_are_counted_and_five_told(tmp_path) -> None:
+    """And the file is named: `submit` and `rehearse` may be given several in a row."""
+    from pipeline.kubeflow.package import read_package
+    from tests.pipeline import compiled_file
+
+    executors = {f"Other{number}_executor": {} for number in range(7)}
+    spec, _ = compiled_file.documents()
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+    file = compiled_file.write(tmp_path / "many.yaml", spec, platform)
+    with pytest.raises(UserError) as raised:
+        read_package(str(file))
+    text = str(raised.value)
+    assert text.startswith(f"{file}: Kubeflow Pipelines would not take this pipeline: ")
+    assert text.count("which the pipeline does not have") == 5
+    assert text.endswith("; and 2 more")
+
+
 @pytest.mark.parametrize(
     ("overrides", "image", "root", "reason"),
     [

@@ -162,6 +162,12 @@ def test_two_pipelines_of_the_name_are_refused(cluster, yt8m, file) -> None:
         (["--param", "limit_bytes"], "is NAME=VALUE"),
         (["--param", "limit_bytes=much"], "'much' is no NUMBER_INTEGER"),
         (["--param", "limit_bytes=1.5"], "'1.5' is no NUMBER_INTEGER"),
+        (["--param", "limit_bytes=-1"], "--param limit_bytes must be at least 1. Received: -1"),
+        (["--param", "max_reject_share=1.5"], "must be at least 0 and at most 1. Received: 1.5"),
+        (
+            ["--param", "limit_bytes=1", "--param", "limit_bytes=2"],
+            "--param limit_bytes is given twice; give it once",
+        ),
         (["--param", "max_reject_share=x"], "'x' is no NUMBER_DOUBLE"),
         (["--param", f"push_destination={'/x' * 5_000}"], "stores fewer than 10,000"),
         (["--pipeline-root", "/here"], "--pipeline-root: .*give gs://BUCKET/DIRECTORY"),

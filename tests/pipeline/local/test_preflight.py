@@ -82,6 +82,11 @@ def test_of_two_runs_that_begin_together_one_holds_the_lock_before_tfx_is_there(
 def test_the_scratch_directory_is_asked_for_too(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc/nothing")
     assert refusal(recipe(), tmp_path / "run").startswith("TMPDIR: /proc/nothing cannot be written to")
+    # Python itself takes /tmp in place of a directory that is not there.
+    monkeypatch.setenv("TMPDIR", "/nowhere/at/all")
+    assert refusal(recipe(), tmp_path / "run") == (
+        "TMPDIR: there is no directory /nowhere/at/all; make it, or name another one"
+    )
 
 
 def test_trying_to_write_leaves_what_was_there(tmp_path):
@@ -117,21 +122,46 @@ def test_files_that_cannot_be_divided_into_splits_are_refused(recipe, tmp_path, 
 @pytest.mark.parametrize("lost", ["variables.index", "variables.data-00000-of-00001"])
 @pytest.mark.parametrize("key", ["teacher.directory", "training.start"])
 def test_a_named_model_without_its_weights_is_refused(recipe, tmp_path, key, lost):
+    models = tmp_path / "models"
+    _write_model(models / "4")
+    sections = _naming(recipe, key, models)
+    check_before_run(recipe(**sections), str(tmp_path / "run"))
+    (models / "4/manifest.sha256").unlink(missing_ok=True)
+    (models / "4/variables" / lost).unlink()
+    text = refusal(recipe(**sections), tmp_path / "run")
+    assert f"{models}/4" in text
+    assert lost in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["teacher.directory", "training.start"])
+def test_a_named_model_of_another_kind_is_refused(recipe, tmp_path, key):
     from tests.serving.tiny_model import write_tiny_model
 
-    model = tmp_path / "models/4"
-    write_tiny_model(str(model))
-    sections = {
-        "teacher.directory": {"teacher": {"directory": str(tmp_path / "models")}, "students": ["K2-H4"]},
-        "training.start": {
-            "training": {**tiny_recipe(Path("x"), "y")["training"], "start": str(tmp_path / "models")}
-        },
-    }[key]
-    check_before_run(recipe(**sections), str(tmp_path / "run"))
-    (model / "variables" / lost).unlink()
-    text = refusal(recipe(**sections), tmp_path / "run")
-    assert str(model) in text
-    assert lost in text
+    _write_model(tmp_path / "other/4", num_classes=21)
+    assert refusal(recipe(**_naming(recipe, key, tmp_path / "other")), tmp_path / "run") == (
+        f"{tmp_path}/other/4 has 21 classes, and data.num_classes is 20: give a model of the same classes, or set "
+        "data.num_classes"
+    )
+    write_tiny_model(str(tmp_path / "foreign/1"))
+    text = refusal(recipe(**_naming(recipe, key, tmp_path / "foreign")), tmp_path / "run")
+    assert text.startswith(f"{tmp_path}/foreign/1 is not a model of this project")
+
+
+def _write_model(directory: Path, num_classes: int = 20) -> None:
+    from serving.export.saved_model import Member, write_saved_model
+    from trainer.model.weights import initial_weights
+
+    spec = ModelSpec.parse("K2-H4", num_classes)
+    write_saved_model(str(directory), [Member(spec=spec, weights=initial_weights(spec, 0))])
+
+
+def _naming(recipe, key: str, directory: Path) -> dict[str, object]:
+    """Returns the sections of a recipe of 20 classes that names a model."""
+    data = {"data": {**recipe().data.model_dump(by_alias=True), "num_classes": 20}}
+    if key == "teacher.directory":
+        return {**data, "teacher": {"directory": str(directory)}, "students": ["K2-H4"]}
+    return {**data, "training": {**tiny_recipe(Path("x"), "y")["training"], "start": str(directory)}}
 
 
 def test_a_batch_larger_than_the_memory_is_refused(recipe, tmp_path):

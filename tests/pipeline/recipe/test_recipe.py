@@ -81,6 +81,10 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
         ),
         ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans)"),
         (
+            {"blessing": {"zzz": 1, "yyy": 2}},
+            "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans); blessing.yyy: unknown key",
+        ),
+        (
             {"training_overrides": {"K4-H8": {"batchsize": 4}}},
             "training_overrides.K4-H8.batchsize: unknown key, did you mean batch_size?",
         ),
@@ -97,6 +101,10 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
     [
         ({"variants": []}, "variants: "),
         ({"variants": ["K4-H8", "K4-H8"]}, "variants: K4-H8 stands there more than once"),
+        (
+            {"kubernetes": {"pools": {"x": {"profile": "t4", "cpus": float("inf")}}}},
+            "kubernetes.pools.x.cpus: input should be a finite number",
+        ),
         ({"variants": ["K4H8"]}, "variants.0: an architecture is written like K4-H8. Received"),
         (
             {"training": {"steps": 0}},

@@ -120,6 +120,9 @@ def test_a_users_copy_of_a_file_keeps_its_place(tmp_path) -> None:
         yaml.safe_dump({**SMALL, "push": {"directory": "gs://bkt/small/yt8m"}}, default_flow_style=True)
     )
     assert yaml.safe_load(own_copy("mine", str(path)))["push"]["directory"] == "gs://bkt/mine/yt8m"
+    # What YAML would read as something else than a text.
+    for name in ("no", "12", "null", "1e3", "2026-01-01"):
+        assert yaml.safe_load(own_copy(name, "yhls"))["name"] == name
     for name, reason in (
         ("yhls", "is a recipe of the project"),
         ("Mine", "lower-case"),

@@ -202,6 +202,12 @@ def test_a_directory_of_somebody_else_in_the_place_of_the_parts_is_left_alone(fi
     with pytest.raises(UserError, match=r"has files that are not of an inference .*: move it away"):
         infer(Predictor(), "m", files, str(tmp_path / "s.csv"))
     assert (parts / "thesis.tex").read_text() == "years of work"
+    # Others have plans, too.
+    (parts / "plan.json").write_text('{"chapters": 7}')
+    with pytest.raises(UserError, match=r"has files that are not of an inference .*: move it away"):
+        infer(Predictor(), "m", files, str(tmp_path / "s.csv"))
+    assert (parts / "thesis.tex").read_text() == "years of work"
     (parts / "thesis.tex").unlink()
+    (parts / "plan.json").unlink()
     infer(Predictor(), "m", files, str(tmp_path / "s.csv"))
     assert not parts.exists()
