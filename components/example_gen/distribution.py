@@ -100,9 +100,18 @@ class Distribution:
         return made
 
 
+def _read(content: Any) -> Distribution:
+    if isinstance(content, Distribution):
+        return content
+    try:
+        return Distribution.of_document(content)
+    except (AttributeError, LookupError, TypeError) as error:  # which pydantic would let through
+        raise ValueError(f"no distribution of videos ({error!r:.80})") from error
+
+
 DistributionPart = Annotated[
     Distribution,
-    PlainValidator(lambda one: one if isinstance(one, Distribution) else Distribution.of_document(one)),
+    PlainValidator(_read),
     PlainSerializer(Distribution.document),
 ]
 """A distribution inside a document."""

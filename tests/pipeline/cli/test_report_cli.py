@@ -196,10 +196,13 @@ def test_what_is_no_run_is_named(base, tmp_path, monkeypatch, run, message):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"members": 7}, "cannot be read as RunDocument: members: "),
+        ({"averaging": 7}, "cannot be read as RunDocument: averaging: "),
         ({"training": None}, "cannot be read as RunDocument: training: "),
         ({"run": "x"}, "cannot be read as RunDocument: run: "),
-        ({"members": [{"variant": "K2-H4"}]}, "cannot be read as RunDocument: members.0.float32_mib: "),
+        (
+            {"compression": {"K2-H4": {"variant": "K2-H4"}}},
+            "cannot be read as RunDocument: compression.K2-H4.",
+        ),
         ({"run": {"pipeline": "x"}}, "cannot be read as RunDocument: run."),
     ],
 )
