@@ -18,7 +18,7 @@ from pipeline.recipe.recipe import Recipe
 class RunRecord(ReportPart):
     """The record of one run."""
 
-    run_id: str = Field(description="The id of the run in the metadata store.")
+    run_id: str = Field("", description="The id of the run in the metadata store.")
     pipeline: str | None = Field(
         None, description="The name of the pipeline; None for a run without a record."
     )
@@ -69,7 +69,8 @@ def record_error(base: Path, run_id: str, error: str) -> None:
 def read_record(base: Path, run_id: str) -> RunRecord:
     """Returns the record of a run; it says nothing but the id for a run that has none."""
     path = record_path(base, run_id)
-    return read_document(str(path), RunRecord, "move it away") if path.is_file() else RunRecord(run_id=run_id)
+    found = read_document(str(path), RunRecord, "move it away") if path.is_file() else RunRecord()
+    return found.model_copy(update={"run_id": run_id})
 
 
 def _write(base: Path, record: RunRecord) -> None:
