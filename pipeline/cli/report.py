@@ -133,7 +133,7 @@ def _load(run: str) -> dict[str, Any]:
 
     try:
         content = parse_json(Path(run).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{run} cannot be read as the report of a run: {error}") from error
     nothing = assemble_report()
     if not isinstance(content, dict) or content.keys() != nothing.keys():
