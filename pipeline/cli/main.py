@@ -3,6 +3,7 @@
 A verb's module is imported when the verb is used, so that ``yt8m sizes`` does not wait for TensorFlow.
 """
 
+import os
 import re
 import sys
 from importlib import import_module, metadata
@@ -102,7 +103,14 @@ def main() -> None:
 
 
 def _checked(arguments: list[str]) -> list[str]:
-    """Returns the arguments; raises UserError if one is empty, as "$NAME" is in a shell where NAME was never set."""
+    """Returns the arguments; raises UserError if one is empty, as "$NAME" is in a shell where NAME was never set.
+
+    And where the current directory was removed, from which relative paths count.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the current directory is not there any more: cd to one that is") from None
     for before, argument in zip(["yt8m", *arguments], arguments, strict=False):
         if not argument.strip() or re.fullmatch(r"--[a-z-]+=\s*", argument):
             where = f"{argument.strip()} is" if argument.strip() else f"the argument after {before:.100} is"

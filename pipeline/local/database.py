@@ -24,11 +24,20 @@ def check_database(base: Path) -> None:
 
 
 def open_for_reading(path: Path) -> "MetadataStore":
-    """Opens a metadata store, which a run may be writing to."""
+    """Opens a metadata store, which a run may be writing to; raises UserError if the file is damaged or none."""
     from ml_metadata import metadata_store
     from ml_metadata.proto import metadata_store_pb2 as mlmd
 
     connection = mlmd.ConnectionConfig()
     connection.sqlite.filename_uri = str(path)
     connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
-    return metadata_store.MetadataStore(connection)
+    try:
+        return metadata_store.MetadataStore(connection)
+    except RuntimeError as error:
+        if "locked" in str(error):
+            raise
+        # ML Metadata makes the tables that it misses, which it must not do here.
+        raise UserError(
+            f"{path} is damaged, or no database of runs: put its copy back, or move it away (where a run has only just "
+            "begun, wait a moment)"
+        ) from error

@@ -48,7 +48,7 @@ def list_runs(root: str) -> list[Run]:
     found: list[Run] = []
     for database in databases(root):
         attempts = Retrying(
-            retry=retry_if_exception_type((RuntimeError, errors.StatusError)),
+            retry=retry_if_exception_type((RuntimeError, UserError, errors.StatusError)),
             wait=wait_fixed(_SECONDS_BETWEEN_ATTEMPTS),
             stop=stop_after_attempt(_ATTEMPTS),
         )

@@ -175,7 +175,10 @@ class _Rest(RESTClientObject):
 
     def request(self, method: str, url: str, **options: Any) -> Any:
         """Does what RESTClientObject does; raises WebPageError or NoJsonError where the answer is none."""
-        response = super().request(method, url, **{**options, "_request_timeout": (self._timeout,) * 2})
+        try:
+            response = super().request(method, url, **{**options, "_request_timeout": (self._timeout,) * 2})
+        except UnicodeDecodeError:
+            raise NoJsonError from None
         if "html" in (response.getheader("content-type") or ""):
             raise WebPageError(url)
         if response.data:
@@ -184,8 +187,11 @@ class _Rest(RESTClientObject):
 
 
 def _check_json(answer: str | bytes) -> None:
-    # kfp_server_api takes what is no JSON for a text, in which it then finds no run and no schedule.
+    # kfp_server_api takes what is no JSON for a text, in which it then finds no run and no schedule. The API answers
+    # with objects.
     try:
-        json.loads(answer)
-    except ValueError:
-        raise NoJsonError from None
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise NoJsonError

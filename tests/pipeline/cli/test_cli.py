@@ -97,6 +97,16 @@ def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], part: str
     assert part in result.stderr
 
 
+def test_a_current_directory_that_is_gone_is_said(tmp_path) -> None:
+    verb = f"{sys.executable} -c 'from pipeline.cli.main import main; main()'"
+    command = f"mkdir gone && cd gone && rmdir ../gone && {verb}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "yt8m: the current directory is not there any more: cd to one that is\n",
+    )
+
+
 def test_the_help_has_every_verb_with_its_whole_first_sentence() -> None:
     for group in ([], ["models"], ["data"], ["recipes"]):
         shown = CliRunner().invoke(app, [*group, "--help"]).stdout.partition("Commands:")[2]

@@ -216,6 +216,15 @@ def test_a_damaged_report_is_named(tmp_path, damage, message):
     assert [*tmp_path.iterdir()] == [path]
 
 
+@pytest.mark.parametrize("size", [0, 4096, 200_000])
+def test_a_database_that_was_cut_is_named(base, size):
+    with (base / "metadata.sqlite").open("r+b") as file:
+        file.truncate(size)
+    result = call(str(base))
+    assert isinstance(result.exception, UserError), result.exception
+    assert f"{base}/metadata.sqlite is damaged, or no database of runs" in str(result.exception)
+
+
 def test_a_damaged_database_is_named(tmp_path):
     (tmp_path / "metadata.sqlite").write_text("nonsense" * 1000)
     result = call(str(tmp_path))

@@ -80,6 +80,28 @@ def test_half_an_answer_is_no_empty_list(cluster, yt8m) -> None:
         yt8m("runs")
 
 
+@pytest.mark.parametrize("answer", ["null", '"ok"', "[]"])
+def test_an_answer_that_is_no_object_is_none_of_this_api(cluster, yt8m, answer) -> None:
+    cluster.failures[RUNS] = (200, answer, "application/json")
+    with pytest.raises(UserError, match="answers with something that is no JSON"):
+        yt8m("runs")
+
+
+def test_an_answer_that_is_no_text_is_none_of_this_api(monkeypatch) -> None:
+    from kfp_server_api.rest import RESTClientObject
+
+    from pipeline.kubeflow.cluster import api_client
+
+    def request(*_: object, **__: object) -> None:
+        bytes([128]).decode()
+
+    monkeypatch.setattr(RESTClientObject, "request", request)
+    rest = object.__new__(api_client._Rest)
+    rest._timeout = 1
+    with pytest.raises(api_client.NoJsonError):
+        rest.request("GET", "http://x")
+
+
 def test_another_api_is_no_fault_of_the_program(cluster, yt8m, file) -> None:
     cluster.failures["POST /apis/v2beta1/pipelines"] = (200, '{"a": [1]}', "application/json")
     with pytest.raises(
