@@ -118,8 +118,8 @@ class Integers:
         return np.repeat(scales.astype(np.float32), self.block, axis=0)[: len(kernel)]
 
     def hook(self, kernels: Mapping[str, tf.Variable], begin: int, end: int) -> Hook:
-        del begin, end
-        return _Rounding(self, kernels)
+        del end
+        return _Rounding(self, kernels, begin)
 
 
 class _RoundedProduct(Product):
@@ -136,8 +136,8 @@ class _RoundedProduct(Product):
 class _Rounding(Hook):
     """Rounds the kernels in the forward pass, by scales of least squared error that are found anew now and then."""
 
-    def __init__(self, form: Integers, kernels: Mapping[str, tf.Variable]) -> None:
-        self._form = form
+    def __init__(self, form: Integers, kernels: Mapping[str, tf.Variable], begin: int) -> None:
+        self._form, self._begin = form, begin
         self._kernels = {kernel.ref(): name for name, kernel in kernels.items()}
         self._scales = {
             name: tf.Variable(
@@ -151,7 +151,7 @@ class _Rounding(Hook):
         ]
 
     def before(self, step: int) -> None:
-        if step % _EVERY == 0:
+        if (step - self._begin) % _EVERY == 0:
             for choose in self._choose:
                 choose()
 
