@@ -77,14 +77,23 @@ def test_no_placeholder_and_no_setting_is_left_in(build, overlay):
                 assert not names & {text, *text.split("/"), *text.split(":")}, (item["metadata"], text)
 
 
+def _other(name: str, value: str, number: int) -> str:
+    """Makes another value, which k8s/common.sh accepts."""
+    if name.endswith("_RANGE"):
+        return f"10.{number}.0.0/11"
+    if name.endswith(("_WEIGHT", "_TRAFFIC")):
+        return str(number)
+    if name == "MODEL_BASE":
+        return f"gs://new{number}x/models"
+    return str(4100 + number) if value.isdigit() else f"new{number}x"
+
+
 def test_every_setting_arrives_somewhere(kubectl, tmp_path):
     """With other values in settings.env, each is in what the overlays or the scripts make, and no old one is."""
     copy_of = tmp_path / "k8s"
     shutil.copytree(K8S, copy_of)
     old = settings()
-    new = {
-        name: str(4100 + i) if value.isdigit() else f"new{i}x" for i, (name, value) in enumerate(old.items())
-    }
+    new = {name: _other(name, value, 10 + i) for i, (name, value) in enumerate(old.items())}
     new |= {name: f"new-{name[:4].lower()}@{new['PROJECT']}" for name in old if name.endswith("_ACCOUNT")}
     lines = (f"{name}={value}\n" for name, value in new.items())
     (copy_of / "settings" / "settings.env").write_text("".join(lines), encoding="utf-8")

@@ -147,7 +147,7 @@ def test_configure_refuses(unconfigured, arguments, reason):
     ("line", "new", "reason"),
     [
         ("PROJECT=test-project", "", "has no PROJECT"),
-        ("BUCKET=test-project-yt8m", "BUCKET=", "line 33: BUCKET must be a bucket's name"),
+        ("BUCKET=test-project-yt8m", "BUCKET=", "line 34: BUCKET must be a bucket's name"),
         ("CLUSTER=yt8m", 'CLUSTER="yt8m"', "line 6: CLUSTER must be letters, digits and"),
         ("CLUSTER=yt8m", "CLUSTER=$(touch pwned)", "line 6: CLUSTER must be letters, digits and"),
         ("CLUSTER=yt8m", "cluster (", "line 6: NAME=VALUE is wanted, not 'cluster ('"),
