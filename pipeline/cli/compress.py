@@ -66,6 +66,12 @@ def compress(
     from trainer.base.directories import check_new
     from trainer.base.files import expand
 
+    if inside := [
+        str(place) for place in Path(out).resolve().parents if (place / "saved_model.pb").is_file()
+    ]:
+        raise UserError(
+            f"--out {out} lies in a model, {inside[0]}, which would be damaged: give a directory outside"
+        )
     check_new(out, "--out")
 
     calibration_files = expand(calibrate) if calibrate else []
@@ -105,8 +111,6 @@ def _compress(
     from serving.store.model_store import whole_model_path
 
     source = whole_model_path(model)
-    if Path(out).resolve().is_relative_to(Path(source).resolve()):
-        raise UserError(f"--out {out} lies in the model itself, {source}: give a directory outside of it")
     card = ModelCard.load(source)
     specs = [card.spec(index) for index in range(len(card.members))]
     form.check(*specs)

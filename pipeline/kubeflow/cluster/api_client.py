@@ -89,7 +89,16 @@ class ApiClient(Client):
     def get_kfp_healthz(self, sleep_duration: int = 0) -> kfp_server_api.V2beta1GetHealthzResponse:
         """Asks once. The method of kfp.Client asks five times and then hides what was wrong."""
         del sleep_duration
-        return self._healthz_api.healthz_service_get_healthz(_request_timeout=(self._target.timeout,) * 2)
+        try:
+            answer = self._healthz_api.healthz_service_get_healthz(
+                _request_timeout=(self._target.timeout,) * 2
+            )
+        except UnicodeDecodeError:
+            raise NoJsonError from None
+        # kfp.Client asks before `_Rest` is there, and takes a text or nothing for an answer.
+        if not isinstance(answer, kfp_server_api.V2beta1GetHealthzResponse):
+            raise NoJsonError
+        return answer
 
     def set_user_namespace(self, namespace: str) -> None:
         """Sets the namespace of this client alone; kfp.Client writes it to the user's home directory."""

@@ -80,9 +80,12 @@ def test_half_an_answer_is_no_empty_list(cluster, yt8m) -> None:
         yt8m("runs")
 
 
-@pytest.mark.parametrize("answer", ["null", '"ok"', "[]"])
-def test_an_answer_that_is_no_object_is_none_of_this_api(cluster, yt8m, answer) -> None:
-    cluster.failures[RUNS] = (200, answer, "application/json")
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [(RUNS, "null"), (RUNS, '"ok"'), (RUNS, "[]"), ("GET /apis/v2beta1/healthz", "null")],
+)
+def test_an_answer_that_is_no_object_is_none_of_this_api(cluster, yt8m, question, answer) -> None:
+    cluster.failures[question] = (200, answer, "application/json")
     with pytest.raises(UserError, match="answers with something that is no JSON"):
         yt8m("runs")
 
