@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 from trainer.base.errors import UserError
@@ -10,6 +11,10 @@ from trainer.base.errors import UserError
 class DamagedVersionError(UserError):
     """A version differs from what was published, or has no manifest to tell."""
 
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_WEIGHTS = "variables/variables.data-"
+"""How the names of the files begin that an export's manifest leaves out (see `write_export_manifest`)."""
 
 MANIFEST = "manifest.sha256"
 """Name of the manifest. It has the format of sha256sum, so that an init container needs only `sha256sum -c`."""
@@ -46,6 +51,11 @@ def decode_manifest(content: bytes) -> dict[str, str]:
     """Returns the sha256 of each file by its path in the version."""
     lines = (line.partition("  ") for line in content.decode(errors="replace").splitlines())
     return {name: digest for digest, _, name in lines}
+
+
+def is_whole(manifest: Mapping[str, str]) -> bool:
+    """Whether each line of a manifest was a checksum and a name, as in one that nothing has damaged."""
+    return all(name and _SHA256.fullmatch(digest) for name, digest in manifest.items())
 
 
 def read_manifest(directory: str) -> dict[str, str] | None:
@@ -87,12 +97,19 @@ def check_digests(manifest: Mapping[str, str] | None, digests: Mapping[str, str]
         raise DamagedVersionError(
             f"{where} has no {MANIFEST}, so that nobody can tell whether it is whole: publish it again"
         )
+    if not is_whole(manifest):
+        raise DamagedVersionError(
+            f"{MANIFEST} in {where} has lines that are no checksum and name: delete this version and publish the model "
+            "again"
+        )
     for name in sorted(manifest.keys() | digests.keys()):
         problem = None
         if name not in digests:
             problem = "is missing"
         elif name not in manifest:
             problem = "is not in the manifest"
+            if name.startswith(_WEIGHTS):
+                problem += ", which is that of an export, so the model was copied here and not published"
         elif digests[name] != manifest[name]:
             problem = "is not what was published"
         if problem:

@@ -8,7 +8,6 @@ is older, or of another program; it is only checked that its graph is there.
 
 import hashlib
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from serving.store.manifest import CHUNK, MANIFEST, check_digests, decode_manifest, encode_manifest
+from serving.store.manifest import CHUNK, MANIFEST, check_digests, decode_manifest, encode_manifest, is_whole
 from serving.store.version_store import NEEDED
 from trainer.base.addresses import check_inside
 from trainer.base.errors import UserError
@@ -24,7 +23,6 @@ from trainer.checkpoints.checkpoint_reader import CheckpointReader
 
 REMEDY = "export or push the model again"
 _GIVE = "give the directory of an export, or of versions of one"
-_SHA256 = re.compile("[0-9a-f]{64}")
 _CHECKPOINT = posixpath.join("variables", "variables")
 
 
@@ -128,7 +126,7 @@ def _manifest(directory: str) -> Mapping[str, str] | None:
         return None
     with tf.io.gfile.GFile(path, "rb") as file:
         manifest = decode_manifest(file.read())
-    if not all(name and _SHA256.fullmatch(digest) for name, digest in manifest.items()):
+    if not is_whole(manifest):
         raise UserError(f"{path} is damaged, it has lines that are no checksum and name: {REMEDY}")
     check_inside(manifest, path)
     return manifest

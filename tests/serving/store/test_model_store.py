@@ -258,11 +258,26 @@ def test_rollback_to_nothing_or_to_damage_is_refused(tmp_path, files, base):
     assert model_store.list_versions(base) == [1, 2]
 
 
+def _without_weights(manifest: bytes) -> bytes:
+    """Makes the manifest of a version that of an export."""
+    return b"".join(line for line in manifest.splitlines(True) if DATA.encode() not in line)
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
         (lambda files: files.remove(f"1/{DATA}"), "variables.data-00000-of-00001 .* is missing"),
         (lambda files: files.write("1/more", b""), "more .* is not in the manifest"),
+        (
+            lambda files: files.write("1/manifest.sha256", b"\x00\xff"),
+            "manifest.sha256 .* lines that are no checksum",
+        ),
+        (
+            lambda files: files.write(
+                "1/manifest.sha256", _without_weights(files.all()["1/manifest.sha256"])
+            ),
+            r"variables.data-00000-of-00001 .* is not in the manifest, which is that of an export",
+        ),
     ],
 )
 def test_the_manifest_names_what_is_wrong(tmp_path, files, base, damage, text):
