@@ -28,7 +28,7 @@ demo: setup ## Synthetic sample -> the whole pipeline -> served ensemble -> one 
 	@$(PYTHON) -m pipeline.demo
 
 .PHONY: test
-test: setup ## The whole test suite, end-to-end pipeline runs included (15 to 25 minutes on 2 cores)
+test: setup ## The whole test suite, end-to-end pipeline runs included (12 to 20 minutes on 2 cores)
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
