@@ -44,7 +44,11 @@ def run(directory: Path, script: str, *arguments: str) -> subprocess.CompletedPr
         ("test_tfx121.sh", [], "test_tfx121: .venv/bin/yt8m is missing: make setup"),
         ("test_portable.sh", ["--quick"], "test_portable: takes no arguments, not '--quick'"),
         ("test_portable.sh", [], "test_portable: .venv/bin/python is missing: make setup"),
-        ("image_root.py", ["--quick"], "image: run it without arguments, and inside a Debian 13: make test-image"),
+        (
+            "image_root.py",
+            ["--quick"],
+            "image: run it without arguments, and inside a Debian 13: make test-image",
+        ),
     ],
 )
 def test_wrong_arguments_begin_nothing(tmp_path: Path, script: str, arguments: list[str], line: str) -> None:
