@@ -130,7 +130,8 @@ class _RoundedProduct(Product):
         self._kernel = rounded
 
     def _as_tensor(self) -> tf.Tensor:
-        raise NotImplementedError("a kernel that is used otherwise than in products")
+        # A tape watches variables, and the rounded kernel is none: its gradient would be 0 and nobody would see it.
+        raise TypeError("the kernel of a family that this benchmark rounds is used in products alone")
 
 
 class _Rounding(Hook):

@@ -1,78 +1,23 @@
-"""The page of a run and of several: self-contained, complete, and in words where something is missing."""
+"""The page of a run: self-contained, complete, and in words where something is missing."""
 
-import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from components.run_report.comparison.comparison import compare
 from components.run_report.comparison.comparison_page import render_comparison
-from components.run_report.comparison.document import Comparison
 from components.run_report.figures.averaging import averaging_caption
 from components.run_report.markdown_html import markdown_html
 from components.run_report.metrics import scalar_metrics
 from components.run_report.page import render_page
 from components.run_report.summary import headline
-from tests.components.report_samples import averaging, big_report, curves, facts, run_document, with_parts
-
-
-def without_curves(comparison: Comparison) -> Comparison:
-    """Without what takes a moment to draw."""
-    return comparison.model_copy(update={"curves": {}})
-
-
-class Outline(HTMLParser):
-    """What a page refers to, and which tags are left open."""
-
-    _VOID = frozenset({"meta", "link", "br", "hr", "img", "path", "rect", "use"})
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.addresses: list[str] = []
-        self.ids: list[str] = []
-        self.tags: set[str] = set()
-        self._open: list[str] = []
-        self.feed(page)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
-        for name, value in attributes:
-            if name in ("href", "src", "xlink:href", "action", "data"):
-                self.addresses.append(value)
-            if name == "id":
-                self.ids.append(value)
-        if tag not in self._VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in self._VOID:
-            self._open.pop()
-
-    def handle_endtag(self, tag):
-        if tag not in self._VOID:
-            assert self._open.pop() == tag
-
-
-def self_contained(page: str) -> Outline:
-    """Checks what is true of every page."""
-    outline = Outline(page)
-    assert len(page.encode()) < 5_000_000
-    assert "script" not in outline.tags
-    assert all(address.startswith(("#", "data:")) for address in outline.addresses)
-    assert not re.search(r"@import|url\((?!#)", page)
-    assert len(outline.ids) == len(set(outline.ids))
-    assert {address[1:] for address in outline.addresses if address.startswith("#")} <= set(outline.ids)
-    assert page.startswith("<!doctype html>")
-    return outline
+from tests.components.report_pages import big_report_of_a_file, self_contained, without_curves
+from tests.components.report_samples import averaging, curves, facts, run_document, with_parts
 
 
 @pytest.fixture(scope="module")
 def report():
-    """As it comes out of a file."""
-    return run_document(**json.loads(json.dumps(big_report().document(), allow_nan=False)))
+    return big_report_of_a_file()
 
 
 @pytest.fixture(scope="module")
@@ -304,92 +249,3 @@ def test_metrics_of_a_run_and_of_none(report):
     assert found["gap_K24-H1440"] == 0.8744
     assert found["mib_K24-H1440"] == pytest.approx(381.40, abs=0.01)
     assert scalar_metrics(run_document()) == {}
-
-
-@pytest.fixture(scope="module")
-def short(report):
-    """With the curves of two variants, which take a moment to draw."""
-    return with_parts(report, training={name: report.training[name] for name in ("K24-H1440", "K16-H256")})
-
-
-def test_runs_side_by_side(short):
-    report = short
-    few = ("K24-H1440", "K32-H1024", "K16-H800", "K32-H512", "K16-H512")
-    ensemble = report.ensemble.document()
-    ensemble["members"] = [row for row in ensemble["members"] if row["variant"] in few]
-    smaller = with_parts(
-        report,
-        averaging={name: report.averaging[name] for name in few},
-        compression={name: report.compression[name] for name in few},
-        ensemble={**ensemble, "ensembles": ensemble["ensembles"][:1]},
-        push=None,
-    )
-    comparison = compare({"runs/a": report, "runs/<b>": smaller, "empty": run_document()})
-    written = json.loads(json.dumps(comparison.document(), allow_nan=False))
-    assert Comparison.model_validate(written) == comparison
-    assert [run.gap for run in comparison.runs] == [0.8821, 0.8821, None]
-    assert [run.pushed_version for run in comparison.runs] == [3, None, None]
-    first = comparison.members[0]
-    assert (first.variant, first.runs[0], first.runs[2]) == ("K24-H1440", first.runs[1], None)
-    assert first.runs[0].training_seconds == 61.5 * 5
-    assert comparison.members[1].runs[1] is None
-    page = render_comparison(comparison)
-    self_contained(page)
-    assert page.count("<svg") == 4
-    assert "runs/&lt;b&gt;" in page
-
-
-def test_the_difference_of_two_runs_is_that_of_their_recipes_curves_and_gap_on_the_same_videos(short):
-    report = short
-    slower = {
-        **report.run.recipe,
-        "training": {"learning_rate": 0.0002},
-        "data": {"validate": ["a", "b"]},
-    }
-    document = report.document()
-    document["run"]["recipe"], document["evaluation"]["candidate"]["gap"] = slower, 0.87
-    other = run_document(**document)
-    comparison = compare({"a": report, "b": other})
-    assert comparison.document()["recipes"] == (
-        {"key": "data.validate", "values": ("default", "a, b")},
-        {"key": "training.learning_rate", "values": ("default", "0.0002")},
-    )
-    assert [run.gap_to_best for run in comparison.runs] == [0.0, pytest.approx(-0.0121)]
-    assert comparison.same_eval_videos
-    assert comparison.curves["loss"].keys() == report.training.keys()
-    page = render_comparison(comparison)
-    self_contained(page)
-    for text in (
-        "<td>training.learning_rate</td>",
-        "<td>0.0002</td>",
-        ">-0.0121</td>",
-        "all panels have the same axes",
-    ):
-        assert text in page
-    assert "not known to be the same" not in page
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"videos": 17_601}, "no other run was measured on the same videos"),
-        ({"labels": 52_977}, "no other run was measured on the same videos"),
-        (None, "it is not known which videos it was measured on"),
-    ],
-)
-def test_runs_on_other_eval_videos_have_no_difference_of_gap(short, changes, reason):
-    data = short.data.document()
-    data["splits"]["eval"] |= changes or {}
-    comparison = compare({"a": short, "b": with_parts(short, data=changes and data)})
-    assert [run.gap_to_best for run in comparison.runs] == [None, None]
-    assert comparison.runs[1].why_no_difference == reason
-    page = render_comparison(comparison)
-    assert f"No difference of GAP for {'a, b' if changes else 'b'}: {reason}." in page
-    assert not re.search(r"[+-]0\.\d{4}</td>", page)
-    assert "GAPs of different runs have no difference to speak of" in page
-
-
-def test_runs_that_measured_nothing_can_be_compared():
-    page = render_comparison(compare({"a": run_document(), "b": run_document()}))
-    self_contained(page)
-    assert "None of the runs has measured a member." in page
