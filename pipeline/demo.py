@@ -12,7 +12,7 @@ import time
 import typer
 
 from pipeline.cli.guard import guarded
-from pipeline.cli.run import run_recipe, summary
+from pipeline.cli.training.run import run_recipe, summary
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from serving.store.model_store import latest_version

@@ -16,27 +16,27 @@ from pipeline.cli.verb_group import VerbGroup
 from trainer.base.errors import UserError
 
 VERBS = {
-    "data": ("pipeline.cli.data", "app"),
-    "recipes": ("pipeline.cli.recipes", "app"),
-    "sizes": ("pipeline.cli.sizes", "sizes"),
-    "run": ("pipeline.cli.run", "run"),
-    "distill": ("pipeline.cli.distill", "distill"),
-    "compile": ("pipeline.cli.compile", "compile_"),
-    "rehearse": ("pipeline.cli.rehearse", "rehearse"),
-    "doctor": ("pipeline.cli.doctor", "doctor"),
-    "submit": ("pipeline.cli.submit", "submit"),
-    "schedule": ("pipeline.cli.schedule", "schedule"),
-    "runs": ("pipeline.cli.runs", "app"),
-    "report": ("pipeline.cli.report", "report"),
-    "evaluate": ("pipeline.cli.evaluate", "evaluate"),
-    "serve": ("pipeline.cli.serve", "serve"),
-    "predict": ("pipeline.cli.predict", "predict"),
-    "infer": ("pipeline.cli.infer", "infer"),
-    "monitor": ("pipeline.cli.monitor", "monitor"),
-    "models": ("pipeline.cli.models", "app"),
-    "compress": ("pipeline.cli.compress", "compress"),
-    "export": ("pipeline.cli.export", "export"),
-    "import-checkpoint": ("pipeline.cli.import_checkpoint", "import_checkpoint"),
+    "data": ("pipeline.cli.training.data", "app"),
+    "recipes": ("pipeline.cli.training.recipes", "app"),
+    "sizes": ("pipeline.cli.training.sizes", "sizes"),
+    "run": ("pipeline.cli.training.run", "run"),
+    "distill": ("pipeline.cli.training.distill", "distill"),
+    "compile": ("pipeline.cli.cluster.compile", "compile_"),
+    "rehearse": ("pipeline.cli.cluster.rehearse", "rehearse"),
+    "doctor": ("pipeline.cli.cluster.doctor", "doctor"),
+    "submit": ("pipeline.cli.cluster.submit", "submit"),
+    "schedule": ("pipeline.cli.cluster.schedule", "schedule"),
+    "runs": ("pipeline.cli.training.runs", "app"),
+    "report": ("pipeline.cli.training.report", "report"),
+    "evaluate": ("pipeline.cli.model.evaluate", "evaluate"),
+    "serve": ("pipeline.cli.predictions.serve", "serve"),
+    "predict": ("pipeline.cli.predictions.predict", "predict"),
+    "infer": ("pipeline.cli.predictions.infer", "infer"),
+    "monitor": ("pipeline.cli.predictions.monitor", "monitor"),
+    "models": ("pipeline.cli.model.models", "app"),
+    "compress": ("pipeline.cli.model.compress", "compress"),
+    "export": ("pipeline.cli.model.export", "export"),
+    "import-checkpoint": ("pipeline.cli.model.import_checkpoint", "import_checkpoint"),
 }
 """The module and the function of each verb, or its typer app if it has verbs of its own."""
 
@@ -103,9 +103,11 @@ def main() -> None:
 
 
 def _checked(arguments: list[str]) -> list[str]:
-    """Returns the arguments; raises UserError if one is empty, as "$NAME" is in a shell where NAME was never set.
+    """Returns the arguments.
 
-    And where the current directory was removed, from which relative paths count.
+    Raises:
+        UserError: One is empty, as "$NAME" is in a shell where NAME was never set; or the current directory, from which
+            relative paths count, was removed.
     """
     try:
         os.getcwd()

@@ -164,7 +164,7 @@ def test_recipes_are_listed_and_a_copy_can_be_made_once(tmp_path, monkeypatch) -
 )
 def test_what_cannot_be_opened_as_it_is_is_no_fault_of_the_program(error: str, said: str) -> None:
     script = (
-        "import sys; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "import sys; import pipeline.cli.training.sizes as s; import pipeline.cli.main as m\n"
         f"def denied(v): raise OSError({error}, '/models/labels.json')\n"
         "s.size_row = denied\n"
         "sys.argv = ['yt8m', 'sizes']\n"
@@ -190,7 +190,7 @@ def _told_by_a_fault(script: str, scratch: Path) -> str:
 
 def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_path) -> None:
     script = (
-        "import sys; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "import sys; import pipeline.cli.training.sizes as s; import pipeline.cli.main as m\n"
         "def broken(v): raise ZeroDivisionError('by zero')\n"
         "s.size_row = broken\n"
         "sys.argv = ['yt8m', 'sizes']\n"
@@ -205,7 +205,7 @@ def test_fault_of_the_program_is_one_line_exit_code_1_and_a_trace_in_a_file(tmp_
 
 def test_a_full_disk_is_one_line_that_names_it(small_disk) -> None:
     script = (
-        "import os, sys, tempfile; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "import os, sys, tempfile; import pipeline.cli.training.sizes as s; import pipeline.cli.main as m\n"
         "def write(v):\n"
         "    with tempfile.NamedTemporaryFile() as file: file.write(bytes(2**22))\n"
         "s.size_row = write\n"
@@ -222,7 +222,7 @@ def test_a_full_disk_is_one_line_that_names_it(small_disk) -> None:
 
 def test_a_fault_that_leaves_no_room_for_its_trace_is_still_told(small_disk) -> None:
     script = (
-        "import os, sys, tempfile; import pipeline.cli.sizes as s; import pipeline.cli.main as m\n"
+        "import os, sys, tempfile; import pipeline.cli.training.sizes as s; import pipeline.cli.main as m\n"
         "def broken(v):\n"
         "    tempfile.gettempdir()\n"
         "    os.system('cat /dev/zero > $TMPDIR/all 2> /dev/null')\n"

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
-from pipeline.cli.data import app
+from pipeline.cli.training.data import app
 from tests.records import random_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.compile import with_mounted_paths
+from pipeline.cli.cluster.compile import with_mounted_paths
 from pipeline.cli.main import app
 from pipeline.kubeflow.checks import check_places
 from pipeline.recipe.loader import load_recipe

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import distill as verb
 from pipeline.cli.main import app
+from pipeline.cli.training import distill as verb
 from pipeline.recipe.recipe import Recipe
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.errors import UserError

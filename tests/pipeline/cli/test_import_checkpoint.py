@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline.cli.import_checkpoint import choose_members
 from pipeline.cli.main import app
+from pipeline.cli.model.import_checkpoint import choose_members
 from serving.export.card import ModelCard
 from serving.export.saved_model import Member, write_saved_model
 from serving.server.models.servable import Servable

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli.infer import progress_text
+from pipeline.cli.predictions.infer import progress_text
 from serving.base.tls import ServerTls
 from serving.inference.batch_inference import Progress
 from serving.server.server import PredictionServer, ServerOptions

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from components.run_report.document import RunDocument
 from components.run_report.summary import headline
 from pipeline.cli.main import app
-from pipeline.cli.report import write_report_of
+from pipeline.cli.training.report import write_report_of
 from pipeline.local.report import find_run, local_report
 from pipeline.local.run_record import record_error, write_record
 from pipeline.local.runs import list_runs

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.main import app
-from pipeline.cli.sizes import USUAL_FORMS
+from pipeline.cli.training.sizes import USUAL_FORMS
 from serving.export.compression import stored_bytes
 from serving.export.stored_form import StoredForm
 from trainer.base.errors import UserError

@@ -47,7 +47,7 @@ def test_of_two_runs_that_begin_together_one_holds_the_lock_before_tfx_is_there(
     recipe, tmp_path, monkeypatch
 ):
     """And the refused one neither names nor writes the report of the other one."""
-    from pipeline.cli.run import run_recipe
+    from pipeline.cli.training.run import run_recipe
 
     monkeypatch.setattr("pipeline.local.preflight.check_before_run", lambda *_: None)
     monkeypatch.setitem(sys.modules, "pipeline.local.runner", None)  # whose import takes half a minute

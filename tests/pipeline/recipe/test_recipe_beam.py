@@ -140,14 +140,14 @@ def test_what_is_missing_or_in_the_wrong_place_is_one_line(override: str, reason
 
 
 def test_a_run_here_refuses_dataflow_before_anything_is_read() -> None:
-    from pipeline.cli.run import run_recipe
+    from pipeline.cli.training.run import run_recipe
 
     with pytest.raises(UserError, match="yt8m compile"):
         run_recipe(load_recipe("yhls", [DATAFLOW], **BUCKET), "never")
 
 
 def test_a_run_here_refuses_empty_files_before_anything_is_read(tmp_path: Path) -> None:
-    from pipeline.cli.run import run_recipe
+    from pipeline.cli.training.run import run_recipe
 
     for name, content in (("validate0", b""), ("validate1", b"x"), ("test0", b"")):
         (tmp_path / name).write_bytes(content)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.cluster.rehearse import RehearsalFailedError
 from pipeline.cli.main import app
-from pipeline.cli.rehearse import RehearsalFailedError
 from tests.pipeline.rehearsed import command_line, documents, step, write
 from trainer.base.errors import UserError
 

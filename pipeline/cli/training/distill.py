@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options.recipe_options import Overrides
 from pipeline.cli.output import AsJson
-from pipeline.cli.recipe_options import Overrides
-from pipeline.cli.run import run_recipe, summary
+from pipeline.cli.training.run import run_recipe, summary
 
 _logger = logging.getLogger("yt8m.distill")
 

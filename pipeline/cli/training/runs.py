@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.cluster_options import CaFile, Host, IapClientId, Namespace, Timeout, TokenFile, target_of
+from pipeline.cli.options.cluster_options import (
+    CaFile,
+    Host,
+    IapClientId,
+    Namespace,
+    Timeout,
+    TokenFile,
+    target_of,
+)
 from pipeline.cli.output import AsJson, show_list
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import (
+from pipeline.cli.options.connection import (
     CaFile,
     CertificateFile,
     KeyFile,

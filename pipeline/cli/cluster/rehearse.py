@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.cluster_options import Force, forced
+from pipeline.cli.options.cluster_options import Force, forced
 from pipeline.cli.output import AsJson
 from pipeline.rehearsal.backend import BACKENDS, ControllerRetryPolicy
 

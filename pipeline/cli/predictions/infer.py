@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.beam_options import BeamSettings, beam_section
-from pipeline.cli.connection import (
+from pipeline.cli.options.beam_options import BeamSettings, beam_section
+from pipeline.cli.options.connection import (
     CaFile,
     CertificateFile,
     KeyFile,

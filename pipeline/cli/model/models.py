@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, check_no_tls, client_tls
+from pipeline.cli.options.connection import CaFile, CertificateFile, KeyFile, check_no_tls, client_tls
 from pipeline.cli.output import AsJson
 from pipeline.cli.verb_group import VerbGroup
 from serving.store import model_store

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.models import parse_labels
+from pipeline.cli.model.models import parse_labels
 
 if TYPE_CHECKING:
     from serving.server.models.model_config import ModelConfig

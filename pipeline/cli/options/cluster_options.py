@@ -135,9 +135,9 @@ def package_of(
 
     package = read_package(file)
     values = parse_parameters(package, parameters)
-    from pipeline.kubeflow.cluster.submission import (
-        RunSettings,  # imports kfp, for which a refusal need not wait
-    )
+
+    # It imports kfp, for which a refusal need not wait.
+    from pipeline.kubeflow.cluster.submission import RunSettings
 
     settings = RunSettings(
         experiment=experiment,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.connection import CaFile, CertificateFile, KeyFile, check_no_tls, predictor_of
+from pipeline.cli.options.connection import CaFile, CertificateFile, KeyFile, check_no_tls, predictor_of
 from pipeline.cli.output import AsJson
 from pipeline.cli.progress_lines import RejectLines, TimedLines
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.cluster_options import (
+from pipeline.cli.options.cluster_options import (
     CaFile,
     Experiment,
     Host,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cluster_options import (
+from pipeline.cli.options.cluster_options import (
     CaFile,
     Host,
     IapClientId,

@@ -83,17 +83,8 @@ def compress(
             "rounded by"
         )
 
-    result = _compress(
-        *(
-            model,
-            out,
-            form,
-            limit_mib,
-            calibration_files,
-            evaluation_files,
-            calibration_videos or _CALIBRATION_VIDEOS,
-        )
-    )
+    videos = calibration_videos or _CALIBRATION_VIDEOS
+    result = _compress(model, out, form, limit_mib, calibration_files, evaluation_files, videos)
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
 
 
@@ -134,7 +125,7 @@ def _compress(
         "calibration_videos": seen,
     }
     if evaluation_files:
-        from pipeline.cli.evaluate import measure
+        from pipeline.cli.model.evaluate import measure
 
         before, after = (measure(directory, evaluation_files)["gap"] for directory in (source, out))
         result |= {"gap_before": before, "gap_after": after, "gap_lost": before - after}

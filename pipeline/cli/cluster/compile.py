@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.options.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
 from pipeline.cli.output import AsJson
-from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
 
 if TYPE_CHECKING:
     from pipeline.recipe.recipe import Recipe

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.guard import is_verbose
-from pipeline.cli.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
-from pipeline.cli.report import write_report_of
+from pipeline.cli.options.recipe_options import Data, Overrides, RecipeName, Train, Validate, chosen_recipe
+from pipeline.cli.training.report import write_report_of
 
 if TYPE_CHECKING:
     from pipeline.local.runner import LocalRun

@@ -1,0 +1,1 @@
+"""Verbs that let a model answer."""
