@@ -18,6 +18,7 @@ from tests.records import write_shards
 from trainer.base.errors import UserError
 from trainer.checkpoints.snapshots import list_snapshots
 from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import initial_weights, shrunk
 from trainer.training.config import TrainingConfig
 from trainer.training.loop import run_fingerprint, train
 
@@ -118,6 +119,27 @@ def test_a_training_goes_on_from_them_with_fewer_steps(place: Path, tmp_path: Pa
     steps, _ = trained(OTHER, "22")
     assert steps == [2, 4, 6, 8, 10]
     assert "K2-H3: no member of" in caplog.text
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_weights_are_shrunk_towards_random_ones_and_statistics_are_not(tmp_path: Path, share: float) -> None:
+    """At a learning rate of next to nothing the trained weights are those that it started from."""
+    shards = write_shards(tmp_path, shards=1, videos=12, num_classes=CLASSES)
+    config = CONFIG.model_copy(update={"warm_shrink": share, "seed": 5, "batch_norm_decay": 0.999999})
+    start, random = weights_of("K3-H4", 1), initial_weights(SPEC, 5)
+    start = {name: value + 1 for name, value in start.items()}
+    trained = train(SPEC, config, shards, shards, str(tmp_path / "run"), start=start, until=1).weights()
+    for tensor in SPEC.tensors:
+        if tensor.trainable:
+            expected = share * start[tensor.name] + (1 - share) * random[tensor.name]
+            np.testing.assert_allclose(trained[tensor.name], expected, rtol=0, atol=1e-5)
+    kept = [
+        shrunk(SPEC, start, share, 5)[one.name] is start[one.name]
+        for one in SPEC.tensors
+        if not one.trainable
+    ]
+    assert kept
+    assert all(kept)
 
 
 def test_a_killed_run_goes_on_from_its_state_and_not_from_the_start_again(tmp_path: Path) -> None:

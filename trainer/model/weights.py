@@ -34,6 +34,28 @@ def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
     return weights
 
 
+def shrunk(spec: ModelSpec, weights: Mapping[str, np.ndarray], share: float, seed: int) -> Arrays:
+    """Blends weights with random ones, so that a training which starts from them forgets what they know by heart.
+
+    A model that was trained on a part of a data set ends worse on the whole of it than one that was not, unless its
+    weights are shrunk and perturbed: Ash & Adams 2020, "On Warm-Starting Neural Network Training",
+    https://arxiv.org/abs/1910.08475.
+
+    Args:
+        spec: The model that the weights belong to.
+        weights: All its tensors. Moving statistics stay as they are.
+        share: Share of the weights in the blend, above 0; at 1 nothing is changed.
+        seed: Seed of the random weights, which have the rest.
+    """
+    if share == 1:
+        return dict(weights)
+    random = initial_weights(spec, seed)
+    for tensor in spec.tensors:
+        own = weights[tensor.name]
+        random[tensor.name] = share * own + (1 - share) * random[tensor.name] if tensor.trainable else own
+    return random
+
+
 def check_weights(spec: ModelSpec, weights: Mapping[str, np.ndarray]) -> None:
     """Checks that weights are those of a model.
 

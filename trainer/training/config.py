@@ -26,6 +26,7 @@ _LATER = (
     "distillation",
     "start",
     "warm_steps",
+    "warm_shrink",
     "input_processes",
     "keep_snapshots",
 )
@@ -80,6 +81,13 @@ class TrainingConfig(Settings):
         None,
         ge=1,
         description="Training steps where there were weights to start from; none for two fifths of `steps`.",
+    )
+    warm_shrink: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the weights that training starts from; random ones have the rest (Ash & Adams 2020, "
+        "shrink and perturb). Below 1 where they have learnt a small data set by heart.",
     )
     batch_size: int = Field(80, ge=2, le=1_000_000, description="Videos a step, over all devices.")
     batch_schedule: tuple[BatchStage, ...] = Field(

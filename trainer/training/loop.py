@@ -22,6 +22,7 @@ from trainer.data.manifest import file_identity
 from trainer.data.soft_targets import SoftTargets
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
+from trainer.model.weights import shrunk
 from trainer.training.config import TrainingConfig
 from trainer.training.distillation import DistilledTargets
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
@@ -103,7 +104,7 @@ def train(
         done, positions = state.step, list(state.positions)
         _logger.info("%s: going on from step %d", spec, done)
     elif start is not None:
-        step_function.load(start)
+        step_function.load(shrunk(spec, start, config.warm_shrink, config.seed))
 
     def batches_of_size(batch_size: int) -> Iterator[Batch]:
         return batches_of_processes(

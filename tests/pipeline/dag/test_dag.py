@@ -229,7 +229,10 @@ def test_what_a_trainer_is_told_of_snapshots_and_of_its_start(nodes) -> None:
     """What is not said is not in the configuration: TFX's cache goes by it, and by what earlier versions said."""
     plain = custom_config(nodes, "Trainer-K16-H800")
     assert plain.keys() == {"variant", "training", "work_dir"}
-    assert not {"keep_snapshots", "start", "warm_steps", "input_processes"} & plain["training"].keys()
+    assert (
+        not {"keep_snapshots", "start", "warm_steps", "warm_shrink", "input_processes"}
+        & plain["training"].keys()
+    )
     ranges = ["averaging.automatic=false", "averaging.fractions=[[0.5, 1.0]]", "averaging.batch_size=7"]
     assert custom_config(compiled("yhls", *ranges), "Trainer-K16-H800")["averaging"] == {
         "single_every": 5, "automatic": False, "fractions": [[0.5, 1.0]], "steps": [],
