@@ -26,7 +26,7 @@ class Teaching(NamedTuple):
     Attributes:
         folds: The components of each variant without one part of the train files, by `fold_labels`.
         assemblers: The assemblers of the ensembles that teach, one or one for each fold; none where a model is there.
-        teacher: The Teacher; None where the recipe has no students.
+        teacher: The Teacher; None where the recipe has no students, or none that learns from soft targets.
         students: The components of each student, by its name in `Recipe.trained`.
     """
 
@@ -69,19 +69,25 @@ def teaching_of(
         for name, trainer in fold_trainers.items()
     }
     assemblers = _assemblers(recipe, examples, variants, folds)
-    teacher = Teacher(
-        examples,
-        [assembler.outputs["model"] for assembler in assemblers],
-        recipe.teacher.config,
-        recipe.teacher.directory,
-        posixpath.join(work_root, TEACHER) if work_root else None,
-    )
-    teacher.add_upstream_node(validator)
+    models, directory = [assembler.outputs["model"] for assembler in assemblers], recipe.teacher.directory
+    teacher = None
+    if recipe.has_soft_targets:
+        work_dir = posixpath.join(work_root, TEACHER) if work_root else None
+        teacher = Teacher(examples, models, recipe.teacher.config, directory, work_dir)
+        teacher.add_upstream_node(validator)
     trainers, students = {}, {}
     for name, variant in recipe.students_by_name.items():
         node = f"{TRAINER}{name}"
-        config = training_config(recipe, variant, recipe.training_of(variant, student=True), work_root, node)
-        trainer = StudentTrainer(examples, teacher.outputs["soft_targets"], config).with_id(node)
+        training = recipe.training_of(variant, student=True)
+        config = training_config(recipe, variant, training, work_root, node)
+        if training.uses_soft_targets:
+            trainer = StudentTrainer(examples, config, soft_targets=teacher.outputs["soft_targets"])
+        else:
+            trainer = StudentTrainer(
+                examples, config, teacher=models[0] if models else None, directory=directory
+            )
+            trainer.add_upstream_node(validator)
+        trainer = trainer.with_id(node)
         trainers[name] = trainer
         students[name] = model_line(recipe, name, variant, trainer, [trainer.outputs["model_run"]], examples)
     chain(recipe, trainers)

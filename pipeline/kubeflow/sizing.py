@@ -83,25 +83,29 @@ def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     shuffled = training.shuffle_buffer * MAX_FRAMES * FRAME_SIZE
     batch = training.largest_batch * min(training.frames_per_video, MAX_FRAMES) * FRAME_SIZE
     total = _PROGRAM + _HOST_COPIES * spec.float32_bytes + shuffled + _PREFETCHED_BATCHES * 4 * batch
-    if training.distillation:
+    if training.uses_soft_targets:
         return total + _SOFT_TARGETS  # its batches come from one process
     if training.input_processes > 1:
         total += training.input_processes * (_INPUT_PROGRAM + SLOTS * batch)
     return total
 
 
-def trainer_resources(spec: ModelSpec, training: TrainingConfig, pool: Pool | None) -> Resources:
+def trainer_resources(
+    spec: ModelSpec, training: TrainingConfig, pool: Pool | None, teacher_bytes: int = 0
+) -> Resources:
     """Returns what a Trainer asks for.
 
     Args:
         spec: The model that is trained.
         training: The training section of the variant.
         pool: The GPU pool; None to train on CPUs.
+        teacher_bytes: Bytes of the teacher's weights in float32 where it scores every batch of a student.
 
     Raises:
         UserError: If the pool's GPU or machine is too small for the variant; the message has both sizes.
     """
-    host, device = host_bytes(spec, training), training_bytes(spec, training)
+    host = host_bytes(spec, training) + teacher_bytes
+    device = training_bytes(spec, training) + teacher_bytes
     if pool is None:
         return Resources(cpus=4, memory_gb=_gb(host + device))
     profile = pool.profile
@@ -170,7 +174,9 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
     for node, variant in trainer_nodes(recipe).items():
         pool = recipe.kubernetes.pool_of(variant)
         training = recipe.training_of(variant, student=STUDENT in node)
-        resources[node] = trainer_resources(recipe.spec_of(variant), training, pool)
+        # Decoded, float16 becomes twice as large.
+        teacher = 2 * _teacher_limit(recipe) if training.asks_teacher else 0
+        resources[node] = trainer_resources(recipe.spec_of(variant), training, pool, teacher)
     models = [("", name, variant) for name, variant in recipe.trained.items()]
     models += [(FOLD, name, variant) for name, variant in fold_labels(recipe).items()]
     for fold, name, variant in models:
@@ -188,7 +194,7 @@ def _teaching_resources(recipe: Recipe, small: Resources, workers: int) -> dict[
     """Returns what the steps between the teachers and the students ask for."""
     if not recipe.students:
         return {}
-    limit = int(recipe.teacher.limit_mib * MIB) if recipe.teacher.limit_mib else recipe.ensemble.limit_bytes
+    limit = _teacher_limit(recipe)
     folds = range(recipe.teacher.folds)
     names = [f"{TEACHING_ASSEMBLER}-{fold}" for fold in folds] if len(folds) > 1 else [TEACHING_ASSEMBLER]
     assembling = Resources(cpus=4, memory_gb=_gb(_PROGRAM + _HOST_COPIES * limit))
@@ -196,8 +202,14 @@ def _teaching_resources(recipe: Recipe, small: Resources, workers: int) -> dict[
     teaching = Resources(workers, _gb(_PROGRAM + workers * (_PROGRAM + 2 * limit)))
     return {
         **({} if recipe.teacher.directory else dict.fromkeys(names, assembling)),
-        TEACHER: small if recipe.beam.is_remote else teaching,
+        **({TEACHER: small if recipe.beam.is_remote else teaching} if recipe.has_soft_targets else {}),
     }
+
+
+def _teacher_limit(recipe: Recipe) -> int:
+    """Returns the most bytes that the teacher's ensemble is stored in."""
+    limit = recipe.teacher.limit_mib
+    return int(limit * MIB) if limit else recipe.ensemble.limit_bytes
 
 
 def _gb(size: float) -> int:

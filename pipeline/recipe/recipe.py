@@ -93,6 +93,11 @@ class Recipe(Section):
         """The students, by what reports call them."""
         return {f"{STUDENT}{variant}": variant for variant in self.students}
 
+    @property
+    def has_soft_targets(self) -> bool:
+        """Whether a student learns from soft targets, which a Teacher makes beforehand."""
+        return any(self.training_of(variant, student=True).uses_soft_targets for variant in self.students)
+
     def start_of(self, variant: Architecture) -> str | None:
         """Returns the directory of the model, or of its versions, that a variant's training starts from."""
         start = self.training_of(variant).start
@@ -186,6 +191,12 @@ class Recipe(Section):
             except ValidationError as error:
                 place = f"training_overrides.{variant}."
                 raise ValueError("; ".join(complaints(error, TrainingConfig, place))) from None
+        consistent = [one for one in self.students if self.training_of(one, student=True).asks_teacher]
+        if consistent and self.teacher.folds > 1:
+            raise ValueError(
+                f"teacher.folds: the teacher of {consistent[0]} is consistent, so one model scores every batch; leave "
+                "folds out, or distillation.consistent"
+            )
         for variant in self.kubernetes.variant_pools:
             if variant not in trained:
                 raise ValueError(

@@ -17,13 +17,13 @@ from serving.export.saved_model import Member, write_saved_model
 from tests.components.tiny_models import CLASSES, weights_of
 from tests.records import write_shards
 from trainer.base.errors import UserError
-from trainer.checkpoints.snapshots import list_snapshots
+from trainer.checkpoints.snapshots import list_snapshots, read_snapshot
 from trainer.data.input_pipeline import eval_batches
 from trainer.data.soft_targets import SoftTargets, TeacherManifest
 from trainer.data.tfrecord import write_tfrecords
 from trainer.metrics.scorer import Scorer
 from trainer.model.model_spec import ModelSpec
-from trainer.training.config import TrainingConfig
+from trainer.training.config import DistillationConfig, TrainingConfig
 
 pytestmark = pytest.mark.slow
 
@@ -174,7 +174,20 @@ def test_the_executors_on_artifacts(models, shards, tmp_path):
     inputs = {"examples": [examples], "soft_targets": [soft]}
     Student().Do(inputs, {"model_run": [run]}, {"config": student.model_dump_json()})
     assert [one.step for one in list_snapshots(str(tmp_path / "run" / "snapshots"))] == [2, 4]
-    assert StudentTrainer.SPEC_CLASS.INPUTS.keys() == inputs.keys()
+    # A consistent student asks the model itself: an input of the step, or a directory.
+    consistent = training.model_copy(update={"distillation": DistillationConfig(consistent=True)})
+    config = student.model_copy(update={"training": consistent}).model_dump_json()
+    own, given = (
+        artifact(standard_artifacts.ModelRun, tmp_path / "own"),
+        artifact(standard_artifacts.ModelRun, tmp_path / "given"),
+    )
+    Student().Do({"examples": [examples], "teacher": [model]}, {"model_run": [own]}, {"config": config})
+    Student().Do({"examples": [examples]}, {"model_run": [given]}, {"config": config, "directory": models[0]})
+    first, second = (read_snapshot(list_snapshots(f"{run.uri}/snapshots")[-1].prefix) for run in (own, given))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        np.testing.assert_array_equal(second[name], value)
+    assert StudentTrainer.SPEC_CLASS.INPUTS.keys() == {*inputs, "teacher"}
 
 
 def test_a_fold_leaves_out_what_its_teacher_scores():

@@ -14,7 +14,7 @@ import posixpath
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from trainer.data.video_ids import digests
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import tensorflow as tf
+
+    _Array = TypeVar("_Array", np.ndarray, tf.Tensor)
 
 MAX_CLASSES = 32
 """Classes that are kept of a video at most."""
@@ -225,8 +228,8 @@ class SoftTargets:
         return len(known)
 
 
-def softened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Returns sigmoid(logit(p) / temperature), float32 of the same shape: 1 leaves p as it is, more softens it.
+def softened(probabilities: "_Array", temperature: float) -> "_Array":
+    """Returns sigmoid(logit(p) / temperature) of an array or tensor float32: 1 leaves p as it is, more softens it.
 
     >>> softened(np.float32([0.0, 0.2, 0.5, 1.0]), 2.0).round(3).tolist()
     [0.0, 0.333, 0.5, 1.0]
@@ -235,7 +238,7 @@ def softened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
         return probabilities
     powers = probabilities ** (1.0 / temperature)
     others = (1.0 - probabilities) ** (1.0 / temperature)
-    return (powers / (powers + others)).astype(np.float32)
+    return powers / (powers + others)
 
 
 def _read(path: str, columns: Sequence[str]) -> "pa.Table":

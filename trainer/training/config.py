@@ -48,6 +48,20 @@ class DistillationConfig(Settings):
         description="The teacher's probabilities p become sigmoid(logit(p) / temperature): above 1 softer, below 1 "
         "sharper. The student's own are left alone.",
     )
+    consistent: bool = Field(
+        False,
+        description="Whether the teacher scores every batch as the student sees it, blends of `mixup` included (Beyer "
+        "et al. 2022), in place of soft targets that are made beforehand. For data so small that a teacher knows it by "
+        "heart.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what earlier versions did not have, where it changes nothing; see `TrainingConfig`."""
+        values = handler(self)
+        if not self.consistent:
+            values.pop("consistent", None)
+        return values
 
 
 class BatchStage(Settings):
@@ -139,7 +153,8 @@ class TrainingConfig(Settings):
     distillation: DistillationConfig | None = Field(
         None,
         description="How students follow their teacher: `weight` (0.5) is the teacher's share in the loss, the labels "
-        "have the rest; a `temperature` (1.0) above 1 softens what the teacher says. Other models leave it alone.",
+        "have the rest; a `temperature` (1.0) above 1 softens what the teacher says; with `consistent` it scores what "
+        "the student sees. Other models leave it alone.",
     )
     batch_norm_decay: float = Field(
         0.999,
@@ -178,6 +193,16 @@ class TrainingConfig(Settings):
     seed: int = Field(
         0, ge=0, description="Seed of initial weights, order of the records, drawn frames and dropout."
     )
+
+    @property
+    def uses_soft_targets(self) -> bool:
+        """Whether batches come with what a teacher has said of their videos."""
+        return self.distillation is not None and not self.distillation.consistent
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether a teacher scores every batch."""
+        return self.distillation is not None and self.distillation.consistent
 
     def warm(self) -> "TrainingConfig":
         """Returns the settings of a training that starts from weights: with `warm_steps` for `steps`.

@@ -24,7 +24,7 @@ from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.model.weights import shrunk
 from trainer.training.config import TrainingConfig
-from trainer.training.distillation import DistilledTargets
+from trainer.training.distillation import DistilledTargets, Teacher
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
 from trainer.training.optimizer import learning_rate
 from trainer.training.progress import TrainingProgress
@@ -43,6 +43,9 @@ SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
 
 _SECONDS_BETWEEN_GLANCES = 2.0
+_NO_TEACHER = (
+    "training.distillation is set and there is no teacher: name the variant among the recipe's students"
+)
 
 _logger = logging.getLogger("yt8m.train")
 
@@ -55,6 +58,7 @@ def train(
     directory: str,
     *,
     soft_targets: SoftTargets | None = None,
+    teacher: Teacher | None = None,
     strategy: tf.distribute.Strategy | None = None,
     start: Mapping[str, np.ndarray] | None = None,
     until: int | None = None,
@@ -73,7 +77,9 @@ def train(
         eval_files: TFRecord files, likewise. Their first `config.eval_slice` videos are scored at each snapshot, for
             the log alone.
         directory: Directory that receives `snapshots/`, `state/` and TensorBoard's `logs/`.
-        soft_targets: What a teacher says of the videos of `train_files`; needed where `config.distillation` is set.
+        soft_targets: What a teacher says of the videos of `train_files`; needed where `config.distillation` is set and
+            not consistent.
+        teacher: The teacher itself; needed where `config.distillation` is consistent.
         strategy: Strategy of tf.distribute; None for all GPUs of this machine, or else its CPU.
         start: Weights to start from, by name; None for random ones. The optimizer starts anew in any case.
         until: Step after which to stop, with a snapshot and a state from which the rest can be trained; None to train
@@ -91,12 +97,13 @@ def train(
             classes.
     """
     targets = _targets(config, soft_targets, spec.num_classes)
-    step_function = TrainingStep(spec, config, strategy or default_strategy())
+    _check_teacher(config, teacher, spec.num_classes)
+    step_function = TrainingStep(spec, config, strategy or default_strategy(), teacher)
     state_directory = posixpath.join(directory, STATE)
-    teacher = soft_targets and soft_targets.manifest.fingerprint
-    fingerprint = run_fingerprint(spec, config, train_files, teacher)
+    taught_by = soft_targets.manifest.fingerprint if soft_targets else teacher and teacher.identity
+    fingerprint = run_fingerprint(spec, config, train_files, taught_by)
     # Processes of their own know nothing of soft targets.
-    processes = 1 if config.distillation else config.input_processes
+    processes = 1 if config.uses_soft_targets else config.input_processes
     done, positions = 0, [Position()] * processes
     if state := read_state(state_directory, fingerprint):
         step_function.load(state.weights)
@@ -164,13 +171,18 @@ def _targets(
     config: TrainingConfig, soft_targets: SoftTargets | None, num_classes: int
 ) -> Callable[[Sequence[Identified], int], np.ndarray]:
     """Returns the function that makes what batches are trained towards."""
-    if config.distillation is None:
+    if not config.uses_soft_targets:
         return label_rows
     if soft_targets is None:
-        raise UserError(
-            "training.distillation is set and there is no teacher: name the variant among the recipe's students"
-        )
+        raise UserError(_NO_TEACHER)
     return DistilledTargets(soft_targets, config.distillation, num_classes)
+
+
+def _check_teacher(config: TrainingConfig, teacher: Teacher | None, num_classes: int) -> None:
+    if config.asks_teacher and teacher is None:
+        raise UserError(_NO_TEACHER)
+    if teacher is not None:
+        teacher.check(num_classes)
 
 
 def default_strategy() -> tf.distribute.Strategy:
@@ -191,7 +203,8 @@ def run_fingerprint(
         spec: The model that is trained.
         config: Settings of the training.
         train_files: TFRecord files to train on.
-        teacher: Fingerprint of the soft targets of a student (see `TeacherManifest`); None for other models.
+        teacher: Of a student the fingerprint of its soft targets (see `TeacherManifest`) or the identity of its
+            `Teacher`; None for other models.
 
     Returns:
         64 hexadecimal digits.

@@ -18,6 +18,7 @@ from trainer.model.product import Factors, Product, dense_gradient
 from trainer.model.training_pass import Moments, TrainingPass
 from trainer.model.weights import check_weights, initial_weights
 from trainer.training.config import TrainingConfig
+from trainer.training.distillation import Teacher, taught
 from trainer.training.loss import cross_entropy, smoothed
 from trainer.training.mixup import mixup, repeated
 from trainer.training.optimizer import Adam
@@ -43,6 +44,7 @@ class TrainingStep:
         config: Settings of the training.
         strategy: Strategy of tf.distribute that says on which devices the steps run; None for the current one. With
             several replicas each takes its share of the batch, gradients are summed and batch statistics averaged.
+        teacher: Scores each batch for a student; needed where `config.distillation` is consistent.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class TrainingStep:
         spec: ModelSpec,
         config: TrainingConfig,
         strategy: tf.distribute.Strategy | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.spec = spec
         self.config = config
@@ -65,6 +68,7 @@ class TrainingStep:
             }
             decayed = [tensor.name for tensor in spec.tensors if tensor.trainable and tensor.l2]
             self.optimizer = Adam(trained, config, decayed, _DTYPES[config.precision])
+            self._teacher = teacher and teacher.loaded(_DTYPES[config.precision])
         self._trained = trained
         # The number of frames differs from batch to batch; replicas' shares cannot be described beforehand.
         alone = self.strategy.num_replicas_in_sync == 1
@@ -102,7 +106,7 @@ class TrainingStep:
             "frames": tf.TensorSpec([None, None, FRAME_SIZE], tf.uint8),
             "counts": tf.TensorSpec([None, None], tf.float32),
             "labels": tf.TensorSpec(
-                [None, self.spec.num_classes], tf.float32 if self.config.distillation else tf.bool
+                [None, self.spec.num_classes], tf.float32 if self.config.uses_soft_targets else tf.bool
             ),
         }
         return batch, tf.TensorSpec([], tf.int64)
@@ -139,6 +143,8 @@ class TrainingStep:
             counts = None
         else:
             frames, counts = as_stored(batch["frames"]), batch["counts"]
+        if self._teacher:
+            labels = taught(labels, self._teacher(frames, counts), config.distillation)
         training = TrainingPass(config.dropout, seed)
         products = {name: Product(value) for name, value in self._trained.items() if value.shape.rank == 2}
         with tf.GradientTape() as tape:

@@ -56,6 +56,8 @@ def test_students_follow_and_teachers_do_not() -> None:
         (["training.distillation.weight=1"], "training.distillation: there are no students"),
         (["students=[K8-H256]", "training.distillation.weight=2"], "distillation.weight: "),
         (["students=[K8-H256]", "teacher.directory=/m", "teacher.folds=3"], "folds and limit_mib are not for it"),
+        (["students=[K8-H256]", "teacher.folds=3", "training.distillation.consistent=true"],
+         "teacher.folds: the teacher of K8-H256 is consistent"),
         (["training_overrides.K8-H256.steps=3"], "training_overrides.K8-H256: is not among the variants"),
     ],
 )  # fmt: skip
@@ -138,6 +140,33 @@ def test_folds_have_trainings_and_ensembles_of_their_own() -> None:
     assert {name for name in halved if name.startswith("Fold")} == {
         name for name in tasks if name.startswith("Fold")
     }
+
+
+@pytest.mark.slow
+def test_a_consistent_teacher_is_asked_by_its_students_themselves() -> None:
+    override = "training_overrides.K8-H256.distillation={consistent: true}"
+    tasks = all_tasks(compiled(override).spec)
+    both = {"examples": "YouTube8MExampleGen", "teacher": "TeachingAssembler"}
+    assert producers(tasks["Trainer-Student-K8-H256"]) == both
+    assert "ExampleValidator" in tasks["Trainer-Student-K8-H256"]["dependentTasks"]
+    assert producers(tasks["Trainer-Student-K16-H800"])["soft_targets"] == "Teacher"
+    made = compiled(override, "students=[K8-H256]")
+    assert "Teacher" not in all_tasks(made.spec)
+    assert "Teacher_executor" not in made.spec["deploymentSpec"]["executors"]
+
+    def memory(spec: dict) -> float:
+        container = spec["deploymentSpec"]["executors"]["Trainer-Student-K8-H256_executor"]["container"]
+        return container["resources"]["memoryLimit"]
+
+    # The teacher's weights are read into main memory, in float32.
+    larger = compiled(override, "students=[K8-H256]", "teacher.limit_mib=4096")
+    assert memory(larger.spec) - memory(made.spec) == pytest.approx(2 * 3 * 2**30 / 1e9, abs=1)
+    given = all_tasks(
+        compiled(override, "variants=[]", "students=[K8-H256]", "teacher.directory=gs://bkt/t/3").spec
+    )
+    student = given["Trainer-Student-K8-H256"]
+    assert producers(student) == {"examples": "YouTube8MExampleGen"}
+    assert student["inputs"]["parameters"]["directory"]["runtimeValue"]["constant"] == "gs://bkt/t/3"
 
 
 @pytest.mark.slow

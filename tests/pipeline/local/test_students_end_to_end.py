@@ -14,11 +14,11 @@ from trainer.data.yt8m import NUM_CLASSES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
-STUDENT = VARIANTS[0]
-"""Of the same architecture as one of its teachers."""
+STUDENTS = VARIANTS
+"""Of the same architectures as their teachers: the first learns from soft targets, the second from a consistent one."""
 NEW = {
     "TeachingAssembler", "Teacher", "EnsembleAssembler", "RunReport",
-    *(f"{step}-Student-{STUDENT}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor")),
+    *(f"{step}-Student-{name}" for step in ("Trainer", "CheckpointAverager", "Fp16Compressor") for name in STUDENTS),
 }  # fmt: skip
 
 
@@ -31,13 +31,14 @@ def test_students_are_taught_and_assembled_with_their_teachers(
     monkeypatch.chdir(local_place)
     content = yaml.safe_load(Path("tiny.yaml").read_text())
     content["training"]["distillation"] = {"weight": 0.8}
-    Path("students.yaml").write_text(yaml.safe_dump({**content, "students": [STUDENT]}))
+    content["training_overrides"] = {STUDENTS[1]: {"distillation": {"weight": 1.0, "consistent": True}}}
+    Path("students.yaml").write_text(yaml.safe_dump({**content, "students": STUDENTS}))
     finished = run_locally(load_recipe("./students.yaml"), "runs/tiny")
     cached = {time.node for time in finished.times if time.cached}
     assert not cached & NEW
     assert cached >= {f"{step}-{name}" for step in ("Trainer", "CheckpointAverager") for name in VARIANTS}
     report = finished.report
-    names = [*VARIANTS, f"Student-{STUDENT}"]
+    names = [*VARIANTS, *(f"Student-{name}" for name in STUDENTS)]
     assert {member.variant for member in report.members} == set(names)
     assert set(report.training) == set(report.averaging) == set(report.compression) == set(names)
     # What RunReport wrote is what the metadata store says.
