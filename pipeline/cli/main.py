@@ -9,7 +9,9 @@ import sys
 from importlib import import_module, metadata
 from typing import Annotated, Any
 
+import shellingham
 import typer
+from typer.completion import Shells
 
 from pipeline.cli.guard import be_verbose, guarded
 from pipeline.cli.verb_group import VerbGroup
@@ -107,7 +109,7 @@ def _checked(arguments: list[str]) -> list[str]:
 
     Raises:
         UserError: One is empty, as "$NAME" is in a shell where NAME was never set; or the current directory, from which
-            relative paths count, was removed.
+            relative paths count, was removed; or a completion is asked for in a shell that has none.
     """
     try:
         os.getcwd()
@@ -119,7 +121,27 @@ def _checked(arguments: list[str]) -> list[str]:
             raise UserError(
                 f"{where} empty (a shell variable that is not set?): give a value, or leave it out"
             )
+    _check_shell(arguments)
     return arguments
+
+
+def _check_shell(arguments: list[str]) -> None:
+    """Checks the shell that a completion is asked for: the library leaves with 1, or takes the wrong one.
+
+    Raises:
+        UserError: A shell is named, or the one that runs yt8m is none that has a completion.
+    """
+    asked = next((one for one in arguments if one in ("--install-completion", "--show-completion")), None)
+    if asked is None:
+        return
+    if arguments[-1] != asked:
+        raise UserError(f"{asked} is for the shell that runs yt8m: leave out {arguments[-1]:.100}")
+    try:
+        shell, _ = shellingham.detect_shell()
+    except shellingham.ShellDetectionFailure:
+        shell = "unknown"
+    if shell not in [*Shells]:
+        raise UserError(f"{asked}: the shell that runs yt8m is {shell}; run it in one of {', '.join(Shells)}")
 
 
 def _exit_code(result: object) -> int:

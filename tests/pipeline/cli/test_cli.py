@@ -138,6 +138,23 @@ def test_a_shell_completes_verbs_and_recipes() -> None:
         assert done.stdout.split() == offers, done.stderr
 
 
+@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
+def test_a_completion_for_no_shell_is_refused(option: str, tmp_path: Path) -> None:
+    named = yt8m(option, "nosh", env={"HOME": str(tmp_path)})
+    assert (named.returncode, named.stdout) == (2, "")
+    assert named.stderr == f"yt8m: {option} is for the shell that runs yt8m: leave out nosh\n"
+    script = (
+        "import sys, shellingham; from pipeline.cli.main import main\n"
+        "shellingham.detect_shell = lambda: ('nosh', '/bin/nosh')\n"
+        f"sys.argv = ['yt8m', '{option}']; main()"
+    )
+    unknown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr == (
+        f"yt8m: {option}: the shell that runs yt8m is nosh; run it in one of bash, zsh, fish, powershell, pwsh\n"
+    )
+
+
 def test_recipes_are_listed_and_a_copy_can_be_made_once(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     listed = json.loads(run("recipes", "--json"))["recipes"]
