@@ -9,7 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -37,6 +37,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
     The full trace goes to a file and, after `be_verbose`, also to standard error.
     """
     collect_less()
+    _open_closed_streams()
     prepare_logging()
     try:
         code = action()
@@ -45,8 +46,8 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
     except OutsideError as error:
         _leave(1, str(error))
     except BrokenPipeError:
-        # The reader (head, for one) has seen enough; the flush at exit must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, for one) has seen enough.
+        _silence(sys.stdout)
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         _leave(130, "interrupted")
@@ -55,6 +56,9 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
             context = getattr(error, "ctx", None)
             verb = context.command_path if context else "yt8m"
             _leave(error.exit_code, f"{error.format_message()} (see {verb} --help)")
+        if isinstance(error, OSError) and _is_of_output(error):
+            _silence(sys.stdout)
+            _leave(1, f"standard output cannot be written: {error.strerror}; send it to another place")
         if isinstance(error, OSError) and error.filename and error.errno in _FORBIDDEN:
             place = f"{os.fsdecode(error.filename)}: {error.strerror}"
             _leave(2, f"{place}; give this user the right to it, or name another place")
@@ -108,6 +112,27 @@ def is_verbose() -> bool:
     return _verbose
 
 
+def _open_closed_streams() -> None:
+    """Puts the null device in place of standard streams that are closed (2>&-).
+
+    The next file that is opened would take a closed one's number, and messages would be written into that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - stays open
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Returns whether an error, which names no file, is of a write to standard output: all verbs print by one call."""
+    last = [*traceback.walk_tb(error.__traceback__)][-1][0]
+    return last.f_code is typer.echo.__code__
+
+
+def _silence(stream: TextIO) -> None:
+    """Sends what is left of a stream nowhere: the flush at exit would complain, and change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _write_trace(error: BaseException) -> str:
     stamp = time.strftime("%Y%m%d-%H%M%S-")
     with tempfile.NamedTemporaryFile(
@@ -119,5 +144,8 @@ def _write_trace(error: BaseException) -> str:
 
 def _leave(code: int, message: str) -> NoReturn:
     line = " ".join(message.split())
-    sys.stderr.write(f"yt8m: {line if len(line) <= 2000 else line[:2000] + ' ...'}\n")
+    try:
+        sys.stderr.write(f"yt8m: {line if len(line) <= 2000 else line[:2000] + ' ...'}\n")
+    except OSError:  # the exit code still tells
+        _silence(sys.stderr)
     sys.exit(code)

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -257,6 +258,29 @@ def test_reader_that_stops_early_gets_no_trace() -> None:
     result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert result.stdout == "["
     assert result.stderr == ""
+
+
+def _in_shell(redirected: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = f"{sys.executable} -m pipeline.cli.main {redirected}"
+    return subprocess.run(
+        ["sh", "-c", command], env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_nobody_who_reads_the_line_leaves_the_exit_code_as_it_is(closed: str) -> None:
+    done = _in_shell(f"nonsense {closed}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("verb", ["sizes", "recipes --json", "--help"])
+def test_a_full_disk_behind_standard_output_is_called_so(verb: str, unbuffered: str) -> None:
+    done = _in_shell(f"{verb} > /dev/full", PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "yt8m: standard output cannot be written: No space left on device; send it to another place\n",
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["sizes"], ["sizes", "--help"], ["run", "--help"]])
