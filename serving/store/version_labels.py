@@ -16,6 +16,11 @@ def check_label(name: str) -> None:
             f"a label has at most 63 letters, digits, hyphens, underscores and dots, with a letter or digit at both "
             f"ends, such as stable. Received: {name!r:.100}"
         )
+    if name.isdecimal():
+        # Versions are asked for by number or label in one place, such as /v2/models/NAME/versions/3.
+        raise UserError(
+            f"label {name} would be taken for version {name}: give it a letter, such as v{name:.61}"
+        )
 
 
 def encode_labels(labels: Mapping[str, int]) -> bytes:

@@ -134,6 +134,8 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
     for name in ("st able", "stable;", "ä", "x-", "x" * 64, "a/b"):
         with pytest.raises(UserError, match="a label has at most 63 letters"):
             run("models", "label", base, f"{name}=1")
+    with pytest.raises(UserError, match=r"label 3 would be taken for version 3: .* such as v3"):
+        run("models", "label", base, "3=1")
     with pytest.raises(UserError, match="label stable is given twice"):
         run("models", "label", base, "stable=1", "stable=2")
     with pytest.raises(UserError, match="has no version 7"):
