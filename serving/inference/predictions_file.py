@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainer.base.addresses import check_address
+from trainer.base.directories import check_file
 from trainer.base.errors import UserError
 from trainer.base.files import is_local, open_file, whole_file
 
@@ -35,19 +36,13 @@ def check_ending(path: str) -> None:
     """Checks that a file of predictions can be written under this name.
 
     Raises:
-        UserError: The name does not end in .csv or .parquet, is no valid address, or is that of a directory.
+        UserError: The name does not end in .csv or .parquet, is no valid address, or no file can be written there.
     """
     check_address(path, "--out", any_scheme=True)
     if os.path.splitext(path)[1] not in _ENDINGS:
         raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
-    if is_local(path) and os.path.isdir(path):
-        raise UserError(f"{path} is a directory: give the path of a file")
-    if is_local(path) and os.path.islink(path):
-        target = os.path.realpath(path)
-        if os.path.islink(target) or not os.path.isdir(os.path.dirname(target)):
-            raise UserError(
-                f"{path} is a link to {os.readlink(path)}, which leads nowhere; mend or remove it"
-            )
+    if is_local(path):
+        check_file(path, "--out")
 
 
 class PartWriter:

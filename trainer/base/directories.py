@@ -30,6 +30,8 @@ def write_problem(directory: str) -> str | None:
         return f"{there} is a file and no directory"
     path = Path(directory).absolute()
     missing = [one for one in (path, *path.parents) if not one.exists()]
+    if links := [one for one in missing if one.is_symlink()]:
+        return _nowhere(links[0])
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".writable-"):
@@ -43,9 +45,33 @@ def write_problem(directory: str) -> str | None:
     return None
 
 
+def check_file(path: str, what: str) -> None:
+    """Checks that a local file can be written; where a link stands, the file that it leads to.
+
+    Args:
+        path: The file. Its directory need not exist.
+        what: The option that names it, for the message.
+
+    Raises:
+        UserError: A directory is there, or a link that leads nowhere, or nothing can be written to its directory.
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{what} {path} is a directory: give the path of a file")
+    target = os.path.realpath(path)
+    # The real path of a link that leads back to itself is a link.
+    if os.path.islink(target) or (os.path.islink(path) and not os.path.isdir(os.path.dirname(target))):
+        raise UserError(f"{what}: {_nowhere(Path(path))}; mend or remove it")
+    if problem := write_problem(os.path.dirname(target)):
+        raise UserError(f"{what}: {problem}; give another place")
+
+
 def check_new(directory: str, what: str) -> None:
     """Raises UserError if a local directory exists already or cannot be made; `what` is the option that names it."""
     if os.path.exists(directory):
         raise UserError(f"{what} {directory} exists already: give a new directory, or remove this one")
     if problem := write_problem(directory):
         raise UserError(f"{what}: {problem}; give another directory")
+
+
+def _nowhere(link: Path) -> str:
+    return f"{link} is a link to {os.readlink(link)}, which leads nowhere"

@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from trainer.base.addresses import check_address
+from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import exists, is_local, make_dirs, open_file
 from trainer.base.units import MIB
@@ -76,10 +77,9 @@ def write_sample(
     world = _OrderedWorld.of(seed) if order else _MixedWorld.of(seed, num_classes)
     check_address(directory, "directory")
     _check_room(directory, (train_videos + validate_videos) * (min_frames + max_frames) // 2 * FRAME_SIZE)
-    try:
-        make_dirs(directory)
-    except OSError as error:
-        raise UserError(f"cannot write to {directory}: {error.strerror}; name another directory") from error
+    if is_local(directory) and (problem := write_problem(directory)):
+        raise UserError(f"cannot write to {directory}: {problem}; name another directory")
+    make_dirs(directory)
     kinds = (("train", train_videos), ("validate", validate_videos))
     for name, _ in kinds:
         for shard in range(shards):

@@ -41,15 +41,14 @@ def compile_(
                --set push.directory=gs://BUCKET/models/yt8m
     """
     from pipeline.kubeflow.checks import check_gpus, check_places
-    from trainer.base.directories import write_problem
+    from trainer.base.directories import check_file
     from trainer.base.errors import UserError
 
     if not out.endswith((".yaml", ".yml")):
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UserError(f"--out {out}: there is no such directory; make it first")
-    if problem := write_problem(os.path.dirname(os.path.abspath(out))):
-        raise UserError(f"--out {out}: {problem}; give another place")
+    check_file(out, "--out")
     loaded = with_mounted_paths(chosen_recipe(recipe, data, train, validate, overrides))
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)

@@ -1,6 +1,7 @@
 """``yt8m compress``: an existing model with its big tensors in fewer bytes."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,8 +67,9 @@ def compress(
     from trainer.base.directories import check_new
     from trainer.base.files import expand
 
+    # Not resolve(), which raises an error for a link that leads back to itself.
     if inside := [
-        str(place) for place in Path(out).resolve().parents if (place / "saved_model.pb").is_file()
+        str(place) for place in Path(os.path.realpath(out)).parents if (place / "saved_model.pb").is_file()
     ]:
         raise UserError(
             f"--out {out} lies in a model, {inside[0]}, which would be damaged: give a directory outside"

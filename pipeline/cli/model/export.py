@@ -12,6 +12,7 @@ from pipeline.cli.guard import is_verbose
 from pipeline.cli.output import AsJson
 from pipeline.cli.quiet_import import without_log_lines
 from serving.export.device_weights import DeviceWeights
+from trainer.base.directories import check_file
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
 
@@ -53,6 +54,7 @@ def export(
         )
     if "://" in out or os.path.isdir(out) or not os.path.isdir(os.path.dirname(out) or "."):
         raise UserError(f"--out {out}: give the path of a file in a local directory that exists")
+    check_file(out, "--out")
     other = ".tflite" if onnx else ".onnx"
     if out.endswith(other):
         raise UserError(

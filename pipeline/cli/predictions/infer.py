@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import logging
-import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,14 +75,11 @@ def infer(
     from serving.inference.batch_inference import infer as infer_files
     from serving.inference.inference_parts import directory_identity
     from serving.inference.predictions_file import check_ending
-    from trainer.base.directories import write_problem
-    from trainer.base.files import expand, is_local
+    from trainer.base.files import expand
 
     if (model is None) == (target is None):
         raise UserError("give --model, a directory, or --target, a server")
     check_ending(out)
-    if is_local(out) and (problem := write_problem(os.path.dirname(out) or ".")):
-        raise UserError(f"--out: {problem}; give another place")
     if beam:
         if model is None or version_label is not None:
             raise UserError("with --beam every worker loads the model: give --model, a directory")
