@@ -1,10 +1,12 @@
 """Checks this machine before a run begins: seconds now, in place of days that end in nothing."""
 
+import itertools
 import logging
 import os
 import posixpath
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.example_gen.patterns import relative_patterns
@@ -17,10 +19,14 @@ from serving.export.vocabulary import Vocabulary
 from serving.store.model_store import whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
-from trainer.base.files import expand, expand_labelled, file_size, is_local
+from trainer.base.files import expand, expand_labelled, file_kind, file_size, is_local
+from trainer.data.records import Reject, read_parts
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 _logger = logging.getLogger("yt8m.run")
+
+_HEADS, _HEAD = 5, 20
+"""Most files that are looked into for their labels, and the records at the head of each."""
 
 
 def check_before_run(recipe: Recipe, root: str) -> None:
@@ -33,8 +39,8 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     Raises:
         UserError: If files are missing or cannot be divided into splits, a directory cannot be written to, another run
             is using the root, its database is damaged, a batch does not fit into the memory, a disk has too little
-            room, a model that the recipe names is not whole or of other classes, or the served model cannot be compared
-            with.
+            room, a model that the recipe names is not whole or of other classes, most labels or the vocabulary are of
+            other classes, or the served model cannot be compared with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -43,8 +49,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
         )
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
     recipe.beam.check_reachable()
-    if recipe.data.vocabulary:
-        Vocabulary.load(recipe.data.vocabulary)
+    _check_vocabulary(recipe)
     models = [whole_model_path(directory) for directory in _given_models(recipe)]
     _check_directories(recipe, root)
     check_free(Path(root))
@@ -54,6 +59,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     check_room(run_needs(recipe, root, files))
     _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
     _check_models(models, recipe.data.num_classes)
+    _check_labels(files, recipe)
     _check_push(recipe)
 
 
@@ -113,6 +119,37 @@ def _data_files(recipe: Recipe) -> list[str]:
             seed=data.seed,
         )
     return files
+
+
+def _check_labels(files: Sequence[str], recipe: Recipe) -> None:
+    """Reads the first videos of some files: most have a wrong label where the data are of more classes than the recipe.
+
+    ExampleGen, which reads all, would say so after TFX has started. What is wrong with few videos is left to it.
+    """
+    data = recipe.data
+    local = [path for path in files if is_local(path) and file_kind(path) != "test"]
+    spread = local[:: len(local) // _HEADS + 1]
+    found = [item for path in spread for item in itertools.islice(read_parts(path, data.num_classes), _HEAD)]
+    wrong = [item for item in found if isinstance(item, Reject) and item.reason == "label_out_of_range"]
+    if len(wrong) > max(0.5, data.max_reject_share) * len(found):
+        source = "the teacher's classes" if recipe.teacher.directory else "data.num_classes"
+        raise UserError(
+            f"{len(wrong)} of the first {len(found)} videos have a label that is none of {source}, {data.num_classes}: "
+            f"{wrong[0].file}, byte {wrong[0].offset}: {wrong[0].detail}; give files of these classes, or else "
+            f"{'another teacher' if recipe.teacher.directory else 'set data.num_classes'}"
+        )
+
+
+def _check_vocabulary(recipe: Recipe) -> None:
+    data = recipe.data
+    if not data.vocabulary:
+        return
+    last = max(Vocabulary.load(data.vocabulary).names, default=0)
+    if last >= data.num_classes:
+        raise UserError(
+            f"data.vocabulary: {data.vocabulary} names class {last}, and data.num_classes is {data.num_classes}: its "
+            "names are of other classes; give the vocabulary of these, or set data.num_classes"
+        )
 
 
 def _check_directories(recipe: Recipe, root: str) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,10 +138,40 @@ def _write_model(directory: Path, num_classes: int = 20) -> None:
 
 def _naming(recipe, key: str, directory: Path) -> dict[str, object]:
     """Returns the sections of a recipe of 20 classes that names a model."""
-    data = {"data": {**recipe().data.model_dump(by_alias=True), "num_classes": 20}}
+    # The labels of the sample, which are of more classes, are not what is looked at.
+    data = {"data": {**recipe().data.model_dump(by_alias=True), "num_classes": 20, "max_reject_share": 1}}
     if key == "teacher.directory":
         return {**data, "teacher": {"directory": str(directory)}, "students": ["K2-H4"]}
     return {**data, "training": {**tiny_recipe(Path("x"), "y")["training"], "start": str(directory)}}
+
+
+def test_labels_and_a_vocabulary_of_other_classes_are_refused(recipe, tmp_path, tiny_sample):
+    data = tiny_recipe(tiny_sample, "x")["data"]
+    few = {**data, "num_classes": 20}
+    text = refusal(recipe(data=few), tmp_path / "run")
+    assert re.match(
+        r"\d+ of the first 80 videos have a label that is none of data.num_classes, 20: .*/train0000.tfrecord, byte "
+        r"\d+: label \d+ is not in 0..19; give files of these classes, or else set data.num_classes$",
+        text,
+    ), text
+    check_before_run(recipe(data={**few, "max_reject_share": 1}), str(tmp_path / "run"))
+    names = tmp_path / "vocabulary.csv"
+    names.write_text("Index,Name\n0,Game\n3862,Vehicle\n", encoding="utf-8")
+    assert refusal(recipe(data={**data, "vocabulary": str(names)}), tmp_path / "run").startswith(
+        f"data.vocabulary: {names} names class 3862, and data.num_classes is 3862: its names are of other classes"
+    )
+    names.write_text("Index,Name\n0,Game\n3861,Vehicle\n", encoding="utf-8")
+    check_before_run(recipe(data={**data, "vocabulary": str(names)}), str(tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_a_teacher_of_fewer_classes_than_the_labels_is_refused(recipe, tmp_path):
+    _write_model(tmp_path / "teacher/4")
+    sections = _naming(recipe, "teacher.directory", tmp_path / "teacher")
+    sections["data"]["max_reject_share"] = 0.01
+    assert "videos have a label that is none of the teacher's classes, 20" in refusal(
+        recipe(**sections), tmp_path / "run"
+    )
 
 
 def test_a_batch_larger_than_the_memory_is_refused(recipe, tmp_path):
