@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from pipeline.recipe.errors import complaints, nearest
 from pipeline.recipe.recipe import Recipe
 from trainer.base.errors import UserError
+from trainer.base.files import at_once
 
 
 def recipe_names() -> list[str]:
@@ -69,7 +69,8 @@ def read_text(name_or_path: str) -> str:
     """
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         try:
-            return Path(name_or_path).read_text(encoding="utf-8")
+            with open(name_or_path, encoding="utf-8", opener=at_once) as file:
+                return file.read()
         except FileNotFoundError:
             raise UserError(f"recipe {name_or_path}: there is no such file") from None
         except UnicodeDecodeError:
@@ -90,7 +91,11 @@ def read_text(name_or_path: str) -> str:
 
 def recipe_tree(name_or_path: str) -> dict[str, Any]:
     """Returns the content of a recipe as plain values, unchecked; raises UserError if there is none."""
-    text = read_text(name_or_path)
+    return tree_of(read_text(name_or_path), name_or_path)
+
+
+def tree_of(text: str, name_or_path: str) -> dict[str, Any]:
+    """Returns the content of a recipe's text as plain values, unchecked; raises UserError if it is no recipe's."""
     try:
         tree = _load_yaml(text)
     except _Fault as error:

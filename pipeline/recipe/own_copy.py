@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.recipe.loader import parse_recipe, read_text, recipe_names, recipe_tree
+from pipeline.recipe.loader import parse_recipe, read_text, recipe_names, tree_of
 from trainer.base.errors import UserError
 
 
@@ -21,7 +21,8 @@ def own_copy(name: str, source: str) -> str:
     """
     if name in recipe_names():
         raise UserError(f"{name} is a recipe of the project; give yours another name")
-    tree, text = recipe_tree(source), read_text(source)
+    text = read_text(source)  # once: it may be a pipe
+    tree = tree_of(text, source)
     directory = _of_its_own(tree, name)
     for place, value in ((("name",), name), (("push", "directory"), directory)):
         start, end = _span(text, place, source)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import grpc
 
 from trainer.base.errors import UserError
+from trainer.base.files import at_once
 
 _logger = logging.getLogger("yt8m.serve")
 
@@ -151,7 +152,7 @@ def _say_not_renewed(error: UserError) -> None:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             content = file.read()
     except OSError as error:
         raise UserError(f"cannot read the PEM file {path}: {error.strerror or error}") from None

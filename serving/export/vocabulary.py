@@ -8,7 +8,7 @@ from typing import TextIO
 
 from trainer.base.addresses import check_address
 from trainer.base.errors import UserError
-from trainer.base.files import is_local
+from trainer.base.files import at_once, is_local
 
 _INDEX, _NAME = "Index", "Name"
 _VERTICALS = ("Vertical1", "Vertical2", "Vertical3")
@@ -80,7 +80,7 @@ class Vocabulary:
 
 def _open(path: str) -> TextIO:
     if is_local(path):
-        return open(path, encoding="utf-8-sig", newline="")
+        return open(path, encoding="utf-8-sig", newline="", opener=at_once)
     check_address(path, "vocabulary", any_scheme=True)
     import tensorflow as tf
 

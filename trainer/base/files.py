@@ -27,6 +27,16 @@ def is_local(path: str) -> bool:
     return "://" not in path
 
 
+def at_once(path: str, flags: int) -> int:
+    """Opens a file without waiting, as an opener of `open`: a named pipe that nobody writes to is empty.
+
+    A pipe that somebody writes to, as a shell's <(COMMAND), is read to its end.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def open_file(path: str, mode: str) -> Any:
     """Opens `path` in a binary mode, "rb" or "wb", and returns a context manager with read or write.
 
@@ -35,7 +45,7 @@ def open_file(path: str, mode: str) -> Any:
     """
     if is_local(path):
         try:
-            return open(path, mode, buffering=_BUFFER_BYTES)
+            return open(path, mode, buffering=_BUFFER_BYTES, opener=at_once if mode == "rb" else None)
         except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
             if mode != "rb":
                 raise

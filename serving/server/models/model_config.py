@@ -11,6 +11,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from serving.server.models.version_policy import VersionPolicy
 from serving.store.model_store import open_store, served_version, version_path
 from trainer.base.errors import UserError
+from trainer.base.files import at_once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ def read_model_configs(path: str) -> list[ModelConfig]:
         UserError: If it cannot be read, or its models do not fit each other.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=at_once) as file:
             parsed = text_format.Parse(file.read(), ModelServerConfig())
     except OSError as error:
         raise UserError(f"cannot read the model configuration {path}: {error.strerror or error}") from None
