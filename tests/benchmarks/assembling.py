@@ -26,6 +26,7 @@ from components.ensemble_assembler.selection import fitting_combinations
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from serving.export.stored_form import StoredForm
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import peak_memory
 from tests.benchmarks.synthetic_scores import write_scores
@@ -137,9 +138,9 @@ def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--videos", type=int, default=17_600)
-    parser.add_argument("--form-videos", type=int, default=4_400)
-    parser.add_argument("--few-videos", type=int, default=1_000)
+    parser.add_argument("--videos", type=whole(), default=17_600)
+    parser.add_argument("--form-videos", type=whole(), default=4_400)
+    parser.add_argument("--few-videos", type=whole(), default=1_000)
 
 
 if __name__ == "__main__":

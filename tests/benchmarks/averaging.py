@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import bytes_read, peak_memory
 from trainer.base.units import MIB
@@ -121,7 +122,7 @@ def _timed(work: Callable[[], object], place: str) -> float:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=ModelSpec.parse, default="K8-H256")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=whole(), default=2)
 
 
 if __name__ == "__main__":

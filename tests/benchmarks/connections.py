@@ -24,6 +24,7 @@ import requests
 
 from serving.client.client import PredictClient
 from serving.store import model_store
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
 from tests.serving.tiny_model import write_tiny_model
@@ -136,7 +137,7 @@ def _least(action: Callable[[], object], rounds: int) -> float:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=whole(), default=3)
 
 
 if __name__ == "__main__":

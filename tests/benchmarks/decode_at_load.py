@@ -23,6 +23,7 @@ from serving.export.compression import EncodedTensor, compress, stored_bytes
 from serving.export.saved_model import Member, _Ensemble, _Member, write_saved_model
 from serving.export.stored_form import StoredForm
 from serving.server.models.servable import Servable
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import in_turns
 from tests.records import random_example
@@ -149,13 +150,13 @@ def _made_up(spec: ModelSpec, form: str, seed: int) -> Member:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", default="K16-H512")
-    parser.add_argument("--classes", type=int, default=NUM_CLASSES)
-    parser.add_argument("--frames", type=int, default=MAX_FRAMES)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=1, help="Of TensorFlow's pools, of a Predict.")
+    parser.add_argument("--classes", type=whole(20), default=NUM_CLASSES)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=MAX_FRAMES)
+    parser.add_argument("--rounds", type=whole(), default=20)
+    parser.add_argument("--threads", type=whole(), default=1, help="Of TensorFlow's pools, of a Predict.")
     parser.add_argument("--loaded", default="K24-H1440", help="The variant whose loads are timed.")
-    parser.add_argument("--copies", type=int, default=1, help="So many such members in one model.")
-    parser.add_argument("--loads", type=int, default=3)
+    parser.add_argument("--copies", type=whole(), default=1, help="So many such members in one model.")
+    parser.add_argument("--loads", type=whole(), default=3)
 
 
 if __name__ == "__main__":

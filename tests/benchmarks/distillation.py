@@ -22,15 +22,16 @@ from components.teacher.report import TeacherReport
 from components.teacher.teaching import teach
 from serving.export.saved_model import Member, write_saved_model
 from serving.inference.scoring import SavedModelScorer
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
-from tests.benchmarks.videos import in_turns, write_videos
+from tests.benchmarks.videos import check_videos, in_turns, write_videos
 from trainer.base.memory import keep_freed_memory
 from trainer.data.input_pipeline import train_batches
 from trainer.data.labels import label_rows
 from trainer.data.records import Video, read_videos
 from trainer.data.soft_targets import SoftTargets, SoftTargetWriter, TeacherManifest, part_path
 from trainer.data.video_ids import digest
-from trainer.data.yt8m import NUM_CLASSES
+from trainer.data.yt8m import MAX_FRAMES, NUM_CLASSES
 from trainer.model.model_spec import ModelSpec
 from trainer.model.weights import initial_weights
 from trainer.training.config import DistillationConfig, TrainingConfig
@@ -42,6 +43,7 @@ _BEAM = ("--direct_num_workers=1", "--direct_running_mode=in_memory")
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    check_videos(arguments.videos, _SHARDS, arguments.batch)
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as place:
         files = write_videos(place, _SHARDS, arguments.videos // _SHARDS, arguments.frames)
@@ -148,12 +150,12 @@ def _steps(
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=ModelSpec.parse, default="K16-H512")
-    parser.add_argument("--videos", type=int, default=320)
-    parser.add_argument("--times", type=int, default=8, help="how often each file is scored")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--train-batch", type=int, default=80)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--videos", type=whole(), default=320)
+    parser.add_argument("--times", type=whole(), default=8, help="how often each file is scored")
+    parser.add_argument("--batch", type=whole(), default=64)
+    parser.add_argument("--train-batch", type=whole(), default=80)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=300)
+    parser.add_argument("--rounds", type=whole(), default=3)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,14 @@ import tensorflow as tf
 
 from serving.export.saved_model import FRAME_PREDICTIONS, Member, write_saved_model
 from serving.inference.scoring import SavedModelScorer, score_videos
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
-from tests.benchmarks.videos import in_turns, write_videos
+from tests.benchmarks.videos import check_videos, in_turns, write_videos
 from trainer.base.memory import keep_freed_memory
 from trainer.base.prefetch import prefetch
 from trainer.data.input_pipeline import Batch, eval_batches
 from trainer.data.labels import label_rows
-from trainer.data.yt8m import NUM_CLASSES, RGB_SIZE
+from trainer.data.yt8m import MAX_FRAMES, NUM_CLASSES, RGB_SIZE
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.metrics.video_metrics import VideoMetrics
 from trainer.model.model_spec import ModelSpec
@@ -38,6 +39,7 @@ _SHARDS = 4
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    check_videos(arguments.videos, _SHARDS, arguments.batch)
     keep_freed_memory()  # as `yt8m evaluate` does
     weights = initial_weights(arguments.variant, 0)
     scorer = Scorer(arguments.variant)
@@ -114,10 +116,10 @@ def _peak_mebibytes(model: str, files: list[str]) -> float:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=ModelSpec.parse, default="K16-H512")
-    parser.add_argument("--videos", type=int, default=640)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--videos", type=whole(), default=640)
+    parser.add_argument("--batch", type=whole(), default=64)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=300)
+    parser.add_argument("--rounds", type=whole(), default=3)
 
 
 if __name__ == "__main__":

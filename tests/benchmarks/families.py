@@ -18,11 +18,12 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
-from tests.benchmarks.videos import in_turns, write_videos
+from tests.benchmarks.videos import check_videos, in_turns, write_videos
 from trainer.base.memory import keep_freed_memory
 from trainer.data.input_pipeline import eval_batches
-from trainer.data.yt8m import FRAME_SIZE
+from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.model.weights import initial_weights
@@ -61,6 +62,7 @@ def _beside(name: str, other: str) -> str:
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    check_videos(arguments.videos, 2, arguments.batch)
     keep_freed_memory()
     matrix = tf.random.normal([_PEAK_SIZE, _PEAK_SIZE])
     product = tf.function(lambda: tf.matmul(matrix, matrix))
@@ -118,10 +120,10 @@ def _evaluation(arguments: argparse.Namespace) -> Figure:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=ModelSpec.parse, default="NeXtVLAD-G8-K112-H2048")
     parser.add_argument("--recurrent", type=ModelSpec.parse, default="GRU-L2-H1200")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--videos", type=int, default=96)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=whole(), default=16)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=300)
+    parser.add_argument("--videos", type=whole(), default=96)
+    parser.add_argument("--rounds", type=whole(), default=3)
 
 
 if __name__ == "__main__":

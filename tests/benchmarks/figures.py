@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from trainer.base.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -69,8 +71,11 @@ def main(
     )
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the table")
     options(parser)
-    arguments = parser.parse_args()
-    measured = list(figures(arguments))
+    try:
+        arguments = parser.parse_args()
+        measured = list(figures(arguments))
+    except UserError as error:
+        parser.error(str(error))
     if arguments.json:
         json.dump([dataclasses.asdict(figure) for figure in measured], sys.stdout, indent=1)
     else:

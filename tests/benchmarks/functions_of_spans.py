@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.argument_types import whole
+
 
 def measure(files: Sequence[str], base: Path) -> dict[str, Any]:
     """Takes the time of the three; the files lie in `base`, since the last one is written anew."""
@@ -63,8 +65,8 @@ def measure(files: Sequence[str], base: Path) -> dict[str, Any]:
 def main() -> None:
     """Measures and prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=6)
-    parser.add_argument("--videos", type=int, default=500, help="videos of a synthetic file")
+    parser.add_argument("--files", type=whole(2), default=6)
+    parser.add_argument("--videos", type=whole(), default=500, help="videos of a synthetic file")
     parser.add_argument("--data", help="pattern of files, instead of synthetic ones")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:

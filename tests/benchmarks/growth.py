@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.argument_types import whole
 from tests.benchmarks.machine import in_words, machine
 from tests.benchmarks.process import most_memory
 from trainer.base.units import MIB
@@ -211,7 +212,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--videos", type=int, default=1_000, help=f"of 1x, a multiple of {_BATCH}")
+    parser.add_argument(
+        "--videos", type=whole(times=_BATCH), default=1_000, help=f"of 1x, a multiple of {_BATCH}"
+    )
     parser.add_argument("--table", type=Path, default=Path("build/growth.md"))
     parser.add_argument("--plot", type=Path, default=Path("docs/growth.svg"))
     arguments = parser.parse_args()

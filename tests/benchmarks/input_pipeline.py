@@ -14,11 +14,12 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
-from tests.benchmarks.videos import write_videos
+from tests.benchmarks.videos import check_videos, write_videos
 from trainer.data.input_pipeline import Position, eval_batches, train_batches
 from trainer.data.input_processes import SLOTS, batches_of_processes
-from trainer.data.yt8m import NUM_CLASSES
+from trainer.data.yt8m import MAX_FRAMES, NUM_CLASSES
 
 _SHARDS = 8
 _READ_AHEAD = 4
@@ -28,6 +29,7 @@ _PLAIN_ROUNDS = 6
 
 
 def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    check_videos(arguments.videos, _SHARDS, arguments.batch)
     with tempfile.TemporaryDirectory() as place:
         for kind, suffix in (("plain", ""), ("gzip", ".gz")):
             directory = os.path.join(place, kind)
@@ -113,10 +115,10 @@ def _seconds(iterator: Iterator, skipped: int, count: int) -> float:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--videos", type=int, default=640)
-    parser.add_argument("--batch", type=int, default=80)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--videos", type=whole(), default=640)
+    parser.add_argument("--batch", type=whole(), default=80)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=300)
+    parser.add_argument("--rounds", type=whole(), default=4)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.trainer.metrics.test_metrics import literal_metrics
 from trainer.data.yt8m import NUM_CLASSES, TOP_K
@@ -135,8 +136,8 @@ def _difference(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--videos", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--videos", type=whole(), default=20_000)
+    parser.add_argument("--rounds", type=whole(), default=5)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from serving.export.device_weights import DeviceWeights
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.process import peak_memory
 from trainer.base.units import MIB
@@ -147,8 +148,8 @@ def _median(work, rounds: int) -> float:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variants", type=ModelSpec.parse, nargs="+", default=[ModelSpec.parse("K8-H512")])
     parser.add_argument("--weights", type=DeviceWeights, nargs="+", default=list(DeviceWeights))
-    parser.add_argument("--frames", type=int, default=MAX_FRAMES)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=MAX_FRAMES)
+    parser.add_argument("--rounds", type=whole(), default=30)
 
 
 if __name__ == "__main__":

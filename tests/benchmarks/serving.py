@@ -25,6 +25,7 @@ from serving.export.codecs import FLOAT16
 from serving.export.compression import compress
 from serving.export.saved_model import Member, write_saved_model
 from serving.server.server import PredictionServer, ServerOptions
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.records import random_example
 from trainer.base.memory import keep_freed_memory
@@ -151,10 +152,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variants", type=ModelSpec.parse, nargs="+", default=list(map(ModelSpec.parse, YHLS))
     )
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--frames", type=int, default=MAX_FRAMES)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=0, help="Of TensorFlow's pools; 0 lets it choose.")
+    parser.add_argument("--batches", type=whole(), nargs="+", default=[1, 8, 32])
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=MAX_FRAMES)
+    parser.add_argument("--rounds", type=whole(), default=8)
+    parser.add_argument(
+        "--threads", type=whole(0), default=0, help="Of TensorFlow's pools; 0 lets it choose."
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.argument_types import whole
+
 
 class Taken(NamedTuple):
     """What a run took."""
@@ -105,8 +107,8 @@ def measure(files: Sequence[str], base: Path) -> dict[str, Any]:
 def main() -> None:
     """Measures and prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=60)
-    parser.add_argument("--videos", type=int, default=100, help="videos of a synthetic file")
+    parser.add_argument("--files", type=whole(2), default=60)
+    parser.add_argument("--videos", type=whole(), default=100, help="videos of a synthetic file")
     parser.add_argument("--data", help="pattern of files, instead of synthetic ones")
     arguments = parser.parse_args()
     sys.argv = sys.argv[:1]

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pipeline.cli.main import VERBS
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 
 _YT8M = [sys.executable, "-m", "pipeline.cli.main"]
@@ -64,7 +65,7 @@ def _medians(commands: Sequence[Sequence[str]], rounds: int) -> list[float]:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=whole(), default=2)
 
 
 if __name__ == "__main__":

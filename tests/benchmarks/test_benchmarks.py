@@ -1,6 +1,8 @@
 """The frame of the benchmarks: verdicts, the table, and that a failing benchmark takes nothing from the others."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -72,3 +74,29 @@ def test_one_that_fails_takes_nothing_from_the_others(tmp_path, monkeypatch, cap
 
 def test_the_benchmarks_of_this_package_are_found():
     assert {"metrics", "averaging", "decode_at_load"} <= set(benchmarks())
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("load --clients 0", "--clients: takes a whole number of at least 1. Received: 0"),
+        ("load --seconds nan", "--seconds: takes a number of at least 0.1. Received: nan"),
+        ("load --seconds -1", "--seconds: takes a number of at least 0.1. Received: -1"),
+        ("load --frames 301", "--frames: takes a whole number from 1 to 300. Received: 301"),
+        (
+            "benchmarks.growth --videos 7",
+            "a whole number of at least 1 that is a multiple of 50. Received: 7",
+        ),
+        ("benchmarks.metrics --rounds x", "--rounds: takes a whole number of at least 1. Received: x"),
+        ("benchmarks.input_pipeline --videos 7", "--videos 7 are too few for 8 files and a batch of 80"),
+        ("benchmarks.averaging --variant K8", "an architecture is written like"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(command: str, said: str) -> None:
+    module, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.{module}", *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

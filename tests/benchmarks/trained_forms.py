@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.cli.guard import guarded
 from pipeline.recipe.loader import load_recipe
 from serving.export.saved_model import read_weights
+from tests.argument_types import real, whole
 from tests.benchmarks.trainable_forms import Form, Hook, big_shapes, form_of
 from trainer.base.memory import keep_freed_memory
 from trainer.data.input_pipeline import Batch, eval_batches, train_batches
@@ -147,11 +149,11 @@ def main() -> None:
     parser.add_argument("--recipe", default="video-level")
     parser.add_argument("--variant", type=ModelSpec.parse, default="MLP-H2048")
     parser.add_argument("--model", help="SavedModel to go on from")
-    parser.add_argument("--steps", type=int, help="default: the recipe's")
-    parser.add_argument("--rate", type=float, help="learning rate with --model; default: the recipe's")
-    parser.add_argument("--begin", type=float, default=0.0, help="share of the steps")
-    parser.add_argument("--end", type=float, default=0.5, help="share of the steps")
-    parser.add_argument("--averages", nargs="+", type=float, default=[0.25, 0.5, 0.75])
+    parser.add_argument("--steps", type=whole(), help="default: the recipe's")
+    parser.add_argument("--rate", type=real(1e-9), help="learning rate with --model; default: the recipe's")
+    parser.add_argument("--begin", type=real(0, 1), default=0.0, help="share of the steps")
+    parser.add_argument("--end", type=real(0, 1), default=0.5, help="share of the steps")
+    parser.add_argument("--averages", nargs="+", type=real(0, 1), default=[0.25, 0.5, 0.75])
     parser.add_argument(
         "--forms", nargs="+", type=form_of, default=[form_of("int3-b64"), form_of("sparse-k50-int8")]
     )
@@ -205,4 +207,4 @@ def _tell(
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -18,11 +18,13 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tests.argument_types import whole
 from tests.benchmarks.figures import Figure, main
 from tests.benchmarks.videos import in_turns, write_videos
 from tests.trainer.reference_step import ReferenceStep
 from trainer.data.input_pipeline import train_batches
 from trainer.data.sample import write_sample
+from trainer.data.yt8m import MAX_FRAMES
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 from trainer.training.config import TrainingConfig
@@ -192,10 +194,10 @@ def _gap_in_bfloat16(place: str) -> Figure:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", type=ModelSpec.parse, default="K16-H512")
-    parser.add_argument("--batch", type=int, default=80)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--compared-batch", type=int, default=4)
+    parser.add_argument("--batch", type=whole(), default=80)
+    parser.add_argument("--frames", type=whole(most=MAX_FRAMES), default=300)
+    parser.add_argument("--rounds", type=whole(), default=6)
+    parser.add_argument("--compared-batch", type=whole(), default=4)
 
 
 if __name__ == "__main__":

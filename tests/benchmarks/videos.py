@@ -6,9 +6,18 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from trainer.base.errors import UserError
 from trainer.data.encoding import encode_frames, sequence_example
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import AUDIO_SIZE, NUM_CLASSES, RGB_SIZE
+
+
+def check_videos(videos: int, shards: int, batch: int) -> None:
+    """Raises UserError where the videos are too few for a batch, or for one video in each file."""
+    if videos < (least := max(shards, batch)):
+        raise UserError(
+            f"--videos {videos} are too few for {shards} files and a batch of {batch}: give {least} or more"
+        )
 
 
 def write_videos(directory: str, shards: int, videos: int, frames: int, suffix: str = "") -> list[str]:

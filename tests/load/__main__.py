@@ -22,10 +22,12 @@ import numpy as np
 from pipeline.cli.guard import guarded
 from pipeline.recipe.loader import load_recipe
 from serving.store import model_store
+from tests.argument_types import real, whole
 from tests.load.clients import Clients, RestClients
 from tests.load.measure import measure_load, measure_swaps
 from tests.records import random_example
 from trainer.base.errors import UserError
+from trainer.data.yt8m import MAX_FRAMES
 
 MODEL_NAME = "yt8m"
 
@@ -35,10 +37,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default=load_recipe("demo").push.directory, help="Directory of versions.")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--frames", type=int, default=300, help="Of the one video of a request.")
-    parser.add_argument("--seconds", type=float, default=9.0, help="Of each open loop.")
-    parser.add_argument("--batch", type=int, default=16, help="The server's --max-batch-size with batching.")
+    parser.add_argument("--clients", type=whole(), nargs="+", default=[1, 8, 64])
+    parser.add_argument(
+        "--frames", type=whole(most=MAX_FRAMES), default=300, help="Of the one video of a request."
+    )
+    parser.add_argument("--seconds", type=real(0.1), default=9.0, help="Of each open loop.")
+    parser.add_argument(
+        "--batch", type=whole(), default=16, help="The server's --max-batch-size with batching."
+    )
     given = parser.parse_args()
     version = model_store.latest_version(given.model)
     if version is None:
