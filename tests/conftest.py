@@ -33,6 +33,12 @@ class _Scheduling(LoadFileScheduling):
         return "whole runs" if file.endswith("_end_to_end.py") else file
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs come first, then files with slow tests: of two processes none is left with a long file at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not item.path.name.endswith("_end_to_end.py"), item.path not in slow))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     return _Scheduling(config, log)
 

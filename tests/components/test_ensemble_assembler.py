@@ -17,21 +17,22 @@ from trainer.metrics.scorer import Scorer, evaluate
 from trainer.model.model_spec import ModelSpec
 
 
-def write_models(directory, names):
-    paths = []
-    for index, name in enumerate(names):
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Directories of models in float16, by their names."""
+    directory, paths = tmp_path_factory.mktemp("models"), {}
+    for index, name in enumerate(("K2-H3", "K3-H5", "K4-H7")):
         spec = ModelSpec.parse(name, CLASSES)
         weights = compress(spec, weights_of(name, index), FLOAT16)
-        path = str(directory / f"model-{index}")
+        paths[name] = str(directory / name)
         member = Member(spec=spec, weights=weights, first_step=10, last_step=20, snapshots=2)
-        write_saved_model(path, [member])
-        paths.append([path])
+        write_saved_model(paths[name], [member])
     return paths
 
 
 class TestAssemble:
-    def test_writes_the_best_ensemble_as_one_model(self, tmp_path):
-        paths, files = write_models(tmp_path, ["K2-H3", "K3-H5", "K4-H7"]), eval_shards(tmp_path)
+    def test_writes_the_best_ensemble_as_one_model(self, models, tmp_path):
+        paths, files = [[path] for path in models.values()], eval_shards(tmp_path)
         target = str(tmp_path / "ensemble")
         report = assemble(paths, files, target, 10 * MIB, Vocabulary({0: "Game"}))
 
@@ -50,16 +51,16 @@ class TestAssemble:
         assert sum(best.weights) == pytest.approx(1)
         assert (card.gap, card.bytes) == (best.gap, best.bytes)
         for index, member in enumerate(card.members):
-            source = read_stored(paths[["K2-H3", "K3-H5", "K4-H7"].index(member.variant)][0])
+            source = read_stored(models[member.variant])
             written = read_stored(target, index)
             for name, value in source.items():
                 assert written[name].codec == value.codec
                 np.testing.assert_array_equal(written[name].parts["values"], value.parts["values"])
             assert (member.first_step, member.last_step, member.snapshots) == (10, 20, 2)
 
-    def test_one_model_is_an_ensemble_of_one(self, tmp_path):
+    def test_one_model_is_an_ensemble_of_one(self, models, tmp_path):
         target = str(tmp_path / "ensemble")
-        report = assemble(write_models(tmp_path, ["K2-H3"]), eval_shards(tmp_path), target, 10 * MIB)
+        report = assemble([[models["K2-H3"]]], eval_shards(tmp_path), target, 10 * MIB)
         assert report.ensembles[0].weights == (1.0,)
         assert ModelCard.load(target).members[0].weight == 1.0
 
@@ -99,8 +100,8 @@ class TestAssemble:
             if row["inferior_to"] is not None:
                 assert (row["inferior_to"], row["inferior_to_form"]) in rows
 
-    def test_the_directory_counts_too(self, tmp_path, monkeypatch):
-        paths, files = write_models(tmp_path, ["K2-H3"]), eval_shards(tmp_path, videos=4)
+    def test_the_directory_counts_too(self, models, tmp_path, monkeypatch):
+        paths, files = [[models["K2-H3"]]], eval_shards(tmp_path, videos=4)
         # A graph's own bytes vary by one or two from one export to the next.
         monkeypatch.setattr(
             "components.ensemble_assembler.assembler.directory_bytes", lambda directory: 99_999
@@ -110,8 +111,8 @@ class TestAssemble:
             assemble(paths, files, str(tmp_path / "short"), 99_998)
         assert not (tmp_path / "short").exists()
 
-    def test_nothing_fits(self, tmp_path):
-        paths, files = write_models(tmp_path, ["K2-H3", "K2-H4"]), eval_shards(tmp_path, videos=4)
+    def test_nothing_fits(self, models, tmp_path):
+        paths, files = [[models["K2-H3"]], [models["K3-H5"]]], eval_shards(tmp_path, videos=4)
         with pytest.raises(UserError, match=r"the smallest is K2-H3"):
             assemble(paths, files, str(tmp_path / "ensemble"), 100)
 
