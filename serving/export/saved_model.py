@@ -29,6 +29,7 @@ from trainer.model.weights import Arrays, check_weights
 
 FRAME_PREDICTIONS = "frame_predictions"
 """The signature from decoded frames to all probabilities. Models of before it was there have none."""
+_EXAMPLES = [tf.TensorSpec([None], tf.string, name="examples")]
 _FRAMES = [
     tf.TensorSpec([None, None, RGB_SIZE], tf.uint8, name="rgb"),
     tf.TensorSpec([None, None, AUDIO_SIZE], tf.uint8, name="audio"),
@@ -261,19 +262,19 @@ class _Ensemble(tf.Module):
         labels = {} if self.class_names is None else {"labels": self.class_names.of(classes)}
         return {"classes": classes, "scores": scores, **labels}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=_EXAMPLES, autograph=False)
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._top(self._score_examples(examples))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=_EXAMPLES, autograph=False)
     def predictions(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"predictions": self._score_examples(examples)}
 
-    @tf.function(input_signature=_FRAMES)
+    @tf.function(input_signature=_FRAMES, autograph=False)
     def predict_frames(self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._top(self._score_frames(rgb, audio, num_frames))
 
-    @tf.function(input_signature=_FRAMES)
+    @tf.function(input_signature=_FRAMES, autograph=False)
     def frame_predictions(
         self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor
     ) -> dict[str, tf.Tensor]:

@@ -39,8 +39,8 @@ class Scorer:
             }
         self._variables = variables
         signature = [tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([None], tf.int32)]
-        self._scores = tf.function(self._forward, input_signature=signature)
-        self._moments = tf.function(self._batch_moments, input_signature=signature)
+        self._scores = tf.function(self._forward, input_signature=signature, autograph=False)
+        self._moments = tf.function(self._batch_moments, input_signature=signature, autograph=False)
 
     def _forward(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])

@@ -43,7 +43,8 @@ def second_moments(
     }
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([None], tf.int32)]
+        input_signature=[tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([None], tf.int32)],
+        autograph=False,
     )
     def add(frames: tf.Tensor, num_frames: tf.Tensor) -> None:
         frames = tf.ensure_shape(frames, [None, None, FRAME_SIZE])

@@ -76,6 +76,7 @@ class TrainingStep:
             self._distributed,
             input_signature=self._signature() if alone else None,
             reduce_retracing=not alone,
+            autograph=False,
         )
 
     def run(self, batch: Batch, step: int) -> StepResult:
