@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,15 +42,14 @@ def predict_all(
     if not labels.videos:
         raise UserError("the eval split has no video: give the recipe's data section more validate files")
     scores = []
+    scorer = None
     for index, (directory, card) in enumerate(zip(model_dirs, cards, strict=True)):
         _logger.info("predicting %d videos with %s", labels.videos, card.members[0].variant)
+        # The forms of a model follow each other: its graph is built once for all of them.
+        if scorer is None or scorer.spec != card.spec():
+            scorer = Scorer(card.spec())
+        scorer.load(read_weights(directory))
+        found = map(scorer.scores, eval_batches(eval_files, _BATCH, num_classes))
         path = os.path.join(scratch, f"scores-{index}")
-        scores.append(ScoreFile.write(path, _scores(directory, card, eval_files), num_classes, np.float32))
+        scores.append(ScoreFile.write(path, found, num_classes, np.float32))
     return EvalScores(tuple(scores), labels)
-
-
-def _scores(directory: str, card: ModelCard, eval_files: Sequence[str]) -> Iterator[np.ndarray]:
-    scorer = Scorer(card.spec())
-    scorer.load(read_weights(directory))
-    for batch in eval_batches(eval_files, _BATCH, card.num_classes):
-        yield scorer.scores(batch)

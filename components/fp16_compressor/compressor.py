@@ -14,7 +14,6 @@ from trainer.base.units import MIB
 from trainer.metrics.scorer import Scorer, evaluate
 from trainer.metrics.video_metrics import Metrics
 from trainer.model.model_spec import ModelSpec
-from trainer.model.weights import Arrays
 
 _logger = logging.getLogger("yt8m.compressor")
 
@@ -61,10 +60,14 @@ def compress_model(
     spec = card.spec()
     weights = read_weights(source_dir)
     compressed = compress(spec, weights, codec)
-    before = _measure(spec, weights, eval_files)
+    scorer = Scorer(spec)
+    scorer.load(weights)
+    before = evaluate(scorer, eval_files)
     del weights
     # Decoded as the served model decodes it.
-    after = _measure(spec, {name: value.decode() for name, value in compressed.items()}, eval_files)
+    scorer.load({name: value.decode() for name, value in compressed.items()})
+    after = evaluate(scorer, eval_files)
+    del scorer
     check_gap(spec, codec, before, after, tolerance)
     member = Member(
         spec=spec,
@@ -102,9 +105,3 @@ def check_gap(spec: ModelSpec, codec: Codec, before: Metrics, after: Metrics, to
             f"{after.videos} videos, where {allowed:.6f} is allowed: raise compression.tolerance "
             f"({tolerance:g} on {PAPER_VIDEOS} videos), evaluate on more videos, or leave the variant out"
         )
-
-
-def _measure(spec: ModelSpec, weights: Arrays, eval_files: Sequence[str]) -> Metrics:
-    scorer = Scorer(spec)
-    scorer.load(weights)
-    return evaluate(scorer, eval_files)
