@@ -22,7 +22,7 @@ from serving.export.request_checks import check_examples, check_frames, parse_re
 from serving.export.vocabulary import Vocabulary
 from serving.store.whole_model import open_weights, write_export_manifest
 from trainer.data.parsing import decode_frames
-from trainer.data.yt8m import AUDIO_SIZE, MAX_FRAMES, RGB_SIZE, TOP_K
+from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, MAX_FRAMES, RGB_SIZE, TOP_K
 from trainer.model.frames import dequantize
 from trainer.model.model_spec import ModelSpec
 from trainer.model.weights import Arrays, check_weights
@@ -231,6 +231,11 @@ class _Ensemble(tf.Module):
         self._shares = [member.weight for member in members]
         self._top_k = min(TOP_K, num_classes)
 
+    # What the signatures share are functions that they call: traced and written once, and inlined where they run.
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, FRAME_SIZE], tf.uint8), tf.TensorSpec([None], tf.int32)],
+        autograph=False,
+    )
     def _probabilities(self, frames: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         """uint8 [B, T, 1152], int32 [B] -> float32 [B, V]."""
         values = dequantize(frames)
@@ -242,6 +247,7 @@ class _Ensemble(tf.Module):
             ]
         )
 
+    @tf.function(input_signature=_EXAMPLES, autograph=False)
     def _score_examples(self, examples: tf.Tensor) -> tf.Tensor:
         parsed = parse_request(examples)
         # All that follows waits for the checks: decoding would fail on its own, less clearly.
@@ -250,6 +256,7 @@ class _Ensemble(tf.Module):
             frames = decode_frames(parsed.rgb, parsed.audio)
         return self._probabilities(frames, num_frames)
 
+    @tf.function(input_signature=_FRAMES, autograph=False)
     def _score_frames(self, rgb: tf.Tensor, audio: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies(check_frames(rgb, audio, num_frames)):
             num_frames = tf.minimum(num_frames, MAX_FRAMES)
