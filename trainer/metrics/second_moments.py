@@ -1,6 +1,6 @@
 """Second moments of what goes into a model's big kernels, over real videos: what compressors round by.
 
-Legend: B videos, T frames, D bytes of a frame, P rows of a kernel.
+Legend: B videos, T frames, D bytes of a frame, P rows of a kernel, G groups of them, R rows of a group.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,16 +14,17 @@ from trainer.data.yt8m import FRAME_SIZE
 from trainer.model.frames import as_stored
 from trainer.model.kernel_inputs import KernelInputs
 from trainer.model.model_spec import ModelSpec
+from trainer.model.moment_groups import moments_shapes
 from trainer.model.weights import Arrays, check_weights
-
-MAX_ROWS = 4096
-"""Kernels of more rows are left out: their moments would take more memory than the kernels (64 MiB are the most)."""
 
 
 def second_moments(
     spec: ModelSpec, weights: Mapping[str, np.ndarray], batches: Iterable[Batch]
 ) -> tuple[Arrays, int]:
-    """Sums X^T X of the inputs X of each big kernel over all videos.
+    """Sums X^T X of the inputs X of each big kernel over all videos, in one pass.
+
+    Of a tall kernel's X^T X only the blocks along the diagonal are kept (see `moments_shape`): the moments of the rows
+    of a group with each other.
 
     Args:
         spec: The model that the weights belong to.
@@ -31,15 +32,13 @@ def second_moments(
         batches: Batches that `eval_batches` makes, of videos that nothing is measured on.
 
     Returns:
-        float32 [P, P] by the names of the compressible tensors [P, Q] of at most MAX_ROWS rows that videos reach
-        through `trainer.model.layers.matmul`; and the number of videos.
+        float32 [G, R, R] by the names of the compressible tensors [P, Q] that videos reach through
+        `trainer.model.layers.matmul`; and the number of videos.
     """
     check_weights(spec, weights)
     variables = {name: tf.Variable(np.asarray(weights[name], np.float32)) for name in weights}
     totals = {
-        tensor.name: tf.Variable(tf.zeros([tensor.shape[0]] * 2), trainable=False)
-        for tensor in spec.tensors
-        if tensor.compressible and len(tensor.shape) == 2 and tensor.shape[0] <= MAX_ROWS
+        name: tf.Variable(tf.zeros(shape), trainable=False) for name, shape in moments_shapes(spec).items()
     }
 
     @tf.function(

@@ -1,6 +1,6 @@
 """What goes into a kernel: the second moments of its inputs over many videos.
 
-Legend: B videos, T frames, P rows of a kernel, Q its columns.
+Legend: B videos, T frames, N rows of inputs, P rows of a kernel, Q its columns, G groups of rows, R rows of a group.
 """
 
 from typing import Any
@@ -20,7 +20,8 @@ class KernelInputs:
     Args:
         kernel: float32 [P, Q].
         counts: float32 [B, T], how often a frame counts. Inputs [B, T, P] are weighted by it, so padding is left out.
-        total: Variable float32 [P, P] that the second moments are added to.
+        total: Variable float32 [G, R, R] that the second moments of each group of rows are added to (see
+            `trainer.model.moment_groups.moments_shape`).
 
     Attributes:
         shape: [P, Q].
@@ -42,9 +43,14 @@ class KernelInputs:
                 lambda: x * self._counts[:, :, tf.newaxis],
                 lambda: x,
             )
-        rows = [-1, self._kernel.shape[0]]
-        self._total.assign_add(tf.matmul(tf.reshape(weighted, rows), tf.reshape(x, rows), transpose_a=True))
+        self._total.assign_add(tf.matmul(self._grouped(weighted), self._grouped(x), transpose_a=True))
         return matrix_product(x, self._kernel, dtype)
+
+    def _grouped(self, x: tf.Tensor) -> tf.Tensor:
+        """float32 [G, N, R] of x [..., P], with zeros in place of the rows that the last group lacks."""
+        rows, (groups, size, _) = self._kernel.shape[0], self._total.shape
+        padded = tf.pad(tf.reshape(x, [-1, rows]), [[0, 0], [0, groups * size - rows]])
+        return tf.transpose(tf.reshape(padded, [-1, groups, size]), [1, 0, 2])
 
     def _as_tensor(self) -> tf.Tensor:
         return tf.convert_to_tensor(self._kernel)

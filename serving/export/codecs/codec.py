@@ -51,9 +51,10 @@ class Codec(SizedName, ABC):
 
         Args:
             array: float32, any shape.
-            statistics: float32 [P, P], X^T X summed over rows X that a kernel [P, Q] is multiplied with in the
-                model; for codecs that round by it, None where it was not measured (see
-                `trainer.metrics.second_moments`).
+            statistics: float32 [G, R, R], the blocks along the diagonal of X^T X, where X are the rows that a kernel
+                [P, Q] is multiplied with in the model. A block is that of R consecutive rows of the kernel; the last
+                one is zero beyond row P. G is 1 where X^T X is known whole. For codecs that round by it; None where
+                it was not measured (see `trainer.metrics.second_moments`).
 
         Raises:
             ValueError: If a value has no stored form; the text begins with its place, such as ``[3, 5] = 1e+06``.

@@ -1,6 +1,6 @@
 """The codec of a matrix as the product of two thin ones.
 
-Legend: P rows, Q columns, r rank.
+Legend: P rows, Q columns, r rank, G groups of rows, R rows of a group.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import numpy as np
 
 from serving.export.codecs.codec import PartSpec, Shape, check_range, matrix_shape
 from serving.export.codecs.composed import Composed, inner_name, inner_parts
+from serving.export.codecs.moments import row_groups
 from trainer.base.sized_name import size
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class LowRank(Composed):
 
     Of all matrices of the rank it is the one whose products with real inputs X are nearest: it minimises
     ||X W - X left right^T||. Without statistics all directions of the inputs count the same (a plain SVD).
-    A matrix of fewer rows or columns than r keeps its full rank.
+    Where X^T X is known in blocks along its diagonal, its other elements count as zero. A matrix of fewer rows or
+    columns than r keeps its full rank.
 
     The right factor is stored transposed, so that scales a column are scales of a component.
     """
@@ -84,10 +86,10 @@ def _directions(matrix: np.ndarray, statistics: np.ndarray | None, rank: int) ->
 
     rows, columns = matrix.shape
     if columns <= rows:
-        weighted = matrix if statistics is None else statistics @ matrix
+        weighted = matrix if statistics is None else _product(statistics, matrix)
         return _eigenvectors(matrix.T @ weighted, rank)[0].astype(np.float32)
     if statistics is not None:
-        matrix = _root(statistics) @ matrix
+        matrix = _product(np.stack([_root(moments) for moments in statistics]), matrix)
     vectors, _ = _eigenvectors(matrix @ matrix.T, rank)
     # Orthonormal whatever the rounding: directions without a share would otherwise be noise of any length.
     return linalg.qr(matrix.T @ vectors, mode="economic", check_finite=False)[0].astype(np.float32)
@@ -104,9 +106,14 @@ def _eigenvectors(symmetric: np.ndarray, count: int) -> tuple[np.ndarray, np.nda
     return vectors[:, ::-1], values[::-1]
 
 
-def _root(statistics: np.ndarray) -> np.ndarray:
-    """float32 [P, P] S with S S = X^T X."""
+def _product(blocks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """float32 [P, Q]: the matrix [P, P] of blocks [G, R, R] along its diagonal @ matrix [P, Q]."""
+    return np.concatenate([block @ matrix[rows] for rows, block in row_groups(blocks, len(matrix))])
+
+
+def _root(moments: np.ndarray) -> np.ndarray:
+    """float32 [R, R] S with S S = the moments [R, R]."""
     from scipy import linalg
 
-    values, vectors = linalg.eigh(statistics.astype(np.float64), check_finite=False)
+    values, vectors = linalg.eigh(moments.astype(np.float64), check_finite=False)
     return ((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T).astype(np.float32)

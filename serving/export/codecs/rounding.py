@@ -1,9 +1,11 @@
 """Rounding to whole numbers: each value by itself, or so that the products with real inputs change least.
 
-Legend: P rows, Q columns, b rows of a block.
+Legend: P rows, Q columns, b rows of a block that shares a scale, G groups of rows with moments, R rows of a group.
 """
 
 import numpy as np
+
+from serving.export.codecs.moments import row_groups
 
 _SHRINKS = np.linspace(1.0, 0.7, 7, dtype=np.float32)
 """Shares of the scale that reaches the largest value of a block, of which the one of the least error is taken: a
@@ -13,7 +15,7 @@ _DAMPING = 0.01
 _COLUMNS = 4096
 """Columns that are rounded at once; bounds the memory."""
 _STEP = 32
-"""Rows after which the errors are passed on to all later rows, by one product of matrices."""
+"""Rows after which the errors are passed on to all later rows of the group, by one product of matrices."""
 
 
 def round_to(matrix: np.ndarray, scales: np.ndarray, largest: int) -> np.ndarray:
@@ -66,12 +68,13 @@ def calibrated_rounding(
     """Rounds row by row and makes the later rows answer for the error of the earlier ones (GPTQ).
 
     The error that counts is that of the products X @ matrix with real inputs X. Once a row is rounded, what it is off
-    by is taken up by the rows that are not rounded yet, as far as the inputs go together: by the inverse of X^T X.
+    by is taken up by the rows of its group that are not rounded yet, as far as the inputs go together: by the inverse
+    of the group's X^T X.
 
     Args:
         matrix: float32 [P, Q].
-        statistics: [P, P], X^T X.
-        block: Rows that share a scale.
+        statistics: [G, R, R], X^T X of each group of rows (see `Codec.encode`).
+        block: Rows that share a scale; a block may lie in several groups.
         largest: Values are from -largest to largest.
 
     Returns:
@@ -79,41 +82,62 @@ def calibrated_rounding(
 
     Reference: Frantar et al. 2023, https://arxiv.org/abs/2210.17323.
     """
-    upper = _inverse_factor(statistics)
     values = np.empty(matrix.shape, np.int8)
     scales = np.empty((-(-len(matrix) // block), matrix.shape[1]), np.float16)
-    for start in range(0, matrix.shape[1], _COLUMNS):
-        part = slice(start, start + _COLUMNS)
-        _round_columns(matrix[:, part].copy(), upper, block, largest, values[:, part], scales[:, part])
+    for rows, moments in row_groups(statistics, len(matrix)):
+        upper = _inverse_factor(moments)
+        # A block that goes on behind the group has one scale, of all its rows.
+        needed = slice(rows.start, -(-rows.stop // block) * block)
+        for start in range(0, matrix.shape[1], _COLUMNS):
+            part = slice(start, start + _COLUMNS)
+            left = matrix[needed, part].copy()
+            _round_group(left, rows.start, upper, block, largest, values[rows, part], scales[:, part])
     return values, scales
 
 
-def _round_columns(
-    left: np.ndarray, upper: np.ndarray, block: int, largest: int, values: np.ndarray, scales: np.ndarray
+def _round_group(
+    left: np.ndarray,
+    first: int,
+    upper: np.ndarray,
+    block: int,
+    largest: int,
+    values: np.ndarray,
+    scales: np.ndarray,
 ) -> None:
-    """Rounds the rows of `left`, which it changes, into `values` and `scales`."""
-    rows = len(left)
+    """Rounds the rows of a group.
+
+    Args:
+        left: float32 [at least r, Q], the group's r rows, which are changed, and those behind it of its last block.
+        first: The place of the group's first row in the kernel.
+        upper: float32 [r, r], see `_inverse_factor`.
+        block: Rows that share a scale.
+        largest: Values are from -largest to largest.
+        values: int8 [r, Q], which is filled.
+        scales: float16 [ceil(P / b), Q] of the whole kernel. Those of the blocks that begin in the group are filled.
+    """
+    rows = len(upper)
     start = 0
     while start < rows:
-        if start % block == 0:
-            scales[start // block] = _block_scale(left[start : start + block], largest)
-        stop = min(rows, start + _STEP, start - start % block + block)
-        scale = scales[start // block].astype(np.float32)
+        index, within = divmod(first + start, block)
+        if within == 0:
+            scales[index] = _block_scale(left[start : start + block], largest)
+        stop = min(rows, start + _STEP, start - within + block)
+        scale = scales[index].astype(np.float32)
         errors = np.empty((stop - start, left.shape[1]), np.float32)
         for row in range(start, stop):
             rounded = round_to(left[row], scale, largest)
             values[row] = rounded
             errors[row - start] = (left[row] - rounded * scale) / upper[row, row]
             left[row + 1 : stop] -= np.outer(upper[row, row + 1 : stop], errors[row - start])
-        left[stop:] -= upper[start:stop, stop:].T @ errors
+        left[stop:rows] -= upper[start:stop, stop:].T @ errors
         start = stop
 
 
-def _inverse_factor(statistics: np.ndarray) -> np.ndarray:
-    """float32 [P, P] upper triangular U with U^T U the inverse of the damped second moments."""
+def _inverse_factor(moments: np.ndarray) -> np.ndarray:
+    """float32 [r, r] upper triangular U with U^T U the inverse of the damped second moments [r, r]."""
     from scipy import linalg  # here: sizes are asked for where nothing is computed
 
-    moments = np.array(statistics, np.float64)
+    moments = np.array(moments, np.float64)
     mean = float(np.trace(moments)) / len(moments)
     moments[np.diag_indices_from(moments)] += _DAMPING * mean if mean > 0 else 1.0
     lower = linalg.cholesky(moments, lower=True, overwrite_a=True, check_finite=False)

@@ -55,7 +55,8 @@ class Sparse(Composed):
         count = self._kept_shape(array.shape)[0]
         importance = np.abs(matrix)
         if statistics is not None:
-            importance *= np.sqrt(np.diag(statistics)).astype(np.float32)[:, np.newaxis]
+            squares = np.diagonal(statistics, axis1=1, axis2=2).reshape(-1)[: len(matrix)]
+            importance *= np.sqrt(squares).astype(np.float32)[:, np.newaxis]
         # A stable order: of equally important weights the first ones stay.
         chosen = np.sort(np.argsort(-importance, axis=0, kind="stable")[:count], axis=0)
         mask = np.zeros(matrix.shape, np.bool_)

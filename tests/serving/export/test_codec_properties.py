@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import linalg
 
 from serving.export.codecs import CODECS
 from serving.export.codecs.floats import Float32
 from serving.export.codecs.integers import Int4, Int8
 from serving.export.codecs.low_rank import LowRank
-from serving.export.codecs.rounding import block_scales
+from serving.export.codecs.moments import row_groups
+from serving.export.codecs.rounding import block_scales, calibrated_rounding
 from serving.export.codecs.sparse import Sparse
+from trainer.model.moment_groups import moments_shape
 
 MATRICES = arrays.arrays(
     np.float32,
@@ -26,6 +29,18 @@ FEW = settings(max_examples=40, deadline=None)
 
 def as_matrix(array):
     return array.reshape(-1, 1) if array.ndim == 1 else array.reshape(-1, array.shape[-1])
+
+
+def in_groups(inputs, size):
+    """Second moments [G, R, R] of groups of `size` columns, the last one padded with zeros."""
+    padded = np.pad(inputs, [(0, 0), (0, -inputs.shape[1] % size)])
+    groups = padded.reshape(len(inputs), -1, size).transpose(1, 0, 2)
+    return groups.transpose(0, 2, 1) @ groups
+
+
+def on_the_diagonal(statistics, rows):
+    """The matrix [1, P, P] of the blocks of all groups."""
+    return linalg.block_diag(*statistics)[np.newaxis, :rows, :rows]
 
 
 @given(MATRICES)
@@ -74,23 +89,32 @@ def test_sparse_keeps_the_largest_of_each_column_as_they_are(array, percent):
 
 
 def test_sparse_keeps_what_real_inputs_need():
-    statistics = np.diag([1.0, 1.0, 100.0]).astype(np.float32)
+    statistics = np.diag([1.0, 1.0, 100.0]).astype(np.float32)[np.newaxis]
     codec = Sparse(Float32(), 34)
     array = np.array([[3.0], [2.0], [1.0]], np.float32)
     assert codec.decode(codec.encode(array), (3, 1)).ravel().tolist() == [3, 2, 0]
     assert codec.decode(codec.encode(array, statistics), (3, 1)).ravel().tolist() == [3, 0, 1]
+    two_groups = np.array([np.diag([1.0, 1.0]), np.diag([100.0, 0.0])], np.float32)
+    assert codec.decode(codec.encode(array, two_groups), (3, 1)).ravel().tolist() == [3, 0, 1]
 
 
-@given(st.integers(0, 10_000), st.sampled_from([(20, 8), (8, 20), (8, 8)]), st.integers(1, 8))
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([(20, 8), (8, 20), (8, 8)]),
+    st.integers(1, 8),
+    st.sampled_from([3, 4, 20]),
+)
 @FEW
-def test_low_rank_is_the_nearest_of_its_rank_under_the_inputs(seed, shape, rank):
+def test_low_rank_is_the_nearest_of_its_rank_under_the_inputs(seed, shape, rank, size):
     generator = np.random.default_rng(seed)
     matrix = generator.standard_normal(shape, np.float32)
     inputs = generator.standard_normal((60, shape[0])).astype(np.float32) * generator.uniform(
         0.1, 3, shape[0]
     ).astype(np.float32)
+    # Inputs that reach one group of rows each, so that the blocks are all that there is of X^T X.
+    inputs = linalg.block_diag(*np.split(inputs, range(size, shape[0], size), axis=1))
     codec = LowRank(Float32(), rank)
-    decoded = codec.decode(codec.encode(matrix, inputs.T @ inputs), shape)
+    decoded = codec.decode(codec.encode(matrix, in_groups(inputs, min(size, shape[0]))), shape)
     error = np.linalg.norm(inputs @ (decoded - matrix))
     # Eckart and Young: what the singular values of X W beyond the rank leave.
     least = np.sqrt((np.linalg.svd(inputs @ matrix, compute_uv=False)[rank:] ** 2).sum())
@@ -110,16 +134,59 @@ def correlated(seed, videos, rows):
 
 
 @pytest.mark.parametrize("block", [32, 128])
-def test_calibrated_rounding_is_nearer_on_inputs_that_it_has_not_seen(block):
+@pytest.mark.parametrize(("size", "share"), [(200, 0.6), (90, 0.85)])
+def test_calibrated_rounding_is_nearer_on_inputs_that_it_has_not_seen(block, size, share):
     generator = np.random.default_rng(0)
     matrix = generator.standard_normal((200, 70), np.float32)
     inputs = correlated(1, 3000, 200)
     seen, unseen = inputs[:2000], inputs[2000:]
     codec = Int4(block)
     plain = codec.decode(codec.encode(matrix), matrix.shape)
-    rounded = codec.decode(codec.encode(matrix, seen.T @ seen), matrix.shape)
+    rounded = codec.decode(codec.encode(matrix, in_groups(seen, size)), matrix.shape)
     errors = [np.linalg.norm(unseen @ (values - matrix)) for values in (plain, rounded)]
-    assert errors[1] < 0.6 * errors[0]
+    assert errors[1] < share * errors[0]
+
+
+def test_calibrated_rounding_of_a_kernel_that_is_too_tall_for_whole_moments():
+    rows = 4500
+    groups, size, _ = moments_shape(rows)
+    assert groups > 1
+    generator = np.random.default_rng(0)
+    matrix = generator.standard_normal((rows, 8), np.float32)
+    inputs = np.concatenate([correlated(seed, 1500, 300) for seed in range(rows // 300)], axis=1)
+    seen, unseen = inputs[:1000], inputs[1000:]
+    codec = Int4(64)
+    plain = codec.decode(codec.encode(matrix), matrix.shape)
+    rounded = codec.decode(codec.encode(matrix, in_groups(seen, size)), matrix.shape)
+    errors = [np.linalg.norm(unseen @ (values - matrix)) for values in (plain, rounded)]
+    assert errors[1] < 0.7 * errors[0]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 5), st.integers(1, 20))
+@FEW
+def test_groups_of_whole_blocks_are_rounded_each_by_itself(seed, rows, blocks, block):
+    generator = np.random.default_rng(seed)
+    matrix = generator.standard_normal((rows, 3), np.float32)
+    size = blocks * block
+    statistics = in_groups(correlated(seed, 100, rows), size)
+    values, scales = calibrated_rounding(matrix, statistics, block, 7)
+    for places, moments in row_groups(statistics, rows):
+        found = calibrated_rounding(matrix[places], moments[np.newaxis], block, 7)
+        np.testing.assert_array_equal(values[places], found[0])
+        np.testing.assert_array_equal(scales[places.start // block : -(-places.stop // block)], found[1])
+
+
+@pytest.mark.parametrize(("size", "block"), [(64, 40), (40, 64), (7, 3), (20, 200), (90, 1)])
+def test_blocks_may_lie_in_several_groups(size, block):
+    rows = 150
+    matrix = np.random.default_rng(size).standard_normal((rows, 9), np.float32)
+    statistics = in_groups(correlated(block, 400, rows), size)
+    for places, moments in row_groups(statistics, rows):
+        moments *= (places.stop - places.start) / np.trace(moments)  # damped alike, alone and all at once
+    values, scales = calibrated_rounding(matrix, statistics, block, 7)
+    expected = calibrated_rounding(matrix, on_the_diagonal(statistics, rows), block, 7)
+    np.testing.assert_array_equal(values, expected[0])
+    np.testing.assert_array_equal(scales, expected[1])
 
 
 def test_scales_of_blocks_are_never_worse_than_the_one_that_reaches_all():

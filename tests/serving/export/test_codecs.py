@@ -77,8 +77,8 @@ def test_a_graph_decodes_the_same_values_once_at_load(name, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path))
     np.testing.assert_array_equal(loaded.read(), codec.decode(parts, array.shape))
     # What the calibrated rounding stores is decoded in the same way, and so is what no input ever reaches.
-    for statistics in (np.eye(9, dtype=np.float32), np.zeros((9, 9), np.float32)):
-        again = codec.encode(array, statistics)
+    for statistics in (np.eye(9)[np.newaxis], np.zeros((1, 9, 9)), np.stack([np.eye(4)] * 3)):
+        again = codec.encode(array, statistics.astype(np.float32))
         assert {part: (value.shape, value.dtype) for part, value in again.items()} == {
             part: (value.shape, value.dtype) for part, value in parts.items()
         }
