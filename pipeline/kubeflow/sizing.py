@@ -14,6 +14,7 @@ from trainer.base.units import MIB
 from trainer.data.input_processes import SLOTS
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES
 from trainer.model.model_spec import ModelSpec
+from trainer.model.moment_groups import moments_shapes
 from trainer.training.config import TrainingConfig
 
 GIB = 2**30
@@ -31,8 +32,11 @@ _HOST_COPIES = 4
 _DEVICE_COPIES = 9
 """The copies of the decoded weights while a LiteRT file is made: 4.9 GB were measured for 456 MiB."""
 
-_ROUNDING = 2 * GB
-"""What a Compressor rounds by: second moments of up to 4,096 inputs, their inverse and their eigenvectors."""
+_ROUNDING = GB
+"""What a Compressor rounds a kernel by, in float64: the inverse or the eigenvectors of up to 4,096 inputs' moments."""
+
+_MOMENT_COPIES = 3
+"""The copies of the second moments of all kernels' inputs: the sums, what a batch adds to them, and the result."""
 
 _SOFT_TARGETS = 2 * GB
 """A student's soft targets: 6.1 million videos at 144 bytes, twice while they are sorted."""
@@ -88,6 +92,12 @@ def host_bytes(spec: ModelSpec, training: TrainingConfig) -> int:
     if training.input_processes > 1:
         total += training.input_processes * (_INPUT_PROGRAM + SLOTS * batch)
     return total
+
+
+def rounding_bytes(spec: ModelSpec) -> int:
+    """Returns the bytes of main memory that a Compressor takes beside the weights."""
+    moments = sum(4 * math.prod(shape) for shape in moments_shapes(spec).values())
+    return _ROUNDING + _MOMENT_COPIES * moments
 
 
 def trainer_resources(
@@ -183,7 +193,7 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
         holding = _PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes
         resources[f"{fold}CheckpointAverager-{name}"] = Resources(cpus=4, memory_gb=_gb(holding))
         if recipe.compression.ladder:
-            size = Resources(cpus=4, memory_gb=_gb(holding + _ROUNDING))
+            size = Resources(cpus=4, memory_gb=_gb(holding + rounding_bytes(recipe.spec_of(variant))))
             resources[f"{fold}Compressor-{name}"] = size
         else:
             resources[f"{fold}Fp16Compressor-{name}"] = resources[f"{fold}CheckpointAverager-{name}"]

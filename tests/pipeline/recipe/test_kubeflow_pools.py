@@ -2,7 +2,15 @@ import re
 
 import pytest
 
-from pipeline.kubeflow.sizing import GIB, Resources, host_bytes, loaded_bytes, step_resources, training_bytes
+from pipeline.kubeflow.sizing import (
+    GIB,
+    Resources,
+    host_bytes,
+    loaded_bytes,
+    rounding_bytes,
+    step_resources,
+    training_bytes,
+)
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.pools import PoolSection, make_pool, pool_profiles
 from trainer.base.errors import UserError
@@ -187,6 +195,11 @@ def test_steps_of_a_ladder_hold_what_small_forms_become_in_memory() -> None:
     assert plain["ModelServerValidator"].memory_gb * 1e9 < float32 * 1.2  # float16 only doubles
     assert "Fp16Compressor-K8-H512" not in found
     assert found["Compressor-K8-H512"].memory_gb > plain["Fp16Compressor-K8-H512"].memory_gb
+
+
+def test_what_a_compressor_rounds_by_takes_4_kib_for_each_row_of_a_tall_kernel_three_times() -> None:
+    tall, taller = (rounding_bytes(ModelSpec.parse(name)) for name in ("K8-H800", "K100-H800"))
+    assert taller - tall == 3 * 4096 * (107 * 1024 - 9 * 1024)
 
 
 def test_a_queue_without_anybody_to_wait_in_it() -> None:
