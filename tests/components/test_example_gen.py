@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -14,7 +15,10 @@ from components.example_gen.convert import ShardResult, ShardTask, convert_shard
 from components.example_gen.summary import SplitLimits, check_report, summarise
 from tests.records import sequence_example
 from trainer.base.errors import UserError
+from trainer.base.files import expand
 from trainer.data.checks.file_check import FileCheck
+from trainer.data.input_pipeline import Batch, eval_batches, train_batches
+from trainer.data.manifest import MANIFEST, example_files, write_manifest
 from trainer.data.records import Video, read_videos
 from trainer.data.tfrecord import write_tfrecords
 
@@ -103,6 +107,74 @@ def test_done_twice_it_gives_the_same_files(task: ShardTask, tmp_path: Path) -> 
     before = contents(tmp_path)
     convert_shard(task)
     assert contents(tmp_path) == before
+
+
+def video_level(video_id: bytes, label: int) -> bytes:
+    def floats(count: int) -> tf.train.Feature:
+        values = np.random.default_rng(label).uniform(-2, 2, count)
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+    features = {
+        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[video_id])),
+        "labels": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "mean_rgb": floats(1024),
+        "mean_audio": floats(128),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+@pytest.mark.parametrize("level", ["frame", "video"])
+def test_training_and_evaluation_read_the_same_by_reference_and_from_copies(
+    tmp_path: Path, level: str
+) -> None:
+    paths = [tmp_path / f"train{index}.tfrecord" for index in range(5)]
+    for index, path in enumerate(paths):
+        names = [(label, b"%d-%d" % (index, label)) for label in range(9)]
+        videos = [
+            sequence_example(*frames(1 + label), [label], name)
+            if level == "frame"
+            else video_level(name, label)
+            for label, name in names
+        ]
+        videos[4] = b"no video"
+        if level == "frame":
+            videos[5] = sequence_example(*frames(2), [], b"unlabelled %d" % index)
+        write_tfrecords(str(path), videos)
+
+    def batches(copy: bool) -> list[Batch]:
+        root = tmp_path / f"copy-{copy}"
+        uris = {f"{name}_uri": str(root / name) for name in ("examples", "summaries", "staging", "checks")}
+        results = [
+            convert_shard(
+                ShardTask(
+                    path=str(path),
+                    split="train",
+                    index=index,
+                    count=5,
+                    num_classes=3862,
+                    copy=copy,
+                    **uris,
+                ),
+                {2: "an earlier file"} if index == 3 else None,
+            )
+            for index, path in enumerate(paths)
+        ]
+        directory = root / "examples" / "Split-train"
+        if not copy:
+            directory.mkdir(parents=True)
+            write_manifest(str(directory), [result.examples for result in results])
+        assert [path.name == MANIFEST for path in directory.iterdir()] == [not copy] * (5 if copy else 1)
+        files = example_files(expand([f"{directory}/*"]))
+        assert len(files) == 5
+        trained = train_batches(
+            files, batch_size=4, frames_per_video=3, seed=0, shuffle_buffer=8, files_per_group=2
+        )
+        return [next(trained) for _ in range(25)] + list(eval_batches(files, 4))
+
+    for one, other in zip(batches(copy=False), batches(copy=True), strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert np.array_equal(one[key], other[key]), key
 
 
 def read_rejects(result: ShardResult) -> list[dict[str, Any]]:
