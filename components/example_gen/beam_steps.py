@@ -7,6 +7,7 @@ of the paths stays, however the work was divided. Files that have such records a
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -18,6 +19,7 @@ from components.example_gen.convert import ShardResult, ShardTask, convert_shard
 from components.example_gen.distribution import Distribution
 from trainer.base.errors import UserError
 from trainer.base.files import open_file
+from trainer.data.checks.file_check import VIDEO
 from trainer.data.video_ids import DIGEST, UNSEEN, SeenIds
 
 COUNTERS = "yt8m/ExampleGen"
@@ -76,7 +78,8 @@ def _bucket_ids(path: str, result: ShardResult) -> Iterator[tuple[int, BucketIds
 
 
 def _without_rows(result: ShardResult) -> ShardResult:
-    return ShardResult.of_document(result.document())
+    check = result.check and replace(result.check, rows=np.empty(0, VIDEO))
+    return replace(result, check=check, distribution=None)
 
 
 class FindDuplicates(beam.DoFn):

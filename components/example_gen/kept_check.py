@@ -11,7 +11,7 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -227,7 +227,7 @@ def _read(directory: str) -> KeptCheck | None:
         for name, (size, crc32c) in document["files"].items()
     }
     return KeptCheck(
-        check=replace(FileCheck.of_document(document["check"]), rows=arrays["rows"]),
+        check=FileCheck.of_document(document["check"], arrays["rows"]),
         modified=document["modified"],
         crc32c=document["crc32c"],
         rejected=arrays["rejected"],

@@ -4,6 +4,7 @@ NumPy's own archive takes ten times as long to read, and a run reads one of each
 """
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +35,7 @@ def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]] | Non
     arrays = {}
     for name, (descr, shape) in described.items():
         kind = np.dtype([tuple(field) for field in descr] if isinstance(descr, list) else descr)
-        count = int(np.prod(shape))
+        count = math.prod(shape)  # np.prod takes longer than all else in this loop
         arrays[name] = np.frombuffer(body, kind, count, begin).reshape(shape)
         begin += count * kind.itemsize
     return document, arrays
