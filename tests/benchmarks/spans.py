@@ -36,6 +36,7 @@ def run(base: Path, patterns: Sequence[str], name: str, **settings: Any) -> Take
 
     from components.example_gen.component import YouTube8MExampleGen
     from components.statistics_gen.component import StatisticsGen
+    from pipeline.recipe.beam import BeamSection
     from trainer.data import manifest
 
     root = base / "root"
@@ -45,11 +46,7 @@ def run(base: Path, patterns: Sequence[str], name: str, **settings: Any) -> Take
         pipeline_root=str(root),
         components=[generator, StatisticsGen(examples=generator.outputs["summaries"])],
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(base / f"{name}.db")),
-        beam_pipeline_args=[
-            "--runner=DirectRunner",
-            "--direct_num_workers=1",
-            "--direct_running_mode=in_memory",
-        ],
+        beam_pipeline_args=BeamSection(workers=1).pipeline_args,
     )
     for node in ("YouTube8MExampleGen", "StatisticsGen"):  # a new store counts executions from 1 again
         shutil.rmtree(root / node, ignore_errors=True)

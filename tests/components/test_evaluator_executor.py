@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.recipe.beam import BeamSection
 from trainer.data.encoding import encode_frames, sequence_example
 from trainer.data.manifest import DataFile, write_manifest
 from trainer.data.records import Video, read_videos
@@ -145,7 +146,7 @@ def evaluate(world: World, tmp_path: Path) -> Evaluate:
         with_baseline: bool = False,
         split: str = "eval",
         place: str = "examples",
-        beam: Sequence[str] = ("--direct_running_mode=in_memory", "--direct_num_workers=1"),
+        beam: Sequence[str] = tuple(BeamSection(workers=1).pipeline_args),
         out: Path = tmp_path,
     ) -> Outcome:
         examples = standard_artifacts.Examples()

@@ -12,6 +12,7 @@ import pytest
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
 from components.example_gen.span_window import SpanWindow
+from pipeline.recipe.beam import BeamSection
 from tests.records import sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import expand
@@ -22,7 +23,7 @@ from trainer.data.tfrecord import write_tfrecords
 
 pytestmark = pytest.mark.slow
 
-IN_MEMORY = ["--direct_num_workers=1", "--direct_running_mode=in_memory"]
+IN_MEMORY = BeamSection(workers=1).pipeline_args
 Run = Callable[..., Path]
 
 
@@ -56,7 +57,7 @@ def run(tmp_path: Path) -> Run:
                 metadata_connection_config=metadata.sqlite_metadata_connection_config(
                     str(directory / "m.db")
                 ),
-                beam_pipeline_args=["--runner=DirectRunner", *beam],
+                beam_pipeline_args=beam,
             )
         )
         return directory
