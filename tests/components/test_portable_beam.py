@@ -1,4 +1,4 @@
-"""A real engine under Beam: what ExampleGen, StatisticsGen, the Evaluator and batch inference write is the same.
+"""A real engine under Beam: ExampleGen, StatisticsGen, the Evaluator, the Teacher and batch inference write the same.
 
 The engine is Prism, whose binary the environment variable PRISM names (`make test-portable` builds it); its workers are
 processes of their own, from Beam's worker pool. Both listen on all interfaces, so it belongs in a network of its own.
@@ -19,6 +19,7 @@ import pytest
 
 from pipeline.recipe.beam import BeamSection
 from tests.components.test_evaluator_executor import evaluate, world  # noqa: F401 (fixtures)
+from tests.components.test_teacher import CONFIG, models, shards  # noqa: F401 (fixtures)
 from tests.records import random_example
 from tests.serving.tiny_model import write_tiny_model
 from trainer.data.tfrecord import write_tfrecords
@@ -107,8 +108,8 @@ def contents(root: Path) -> dict[str, bytes]:
     }
 
 
-def data_artifacts(sample: Path, root: Path, beam: Sequence[str]) -> dict[str, bytes]:
-    """What ExampleGen and StatisticsGen write."""
+def data_artifacts(sample: Path, root: Path, beam: Sequence[str], copy: bool) -> dict[str, bytes]:
+    """What ExampleGen and StatisticsGen write, kept checks included, with ROOT in place of the run's directory."""
     from tfx.orchestration import metadata
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
     from tfx.orchestration.pipeline import Pipeline
@@ -117,7 +118,7 @@ def data_artifacts(sample: Path, root: Path, beam: Sequence[str]) -> dict[str, b
     from components.example_validator.component import validation_steps
 
     root.mkdir()
-    generator = YouTube8MExampleGen([f"{sample}/train*"], [f"{sample}/validate*"], eval_share=0.5)
+    generator = YouTube8MExampleGen([f"{sample}/train*"], [f"{sample}/validate*"], eval_share=0.5, copy=copy)
     validation = validation_steps(generator.outputs["summaries"])
     LocalDagRunner().run(
         Pipeline(
@@ -128,12 +129,13 @@ def data_artifacts(sample: Path, root: Path, beam: Sequence[str]) -> dict[str, b
             beam_pipeline_args=list(beam),
         )
     )
-    steps = ("YouTube8MExampleGen", "StatisticsGen")
+    steps = ("YouTube8MExampleGen", "StatisticsGen", "checked")
     return {
-        f"{step}/{path}": content
+        f"{step}/{path}": content.replace(str(root).encode(), b"ROOT")
         for step in steps
         for path, content in contents(root / "artifacts" / step).items()
         if not path.startswith(".system")
+        and not path.endswith(".pickle")  # TFDV's objects, which the statistics are made of
     }
 
 
@@ -143,7 +145,7 @@ def statistics_in_words(content: bytes) -> list[float | str]:
 
     found = statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
     for dataset in found.datasets:
-        dataset.features.sort(key=lambda feature: feature.path.step)
+        dataset.features.sort(key=lambda feature: [*feature.path.step])
     return [number(word) for word in str(found).split()]
 
 
@@ -154,17 +156,20 @@ def number(word: str) -> float | str:
         return word
 
 
+@pytest.mark.parametrize("copy", [False, True])
 def test_examples_have_the_same_bytes_and_statistics_are_the_same(
-    engine: Engine, tiny_sample: Path, tmp_path: Path
+    engine: Engine, tiny_sample: Path, tmp_path: Path, copy: bool
 ) -> None:
-    expected = data_artifacts(tiny_sample, tmp_path / "direct", DIRECT)
-    found = data_artifacts(tiny_sample, tmp_path / "portable", engine.arguments)
+    expected = data_artifacts(tiny_sample, tmp_path / "direct", DIRECT, copy)
+    found = data_artifacts(tiny_sample, tmp_path / "portable", engine.arguments, copy)
     assert found.keys() == expected.keys()
     same = [name for name, content in expected.items() if found[name] == content]
     assert [name for name in expected if name not in same and not name.startswith("StatisticsGen")] == []
     statistics = [name for name in expected if name.startswith("StatisticsGen")]
-    assert len(expected) - len(statistics) == 8 + 8 + 2, (
-        "shards of examples and of summaries, report, rejects"
+    kept = [name for name in expected if name.startswith("checked")]
+    assert len(kept) == 2 * 8, "check and summaries of each file"
+    assert len(expected) - len(statistics) - len(kept) == (8 + 8 if copy else 2 + 2) + 3, (
+        "shards or manifests of examples and of summaries; report, distributions, rejects"
     )
     assert len(statistics) == 2
     for name in statistics:
@@ -182,6 +187,25 @@ def test_the_evaluator_finds_the_same(engine: Engine, evaluate, tmp_path: Path) 
     ]
     assert outcomes[0] == outcomes[1]
     assert outcomes[0].results["candidate"]["gap"] > outcomes[0].results["baseline"]["gap"]
+
+
+def test_the_teacher_says_the_same(engine: Engine, models, shards, tmp_path: Path) -> None:  # noqa: F811
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from components.teacher.teaching import teach
+
+    for name, beam in (("direct", DIRECT), ("portable", engine.arguments)):
+        teach(
+            models,
+            shards,
+            str(tmp_path / name),
+            CONFIG,
+            lambda beam=beam: apache_beam.Pipeline(options=PipelineOptions(list(beam))),
+        )
+    expected = contents(tmp_path / "direct")
+    assert len(expected) == len(shards) + 1, "a part for each file, and the manifest"
+    assert contents(tmp_path / "portable") == expected
 
 
 @pytest.fixture(scope="module")
