@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainer.base.addresses import check_address
-from trainer.base.directories import check_file
+from trainer.base.directories import check_file, check_replaced
 from trainer.base.errors import UserError
 from trainer.base.files import is_local, open_file, whole_file
 
@@ -29,20 +29,26 @@ _SCHEMA = pa.schema(
 _PART_SCHEMA = _SCHEMA.append(pa.field("offset", pa.int64()))
 """Columns of a part, which also says where in its input file the record of a video stands."""
 
-_ENDINGS = (".csv", ".parquet")
+_HEADER = ("VideoId", "LabelConfidencePairs")
+
+_BEGINNINGS = {".csv": ",".join(_HEADER).encode(), ".parquet": b"PAR1"}
+"""What files of predictions begin with, by the ending of their names."""
 
 
 def check_ending(path: str) -> None:
     """Checks that a file of predictions can be written under this name.
 
     Raises:
-        UserError: The name does not end in .csv or .parquet, is no valid address, or no file can be written there.
+        UserError: The name does not end in .csv or .parquet, is no valid address, no file can be written there, or
+            the file that is there is none of predictions.
     """
     check_address(path, "--out", any_scheme=True)
-    if os.path.splitext(path)[1] not in _ENDINGS:
-        raise UserError(f"{path}: predictions are written as {' or '.join(_ENDINGS)}; give such a name")
+    ending = os.path.splitext(path)[1]
+    if ending not in _BEGINNINGS:
+        raise UserError(f"{path}: predictions are written as {' or '.join(_BEGINNINGS)}; give such a name")
     if is_local(path):
         check_file(path, "--out")
+        check_replaced(path, "--out", _BEGINNINGS[ending], f"{ending} file of predictions")
 
 
 class PartWriter:
@@ -127,7 +133,7 @@ def _source(part: str) -> Any:
 def _write_csv(tables: Iterable[pa.Table], path: str) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("VideoId", "LabelConfidencePairs"))
+        writer.writerow(_HEADER)
         for table in tables:
             for video in table.to_pylist():
                 pairs = zip(video["classes"], video["scores"], strict=True)

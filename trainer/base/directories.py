@@ -65,6 +65,27 @@ def check_file(path: str, what: str) -> None:
         raise UserError(f"{what}: {problem}; give another place")
 
 
+def check_replaced(path: str, what: str, begin: bytes, kind: str) -> None:
+    """Checks that a local file that is going to be replaced is of the kind that takes its place.
+
+    Args:
+        path: The file, which need not exist. An empty one may be replaced.
+        what: The option that names it, for the message.
+        begin: What files of the kind begin with.
+        kind: The kind in words, for the message.
+
+    Raises:
+        UserError: Another file is there, such as the input of the command.
+    """
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        if file.read(len(begin)) not in (b"", begin):
+            raise UserError(
+                f"{what} {path} is there and is no {kind}: name another file, or move that one away"
+            )
+
+
 def check_new(directory: str, what: str) -> None:
     """Raises UserError if a local directory exists already or cannot be made; `what` is the option that names it."""
     if os.path.exists(directory):

@@ -41,7 +41,7 @@ def compile_(
                --set push.directory=gs://BUCKET/models/yt8m
     """
     from pipeline.kubeflow.checks import check_gpus, check_places
-    from trainer.base.directories import check_file
+    from trainer.base.directories import check_file, check_replaced
     from trainer.base.errors import UserError
 
     if not out.endswith((".yaml", ".yml")):
@@ -49,6 +49,7 @@ def compile_(
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UserError(f"--out {out}: there is no such directory; make it first")
     check_file(out, "--out")
+    check_replaced(out, "--out", b"components:", "compiled pipeline")
     loaded = with_mounted_paths(chosen_recipe(recipe, data, train, validate, overrides))
     # Before the half minute of imports.
     check_places(loaded, image, pipeline_root)

@@ -21,7 +21,7 @@ def export(
     model: Annotated[
         str, typer.Argument(help="Directory of a SavedModel, or of versions, of which the newest is taken.")
     ],
-    out: Annotated[str, typer.Option(help="Path of the file; a file there is replaced.")],
+    out: Annotated[str, typer.Option(help="Path of the file; a .tflite or .onnx file there is replaced.")],
     litert: Annotated[bool, typer.Option("--litert", help="Writes a LiteRT file (.tflite).")] = False,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Writes an ONNX file, with weights of float32 or int8.")
@@ -55,11 +55,15 @@ def export(
     if "://" in out or os.path.isdir(out) or not os.path.isdir(os.path.dirname(out) or "."):
         raise UserError(f"--out {out}: give the path of a file in a local directory that exists")
     check_file(out, "--out")
-    other = ".tflite" if onnx else ".onnx"
+    ending, other = (".onnx", ".tflite") if onnx else (".tflite", ".onnx")
     if out.endswith(other):
         raise UserError(
             f"--out {out}: {'--onnx' if onnx else '--litert'} writes no {other} file: give another name, or the other "
             "of --litert and --onnx"
+        )
+    if os.path.isfile(out) and not out.endswith(ending):  # such as a file of the model itself
+        raise UserError(
+            f"--out {out} is there and is no {ending} file: name another file, or move that one away"
         )
 
     from serving.store.model_store import whole_model_path

@@ -46,6 +46,7 @@ def report(
     """
 
     from trainer.base.addresses import check_local
+    from trainer.base.directories import check_replaced
     from trainer.base.errors import UserError
 
     if out is not None:
@@ -54,6 +55,7 @@ def report(
             raise UserError(
                 f"--out {out}: the page is HTML, its numbers go to a .json file beside it; name FILE.html"
             )
+        check_replaced(out, "--out", b"<!doctype html>", "page of yt8m report")
     found: dict[str, RunDocument] = {}
     for run in runs:
         content = _load(run)
