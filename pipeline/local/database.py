@@ -1,5 +1,7 @@
 """The metadata store of the runs in a directory, opened for reading."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +11,23 @@ if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
 
 DATABASE = "metadata.sqlite"
-_MAGIC = b"SQLite format 3\0"
 
 
 def check_database(base: Path) -> None:
-    """Raises UserError if a file stands where the metadata store of a directory belongs, and is none."""
+    """Raises UserError if the file where the metadata store of a directory belongs is none, was cut, or is damaged."""
     path = base / DATABASE
     if not path.exists():
         return
-    with open(path, "rb") as file:
-        head = file.read(len(_MAGIC))
-    if head and head != _MAGIC:  # a store that is only just made is empty
+    path.open("rb").close()  # names a directory, and a file that this user may not read
+    try:
+        # A store that is only just made is empty, which is no damage.
+        with closing(sqlite3.connect(path)) as connection:
+            whole = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.OperationalError:  # a run is writing to it
+        return
+    except sqlite3.DatabaseError:
+        whole = False
+    if not whole:
         raise UserError(f"{path} is damaged, or no database of runs: put its copy back, or move it away")
 
 

@@ -13,7 +13,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from components.ensemble_assembler.report import EnsembleReport
 from components.evaluator.report import EvaluationResults
 from components.pusher.report import PushResult
-from pipeline.local.database import open_for_reading
+from pipeline.local.database import check_database, open_for_reading
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
 from pipeline.local.run_record import read_record
@@ -43,9 +43,10 @@ def list_runs(root: str) -> list[Run]:
         warning names it.
 
     Raises:
-        UserError: If there is no such directory.
+        UserError: If there is no such directory, or nothing in it can be read because of damage.
     """
     found: list[Run] = []
+    unread: dict[Path, str] = {}
     for database in databases(root):
         attempts = Retrying(
             retry=retry_if_exception_type((RuntimeError, UserError, errors.StatusError)),
@@ -55,8 +56,12 @@ def list_runs(root: str) -> list[Run]:
         try:
             found += attempts(lambda database=database: [*_runs_of(database)])
         except RetryError as error:
-            reason = " ".join(str(error.last_attempt.exception()).split())
-            _logger.warning("left out: %s cannot be read: %.200s", database, reason)
+            unread[database] = " ".join(str(error.last_attempt.exception()).split())
+    if not found:
+        for database in unread:
+            check_database(database.parent)
+    for database, reason in unread.items():
+        _logger.warning("left out: %s cannot be read: %.200s", database, reason)
     return sorted(found, key=lambda run: run["started"], reverse=True)
 
 

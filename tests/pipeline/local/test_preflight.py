@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.preflight import check_before_run
+from tests.pipeline.metadata_stores import open_store
 from tests.pipeline.refusal import refusal
 from tests.pipeline.tiny_recipe import tiny_recipe
 from trainer.base.directories import write_problem
@@ -42,6 +43,14 @@ def test_a_damaged_database_is_named_before_the_run(recipe, tmp_path):
     root.mkdir()
     (root / "metadata.sqlite").write_text("nonsense" * 1000)
     assert refusal(recipe(), root).startswith(f"{root}/metadata.sqlite is damaged, or no database of runs")
+
+
+def test_a_database_that_was_cut_is_named_before_the_run(recipe, tmp_path):
+    open_store(tmp_path)
+    database = tmp_path / "metadata.sqlite"
+    check_before_run(recipe(), str(tmp_path))
+    os.truncate(database, database.stat().st_size // 2)
+    assert refusal(recipe(), tmp_path).startswith(f"{database} is damaged, or no database of runs")
 
 
 def test_of_two_runs_that_begin_together_one_holds_the_lock_before_tfx_is_there(

@@ -138,6 +138,16 @@ def test_a_database_that_cannot_be_read_hides_no_other(tmp_path, capsys, caplog)
     assert "broken/metadata.sqlite cannot be read: " in caplog.text
 
 
+@pytest.mark.parametrize("content", ["nonsense" * 1000, ""])
+def test_where_the_only_database_cannot_be_read_damage_is_no_want_of_runs(tmp_path, capsys, content) -> None:
+    (tmp_path / "metadata.sqlite").write_text(content)
+    if content:
+        with pytest.raises(UserError, match=r"metadata\.sqlite is damaged, or no database of runs"):
+            local(capsys, "--root", tmp_path)
+    else:  # a run has only just begun
+        assert "there is no run below" in local(capsys, "--root", tmp_path)
+
+
 def test_a_database_that_a_run_is_writing_to_is_read_and_not_changed(tmp_path, capsys) -> None:
     record(tmp_path / "a", "2026-11-23T10:00:00.000001", RunReport=("COMPLETE", {}))
     database = tmp_path / "a/metadata.sqlite"
