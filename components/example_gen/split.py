@@ -60,6 +60,7 @@ def split_files(
         UserError: If a split would have no file, or a file stands in both lists.
     """
     holdout = set(holdout)
+    held_out = set(validate) & holdout
     train, validate = set(train) - holdout, set(validate) - holdout
     if both := sorted(train & validate):
         raise UserError(
@@ -68,6 +69,11 @@ def split_files(
     named_train = {path for path in validate if posixpath.basename(path).startswith("train")}
     train, validate = train | named_train, validate - named_train
     if not validate:
+        if held_out:
+            raise UserError(
+                f"the holdout's patterns (data.holdout_files) match all {len(held_out)} validate files, and none is "
+                "left for the eval split; name fewer files in them"
+            )
         raise UserError(
             "there is no validate file to take the eval split from; name some in the validate patterns"
         )

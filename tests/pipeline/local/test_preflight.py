@@ -104,7 +104,7 @@ def test_files_that_cannot_be_divided_into_splits_are_refused(recipe, tmp_path, 
             "data patterns lie in different places (/, gs://bucket); copy the files into one"
         )
     held = refusal(recipe(data={**data, "train": [], "holdout_files": data["validate"]}), tmp_path / "run")
-    assert held.startswith("there is no validate file to take the eval split from")
+    assert held.startswith("the holdout's patterns (data.holdout_files) match all")
 
 
 @pytest.mark.slow
