@@ -205,6 +205,10 @@ def expand(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         check_address(pattern, "file pattern", pattern=True, any_scheme=True)
         matches = _glob(pattern)
+        if not matches and is_local(pattern) and os.path.isdir(pattern):
+            raise UserError(
+                f"{pattern} is a directory: give a pattern of its files, such as '{pattern.rstrip('/')}/*'"
+            )
         if not matches:
             raise UserError(f"no file matches {pattern}; check the path, and quote the pattern in a shell")
         found.update(matches)

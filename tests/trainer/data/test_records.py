@@ -276,6 +276,10 @@ def test_expand_sorts_and_names_each_file_once(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match=r"no file matches .*/c\*"):
         expand([f"{tmp_path}/a*", f"{tmp_path}/c*"])
+    with pytest.raises(
+        UserError, match=r"/b3/ is a directory: give a pattern of its files, such as '.*/b3/\*'"
+    ):
+        expand([f"{tmp_path}/b3/"])
     (tmp_path / "b4").symlink_to("/unmounted/b4")
     with pytest.raises(
         UserError, match="b4 is a link to /unmounted/b4, which is not there; mend or remove it"
