@@ -1,11 +1,14 @@
 """Says what is wrong with a recipe in the reader's words: the place, the complaint, and the nearest right name."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
+MOST = 8
+"""Most complaints of one recipe that are told. A recipe has fewer; a file of another kind has any number."""
 
 _IN_OUR_WORDS = {
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
@@ -50,6 +53,15 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
             text = _IN_OUR_WORDS.get(item["type"]) or _message(item["msg"])
             received = "" if "Received:" in text else f". Received: {_short(item['input'])}"
             yield f"{place}: {text}{received}"
+
+
+def told(texts: Iterable[str]) -> str:
+    """Joins complaints to one text, in which a file that is no recipe at all does not drown its reader."""
+    first = [*texts]
+    more = len(first) - MOST
+    if more <= 0:
+        return "; ".join(first)
+    return f"{'; '.join(first[:MOST])}; and {more} more complaints: is it a recipe?"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

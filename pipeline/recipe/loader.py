@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.recipe.errors import complaints, nearest
+from pipeline.recipe.errors import complaints, nearest, told
 from pipeline.recipe.recipe import Recipe
 from trainer.base.errors import UserError
 from trainer.base.files import at_once
@@ -55,7 +55,7 @@ def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(complaints(error, Recipe))) from None
+        raise UserError(f"{where}: {told(complaints(error, Recipe))}") from None
 
 
 def read_text(name_or_path: str) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.recipe.errors import MOST
 from pipeline.recipe.loader import load_recipe, recipe_names
 from pipeline.recipe.recipe import Recipe
 from serving.export.codecs import FLOAT16
@@ -188,6 +189,12 @@ def test_all_complaints_are_given_at_once() -> None:
     message = refusal(training={"steps": 0, "learning_rat": 1})
     assert "training.steps" in message
     assert "learning_rat:" in message
+
+
+def test_of_a_file_that_is_no_recipe_the_first_complaints_are_told() -> None:
+    message = refusal(**{f"run_{number}": 1 for number in range(30)})
+    assert message.count("unknown key") == MOST
+    assert message.endswith("; and 22 more complaints: is it a recipe?")
 
 
 def test_recipe_survives_json() -> None:
