@@ -25,8 +25,8 @@ class Executor(StepExecutor):
             soft_targets = SoftTargets(step.input_dir("soft_targets"))
             taught_by = soft_targets.manifest.fingerprint
         else:
-            directory = step.parameters.get("directory")
-            teacher = read_teacher(whole_model_path(directory) if directory else step.input_model("teacher"))
+            given = step.parameters.get("directory")
+            teacher = read_teacher(whole_model_path(given) if given else step.input_model("teacher"))
             taught_by = teacher.identity
         train_files, model_run = step.files("train"), step.output_dir("model_run")
         config, start = config.started(model_run)

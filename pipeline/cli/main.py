@@ -9,9 +9,7 @@ import sys
 from importlib import import_module, metadata
 from typing import Annotated, Any
 
-import shellingham
 import typer
-from typer.completion import Shells
 
 from pipeline.cli.guard import be_verbose, guarded
 from pipeline.cli.verb_group import VerbGroup
@@ -134,6 +132,9 @@ def _check_shell(arguments: list[str]) -> None:
     asked = next((one for one in arguments if one in ("--install-completion", "--show-completion")), None)
     if asked is None:
         return
+    import shellingham  # which typer brings
+    from typer.completion import Shells
+
     if arguments[-1] != asked:
         raise UserError(f"{asked} is for the shell that runs yt8m: leave out {arguments[-1]:.100}")
     try:

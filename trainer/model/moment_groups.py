@@ -3,6 +3,10 @@
 Legend: P rows of a kernel, G groups, R rows of a group.
 """
 
+from collections.abc import Iterator
+
+import numpy as np
+
 from trainer.model.model_spec import ModelSpec
 
 _MOST_WHOLE = 4096
@@ -32,3 +36,19 @@ def moments_shapes(spec: ModelSpec) -> dict[str, tuple[int, int, int]]:
         for tensor in spec.tensors
         if tensor.compressible and len(tensor.shape) == 2
     }
+
+
+def row_groups(statistics: np.ndarray, rows: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Gives the groups of a kernel's rows, each with the second moments of its inputs.
+
+    Args:
+        statistics: [G, R, R], of `moments_shape`.
+        rows: P. The last group has fewer than R rows where R does not divide it.
+
+    Yields:
+        The places of a group's rows in the kernel, and the moments [r, r] of these r rows.
+    """
+    size = statistics.shape[1]
+    for group, moments in enumerate(statistics):
+        start, stop = group * size, min((group + 1) * size, rows)
+        yield slice(start, stop), moments[: stop - start, : stop - start]

@@ -11,8 +11,8 @@ import numpy as np
 
 from serving.export.codecs.codec import PartSpec, Shape, check_range, matrix_shape
 from serving.export.codecs.composed import Composed, inner_name, inner_parts
-from serving.export.codecs.moments import row_groups
 from trainer.base.sized_name import size
+from trainer.model.moment_groups import row_groups
 
 if TYPE_CHECKING:
     import tensorflow as tf

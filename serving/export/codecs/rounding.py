@@ -5,7 +5,7 @@ Legend: P rows, Q columns, b rows of a block that shares a scale, G groups of ro
 
 import numpy as np
 
-from serving.export.codecs.moments import row_groups
+from trainer.model.moment_groups import row_groups
 
 _SHRINKS = np.linspace(1.0, 0.7, 7, dtype=np.float32)
 """Shares of the scale that reaches the largest value of a block, of which the one of the least error is taken: a

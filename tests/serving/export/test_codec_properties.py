@@ -11,10 +11,9 @@ from serving.export.codecs import CODECS
 from serving.export.codecs.floats import Float32
 from serving.export.codecs.integers import Int4, Int8
 from serving.export.codecs.low_rank import LowRank
-from serving.export.codecs.moments import row_groups
 from serving.export.codecs.rounding import block_scales, calibrated_rounding
 from serving.export.codecs.sparse import Sparse
-from trainer.model.moment_groups import moments_shape
+from trainer.model.moment_groups import moments_shape, row_groups
 
 MATRICES = arrays.arrays(
     np.float32,
