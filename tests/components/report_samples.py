@@ -290,3 +290,22 @@ def facts(variants: list[str], state: str = "succeeded", error: str | None = Non
         "state": state,
         "error": error,
     }
+
+
+def brief_averaging(variant, single, average):
+    """An averaging of one single snapshot and, unless it is None, one average."""
+    steps = {"first_step": 10, "last_step": 20, "snapshots": 1}
+    best_single = {"kind": "single", "gap": single, **steps}
+    best_average = average and {"kind": "average", "gap": average, **steps}
+    return {
+        "variant": variant,
+        "videos": 17,
+        "candidates": [],
+        "best": best_average or best_single,
+        "best_single": best_single,
+        "best_average": best_average,
+    }
+
+
+def stored(variant, float32_mib, stored_mib):
+    return compression(variant, int(float32_mib * MIB), int(stored_mib * MIB), 0.5)

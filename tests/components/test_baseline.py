@@ -8,7 +8,7 @@ from components.baseline.served import check_served_model, copy_served_model, ha
 from serving.store import model_store
 from serving.store.gcs_store import GcsStore
 from serving.store.local_store import LocalStore
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 from tests.serving.tiny_model import write_tiny_model
 from trainer.base.errors import UserError
 

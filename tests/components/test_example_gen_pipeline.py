@@ -11,7 +11,6 @@ import pytest
 
 from components.example_gen.beam_steps import add_steps, read_results
 from components.example_gen.convert import ShardTask
-from components.example_gen.span_window import SpanWindow
 from pipeline.recipe.beam import BeamSection
 from tests.records import sequence_example
 from trainer.base.errors import UserError
@@ -251,47 +250,6 @@ def test_the_newest_span_is_read_or_the_one_asked_for(run: Run, tmp_path: Path) 
     assert json.loads((newest(root, "report") / "report.json").read_text())["span"] == 2
     with pytest.raises(UserError, match=r"span-\{SPAN\}"):
         run(**patterns, span=3)
-
-
-def test_a_window_of_spans_keeps_each_spans_eval_split(tmp_path: Path) -> None:
-    """Driver and choice of files alone; that only new files are read is in the tests of whole runs."""
-    from components.example_gen.component import YouTube8MExampleGen
-    from components.example_gen.driver import Driver
-    from components.example_gen.executor import _choose_files
-
-    def write(span: int) -> None:
-        write_sample(str(tmp_path / f"span-{span}"), train_videos=2, validate_videos=4, shards=2, seed=span)
-
-    def splits(**settings: Any) -> dict[str, list[tuple[int, str]]]:
-        generator = YouTube8MExampleGen(
-            [f"{tmp_path}/span-{{SPAN}}/train*"], [f"{tmp_path}/span-{{SPAN}}/validate*"], **settings
-        )
-        resolved = Driver(None).resolve_exec_properties(dict(generator.spec.exec_properties), None, None)
-        files, _ = _choose_files(resolved, resolved["span"])
-        return {name: [(span, Path(path).name) for path, span in found] for name, found in files.items()}
-
-    write(1)
-    write(3)
-    first = splits(trained=SpanWindow(0, 10))
-    assert {name: [span for span, _ in files] for name, files in first.items()} == {
-        "train": [1, 1, 1, 3, 3, 3],
-        "eval": [1, 3],
-    }
-    assert {span for span, _ in splits()["train"]} == {3}
-    write(4)
-    assert set(first["eval"]) < set(splits(trained=SpanWindow(0, 10))["eval"])
-    assert {span for span, _ in splits(trained=SpanWindow(0, 2))["train"]} == {3, 4}
-    assert {span for span, _ in splits(trained=SpanWindow(4, 9))["train"]} == {4}
-    judged = splits(trained=SpanWindow(0, 1), judged=SpanWindow(2, 10))
-    assert {name: {span for span, _ in files} for name, files in judged.items()} == {
-        "train": {4},
-        "eval": {3, 4},
-    }
-    with pytest.raises(UserError, match="the newest span is 4, before 5"):
-        splits(trained=SpanWindow(5, 9))
-    spanless = YouTube8MExampleGen([], [f"{tmp_path}/span-4/*"], trained=SpanWindow(0, 2))
-    with pytest.raises(UserError, match=r"the pattern .* has no \{SPAN\}"):
-        Driver(None).resolve_exec_properties(dict(spanless.spec.exec_properties), None, None)
 
 
 def test_the_bytes_do_not_depend_on_the_workers(tiny_sample: Path, tmp_path: Path) -> None:

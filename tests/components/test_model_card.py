@@ -12,7 +12,7 @@ from serving.export.card import MemberCard, ModelCard
 from serving.export.device_weights import DeviceWeights
 from serving.inference.device_export import DeviceCheck
 from serving.store.manifest import check_manifest
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 
 MEMBERS = (
     MemberCard(

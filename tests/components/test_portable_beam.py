@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from pipeline.recipe.beam import BeamSection
-from tests.components.test_evaluator_executor import evaluate, world  # noqa: F401 (fixtures)
-from tests.components.test_teacher import CONFIG, models, shards  # noqa: F401 (fixtures)
+from tests.components.teachers import CONFIG, write_teacher_shards, write_teachers
 from tests.records import random_example
 from tests.serving.tiny_model import write_tiny_model
 from trainer.data.tfrecord import write_tfrecords
@@ -180,7 +179,7 @@ def test_examples_have_the_same_bytes_and_statistics_are_the_same(
             assert other == (pytest.approx(word, rel=1e-9) if isinstance(word, float) else word)
 
 
-def test_the_evaluator_finds_the_same(engine: Engine, evaluate, tmp_path: Path) -> None:  # noqa: F811
+def test_the_evaluator_finds_the_same(engine: Engine, evaluate, tmp_path: Path) -> None:
     outcomes = [
         evaluate(with_baseline=True, max_gap_drop=0.0, beam=beam, out=tmp_path / name)
         for name, beam in (("direct", DIRECT), ("portable", engine.arguments))
@@ -189,12 +188,13 @@ def test_the_evaluator_finds_the_same(engine: Engine, evaluate, tmp_path: Path) 
     assert outcomes[0].results["candidate"]["gap"] > outcomes[0].results["baseline"]["gap"]
 
 
-def test_the_teacher_says_the_same(engine: Engine, models, shards, tmp_path: Path) -> None:  # noqa: F811
+def test_the_teacher_says_the_same(engine: Engine, tmp_path: Path) -> None:
     import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from components.teacher.teaching import teach
 
+    models, shards = write_teachers(tmp_path / "models"), write_teacher_shards(tmp_path)
     for name, beam in (("direct", DIRECT), ("portable", engine.arguments)):
         teach(
             models,

@@ -2,7 +2,7 @@ import pytest
 
 from components.pusher.push import push
 from serving.store.model_store import list_versions
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 from trainer.base.errors import UserError
 
 

@@ -15,27 +15,8 @@ from components.run_report.metrics import scalar_metrics
 from components.run_report.page import render_page
 from components.run_report.summary import tiles
 from components.run_report.tables import conclusions, ensembles_table, markdown, members_table, render
-from tests.components.report_samples import compression, run_document, with_parts
-from tests.components.test_report_sources import log
+from tests.components.report_samples import brief_averaging, run_document, stored, with_parts
 from trainer.base.units import MIB
-
-
-def averaging(variant, single, average):
-    steps = {"first_step": 10, "last_step": 20, "snapshots": 1}
-    best_single = {"kind": "single", "gap": single, **steps}
-    best_average = average and {"kind": "average", "gap": average, **steps}
-    return {
-        "variant": variant,
-        "videos": 17,
-        "candidates": [],
-        "best": best_average or best_single,
-        "best_single": best_single,
-        "best_average": best_average,
-    }
-
-
-def stored(variant, float32_mib, stored_mib):
-    return compression(variant, int(float32_mib * MIB), int(stored_mib * MIB), 0.5)
 
 
 def member(variant, mib, gap, better=None, **form):
@@ -54,9 +35,9 @@ def report():
             "share": 2 / 119,
         },
         averaging={
-            "K16-H512": averaging("K16-H512", 0.8641, None),
-            "K24-H1440": averaging("K24-H1440", 0.8682, 0.8744),
-            "K32-H256": averaging("K32-H256", 0.8593, 0.8616),
+            "K16-H512": brief_averaging("K16-H512", 0.8641, None),
+            "K24-H1440": brief_averaging("K24-H1440", 0.8682, 0.8744),
+            "K32-H256": brief_averaging("K32-H256", 0.8593, 0.8616),
         },
         compression={
             "K16-H512": stored("K16-H512", 263.125, 134.75),
@@ -256,90 +237,8 @@ def test_everything_may_be_missing():
     assert (empty.members, empty.ensembles) == ((), ())
     assert markdown(empty).startswith("# Run report")
     assert render(empty) == ""
-    only = run_document(averaging={"K8-H256": averaging("K8-H256", 0.5, 0.6)})
+    only = run_document(averaging={"K8-H256": brief_averaging("K8-H256", 0.5, 0.6)})
     assert "| K8-H256 | - | - | - | 0.6000 | 0.5000 |  |" in markdown(only)
-
-
-@pytest.mark.slow
-def test_executor_reads_what_there_is(tmp_path):
-    from tfx.types import channel, standard_artifacts
-
-    from components.artifacts import HtmlPage, Metrics, Report
-    from components.run_report.component import RunReport
-    from components.run_report.executor import Executor
-
-    def artifact(kind, name, file, content):
-        one = kind()
-        one.uri = str(tmp_path / name)
-        (tmp_path / name).mkdir()
-        if content is not None:
-            (tmp_path / name / file).write_text(json.dumps(content))
-        return [one]
-
-    log(tmp_path / "t1", range(1, 2), offset=1.5)
-    run_of_training = standard_artifacts.ModelRun()
-    run_of_training.uri = str(tmp_path / "t1")
-    inputs = {
-        "training_001": [run_of_training],
-        "averaging_000": artifact(Report, "a0", "report.json", averaging("K2-H4", 0.1, 0.2)),
-        "averaging_001": artifact(Report, "a1", "report.json", averaging("K4-H4", 0.3, 0.4)),
-        "compression_000": artifact(Report, "c0", "report.json", stored("K2-H4", 2, 1)),
-        "blessing": artifact(
-            standard_artifacts.ModelBlessing,
-            "b",
-            "blessing_reasons.json",
-            {"blessed": True, "reasons": ["x"]},
-        ),
-        "push": artifact(standard_artifacts.PushedModel, "p", "pushed.json", None),
-    }
-    outputs = {
-        "report": artifact(Report, "out", "report.json", None),
-        "page": artifact(HtmlPage, "page", "", None),  # TFX makes a directory for it
-        "metrics": artifact(Metrics, "metrics", "", None),
-    }
-    graph = {"Trainer-K2-H4": [], "Pusher": ["Trainer-K2-H4"], "RunReport": ["Pusher"]}
-    recipe = {"name": "tiny", "variants": ["K2-H4", "K4-H4"]}
-    properties = {"recipe": json.dumps(recipe), "graph": json.dumps(graph), "run_id": "run-7"}
-    Executor().Do(inputs, outputs, properties)
-    written = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert {row["variant"]: row["average_gap"] for row in written["members"]} == {"K2-H4": 0.2, "K4-H4": 0.4}
-    assert (written["blessing"], written["push"]) == ({"blessed": True, "reasons": ["x"]}, None)
-    assert written["training"] == {"K4-H4": {"loss": {"steps": [1], "values": [2.5]}}}
-    run = written["run"]
-    assert (run["pipeline"], run["run_id"], run["recipe"]) == ("tiny", "run-7", recipe)
-    assert {node["id"]: node["state"] for node in run["nodes"]} == dict.fromkeys(graph, "done") | {
-        "RunReport": "running"
-    }
-    assert {
-        "key": "push",
-        "type": "PushedModel",
-        "uri": str(tmp_path / "p"),
-        "id": None,
-        "node": None,
-    } in run["artifacts"]
-    assert "| K2-H4 | 2.00 | 1.00 | 50.0% |" in (tmp_path / "out" / "report.md").read_text()
-    page = (tmp_path / "page").read_text()
-    assert page == (tmp_path / "out" / "report.html").read_text()
-    assert "run-7" in page
-    assert outputs["metrics"][0].get_float_custom_property("gap_K2-H4") == 0.5
-
-    node = RunReport(
-        recipe="{}",
-        graph="{}",
-        run_id="1",
-        training=[channel.Channel(type=standard_artifacts.ModelRun)],
-        averaging=[channel.Channel(type=Report) for _ in range(2)],
-        compression=[channel.Channel(type=Report)],
-        blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
-    )
-    assert set(node.inputs) == {
-        "training_000", "averaging_000", "averaging_001", "compression_000", "blessing",
-    }  # fmt: skip
-    assert {key: channel.type_name for key, channel in node.outputs.items()} == {
-        "report": "yt8m.Report",
-        "page": "system.HTML",
-        "metrics": "system.Metrics",
-    }
 
 
 def half_time():

@@ -9,7 +9,7 @@ from components.verdict import Check, Verdict
 from serving.export.card import ModelCard
 from serving.store import model_store
 from tests.records import write_shards
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 from tests.serving.tiny_model import write_tiny_model
 from trainer.base.errors import UserError
 

@@ -9,13 +9,12 @@ import pytest
 
 from components.student_trainer.component import StudentTrainer
 from components.teacher import beam_steps
-from components.teacher.config import TeacherConfig
 from components.teacher.report import TeacherReport
 from components.teacher.teaching import teach
 from components.trainer.run_fn import CustomConfig
 from serving.export.saved_model import Member, write_saved_model
+from tests.components.teachers import CONFIG, SPEC, write_teacher_shards, write_teachers
 from tests.components.tiny_models import CLASSES, weights_of
-from tests.records import write_shards
 from trainer.base.errors import UserError
 from trainer.checkpoints.snapshots import list_snapshots, read_snapshot
 from trainer.data.input_pipeline import eval_batches
@@ -27,22 +26,16 @@ from trainer.training.config import DistillationConfig, TrainingConfig
 
 pytestmark = pytest.mark.slow
 
-SPEC = ModelSpec.parse("K3-H4", CLASSES)
-CONFIG = TeacherConfig(threshold=0.01, max_classes=5, batch_size=8)
-
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> list[str]:
     """Two teachers."""
-    directory = tmp_path_factory.mktemp("models")
-    for seed in (1, 2):
-        write_saved_model(str(directory / str(seed)), [Member(spec=SPEC, weights=weights_of("K3-H4", seed))])
-    return [str(directory / "1"), str(directory / "2")]
+    return write_teachers(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory) -> list[str]:
-    return write_shards(tmp_path_factory.mktemp("shards"), shards=4, videos=10, num_classes=CLASSES)
+    return write_teacher_shards(tmp_path_factory.mktemp("shards"))
 
 
 def pipeline():

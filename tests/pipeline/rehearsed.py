@@ -151,3 +151,7 @@ def seen(finished: Any, task: str) -> dict[str, Any]:
     """The ExecutorInput that a task printed as its last line."""
     text = Path(finished.tasks[task].log).read_text(encoding="utf-8")
     return json.loads(text.splitlines()[-1])
+
+
+def states(finished) -> dict[str, str]:
+    return {name: outcome.state for name, outcome in finished.tasks.items()}

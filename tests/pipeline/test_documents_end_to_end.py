@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from pipeline.cli.main import app
 from serving.store import model_store
 from tests.pipeline.documents import DOCUMENTS, blocks
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 from trainer.data.yt8m import NUM_CLASSES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]

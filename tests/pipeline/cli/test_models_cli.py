@@ -9,7 +9,7 @@ import pytest
 from serving.server.server import PredictionServer
 from serving.store import model_store
 from tests.pipeline.verbs import run
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 from trainer.base.errors import UserError
 
 pytest_plugins = "tests.pipeline.serving_fixtures"

@@ -19,7 +19,7 @@ from serving.server.models.version_policy import VersionPolicy
 from serving.server.server import PredictionServer
 from tests.pipeline.verbs import run
 from tests.serving.export.test_saved_model import make_member
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 from trainer.base.errors import UserError
 
 pytest_plugins = "tests.pipeline.serving_fixtures"

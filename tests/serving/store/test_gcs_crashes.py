@@ -15,7 +15,7 @@ from serving.store.gcs_claim import Claim
 from serving.store.gcs_store import GcsStore
 from tests.gcs_emulator import BUCKET, GcsEmulator
 from tests.serving.publishers import check_versions
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 
 ACTIONS = {
     "publish": lambda source, base: model_store.publish(source, base),

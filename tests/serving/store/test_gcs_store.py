@@ -16,7 +16,7 @@ from serving.store.gcs_objects import GcsObjects
 from serving.store.gcs_store import GcsStore
 from tests.gcs_emulator import BUCKET
 from tests.serving.publishers import check_versions
-from tests.serving.store.test_model_store import DATA, write_model
+from tests.serving.store.model_files import DATA, write_model
 from trainer.base.errors import UserError
 
 BASE = f"gs://{BUCKET}/models/yt8m"

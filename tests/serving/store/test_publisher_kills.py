@@ -13,7 +13,7 @@ from serving.store import model_store
 from serving.store.manifest import MANIFEST, check_manifest
 from tests.gcs_emulator import BUCKET
 from tests.serving.publishers import LEASE_SECONDS, check_versions, start_publisher
-from tests.serving.store.test_model_store import write_model
+from tests.serving.store.model_files import write_model
 
 KILLS = 50
 
