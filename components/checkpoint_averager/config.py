@@ -1,16 +1,10 @@
 """Which snapshots are evaluated and averaged: the `averaging` section of a recipe."""
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import AfterValidator, ConfigDict, Field
 
-from trainer.base.settings import Settings
+from trainer.base.settings import GrownSettings
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -29,13 +23,14 @@ FractionRange = Annotated[tuple[float, float], AfterValidator(_ascending), After
 StepRange = Annotated[tuple[int, int], AfterValidator(_ascending)]
 
 
-class AveragingConfig(Settings):
+class AveragingConfig(GrownSettings):
     """Candidates of the checkpoint averager (paper, "checkpoint averaging").
 
     Single snapshots, and averages of all snapshots of each range, are evaluated; the best of all is kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    LATER: ClassVar = ("decays",)
 
     single_every: int = Field(
         1,
@@ -61,11 +56,3 @@ class AveragingConfig(Settings):
         "them like all other tensors, as the paper does.",
     )
     batch_size: int = Field(128, ge=1, le=1_000_000, description="Videos scored at once.")
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves `decays`, which earlier versions did not have, out where there are none: TFX's cache goes by this."""
-        values = handler(self)
-        if not self.decays:
-            values.pop("decays", None)
-        return values

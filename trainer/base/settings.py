@@ -1,8 +1,14 @@
 """What all settings that a recipe holds have in common."""
 
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -28,6 +34,24 @@ class Settings(BaseModel):
         if isinstance(value, int) and value >= 2**63:
             raise ValueError("must be less than 2**63")
         return value
+
+
+class GrownSettings(Settings):
+    """Settings some of which earlier versions did not have; these are not written where they change nothing.
+
+    Fingerprints of runs and the keys of TFX's cache are made of what is written: what was made before stays valid.
+    """
+
+    LATER: ClassVar[tuple[str, ...]]
+    """Names of the settings that earlier versions did not have."""
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = handler(self)
+        for name in self.LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name, None)
+        return values
 
 
 def _types(annotation: Any) -> list[Any]:

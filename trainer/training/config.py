@@ -1,42 +1,23 @@
 """The settings of a training: the `training` section of a recipe."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from trainer.base.addresses import address_fault
-from trainer.base.settings import Settings
+from trainer.base.settings import GrownSettings, Settings
 
 SCRATCH, PREVIOUS = "scratch", "previous"
 """Values of `start` that are no addresses."""
 _WARM_SHARE = 0.4
-_LATER = (
-    "warmup_steps",
-    "rate_schedule",
-    "batch_schedule",
-    "label_smoothing",
-    "distillation",
-    "start",
-    "warm_steps",
-    "warm_shrink",
-    "input_processes",
-    "keep_snapshots",
-)
-"""Settings that earlier versions did not have."""
 
 
-class DistillationConfig(Settings):
+class DistillationConfig(GrownSettings):
     """How a student follows its teacher: loss = weight CE(p, teacher) + (1 - weight) CE(p, labels)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    LATER: ClassVar = ("consistent",)
 
     weight: float = Field(
         0.5, ge=0, le=1, description="Share of the teacher in the loss; the labels have the rest."
@@ -55,14 +36,6 @@ class DistillationConfig(Settings):
         "heart.",
     )
 
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out what earlier versions did not have, where it changes nothing; see `TrainingConfig`."""
-        values = handler(self)
-        if not self.consistent:
-            values.pop("consistent", None)
-        return values
-
 
 class BatchStage(Settings):
     """From which step on a batch has how many videos."""
@@ -79,10 +52,22 @@ def _start(text: str) -> str:
     return text
 
 
-class TrainingConfig(Settings):
+class TrainingConfig(GrownSettings):
     """Settings of one training run; the defaults are the paper's and its released code's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    LATER: ClassVar = (
+        "warmup_steps",
+        "rate_schedule",
+        "batch_schedule",
+        "label_smoothing",
+        "distillation",
+        "start",
+        "warm_steps",
+        "warm_shrink",
+        "input_processes",
+        "keep_snapshots",
+    )
 
     steps: int = Field(200_000, ge=1, description="Training steps.")
     start: Annotated[str, AfterValidator(_start)] = Field(
@@ -271,15 +256,3 @@ class TrainingConfig(Settings):
                 f"batch_schedule has step {begins[-1]}, and the {self.steps} steps end before it"
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out settings that earlier versions did not have, where they change nothing.
-
-        Fingerprints of runs and the keys of TFX's cache are made of this: what was trained before stays valid.
-        """
-        values = handler(self)
-        for name in _LATER:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                values.pop(name, None)
-        return values
