@@ -1,5 +1,6 @@
 """ExampleGen's driver and choice of files: which spans of a window go to which split."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,32 @@ def test_a_window_of_spans_keeps_each_spans_eval_split(tmp_path: Path) -> None:
     spanless = YouTube8MExampleGen([], [f"{tmp_path}/span-4/*"], trained=SpanWindow(0, 2))
     with pytest.raises(UserError, match=r"the pattern .* has no \{SPAN\}"):
         Driver(None).resolve_exec_properties(dict(spanless.spec.exec_properties), None, None)
+
+
+@pytest.mark.parametrize("patterns", ["{}/*", "{}/span-{{SPAN}}/*"])
+def test_a_file_that_changes_in_a_second_or_its_name_changes_the_fingerprint(
+    tmp_path: Path, patterns: str
+) -> None:
+    from components.example_gen.component import YouTube8MExampleGen
+    from components.example_gen.driver import Driver
+
+    place = tmp_path / "span-1" if "SPAN" in patterns else tmp_path
+    write_sample(str(place), train_videos=2, validate_videos=4, shards=2, seed=0)
+    window = {"trained": SpanWindow(0, 10)} if "SPAN" in patterns else {}
+    generator = YouTube8MExampleGen([], [patterns.format(tmp_path)], **window)
+
+    def fingerprint() -> str:
+        return Driver(None).resolve_exec_properties(dict(generator.spec.exec_properties), None, None)[
+            "input_fingerprint"
+        ]
+
+    file = place / "validate0000.tfrecord"
+    second = 1_700_000_000
+    os.utime(file, ns=(second * 10**9, second * 10**9 + 100))
+    first = fingerprint()
+    assert fingerprint() == first
+    os.utime(file, ns=(second * 10**9, second * 10**9 + 200))
+    mended = fingerprint()
+    assert mended != first
+    file.rename(place / "validate0009.tfrecord")
+    assert fingerprint() not in (first, mended)
