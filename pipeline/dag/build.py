@@ -96,7 +96,7 @@ def build_components(
         for trainer in trainings.first:
             trainer.add_upstream_node(drift)
     variants = {
-        str(variant): model_line(recipe, str(variant), variant, trainer, runs, examples)
+        str(variant): model_line(recipe, str(variant), recipe.training_of(variant), trainer, runs, examples)
         for variant, trainer, runs in zip(recipe.variants, trainings.trainers, trainings.runs, strict=True)
     }
     teaching = teaching_of(

@@ -11,7 +11,7 @@ from components.fp16_compressor.component import Fp16Compressor
 from components.second_half.component import SecondHalf
 from components.student_trainer.component import StudentTrainer
 from pipeline.recipe.recipe import Recipe
-from trainer.model.architectures import Architecture
+from trainer.training.config import TrainingConfig
 
 
 class ModelLine(NamedTuple):
@@ -25,7 +25,7 @@ class ModelLine(NamedTuple):
 def model_line(
     recipe: Recipe,
     name: str,
-    variant: Architecture,
+    training: TrainingConfig,
     trainer: Trainer | SecondHalf | StudentTrainer,
     runs: list[BaseChannel],
     examples: BaseChannel,
@@ -36,7 +36,7 @@ def model_line(
     Args:
         recipe: The recipe that names the variants.
         name: What the model is called in the ids of its nodes.
-        variant: Its architecture.
+        training: The settings of its training.
         trainer: The component that trains it.
         runs: Its outputs `model_run`: of the whole training and, with the stop rule, of the first half.
         examples: The examples.
@@ -45,7 +45,7 @@ def model_line(
     averager = CheckpointAverager(model_run=runs[0], examples=examples, averaging=recipe.averaging).with_id(
         f"{prefix}CheckpointAverager-{name}"
     )
-    spent = [] if recipe.training_of(variant).keep_snapshots else runs
+    spent = [] if training.keep_snapshots else runs
     compressor = _compressor(recipe, averager.outputs["model"], examples, spent)
     return ModelLine(trainer, averager, compressor.with_id(f"{prefix}{type(compressor).__name__}-{name}"))
 

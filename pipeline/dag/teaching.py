@@ -61,12 +61,18 @@ def teaching_of(
     """
     if not recipe.students:
         return Teaching()
-    variants_of_folds = fold_labels(recipe)
+    names = fold_labels(recipe)
     folds = {
-        name: model_line(
-            recipe, name, variants_of_folds[name], trainer, [trainer.outputs["model_run"]], examples, FOLD
+        label: model_line(
+            recipe,
+            label,
+            recipe.training_of(names[label]),
+            trainer,
+            [trainer.outputs["model_run"]],
+            examples,
+            FOLD,
         )
-        for name, trainer in fold_trainers.items()
+        for label, trainer in fold_trainers.items()
     }
     assemblers = _assemblers(recipe, examples, variants, folds)
     models, directory = [assembler.outputs["model"] for assembler in assemblers], recipe.teacher.directory
@@ -76,10 +82,9 @@ def teaching_of(
         teacher = Teacher(examples, models, recipe.teacher.config, directory, work_dir)
         teacher.add_upstream_node(validator)
     trainers, students = {}, {}
-    for name, variant in recipe.students_by_name.items():
-        node = f"{TRAINER}{name}"
-        training = recipe.training_of(variant, student=True)
-        config = training_config(recipe, variant, training, work_root, node)
+    for name in recipe.students_by_name:
+        node, training = f"{TRAINER}{name}", recipe.training_of(name)
+        config = training_config(recipe, name, work_root, node)
         if training.uses_soft_targets:
             trainer = StudentTrainer(examples, config, soft_targets=teacher.outputs["soft_targets"])
         else:
@@ -89,7 +94,7 @@ def teaching_of(
             trainer.add_upstream_node(validator)
         trainer = trainer.with_id(node)
         trainers[name] = trainer
-        students[name] = model_line(recipe, name, variant, trainer, [trainer.outputs["model_run"]], examples)
+        students[name] = model_line(recipe, name, training, trainer, [trainer.outputs["model_run"]], examples)
     chain(recipe, trainers)
     return Teaching(folds, assemblers, teacher, students)
 

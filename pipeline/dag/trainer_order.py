@@ -27,40 +27,42 @@ def fold_label(variant: Architecture, fold: int) -> str:
     return f"{fold}-{variant}"
 
 
-def fold_labels(recipe: Recipe) -> dict[str, Architecture]:
-    """Returns the trainings without a part of the train files, by what they are called; none without folds."""
+def fold_labels(recipe: Recipe) -> dict[str, str]:
+    """Returns the trainings without a part of the train files, each with its variant's name; none without folds."""
     if recipe.teacher.folds == 1:
         return {}
     return {
-        fold_label(variant, fold): variant
+        fold_label(variant, fold): str(variant)
         for fold in range(recipe.teacher.folds)
         for variant in recipe.variants
     }
 
 
-def trainer_nodes(recipe: Recipe) -> dict[str, Architecture]:
-    """Returns the nodes that train, each with its variant: one for the whole training, or one for each half."""
+def trainer_nodes(recipe: Recipe) -> dict[str, str]:
+    """Returns the nodes that train, each with the name in `Recipe.trained`: one for a whole training or each half."""
     halves = (FIRST_HALF,) if recipe.halving.enabled else ()
     return {
-        **{f"{prefix}{variant}": variant for prefix in halves for variant in recipe.variants},
-        **{f"{TRAINER}{name}": variant for name, variant in recipe.trained.items()},
-        **{f"{FOLD}{TRAINER}{name}": variant for name, variant in fold_labels(recipe).items()},
+        **{f"{prefix}{variant}": str(variant) for prefix in halves for variant in recipe.variants},
+        **{f"{TRAINER}{name}": name for name in recipe.trained},
+        **{f"{FOLD}{TRAINER}{label}": name for label, name in fold_labels(recipe).items()},
     }
 
 
-def training_work(recipe: Recipe, trainings: Mapping[str, Architecture] | None = None) -> dict[str, float]:
+def training_work(recipe: Recipe, trainings: Mapping[str, str] | None = None) -> dict[str, float]:
     """Returns the work of trainings: bytes of float32 weights times examples.
 
     Args:
         recipe: The recipe.
-        trainings: The variant of each training, by its name; None for the recipe's variants.
+        trainings: The name in `Recipe.trained` of each training, by what it is called; None for the variants.
     """
     work = {}
     if trainings is None:
-        trainings = {str(variant): variant for variant in recipe.variants}
-    for name, variant in trainings.items():
-        training = recipe.training_of(variant)
-        work[name] = float(recipe.spec_of(variant).float32_bytes) * training.videos(training.steps)
+        trainings = {str(variant): str(variant) for variant in recipe.variants}
+    for called, name in trainings.items():
+        training = recipe.training_of(name)
+        work[called] = float(recipe.spec_of(recipe.trained[name]).float32_bytes) * training.videos(
+            training.steps
+        )
     return work
 
 

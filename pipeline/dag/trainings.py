@@ -26,7 +26,6 @@ from pipeline.dag.trainer_order import (
 from pipeline.recipe.recipe import Recipe
 from trainer.data.yt8m import NUM_CLASSES
 from trainer.model.architectures import Architecture
-from trainer.training.config import TrainingConfig
 
 RUN_FN = "components.trainer.run_fn.run_fn"
 
@@ -81,7 +80,7 @@ def trainings_of(
             examples,
             first_half.outputs["model_run"],
             judge.outputs["report"],
-            training_config(recipe, variant, recipe.training_of(variant), work_root, f"{TRAINER}{variant}"),
+            training_config(recipe, str(variant), work_root, f"{TRAINER}{variant}"),
         ).with_id(f"{TRAINER}{variant}")
         for variant, first_half in zip(recipe.variants, first_halves, strict=True)
     ]
@@ -108,7 +107,7 @@ def _trainer(
     trainer_id = f"{TRAINER if until is None else FIRST_HALF}{variant}"
     if fold is not None:
         trainer_id = f"{FOLD}{TRAINER}{fold_label(variant, fold)}"
-    config = training_config(recipe, variant, training, work_root, trainer_id)
+    config = training_config(recipe, str(variant), work_root, trainer_id)
     if until is not None:
         config["until"] = until
     if fold is not None:
@@ -126,13 +125,12 @@ def _trainer(
     return trainer
 
 
-def training_config(
-    recipe: Recipe, variant: Architecture, training: TrainingConfig, work_root: str | None, node: str
-) -> dict[str, Any]:
-    """Returns the `CustomConfig` of a node that trains, as plain values."""
+def training_config(recipe: Recipe, name: str, work_root: str | None, node: str) -> dict[str, Any]:
+    """Returns the `CustomConfig` of a node that trains a model of `Recipe.trained`, as plain values."""
+    training = recipe.training_of(name)
     # A default goes without saying: TFX's cache goes by this.
-    config = {"variant": str(variant), "training": training.model_dump()}
-    if start := recipe.start_of(variant):
+    config = {"variant": str(recipe.trained[name]), "training": training.model_dump()}
+    if start := recipe.start_of(name):
         config["start_from"] = start
     if not (training.keep_snapshots or recipe.averaging.automatic or recipe.halving.enabled):
         # Which snapshots are of use is known. A variant that is stopped at half time has others than one that goes on.
@@ -170,6 +168,6 @@ def _named(recipe: Recipe, of_variants: Sequence[T]) -> dict[str, T]:
 
 
 def _waits(recipe: Recipe, trainings: Mapping[str, Any]) -> dict[str, str | None]:
-    variants = {**recipe.trained, **fold_labels(recipe)}
-    work = training_work(recipe, {name: variants[name] for name in trainings})
+    names = {name: name for name in recipe.trained} | fold_labels(recipe)
+    work = training_work(recipe, {called: names[called] for called in trainings})
     return waits_for(work, recipe.kubernetes.max_parallel_trainers)

@@ -90,7 +90,9 @@ def compile_pipeline(recipe: Recipe, image: str, pipeline_root: str) -> Compiled
     spec = spec_edits.with_resources(spec, resources)
     spec = spec_edits.with_entry_point_arguments(spec, dict.fromkeys(beam_tasks, beam.pipeline_args))
     spec = only_when_new(spec, image, ["python", "-m"], resources["Baseline"])
-    pools = {node: recipe.kubernetes.pool_of(variant) for node, variant in trainer_nodes(recipe).items()}
+    pools = {
+        node: recipe.kubernetes.pool_of(recipe.trained[name]) for node, name in trainer_nodes(recipe).items()
+    }
     platform = platform_document(
         sorted(spec_edits.all_tasks(spec)),
         {task: pool for task, pool in pools.items() if pool},

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, fold_labels, trainer_nodes
 from pipeline.recipe.pools import Pool
-from pipeline.recipe.recipe import STUDENT, Recipe
+from pipeline.recipe.recipe import Recipe
 from serving.export.compression import stored_bytes
 from serving.export.device_weights import LARGEST
 from trainer.base.errors import UserError
@@ -181,14 +181,14 @@ def step_resources(recipe: Recipe) -> dict[str, Resources]:
     }
     if recipe.halving.enabled:
         resources["HalfTime"] = small
-    for node, variant in trainer_nodes(recipe).items():
+    for node, name in trainer_nodes(recipe).items():
+        variant, training = recipe.trained[name], recipe.training_of(name)
         pool = recipe.kubernetes.pool_of(variant)
-        training = recipe.training_of(variant, student=STUDENT in node)
         # Decoded, float16 becomes twice as large.
         teacher = 2 * _teacher_limit(recipe) if training.asks_teacher else 0
         resources[node] = trainer_resources(recipe.spec_of(variant), training, pool, teacher)
     models = [("", name, variant) for name, variant in recipe.trained.items()]
-    models += [(FOLD, name, variant) for name, variant in fold_labels(recipe).items()]
+    models += [(FOLD, label, recipe.trained[name]) for label, name in fold_labels(recipe).items()]
     for fold, name, variant in models:
         holding = _PROGRAM + _HOST_COPIES * recipe.spec_of(variant).float32_bytes
         resources[f"{fold}CheckpointAverager-{name}"] = Resources(cpus=4, memory_gb=_gb(holding))

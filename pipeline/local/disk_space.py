@@ -18,8 +18,6 @@ from trainer.checkpoints.removal import REMOVED
 from trainer.data.records import read_parts
 from trainer.data.tfrecord import Record, is_gzip, read_records
 from trainer.data.yt8m import ANY_CLASSES
-from trainer.model.architectures import Architecture
-from trainer.model.model_spec import ModelSpec
 from trainer.training.config import SCRATCH
 
 _GIB = 2**30
@@ -73,7 +71,7 @@ def run_needs(recipe: Recipe, root: str, data_files: Iterable[str], anew: bool =
         needs.append(Need("push.directory", recipe.push.directory, what, ensemble, ensemble))
     # The ModelServerValidator serves a copy of the ensemble from there.
     scratch = {"a copy of the ensemble": ensemble} | {
-        f"the averages of {variant}": averages_bytes(recipe, variant) for variant in recipe.trained.values()
+        f"the averages of {name}": averages_bytes(recipe, name) for name in recipe.trained
     }
     largest = max(scratch, key=lambda what: scratch[what])
     needs.append(Need("TMPDIR", tempfile.gettempdir(), largest, scratch[largest]))
@@ -96,57 +94,59 @@ def _root_needs(
     )
     compressor = "Compressor" if recipe.compression.ladder else "Fp16Compressor"
     there, training, moments = {"the examples": examples, "models": 0}, {}, []
-    for fold, name, variant in _in_order(recipe):
-        spec, trainer = recipe.spec_of(variant), f"{fold}{TRAINER}{name}"
-        what = f"the snapshots and the state of {name}"
-        size = left(training_bytes(recipe, spec), artifacts / trainer, work / trainer)
+    for fold, called, name in _in_order(recipe):
+        spec, trainer = recipe.spec_of(recipe.trained[name]), f"{fold}{TRAINER}{called}"
+        what = f"the snapshots and the state of {called}"
+        size = left(training_bytes(recipe, name), artifacts / trainer, work / trainer)
         training[what] = 0 if not anew and averaged(artifacts / trainer) else size
         # With the stop rule all first halves come before the first of the averagers.
         moments.append({**there, **(training if recipe.halving.enabled else {what: training[what]})})
-        if recipe.training_of(variant).keep_snapshots:
+        if recipe.training_of(name).keep_snapshots:
             there[what] = training[what]
         there["models"] += left(spec.float32_bytes, artifacts / trainer)
-        there["models"] += left(spec.float32_bytes, artifacts / f"{fold}CheckpointAverager-{name}")
+        there["models"] += left(spec.float32_bytes, artifacts / f"{fold}CheckpointAverager-{called}")
         stored = sum(stored_bytes(spec, form) for form in recipe.compression.forms)
-        there["models"] += left(stored, artifacts / f"{fold}{compressor}-{name}")
+        there["models"] += left(stored, artifacts / f"{fold}{compressor}-{called}")
     there["models"] += left(ensemble, artifacts / "EnsembleAssembler")
     most = max([*moments, there], key=lambda moment: sum(moment.values()))
     return [Need("--root", root, what, most.get(what, 0), there.get(what, 0)) for what in {**there, **most}]
 
 
-def _in_order(recipe: Recipe) -> list[tuple[str, str, Architecture]]:
-    """Returns what stands before the ids of each model's nodes, its name and its variant, in the order of training."""
+def _in_order(recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Returns what stands before the ids of each model's nodes, what it is called there, and its name in
+    `Recipe.trained`, in the order of training.
+    """
     groups = (
-        ("", {str(variant): variant for variant in recipe.variants}),
+        ("", {str(variant): str(variant) for variant in recipe.variants}),
         (FOLD, fold_labels(recipe)),
-        ("", recipe.students_by_name),
+        ("", {name: name for name in recipe.students_by_name}),
     )
     return [
-        (fold, name, variants[name])
-        for fold, variants in groups
-        for name in waits_for(training_work(recipe, variants), None)
+        (fold, called, names[called])
+        for fold, names in groups
+        for called in waits_for(training_work(recipe, names), None)
     ]
 
 
-def training_bytes(recipe: Recipe, spec: ModelSpec) -> int:
-    """Returns the bytes of a model's snapshots and states when the last of them is written."""
-    training = recipe.training_of(spec.architecture)
+def training_bytes(recipe: Recipe, name: str) -> int:
+    """Returns the bytes of the snapshots and states of a model of `Recipe.trained` when the last is written."""
+    training = recipe.training_of(name)
     if training.start != SCRATCH:
         training = training.warm()
     snapshots = training.snapshot_steps()
     if not training.keep_snapshots and not recipe.halving.enabled:
         snapshots = needed_steps(recipe.averaging, snapshots)
     states = min(_STATES, -(-training.steps // training.state_every))
-    return (len(snapshots) + states * _STATE_COPIES) * spec.float32_bytes
+    return (len(snapshots) + states * _STATE_COPIES) * recipe.spec_of(recipe.trained[name]).float32_bytes
 
 
-def averages_bytes(recipe: Recipe, variant: Architecture) -> int:
-    """Returns the least bytes of the averages of a variant's snapshots, all of which lie in TMPDIR at the same time."""
-    steps = recipe.training_of(variant).snapshot_steps()
+def averages_bytes(recipe: Recipe, name: str) -> int:
+    """Returns the least bytes of the averages of a model's snapshots, all of which lie in TMPDIR at the same time."""
+    steps = recipe.training_of(name).snapshot_steps()
     ranges = len({one for one in configured_ranges(recipe.averaging, steps) if one.count > 1})
     if recipe.averaging.automatic and len(steps) > _AUTOMATIC_RANGES:
         ranges = max(ranges, _AUTOMATIC_RANGES)
-    return ranges * recipe.spec_of(variant).float32_bytes
+    return ranges * recipe.spec_of(recipe.trained[name]).float32_bytes
 
 
 def averaged(trainer: Path) -> bool:

@@ -65,7 +65,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
 
 def _given_models(recipe: Recipe) -> list[str]:
     """Returns the directories of the models that teach or are started from, but for the one that is served."""
-    starts = [start for variant in recipe.trained.values() if (start := recipe.start_of(variant))]
+    starts = [start for name in recipe.trained if (start := recipe.start_of(name))]
     teachers = [recipe.teacher.directory] if recipe.teacher.directory else []
     return teachers + [start for start in dict.fromkeys(starts) if start != recipe.push.directory]
 
@@ -169,8 +169,8 @@ def _check_directories(recipe: Recipe, root: str) -> None:
 def _check_memory(recipe: Recipe) -> None:
     """Compares a batch of frames as bytes, the least that a step needs, with all of this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for variant in recipe.trained.values():
-        training = recipe.training_of(variant)
+    for name in recipe.trained:
+        training = recipe.training_of(name)
         size = training.largest_batch * training.frames_per_video * (RGB_SIZE + AUDIO_SIZE)
         if size > memory:
             raise UserError(

@@ -66,6 +66,11 @@ class Recipe(Section):
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
         default_factory=dict, description="Keys of `training` that differ for a variant, by variant."
     )
+    student_training: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Keys of `training` that differ for all students, whatever `training_overrides` says of their "
+        "variants.",
+    )
     halving: HalvingSection = HalvingSection()
     averaging: AveragingConfig = AveragingConfig()
     compression: CompressionSection = CompressionSection()
@@ -77,11 +82,13 @@ class Recipe(Section):
     beam: BeamSection = BeamSection()
     kubernetes: KubernetesSection = KubernetesSection()
 
-    def training_of(self, variant: Architecture, student: bool = False) -> TrainingConfig:
-        """Returns the training section of a variant, or of a student, with its overrides."""
-        values = {**self.training.model_dump(), **self.training_overrides.get(variant, {})}
-        distillation = (values.get("distillation") or {}) if student else None
-        return TrainingConfig.model_validate({**values, "distillation": distillation})
+    def training_of(self, name: str | Architecture) -> TrainingConfig:
+        """Returns the training section with what differs for a variant, or for a student, by its name in `trained`."""
+        values = {**self.training.model_dump(), **self.training_overrides.get(self.trained[str(name)], {})}
+        if str(name) not in self.students_by_name:
+            return TrainingConfig.model_validate({**values, "distillation": None})
+        values |= self.student_training
+        return TrainingConfig.model_validate({**values, "distillation": values.get("distillation") or {}})
 
     @property
     def trained(self) -> dict[str, Architecture]:
@@ -96,11 +103,11 @@ class Recipe(Section):
     @property
     def has_soft_targets(self) -> bool:
         """Whether a student learns from soft targets, which a Teacher makes beforehand."""
-        return any(self.training_of(variant, student=True).uses_soft_targets for variant in self.students)
+        return any(self.training_of(name).uses_soft_targets for name in self.students_by_name)
 
-    def start_of(self, variant: Architecture) -> str | None:
-        """Returns the directory of the model, or of its versions, that a variant's training starts from."""
-        start = self.training_of(variant).start
+    def start_of(self, name: str | Architecture) -> str | None:
+        """Returns the directory of the model, or of its versions, that a training starts from; see `training_of`."""
+        start = self.training_of(name).start
         if start == SCRATCH:
             return None
         return self.push.directory if start == PREVIOUS else start
@@ -132,6 +139,7 @@ class Recipe(Section):
         update["training_overrides"] = {
             variant: _started_absolutely(override) for variant, override in self.training_overrides.items()
         }
+        update["student_training"] = _started_absolutely(self.student_training)
         return self.model_copy(update=update)
 
     @model_validator(mode="after")
@@ -183,19 +191,21 @@ class Recipe(Section):
             section = "training.distillation" if self.training.distillation else "teacher"
             raise ValueError(f"{section}: there are no students, whom it is for; name some in students")
         trained = {*self.variants, *self.students}
-        for variant in self.training_overrides:
+        for variant, override in self.training_overrides.items():
             if variant not in trained:
                 raise ValueError(f"training_overrides.{variant}: is not among the variants of this recipe")
-            try:
-                self.training_of(variant, student=variant in self.students)
-            except ValidationError as error:
-                place = f"training_overrides.{variant}."
-                raise ValueError("; ".join(complaints(error, TrainingConfig, place))) from None
-        consistent = [one for one in self.students if self.training_of(one, student=True).asks_teacher]
+            self._check_training(f"training_overrides.{variant}.", override)
+        self._check_training("student_training.", self.student_training)
+        if self.training.distillation and self.student_training.get("distillation"):
+            raise ValueError("training.distillation: student_training.distillation has it; change it there")
+        for variant in self.students:
+            override = self.training_overrides.get(variant, {})
+            self._check_training("student_training.", {**override, **self.student_training})
+        consistent = [one for one in self.students_by_name if self.training_of(one).asks_teacher]
         if consistent and self.teacher.folds > 1:
             raise ValueError(
-                f"teacher.folds: the teacher of {consistent[0]} is consistent, so one model scores every batch; leave "
-                "folds out, or distillation.consistent"
+                f"teacher.folds: the teacher of {self.trained[consistent[0]]} is consistent, so one model scores every "
+                "batch; leave folds out, or distillation.consistent"
             )
         for variant in self.kubernetes.variant_pools:
             if variant not in trained:
@@ -217,3 +227,10 @@ class Recipe(Section):
                 f"the smallest takes {smallest / MIB:.2f} in {form}"
             )
         return self
+
+    def _check_training(self, place: str, override: dict[str, Any]) -> None:
+        """Checks the training section with keys that differ; messages name the place where these stand."""
+        try:
+            TrainingConfig.model_validate({**self.training.model_dump(), **override})
+        except ValidationError as error:
+            raise ValueError("; ".join(complaints(error, TrainingConfig, place))) from None

@@ -75,6 +75,11 @@ class StoredForm:
         named = dict(self.others) if _is_kernel(tensor) else {}
         return named.get(tensor.name, self.codec if tensor.compressible else FLOAT32)
 
+    def without_others(self, spec: ModelSpec) -> "StoredForm":
+        """Returns the form without the tensors that it names and this model does not have."""
+        names = {tensor.name for tensor in spec.tensors}
+        return StoredForm(self.codec, tuple(one for one in self.others if one[0] in names))
+
     def check(self, *specs: ModelSpec) -> None:
         """Raises UserError if the form names a tensor that is no kernel of any of these models."""
         known = {tensor.name for spec in specs for tensor in spec.tensors if _is_kernel(tensor)}

@@ -42,8 +42,9 @@ def distill(
 ) -> None:
     """Trains a small model towards its labels and what a teacher says, and pushes it as a served model.
 
-    The teacher scores the train split once. What an earlier run under the same root has done is taken from its cache;
-    one that was killed goes on. NAME is distill- and the variant in lower case.
+    The teacher scores the train split once or, where training.distillation.consistent is set, every batch. What an
+    earlier run under the same root has done is taken from its cache; one that was killed goes on. NAME is distill- and
+    the variant in lower case. What the recipe has in student_training stands in training here.
 
     \b
     Examples: yt8m distill --teacher models/yt8m --variant K8-H256 --data 'frame/*.tfrecord'
@@ -51,18 +52,25 @@ def distill(
     """  # noqa: E501 - an example is one line
     from pipeline.recipe.loader import load_recipe
     from serving.store.model_store import whole_model_path
+    from trainer.model.model_spec import ModelSpec
 
     path = whole_model_path(teacher)
     from serving.export.card import ModelCard
 
     card = ModelCard.load(path)
     name = f"distill-{variant.lower()}"
+    base, student = load_recipe(recipe, train=[], validate=data), ModelSpec.parse(variant, card.num_classes)
+    # Those that are the same for this student only once.
+    ladder = dict.fromkeys(form.without_others(student).name for form in base.compression.ladder)
     settings = {
         "name": name,
         "variants": [],
         "students": [variant],
         "teacher": {"directory": path},
         "training_overrides": {},
+        "student_training": {},
+        **{f"training.{key}": value for key, value in base.student_training.items()},
+        "compression.ladder": list(ladder),
         "halving": {},
         "kubernetes": {},
         "data.num_classes": card.num_classes,

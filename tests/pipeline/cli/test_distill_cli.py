@@ -53,7 +53,7 @@ def test_the_student_of_a_model_that_is_there(model: str, asked: list[tuple[Reci
     assert recipe.teacher.directory == model
     assert (recipe.data.train, recipe.data.validate_) == ((), ("a*", "b*"))
     assert recipe.data.num_classes == CLASSES
-    student = recipe.training_of(recipe.students[0], student=True)
+    student = recipe.training_of(*recipe.students_by_name)
     assert (student.steps, student.distillation) == (200_000, DistillationConfig())
 
 
@@ -65,14 +65,29 @@ def test_another_recipe_without_what_is_for_its_variants(model: str, asked: list
         )  # fmt: skip
     recipe, root = asked[0]
     assert (root, recipe.push.directory, recipe.kubernetes.variant_pools) == ("here", "served", {})
-    student = recipe.training_of(recipe.students[0], student=True)
+    student = recipe.training_of(*recipe.students_by_name)
     assert (student.steps, student.distillation) == (9, DistillationConfig(weight=0.9))
+
+
+def test_what_a_recipe_has_for_its_students_is_where_the_command_line_looks(
+    model: str, asked: list[tuple[Recipe, str]]
+) -> None:
+    with pytest.raises(SystemExit):
+        distill(
+            *("--teacher", model, "--variant", "MLP-H6", "--data", "a*", "--recipe", "video-level"),
+            *("--set", "training.dropout=0.3", "--set", "training.distillation.weight=0.9"),
+        )
+    student = asked[0][0].training_of("Student-MLP-H6")
+    assert (student.learning_rate, student.mixup, student.dropout) == (0.001, 1.0, 0.3)
+    assert student.distillation == DistillationConfig(weight=0.9, consistent=True)
+    # The kernels that its forms name are those of other families.
+    assert [form.name for form in asked[0][0].compression.ladder] == ["float16", "int8", "int4-b64"]
 
 
 def test_what_is_no_teacher_or_student_is_refused(model: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         distill("--teacher", str(tmp_path / "none"), "--variant", "K2-H4", "--data", "a")
-    with pytest.raises(UserError, match=r"students\.0: an architecture is written like"):
+    with pytest.raises(UserError, match="an architecture is written like"):
         distill("--teacher", model, "--variant", "K2H4", "--data", "a")
     with pytest.raises(UserError, match=r"no file matches .*none"):
         distill("--teacher", model, "--variant", "K2-H4", "--data", str(tmp_path / "none*"))

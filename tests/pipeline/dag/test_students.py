@@ -1,10 +1,11 @@
 """Students: the recipe's keys, and the DAG from teachers to the final ensemble, here and compiled."""
 
 import json
+import os
 
 import pytest
 
-from pipeline.dag.trainer_order import trainer_nodes
+from pipeline.dag.trainer_order import trainer_nodes, training_work
 from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.loader import load_recipe, parse_recipe
 from trainer.base.errors import UserError
@@ -35,15 +36,36 @@ def producers(task: dict) -> dict[str, str]:
 def test_students_follow_and_teachers_do_not() -> None:
     recipe = load_recipe("yhls", [*OVERRIDES, "training_overrides.K16-H800.steps=7"])
     assert list(recipe.trained) == [*TEACHERS, *STUDENTS]
-    teacher, student = recipe.students[1], recipe.variants[0]
-    assert teacher == student
+    teacher, student = "K16-H800", "Student-K16-H800"
     assert recipe.training_of(teacher).distillation is None
-    assert recipe.training_of(teacher, student=True).distillation == DistillationConfig()
-    assert recipe.training_of(teacher, student=True).steps == recipe.training_of(teacher).steps == 7
+    assert recipe.training_of(student).distillation == DistillationConfig()
+    assert recipe.training_of(student).steps == recipe.training_of(teacher).steps == 7
     heavy = load_recipe("yhls", [*OVERRIDES, "training.distillation.weight=0.9"])
-    assert heavy.training_of(student).distillation is None
-    assert heavy.training_of(student, student=True).distillation == DistillationConfig(weight=0.9)
+    assert heavy.training_of(teacher).distillation is None
+    assert heavy.training_of(student).distillation == DistillationConfig(weight=0.9)
     assert list(trainer_nodes(recipe)) == [f"Trainer-{name}" for name in recipe.trained]
+
+
+def test_students_have_settings_of_their_own_also_where_a_teacher_has_the_same_architecture() -> None:
+    settings = "{steps: 9, keep_snapshots: true, start: models/5, distillation: {consistent: true}}"
+    overrides = ["training_overrides.K16-H800={steps: 7, dropout: 0.5}", f"student_training={settings}"]
+    recipe = load_recipe("yhls", [*OVERRIDES, *overrides])
+    teacher, student = recipe.training_of("K16-H800"), recipe.training_of("Student-K16-H800")
+    assert (teacher.steps, teacher.dropout, teacher.keep_snapshots, teacher.distillation) == (
+        7,
+        0.5,
+        False,
+        None,
+    )
+    assert (student.steps, student.dropout, student.keep_snapshots) == (9, 0.5, True)
+    assert student.distillation == DistillationConfig(consistent=True)
+    assert recipe.training_of("Student-K8-H256").steps == 9
+    assert [name for name in recipe.trained if recipe.start_of(name)] == STUDENTS
+    assert recipe.with_absolute_paths().start_of(STUDENTS[0]) == os.path.abspath("models/5")
+    assert (
+        training_work(recipe, {"a": "K16-H800"})["a"] * 9
+        == training_work(recipe, {"a": STUDENTS[1]})["a"] * 7
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,6 +81,10 @@ def test_students_follow_and_teachers_do_not() -> None:
         (["students=[K8-H256]", "teacher.folds=3", "training.distillation.consistent=true"],
          "teacher.folds: the teacher of K8-H256 is consistent"),
         (["training_overrides.K8-H256.steps=3"], "training_overrides.K8-H256: is not among the variants"),
+        (["student_training.stepps=3"], "student_training.stepps: unknown key, did you mean steps?"),
+        (["students=[K8-H256]", "student_training.batch_size=1"], "student_training.batch_size: "),
+        (["students=[K8-H256]", "student_training.distillation.weight=1", "training.distillation.weight=1"],
+         "training.distillation: student_training.distillation has it"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(overrides: list[str], complaint: str) -> None:
@@ -145,6 +171,11 @@ def test_folds_have_trainings_and_ensembles_of_their_own() -> None:
 @pytest.mark.slow
 def test_a_consistent_teacher_is_asked_by_its_students_themselves() -> None:
     override = "training_overrides.K8-H256.distillation={consistent: true}"
+    all_of_them = all_tasks(compiled("student_training={steps: 9, distillation: {consistent: true}}").spec)
+    for name in STUDENTS:
+        given = all_of_them[f"Trainer-{name}"]["inputs"]["parameters"]["config"]["runtimeValue"]["constant"]
+        assert json.loads(given)["training"]["steps"] == 9
+    assert "Teacher" not in all_of_them
     tasks = all_tasks(compiled(override).spec)
     both = {"examples": "YouTube8MExampleGen", "teacher": "TeachingAssembler"}
     assert producers(tasks["Trainer-Student-K8-H256"]) == both
