@@ -1,7 +1,7 @@
 """The small sections of a recipe.
 
-The sections training and averaging are defined beside the code that they configure; `data`, `beam` and `kubernetes` have
-files of their own.
+The sections training and averaging are defined beside the code that they configure; `data`, `beam` and `kubernetes`
+have files of their own.
 """
 
 from typing import Annotated

@@ -51,7 +51,7 @@ def test_sizes_without_variants_is_table1() -> None:
         (["nonsense"], "nonsense"),
         (["run"], "--recipe"),
         (
-            ["run", "--data", __file__, __file__, sys.executable],
+            ["run", "--recipe", "demo", "--data", __file__, __file__, sys.executable],
             "(2 in all) stands behind no option: a pattern",
         ),
         (["run", "--recipe", "dmeo"], "did you mean demo"),
