@@ -84,7 +84,7 @@ def read_package(path: str) -> Package:
         spec, platform = documents if len(documents) == 2 else (*documents, {})
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
         if (maker := str(spec.get("sdkVersion"))).startswith("kfp-"):
-            raise UserError(f"it was compiled by {maker}, and not by yt8m compile: give a file of the latter")
+            raise UserError(f"it was compiled by {maker}: give a file that yt8m compile wrote")
         check_spec(spec, platform)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

@@ -205,17 +205,17 @@ def _check_directories(recipe: Recipe, root: str) -> None:
 
 def _check_kinds(root: str, directory: str) -> None:
     """Refuses a root, or a directory for versions, that is one of another kind: of data, of a model, of the other."""
-    if is_local(directory) and os.path.relpath(directory, root).split(os.sep)[0] in (os.curdir, *_OF_A_RUN):
-        raise UserError(
-            f"push.directory: {directory} is a part of the run's own directory {root}, which yt8m runs prune clears: "
-            "give another directory"
-        )
     for place, path, others in (("--root", root, _NO_RUNS), ("push.directory", directory, _NO_VERSIONS)):
         found = sorted(filter(others.fullmatch, list_names(path))) if is_local(path) else []
         if found:
             raise UserError(
                 f"{place}: {path} holds {found[0]}, so it is there for something else: give another"
             )
+    if is_local(directory) and os.path.relpath(directory, root).split(os.sep)[0] in (os.curdir, *_OF_A_RUN):
+        raise UserError(
+            f"push.directory: {directory} is a part of the run's own directory {root}, which yt8m runs prune clears: "
+            "give another directory"
+        )
 
 
 def _check_memory(recipe: Recipe) -> None:

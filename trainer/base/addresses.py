@@ -183,9 +183,7 @@ def bucket_address_fault(address: str, *, pattern: bool = False) -> str | None:
 
 def _local_fault(path: str) -> str | None:
     if mark := _OF_A_SHELL.match(path):
-        return (
-            f"only a shell replaces {mark[0]}, and in quotes or a recipe it did not: write the directory out"
-        )
+        return f"only a shell replaces {mark[0]}, where a word begins and without quotes: write the directory out"
     for part in path.split("/"):
         if len(part.encode(errors="surrogateescape")) > MAX_COMPONENT_BYTES:
             return f"a name in a path has at most {MAX_COMPONENT_BYTES} bytes"

@@ -140,3 +140,5 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
         run("models", "label", base, "stable=1", "stable=2")
     with pytest.raises(UserError, match="has no version 7"):
         run("models", "label", base, "stable=7")
+    with pytest.raises(UserError, match="label stable is to be moved and to be removed: give one of the two"):
+        run("models", "label", base, "stable=1", "--remove", "stable")

@@ -199,7 +199,7 @@ def test_the_parameters_limit_counts_the_defaults() -> None:
         (
             "{pipelineInfo: {name: x}, root: {dag: {tasks: {}}}, deploymentSpec: {executors: {}}, "
             "sdkVersion: kfp-2.13.0}",
-            "it was compiled by kfp-2.13.0, and not by yt8m compile",
+            "it was compiled by kfp-2.13.0: give a file that yt8m compile wrote",
         ),
         ("a: b", "is no pipeline"),
         ("- a", "is no pipeline"),
