@@ -9,6 +9,7 @@ _KINDS = {
     b"version http": "a pointer of Git LFS",
     b"<!DOCTYPE": "a web page",
     b"<html": "a web page",
+    b"<?xml": "an XML file",
 }
 """Kinds of files by their first bytes, of which twelve are looked at."""
 

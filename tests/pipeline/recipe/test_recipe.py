@@ -80,6 +80,14 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
             {"data": {"validate": ["x"], "validat": ["y"]}},
             "data.validat: unknown key, did you mean validate?",
         ),
+        (
+            {"training": {"limit_mib": 900}},
+            "training.limit_mib: unknown key, did you mean teacher.limit_mib or ensemble.limit_mib?",
+        ),
+        (
+            {"steps": 5, "training_overrides": {}},
+            "steps: unknown key, did you mean training.steps or averaging.steps?",
+        ),
         ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans)"),
         (
             {"blessing": {"zzz": 1, "yyy": 2}},
