@@ -28,9 +28,9 @@ _logger = logging.getLogger("yt8m.run")
 
 _OF_A_RUN = ("artifacts", "logs", "tensorboard")
 """What a run makes in its own directory."""
-_NO_RUNS = re.compile(r"saved_model\.pb|\d+|.*\.tfrecord(\.gz)?")
-_NO_VERSIONS = re.compile(r"saved_model\.pb|metadata\.sqlite|.*\.tfrecord(\.gz)?")
-"""Files and directories of a model, of its versions, of data and of runs, none of which is in such a directory."""
+_NO_RUNS = re.compile(r"(\d+/)?saved_model\.pb|[^/]*\.tfrecord(\.gz)?")
+_NO_VERSIONS = re.compile(r"saved_model\.pb|metadata\.sqlite|[^/]*\.tfrecord(\.gz)?")
+"""Files of a model, of its versions, of data and of runs, none of which is in such a directory."""
 _HEADS, _HEAD = 5, 20
 """Most files that are looked into for their labels, and the records at the head of each."""
 
@@ -206,8 +206,10 @@ def _check_directories(recipe: Recipe, root: str) -> None:
 def _check_kinds(root: str, directory: str) -> None:
     """Refuses a root, or a directory for versions, that is one of another kind: of data, of a model, of the other."""
     for place, path, others in (("--root", root, _NO_RUNS), ("push.directory", directory, _NO_VERSIONS)):
-        found = sorted(filter(others.fullmatch, list_names(path))) if is_local(path) else []
-        if found:
+        if not is_local(path):
+            continue
+        inside = [f"{one.parent.name}/{one.name}" for one in Path(path).glob("*/saved_model.pb")]
+        if found := sorted(filter(others.fullmatch, [*list_names(path), *inside])):
             raise UserError(
                 f"{place}: {path} holds {found[0]}, so it is there for something else: give another"
             )

@@ -47,11 +47,11 @@ def test_a_directory_of_another_kind_is_refused(recipe, tmp_path):
         assert refusal(recipe(inside), root).startswith(
             f"push.directory: {inside} is a part of the run's own directory"
         )
-    for name in ("train0000.tfrecord", "metadata.sqlite", "saved_model.pb", "1"):
-        directory = tmp_path / name.partition(".")[0]
-        directory.mkdir()
+    for name in ("train0000.tfrecord", "metadata.sqlite", "saved_model.pb", "1/saved_model.pb"):
+        directory = tmp_path / name.replace("/", "-")
+        (directory / name).parent.mkdir(parents=True)
         (directory / name).touch()
-        if name != "1":
+        if "/" not in name:
             assert refusal(recipe(directory), root).startswith(
                 f"push.directory: {directory} holds {name}, so it is"
             )
