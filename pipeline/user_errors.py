@@ -41,3 +41,15 @@ def error_text(error: BaseException) -> str:
         if text := " ".join(str(one).split()):
             return f"{' from '.join(names)}: {text}"
     return " from ".join(names)
+
+
+def unreached_bucket(text: str) -> str | None:
+    """Returns one line of what TensorFlow says of a bucket that gave no answer or refused one; else None."""
+    found = re.search(r"Error executing an HTTP request: (.*?) when \w+.*?(gs://\S+)", text, flags=re.DOTALL)
+    if not found:
+        return None
+    reason = found[1].rpartition("error details: ")[2]
+    return (
+        f"{found[2]} cannot be reached: {reason:.200}; check the address, the network, and that you may use the bucket "
+        "(gcloud auth application-default login)"
+    )

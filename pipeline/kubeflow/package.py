@@ -15,12 +15,13 @@ from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.errors import nearest
 from trainer.base.addresses import check_address, check_bucket_address
 from trainer.base.errors import UserError
+from trainer.base.units import LARGEST_MIB, MIB
 
 _ADDRESSES = ("push_destination",)
 """The parameters whose values are addresses of files."""
 
-_RANGES = {"limit_bytes": (1, math.inf), "max_reject_share": (0, 1)}
-"""The least and the most of parameters that are numbers, as the recipe's keys have them."""
+_RANGES = {"limit_bytes": (MIB, LARGEST_MIB * MIB), "max_reject_share": (0, 1)}
+"""The least and the most of parameters that are numbers; a limit below one MiB was not meant in bytes."""
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -82,6 +83,8 @@ def read_package(path: str) -> Package:
         documents = [*yaml.safe_load_all(content)]
         spec, platform = documents if len(documents) == 2 else (*documents, {})
         spec["pipelineInfo"]["name"], spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
+        if (maker := str(spec.get("sdkVersion"))).startswith("kfp-"):
+            raise UserError(f"it was compiled by {maker}: give a file that yt8m compile wrote")
         check_spec(spec, platform)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -142,7 +145,7 @@ def parse_parameters(package: Package, assignments: Sequence[str], option: str =
             raise UserError(f"{option} {name}: {value!r} is no {kind}") from None
         least, most = _RANGES.get(name, (-math.inf, math.inf))
         if isinstance(values[name], int | float) and not least <= values[name] <= most:
-            limits = f"at least {least}" + ("" if most == math.inf else f" and at most {most}")
+            limits = f"at least {least:,} and at most {most:,}"
             raise UserError(f"{option} {name} must be {limits}. Received: {value}")
     _check_size(package, values, option)
     return values

@@ -19,12 +19,18 @@ from serving.export.vocabulary import Vocabulary
 from serving.store.model_store import whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
-from trainer.base.files import expand, expand_labelled, file_kind, file_size, is_local
+from trainer.base.files import expand, expand_labelled, file_kind, file_size, is_local, list_names
+from trainer.data.record_parts import Parts
 from trainer.data.records import Reject, read_parts
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 _logger = logging.getLogger("yt8m.run")
 
+_OF_A_RUN = ("artifacts", "logs", "tensorboard")
+"""What a run makes in its own directory."""
+_NO_RUNS = re.compile(r"(\d+/)?saved_model\.pb|[^/]*\.tfrecord(\.gz)?")
+_NO_VERSIONS = re.compile(r"saved_model\.pb|metadata\.sqlite|[^/]*\.tfrecord(\.gz)?")
+"""Files of a model, of its versions, of data and of runs, none of which is in such a directory."""
 _HEADS, _HEAD = 5, 20
 """Most files that are looked into for their labels, and the records at the head of each."""
 
@@ -111,23 +117,44 @@ def _data_files(recipe: Recipe) -> list[str]:
             "data.max_lost_files"
         )
     if not any("{" in pattern for pattern in data.patterns):
-        split_files(
+        split = split_files(
             *read,
             eval_files=data.eval_files,
             eval_share=data.eval_share,
             holdout_files=0 if data.holdout_patterns else data.holdout_files,
             seed=data.seed,
         )
+        _check_enough(split.train, recipe)
     return files
+
+
+def _check_enough(files: Sequence[str], recipe: Recipe) -> None:
+    """Refuses more processes of a Trainer, or folds of the teacher, than there are train files to divide."""
+    trainings = map(recipe.training_of, recipe.trained)
+    needed = {
+        # Of soft targets one process knows.
+        "training.input_processes": max(
+            1 if one.uses_soft_targets else one.input_processes for one in trainings
+        ),
+        "teacher.folds": recipe.teacher.folds,
+    }
+    for key, number in needed.items():
+        if number > len(files):
+            raise UserError(
+                f"{key}: {number} need as many train files, and there are {len(files)}: set a smaller number, or give "
+                "the videos in more files"
+            )
 
 
 def _check_labels(files: Sequence[str], recipe: Recipe) -> None:
     """Reads the first videos of some files: most have a wrong label where the data are of more classes than the recipe.
 
+    Where none of them has a label at all, the first video of every file is asked for its own.
     ExampleGen, which reads all, would say so after TFX has started. What is wrong with few videos is left to it.
     """
     data = recipe.data
-    local = [path for path in files if is_local(path) and file_kind(path) != "test"]
+    tests = {path for path in files if file_kind(path) == "test"}
+    local = [path for path in files if is_local(path) and (path not in tests or len(tests) == len(files))]
     spread = local[:: len(local) // _HEADS + 1]
     found = [item for path in spread for item in itertools.islice(read_parts(path, data.num_classes), _HEAD)]
     wrong = [item for item in found if isinstance(item, Reject) and item.reason == "label_out_of_range"]
@@ -138,6 +165,18 @@ def _check_labels(files: Sequence[str], recipe: Recipe) -> None:
             f"{wrong[0].file}, byte {wrong[0].offset}: {wrong[0].detail}; give files of these classes, or else "
             f"{'another teacher' if recipe.teacher.directory else 'set data.num_classes'}"
         )
+    if found and not any(map(_has_labels, found)):
+        firsts = [item for path in local for item in itertools.islice(read_parts(path, data.num_classes), 1)]
+        if not any(map(_has_labels, firsts)):
+            raise UserError(
+                f"the first videos of all {len(local)} files have no labels, as in the test files of the data set: "
+                f"{local[0]}; give files to train on"
+            )
+
+
+def _has_labels(item: tuple[Parts, int] | Reject) -> bool:
+    """Whether a record has labels, as one that cannot be read may have."""
+    return isinstance(item, Reject) or bool(item[0].labels)
 
 
 def _check_vocabulary(recipe: Recipe) -> None:
@@ -164,6 +203,24 @@ def _check_directories(recipe: Recipe, root: str) -> None:
     for place, directory in places.items():
         if is_local(directory) and (problem := write_problem(directory)):
             raise UserError(f"{place}: {problem}; give another directory")
+    _check_kinds(root, recipe.push.directory)
+
+
+def _check_kinds(root: str, directory: str) -> None:
+    """Refuses a root, or a directory for versions, that is one of another kind: of data, of a model, of the other."""
+    for place, path, others in (("--root", root, _NO_RUNS), ("push.directory", directory, _NO_VERSIONS)):
+        if not is_local(path):
+            continue
+        inside = [f"{one.parent.name}/{one.name}" for one in Path(path).glob("*/saved_model.pb")]
+        if found := sorted(filter(others.fullmatch, [*list_names(path), *inside])):
+            raise UserError(
+                f"{place}: {path} holds {found[0]}, so it is there for something else: give another"
+            )
+    if is_local(directory) and os.path.relpath(directory, root).split(os.sep)[0] in (os.curdir, *_OF_A_RUN):
+        raise UserError(
+            f"push.directory: {directory} is a part of the run's own directory {root}, which yt8m runs prune clears: "
+            "give another directory"
+        )
 
 
 def _check_memory(recipe: Recipe) -> None:

@@ -16,6 +16,7 @@ from pipeline.local.run_outputs import NodeOutput, context_outputs
 from pipeline.local.run_record import RunRecord, read_record
 from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
+from trainer.base.files import is_local
 
 _SINGLE = {
     "data": ("YouTube8MExampleGen", "report"),
@@ -63,7 +64,7 @@ def local_report(place: RunPlace) -> RunDocument:
     """Returns the report of a run, whatever has become of it.
 
     Raises:
-        UserError: If there is no such run, or its database is damaged.
+        UserError: If there is no such run, its database is damaged, or what its steps reported was removed or moved.
     """
     check_database(place.base)
     store = open_for_reading(place.base / DATABASE)
@@ -78,17 +79,32 @@ def local_report(place: RunPlace) -> RunDocument:
     running = context is runs[-1] and is_in_use(place.base)
     record = read_record(place.base, context.name)
     graph = record.graph or dict.fromkeys(outputs, ())
+    single = {
+        key: outputs[node].uris[output][0]
+        for key, (node, output) in _SINGLE.items()
+        if node in outputs and outputs[node].uris.get(output)
+    }
+    averaging = _each(graph, outputs, "CheckpointAverager-")
+    compression = {**_each(graph, outputs, "Fp16Compressor-"), **_each(graph, outputs, "Compressor-")}
+    _check_there(outputs, [*single.values(), *averaging.values(), *compression.values()])
     return read_run(
         _facts(place.base, record, graph, outputs, running),
-        {
-            key: outputs[node].uris[output][0]
-            for key, (node, output) in _SINGLE.items()
-            if node in outputs and outputs[node].uris.get(output)
-        },
+        single,
         _training(graph, outputs, place.base if context is runs[-1] else None),
-        _each(graph, outputs, "CheckpointAverager-"),
-        {**_each(graph, outputs, "Fp16Compressor-"), **_each(graph, outputs, "Compressor-")},
+        averaging,
+        compression,
     )
+
+
+def _check_there(outputs: _Outputs, wanted: Sequence[str]) -> None:
+    """Refuses a report that would say of steps that are done that they did nothing."""
+    done = {uri for one in outputs.values() if one.succeeded for found in one.uris.values() for uri in found}
+    for uri in wanted:
+        if uri in done and is_local(uri) and not os.path.isdir(uri):
+            raise UserError(
+                f"{uri} is not there any more, which a step of the run made: put the run's artifacts back where they "
+                "were; what was known at its end stands in report.html and report.json beside its metadata.sqlite"
+            )
 
 
 def _facts(base: Path, record: RunRecord, graph: _Graph, outputs: _Outputs, running: bool) -> RunFacts:

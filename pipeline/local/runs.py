@@ -69,12 +69,17 @@ def databases(root: str) -> list[Path]:
     """Returns the metadata stores of a directory of all runs, or of that of one recipe's runs.
 
     Raises:
-        UserError: If there is no such directory.
+        UserError: If there is no such directory, or it has no runs, nor one that has just begun, but other things.
     """
     if not os.path.isdir(root):
         raise UserError(f"{root}: there is no such directory; --root is where yt8m run keeps its runs")
     found = Path(root, "metadata.sqlite"), *sorted(Path(root).glob("*/metadata.sqlite"))
-    return [*filter(Path.exists, found)]
+    stores = [*filter(Path.exists, found)]
+    if not stores and os.listdir(root) and not [*Path(root).glob("lock"), *Path(root).glob("*/lock")]:
+        raise UserError(
+            f"{root} has {min(os.listdir(root))} and no runs: give --root the directory where yt8m run keeps its runs"
+        )
+    return stores
 
 
 def _runs_of(database: Path) -> Iterator[Run]:

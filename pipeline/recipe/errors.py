@@ -40,6 +40,8 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
         place = prefix + ".".join(str(part) for part in location)
         if item["type"] == "extra_forbidden":
             hint = nearest(str(location[-1]), _keys_at(model, section := location[:-1]))
+            if others := _elsewhere(model, str(location[-1])):
+                hint = f", did you mean {' or '.join(others)}?"
             # A section's keys are listed once, however many unknown ones it has.
             listed = hint.startswith(" (")
             yield f"{place}: unknown key{'' if listed and section in told else hint}"
@@ -70,6 +72,11 @@ def nearest(name: str, known: Sequence[str]) -> str:
     if near:
         return f", did you mean {near[0]}?"
     return f" (known are {', '.join(known)})" if known else ""
+
+
+def _elsewhere(model: type[BaseModel], key: str) -> list[str]:
+    """Returns the places of other sections that have a key of this name."""
+    return [f"{section}.{key}" for section in _keys_at(model, ()) if key in _keys_at(model, (section,))]
 
 
 def _keys_at(annotation: Any, location: Sequence[str | int]) -> list[str]:

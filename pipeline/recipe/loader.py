@@ -13,6 +13,9 @@ from pipeline.recipe.recipe import Recipe
 from trainer.base.errors import UserError
 from trainer.base.files import at_once
 
+_ODD_BLANK = re.compile(r"^(?:[ ]*(?:- *)?[\w-]+:)?[ ]*([\u00a0\u2000-\u200b\u202f\u3000])", re.MULTILINE)
+"""A blank of a web page or a text processor where a line begins or behind its key: it looks like one and is none."""
+
 
 def recipe_names() -> list[str]:
     """Returns the names of the recipes that come with the project."""
@@ -47,6 +50,13 @@ def load_recipe(
             tree["data"] = {**(tree.get("data") or {}), key: list(patterns)}
     for override in overrides:
         apply_override(tree, override)
+    for key, patterns in (("train", train), ("validate", validate)):
+        data = tree.get("data")
+        if patterns is not None and isinstance(data, dict) and data.get(key) != list(patterns):
+            raise UserError(
+                f"data.{key} is given by --set, and by an option of its own (--data, --train or --validate): leave one "
+                "of them out"
+            )
     return parse_recipe(tree, where=f"recipe {name_or_path}")
 
 
@@ -72,7 +82,11 @@ def read_text(name_or_path: str) -> str:
             with open(name_or_path, encoding="utf-8", opener=at_once) as file:
                 return file.read()
         except FileNotFoundError:
-            raise UserError(f"recipe {name_or_path}: there is no such file") from None
+            name = name_or_path.rpartition("/")[2].rpartition(".")[0]
+            known = f"{name} is the name of a recipe, or " if name in recipe_names() else ""
+            raise UserError(
+                f"recipe {name_or_path}: there is no such file; {known}give the path of one on this machine"
+            ) from None
         except UnicodeDecodeError:
             raise UserError(
                 f"recipe {name_or_path}: not a text in UTF-8; give the path of a YAML file"
@@ -97,6 +111,11 @@ def recipe_tree(name_or_path: str) -> dict[str, Any]:
 def tree_of(text: str, name_or_path: str) -> dict[str, Any]:
     """Returns the content of a recipe's text as plain values, unchecked; raises UserError if it is no recipe's."""
     try:
+        if odd := _ODD_BLANK.search(text):
+            line = text.count("\n", 0, odd.start()) + 1
+            raise _Fault(
+                f"line {line} has a blank that YAML does not know, U+{ord(odd[1]):04X}: type it anew"
+            )
         tree = _load_yaml(text)
     except _Fault as error:
         raise UserError(f"recipe {name_or_path}: {error}") from None
@@ -144,6 +163,13 @@ def _load_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_StrictLoader)
     except RecursionError:
         raise _Fault("its sections are nested too deeply") from None
+    except yaml.composer.ComposerError as error:
+        if "single document" not in str(error.context):
+            raise
+        raise _Fault(
+            f"a second document begins in line {error.problem_mark.line + 1}, and a recipe is one (what yt8m compile "
+            "writes is no recipe any more)"
+        ) from None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise yaml.YAMLError(error) from None
 

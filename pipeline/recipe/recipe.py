@@ -7,13 +7,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from components.checkpoint_averager.config import AveragingConfig
 from pipeline.recipe.beam import BeamSection
+from pipeline.recipe.data_section import DataSection
 from pipeline.recipe.errors import complaints
 from pipeline.recipe.field_types import RecipeName
 from pipeline.recipe.kubernetes import KubernetesSection
 from pipeline.recipe.sections import (
     BlessingSection,
     CompressionSection,
-    DataSection,
     DriftSection,
     EnsembleSection,
     HalvingSection,
@@ -180,6 +180,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _spans_are_there(self) -> "Recipe":
+        if self.blessing.spans != "newest" and not self.data.has_spans:
+            raise ValueError(
+                f"blessing.spans is {self.blessing.spans}, and the patterns of data have no {{SPAN}}: write it into "
+                "all of them, or leave blessing.spans out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _variants_fit(self) -> "Recipe":
         for key, names in (("variants", self.variants), ("students", self.students)):
             twice = sorted({str(name) for name in names if names.count(name) > 1})
@@ -226,6 +235,17 @@ class Recipe(Section):
                 f"ensemble.limit_mib: no variant fits into {self.ensemble.limit_mib:g} MiB, "
                 f"the smallest takes {smallest / MIB:.2f} in {form}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_hold_snapshots(self) -> "Recipe":
+        taken = {step for name in self.trained for step in self.training_of(name).snapshot_steps()}
+        for start, end in self.averaging.steps:
+            if not any(start <= step <= end for step in taken):
+                raise ValueError(
+                    f"averaging.steps: no snapshot is in [{start}, {end}]: they are taken at the steps {min(taken)} to "
+                    f"{max(taken)}"
+                )
         return self
 
     def _check_training(self, place: str, override: dict[str, Any]) -> None:

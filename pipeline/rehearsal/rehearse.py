@@ -18,8 +18,8 @@ from pipeline.rehearsal.metadata_store import MetadataStore
 from pipeline.rehearsal.outcome import Outcome, Rehearsal
 from pipeline.rehearsal.parameters import Run, task_parameters
 from pipeline.rehearsal.processes import Processes
+from trainer.base.addresses import check_local
 from trainer.base.errors import UserError
-from trainer.base.files import is_local
 
 _logger = logging.getLogger("yt8m.rehearse")
 
@@ -56,8 +56,7 @@ def rehearse(
     Raises:
         UserError: If the pipeline cannot be run here.
     """
-    if not is_local(root):
-        raise UserError(f"--root {root} is not on this machine, and a rehearsal is; name a local directory")
+    check_local(root, "--root")
     tasks = read_tasks(compiled)
     run = Run(compiled.spec.pipeline_info.name, parameters)
     for task in tasks.values():

@@ -16,6 +16,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BUCKET = re.compile(r"[a-z0-9]([-_.a-z0-9]*[a-z0-9])?")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _WILDCARDS = "*?[]"
+_OF_A_SHELL = re.compile(r"(~|\$\w+|\$\{\w+\})(?=/|$)")
+"""What a shell replaces at the beginning of a path, unless it stands in quotes, in a file, or behind --option=."""
 
 MAX_OBJECT_BYTES = 1024
 """Most bytes of an object's name in UTF-8."""
@@ -180,6 +182,8 @@ def bucket_address_fault(address: str, *, pattern: bool = False) -> str | None:
 
 
 def _local_fault(path: str) -> str | None:
+    if mark := _OF_A_SHELL.match(path):
+        return f"only a shell replaces {mark[0]}, where a word begins and without quotes: write the directory out"
     for part in path.split("/"):
         if len(part.encode(errors="surrogateescape")) > MAX_COMPONENT_BYTES:
             return f"a name in a path has at most {MAX_COMPONENT_BYTES} bytes"

@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from trainer.base.addresses import address_fault, check_address
 from trainer.base.errors import UserError
 
 
@@ -25,6 +26,8 @@ def write_problem(directory: str) -> str | None:
     Returns:
         Why nothing can be written there, as a sentence of its own; None where it can.
     """
+    if fault := address_fault(directory):
+        return f"{directory} is no path: {fault}"
     there = nearest_existing(directory)
     if not there.is_dir():
         return f"{there} is a file and no directory"
@@ -55,6 +58,7 @@ def check_file(path: str, what: str) -> None:
     Raises:
         UserError: A directory is there, or a link that leads nowhere, or nothing can be written to its directory.
     """
+    check_address(path, what)
     if os.path.isdir(path):
         raise UserError(f"{what} {path} is a directory: give the path of a file")
     target = os.path.realpath(path)

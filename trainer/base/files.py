@@ -7,6 +7,7 @@ Everything else goes through tf.io.gfile.
 import glob
 import os
 import posixpath
+import re
 import shutil
 import tempfile
 import uuid
@@ -210,7 +211,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
                 f"{pattern} is a directory: give a pattern of its files, such as '{pattern.rstrip('/')}/*'"
             )
         if not matches:
-            raise UserError(f"no file matches {pattern}; check the path, and quote the pattern in a shell")
+            raise UserError(f"no file matches {pattern}; {_why_none(pattern)}")
         found.update(matches)
     return sorted(found)
 
@@ -256,6 +257,17 @@ def file_kind(path: str) -> str:
     """
     name = posixpath.basename(path)
     return next((kind for kind in ("train", "validate", "test") if name.startswith(kind)), "")
+
+
+def _why_none(pattern: str) -> str:
+    """Says what may be wrong with a pattern that matches no file."""
+    if pattern != pattern.strip():
+        return "a blank stands at its beginning or end: leave it out"
+    if re.search(r"\{.*\}", pattern):
+        return "braces are for {SPAN} and dates in capital letters: give each pattern by itself"
+    if "\\" in pattern:
+        return "a path has / between its names, not a backslash"
+    return "check the path, and quote the pattern in a shell"
 
 
 def _glob(pattern: str) -> list[str]:

@@ -14,6 +14,7 @@ Legend: T frames, D = 1152 features of a frame, V classes, L labels of a video.
 
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ import numpy as np
 from trainer.base.addresses import check_address
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
-from trainer.base.files import exists, is_local, make_dirs, open_file
+from trainer.base.files import exists, is_local, list_names, make_dirs, open_file
 from trainer.base.units import MIB
 from trainer.data.encoding import encode_frames, quantize, sequence_example
 from trainer.data.tfrecord import write_tfrecords
@@ -69,7 +70,7 @@ def write_sample(
 
     Raises:
         UserError: The numbers do not fit each other, the directory cannot be made, its disk has no room for the
-            sample, or a file of one of these names is there that is no sample's.
+            sample, a file of one of these names is there that is no sample's, or an earlier sample had more shards.
     """
     _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
     if order:
@@ -84,6 +85,7 @@ def write_sample(
     for name, _ in kinds:
         for shard in range(shards):
             _check_ours(os.path.join(directory, f"{name}{shard:04d}.tfrecord"), f"{name[0]}{shard:04d}")
+    _check_no_more_shards(directory, shards)
     paths = []
     for kind, (name, videos) in enumerate(kinds):
         for shard in range(shards):
@@ -134,6 +136,17 @@ def _check_ours(path: str, prefix: str) -> None:
         head = file.read(1000)
     if head and prefix.encode() not in head:
         raise UserError(f"{path} is there, and is no file of a sample: remove it, or name another directory")
+
+
+def _check_no_more_shards(directory: str, shards: int) -> None:
+    """Raises UserError if an earlier sample has shards that would stay beside the new ones."""
+    for name in sorted(list_names(directory)):
+        found = re.fullmatch(r"(?:train|validate)(\d{4})\.tfrecord", name)
+        if found and int(found[1]) >= shards:
+            raise UserError(
+                f"{os.path.join(directory, name)} is there, of an earlier sample with more than {shards} shards, whose "
+                "videos would be mixed with the new ones: remove it, or name another directory"
+            )
 
 
 def _check_order(min_frames: int, num_classes: int) -> None:

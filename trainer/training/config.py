@@ -95,7 +95,10 @@ class TrainingConfig(GrownSettings):
         "larger batch calms the end of a training as a smaller learning rate does (Smith et al. 2018).",
     )
     frames_per_video: int = Field(
-        300, ge=1, description="Frames drawn at random, with replacement, from each video at each step."
+        300,
+        ge=1,
+        le=3_000,
+        description="Frames drawn at random, with replacement, from each video at each step.",
     )
     learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's base learning rate.")
     learning_rate_decay: float = Field(

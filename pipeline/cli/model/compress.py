@@ -10,7 +10,7 @@ import typer
 
 from serving.export.stored_form import StoredForm
 from trainer.base.errors import UserError
-from trainer.base.units import MIB
+from trainer.base.units import LARGEST_MIB, MIB
 
 _CALIBRATION_VIDEOS = 3000
 
@@ -34,7 +34,8 @@ def compress(
         ),
     ] = None,
     limit_mib: Annotated[
-        float | None, typer.Option(min=0, help="Refuse to write a model whose tensors take more.")
+        float | None,
+        typer.Option(min=0, max=LARGEST_MIB, help="Refuse to write a model whose tensors take more."),
     ] = None,
     calibrate: Annotated[
         list[str],

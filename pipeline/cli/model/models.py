@@ -190,7 +190,10 @@ def label(
     store = _existing(base, writable=bool(moves or remove))
     labels = store.labels()
     if moves or remove:
-        labels = model_store.label(base, parse_labels(moves or []), remove or ())
+        moved = parse_labels(moves or [])
+        if both := sorted(moved.keys() & (remove or ())):
+            raise UserError(f"label {both[0]} is to be moved and to be removed: give one of the two")
+        labels = model_store.label(base, moved, remove or ())
     if as_json:
         typer.echo(json.dumps({"labels": labels}, indent=2))
         return

@@ -152,6 +152,13 @@ def serve(
 
     if (base_dir is None) == (model_config_file is None):
         raise UserError("give the directory of one model's versions, or --model-config-file for several")
+    if model_config_file is not None and (label or (model_name, versions) != ("yt8m", "latest")):
+        raise UserError("--model-config-file says names, versions and labels: leave out those options")
+    if max_mib_at_once and max_mib_at_once < max_request_mib:
+        raise UserError(
+            f"--max-mib-at-once {max_mib_at_once} is less than --max-request-mib {max_request_mib}, so the largest "
+            "request would never be taken: lower the latter"
+        )
     if (tls_certificate is None) != (tls_key is None) or (tls_client_ca and not tls_key):
         raise UserError("TLS needs --tls-certificate and --tls-key, with or without --tls-client-ca")
     if allow_reload and not tls_client_ca:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import posixpath
 from typing import Annotated
 
 import typer
@@ -9,8 +10,12 @@ import typer
 from pipeline.cli.options.recipe_options import Overrides
 from pipeline.cli.output import AsJson
 from pipeline.cli.training.run import run_recipe, summary
+from trainer.base.errors import UserError
 
 _logger = logging.getLogger("yt8m.distill")
+
+_DECIDED = {"variants": "--variant", "students": "--variant", "teacher.directory": "--teacher"}
+"""Keys of a recipe that options of this verb decide."""
 
 
 def distill(
@@ -50,16 +55,29 @@ def distill(
     Examples: yt8m distill --teacher models/yt8m --variant K8-H256 --data 'frame/*.tfrecord'
               yt8m distill --teacher models/yt8m/3 --variant MLP-H2048 --data 'video/*.tfrecord' --recipe video-level --set training.distillation.weight=0.7
     """  # noqa: E501 - an example is one line
+    for override in overrides or ():
+        key = override.partition("=")[0].strip()
+        for decided, option in _DECIDED.items():
+            if key == decided or key.startswith(f"{decided}."):
+                raise UserError(f"--set {key}: {option} says that already; leave one of them out")
     from pipeline.recipe.loader import load_recipe
     from serving.store.model_store import whole_model_path
     from trainer.model.model_spec import ModelSpec
 
     path = whole_model_path(teacher)
+    if out and posixpath.abspath(out) in (
+        posixpath.abspath(path),
+        posixpath.dirname(posixpath.abspath(path)),
+    ):
+        raise UserError(
+            f"--out {out} has the versions of the teacher, which the student would replace: name another"
+        )
     from serving.export.card import ModelCard
 
     card = ModelCard.load(path)
     name = f"distill-{variant.lower()}"
-    base, student = load_recipe(recipe, train=[], validate=data), ModelSpec.parse(variant, card.num_classes)
+    student = ModelSpec.parse(variant, card.num_classes)
+    base = load_recipe(recipe, [f"data={json.dumps({'validate': data})}", "blessing={}"])
     # Those that are the same for this student only once.
     ladder = dict.fromkeys(form.without_others(student).name for form in base.compression.ladder)
     settings = {

@@ -56,6 +56,8 @@ def report(
                 f"--out {out}: the page is HTML, its numbers go to a .json file beside it; name FILE.html"
             )
         check_replaced(out, "--out", b"<!doctype html>", "page of yt8m report")
+        numbers = str(Path(out).with_suffix(".json"))
+        check_replaced(numbers, "--out", b'{\n "', "file of numbers, which stand beside the page")
     found: dict[str, RunDocument] = {}
     for run in runs:
         content = _load(run)

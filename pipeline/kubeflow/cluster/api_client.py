@@ -1,10 +1,11 @@
 """The connection to the API of Kubeflow Pipelines: kfp.Client with time limits and without its own messages."""
 
+import io
 import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 import kfp_server_api
@@ -49,11 +50,14 @@ class ApiClient(Client):
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        super().__init__(
-            host=None if target.host == IN_CLUSTER else target.host,
-            client_id=target.iap_client_id,
-            ssl_ca_cert=target.ca_file,
-        )
+        in_cluster = target.host == IN_CLUSTER
+        # It prints that there is no configuration of kubectl, and then says so by an exception.
+        with redirect_stdout(io.StringIO()) if in_cluster else nullcontext():
+            super().__init__(
+                host=None if in_cluster else target.host,
+                client_id=target.iap_client_id,
+                ssl_ca_cert=target.ca_file,
+            )
         # All of its services share this.
         self._healthz_api.api_client.rest_client = _Rest(self._existing_config, target.timeout)
         if target.namespace:

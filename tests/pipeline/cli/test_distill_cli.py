@@ -1,5 +1,6 @@
 """The verb distill: the recipe that it runs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,10 @@ def test_what_is_no_teacher_or_student_is_refused(model: str, tmp_path: Path) ->
         distill("--teacher", model, "--variant", "K2H4", "--data", "a")
     with pytest.raises(UserError, match=r"no file matches .*none"):
         distill("--teacher", model, "--variant", "K2-H4", "--data", str(tmp_path / "none*"))
+    with pytest.raises(
+        UserError, match=r"--set variants\.0: --variant says that already; leave one of them out"
+    ):
+        distill("--teacher", model, "--variant", "K2-H4", "--data", "a", "--set", "variants.0=K4-H8")
+    for place in (model, os.path.dirname(model)):
+        with pytest.raises(UserError, match=r"--out .* has the versions of the teacher"):
+            distill("--teacher", model, "--variant", "K2-H4", "--data", "a", "--out", place)

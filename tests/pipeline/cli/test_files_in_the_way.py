@@ -17,6 +17,7 @@ _INFER = ("infer", "--model", "model", "--data", "OTHER.csv")
     [
         (*_COMPILED, "--recipe", "OTHER.yaml", "--out", "OTHER.yaml"),
         ("report", "runs", "--out", "OTHER.sqlite"),
+        ("report", "runs", "--out", "OTHER.html"),  # beside it stands OTHER.json
         (*_INFER, "--out", "OTHER.csv"),
         (*_INFER, "--out", "OTHER.parquet"),
         (*_INFER, "--out", "OTHER.csv", "--beam", "workers=1"),
@@ -28,7 +29,7 @@ def test_a_file_of_another_kind_stays(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    others = [Path(f"OTHER.{ending}") for ending in ("yaml", "sqlite", "csv", "parquet", "pb")]
+    others = [Path(f"OTHER.{ending}") for ending in ("yaml", "sqlite", "json", "csv", "parquet", "pb")]
     for path in others:
         path.write_text("name: of somebody else\n")
     with pytest.raises(

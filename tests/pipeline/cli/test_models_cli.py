@@ -1,6 +1,11 @@
 """``yt8m models``."""
 
 import json
+import os
+import socketserver
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -9,6 +14,7 @@ import pytest
 from serving.server.server import PredictionServer
 from serving.store import model_store
 from tests.pipeline.verbs import run
+from tests.serving.certificates import Authority
 from tests.serving.store.model_files import write_model
 from trainer.base.errors import UserError
 
@@ -105,6 +111,35 @@ def test_models_list_asks_a_server_what_it_serves(base: str, tmp_path: Path) -> 
             run("models", "list", served, "--server", target, "--model-name", "other")
 
 
+def test_a_server_without_tls_is_told_in_one_line(tmp_path: Path) -> None:
+    """A process of its own, since what gRPC says by itself goes past Python's standard error."""
+    base, authority = str(tmp_path / "served"), Authority(tmp_path, "ca")
+    model_store.publish(write_model(tmp_path / "a", b"a"), base)
+    with socketserver.TCPServer(("127.0.0.1", 0), _SpeaksNoTls) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "pipeline.cli.main", "models", "list", base, "--no-verify"),
+                *("--server", address, "--tls-ca", authority.ca),
+            ],
+            env={name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        server.shutdown()
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"yt8m: {address}: the server there does not speak TLS: leave --tls-ca out")
+    assert len(done.stderr.splitlines()) == 1
+
+
+class _SpeaksNoTls(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(1000)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
 @pytest.mark.parametrize("place", ["local", "gs"])
 def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> None:
     base = str(tmp_path / "served")
@@ -140,3 +175,5 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
         run("models", "label", base, "stable=1", "stable=2")
     with pytest.raises(UserError, match="has no version 7"):
         run("models", "label", base, "stable=7")
+    with pytest.raises(UserError, match="label stable is to be moved and to be removed: give one of the two"):
+        run("models", "label", base, "stable=1", "--remove", "stable")

@@ -96,6 +96,15 @@ def test_an_earlier_run_by_its_id(base):
     assert all(node.started for node in report.run.nodes)
 
 
+def test_a_run_whose_artifacts_were_moved_is_not_said_to_have_done_nothing(base, tmp_path):
+    (base / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(
+        UserError, match=r"/data is not there any more, which a step of the run made: put the run's"
+    ):
+        local_report(find_run(str(base)))
+    assert write_report_of(str(base)) is None
+
+
 @pytest.mark.parametrize(("locked", "state"), [(True, "running"), (False, "stopped")])
 def test_a_run_that_is_on_and_one_that_was_killed(base, locked, state):
     write_run(base, "2026-01-03T00:00:00.000000", {"YouTube8MExampleGen": (RUNNING, {})})

@@ -256,3 +256,18 @@ def test_a_refusal_is_one_line_and_exit_code_2(cluster) -> None:
     command = [sys.executable, "-m", "pipeline.cli.main", "runs", "--host", cluster.url, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+
+
+def test_where_kubectl_has_no_configuration_one_line_says_so(tmp_path, monkeypatch, capsys) -> None:
+    """kfp.Client prints a line of its own before it raises."""
+    from kubernetes.config import kube_config
+
+    from pipeline.kubeflow.cluster.api_client import connected
+
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    with (
+        pytest.raises(UserError, match="this is no pod, and kubectl has no"),
+        connected(Target(host=IN_CLUSTER)),
+    ):
+        pass
+    assert capsys.readouterr() == ("", "")

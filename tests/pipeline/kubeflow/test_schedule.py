@@ -16,7 +16,7 @@ def states(cluster) -> list[tuple[str, str]]:
 def test_schedule_creates_a_recurring_run_that_is_on(cluster, yt8m, file) -> None:
     made = json.loads(
         yt8m("schedule", file, *WEEKLY, "--no-catchup", "--max-concurrency", 2, "--service-account", "robot",
-             "--param", "limit_bytes=5", "--name", "weekly", "--json")
+             "--param", "limit_bytes=5000000", "--name", "weekly", "--json")
     )  # fmt: skip
     (recurring,), (version,), (experiment,) = (
         cluster.things[kind] for kind in ("recurringruns", "versions", "experiments")
@@ -31,7 +31,7 @@ def test_schedule_creates_a_recurring_run_that_is_on(cluster, yt8m, file) -> Non
             "pipeline_id": version["pipeline_id"],
             "pipeline_version_id": version["pipeline_version_id"],
         },
-        "runtime_config": {"parameters": {"limit_bytes": 5}, "pipeline_root": "gs://bucket/root"},
+        "runtime_config": {"parameters": {"limit_bytes": 5000000}, "pipeline_root": "gs://bucket/root"},
         "service_account": "robot",
         "status": "ENABLED",
         "trigger": {"cron_schedule": {"cron": "0 0 3 * * 1"}},

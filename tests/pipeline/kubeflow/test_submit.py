@@ -65,13 +65,13 @@ def test_the_same_file_is_one_version_and_another_file_is_another(cluster, yt8m,
 
 def test_options_reach_the_run(cluster, yt8m, file) -> None:
     yt8m("submit", file, "--experiment", "trial", "--service-account", "yt8m-pipeline", "--namespace", "team",
-         "--pipeline-root", "gs://other/root", "--param", "limit_bytes=1000", "--param", "max_reject_share=0.5",
+         "--pipeline-root", "gs://other/root", "--param", "limit_bytes=9000000", "--param", "max_reject_share=0.5",
          "--param", "push_destination=/models/a=b")  # fmt: skip
     (run,) = cluster.things["runs"]
     assert run["service_account"] == "yt8m-pipeline"
     assert run["runtime_config"] == {
         "pipeline_root": "gs://other/root",
-        "parameters": {"limit_bytes": 1000, "max_reject_share": 0.5, "push_destination": "/models/a=b"},
+        "parameters": {"limit_bytes": 9000000, "max_reject_share": 0.5, "push_destination": "/models/a=b"},
     }
     (pipeline,), (experiment,) = cluster.things["pipelines"], cluster.things["experiments"]
     assert (pipeline["namespace"], experiment["namespace"], experiment["display_name"]) == (
@@ -162,10 +162,10 @@ def test_two_pipelines_of_the_name_are_refused(cluster, yt8m, file) -> None:
         (["--param", "limit_bytes"], "is NAME=VALUE"),
         (["--param", "limit_bytes=much"], "'much' is no NUMBER_INTEGER"),
         (["--param", "limit_bytes=1.5"], "'1.5' is no NUMBER_INTEGER"),
-        (["--param", "limit_bytes=-1"], "--param limit_bytes must be at least 1. Received: -1"),
+        (["--param", "limit_bytes=1024"], "limit_bytes must be at least 1,048,576 and .* Received: 1024"),
         (["--param", "max_reject_share=1.5"], "must be at least 0 and at most 1. Received: 1.5"),
         (
-            ["--param", "limit_bytes=1", "--param", "limit_bytes=2"],
+            ["--param", "limit_bytes=9000000", "--param", "limit_bytes=9000001"],
             "--param limit_bytes is given twice; give it once",
         ),
         (["--param", "max_reject_share=x"], "'x' is no NUMBER_DOUBLE"),
@@ -196,6 +196,11 @@ def test_the_parameters_limit_counts_the_defaults() -> None:
     [
         (None, "there is no such file"),
         ("", "is no pipeline as yt8m compile writes it"),
+        (
+            "{pipelineInfo: {name: x}, root: {dag: {tasks: {}}}, deploymentSpec: {executors: {}}, "
+            "sdkVersion: kfp-2.13.0}",
+            "it was compiled by kfp-2.13.0: give a file that yt8m compile wrote",
+        ),
         ("a: b", "is no pipeline"),
         ("- a", "is no pipeline"),
         ("{", "is no pipeline"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.local.preflight import check_before_run
@@ -16,6 +17,8 @@ from tests.pipeline.refusal import refusal
 from tests.pipeline.tiny_recipe import tiny_recipe
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
+from trainer.data.encoding import encode_frames, sequence_example
+from trainer.data.tfrecord import write_tfrecords
 from trainer.model.model_spec import ModelSpec
 
 
@@ -36,6 +39,46 @@ def test_directories_that_cannot_be_written_to_are_named_with_their_option(recip
     for root in (file, file / "below"):
         assert refusal(recipe(), root) == f"--root: {file} is a file and no directory; give another directory"
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_a_directory_of_another_kind_is_refused(recipe, tmp_path):
+    root = tmp_path / "run"
+    for inside in (root, root / "artifacts/x"):
+        assert refusal(recipe(inside), root).startswith(
+            f"push.directory: {inside} is a part of the run's own directory"
+        )
+    for name in ("train0000.tfrecord", "metadata.sqlite", "saved_model.pb", "1/saved_model.pb"):
+        directory = tmp_path / name.replace("/", "-")
+        (directory / name).parent.mkdir(parents=True)
+        (directory / name).touch()
+        if "/" not in name:
+            assert refusal(recipe(directory), root).startswith(
+                f"push.directory: {directory} holds {name}, so it is"
+            )
+        if name != "metadata.sqlite":
+            assert refusal(recipe(), directory).startswith(
+                f"--root: {directory} holds {name}, so it is there for"
+            )
+
+
+def test_what_is_divided_among_too_few_train_files_is_refused(recipe, tmp_path):
+    training = {**tiny_recipe(Path("x"), "y")["training"], "input_processes": 64}
+    assert refusal(recipe(training=training), tmp_path / "run").startswith(
+        "training.input_processes: 64 need as many train files, and there are "
+    )
+    folds = {"teacher": {"folds": 20}, "students": ["K2-H4"]}
+    assert refusal(recipe(**folds), tmp_path / "run").startswith("teacher.folds: 20 need as many train files")
+
+
+def test_files_without_labels_are_refused(recipe, tmp_path, tiny_sample):
+    for name in ("train0000", "validate0000", "validate0001", "validate0002"):
+        rgb, audio = (encode_frames(np.zeros((1, size), np.uint8)) for size in (1024, 128))
+        unlabelled = sequence_example(name.encode(), (), rgb, audio)
+        write_tfrecords(str(tmp_path / f"{name}.tfrecord"), [unlabelled])
+    data = tiny_recipe(tmp_path, "x")["data"]
+    assert refusal(recipe(data=data), tmp_path / "run").startswith("the first videos of all ")
+    shutil.copy(tiny_sample / "train0000.tfrecord", tmp_path)
+    check_before_run(recipe(data=data), str(tmp_path / "run"))
 
 
 def test_a_damaged_database_is_named_before_the_run(recipe, tmp_path):
@@ -187,10 +230,10 @@ def test_a_batch_larger_than_the_memory_is_refused(recipe, tmp_path):
     training = {
         **tiny_recipe(Path("x"), "y")["training"],
         "batch_size": 1_000_000,
-        "frames_per_video": 30_000,
+        "frames_per_video": 3_000,
     }
     assert refusal(recipe(training=training), tmp_path / "run").startswith(
-        "training.batch_size: one batch of 1,000,000 videos with 30,000 frames takes 32,187 GiB, and this machine has "
+        "training.batch_size: one batch of 1,000,000 videos with 3,000 frames takes 3,219 GiB, and this machine has "
     )
 
 

@@ -164,6 +164,14 @@ def test_no_local_runs(tmp_path, capsys) -> None:
     assert "there is no run below" in local(capsys, "--root", tmp_path)
     with pytest.raises(UserError, match="there is no such directory"):
         local(capsys, "--root", tmp_path / "none")
+    (tmp_path / "train0000.tfrecord").touch()
+    with pytest.raises(
+        UserError, match=r"has train0000\.tfrecord and no runs: give --root the directory where"
+    ):
+        local(capsys, "--root", tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/lock").touch()  # a run that has just begun
+    assert "there is no run below" in local(capsys, "--root", tmp_path)
 
 
 def test_local_runs_wait_for_no_tfx_and_no_kfp(tmp_path) -> None:

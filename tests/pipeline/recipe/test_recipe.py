@@ -80,6 +80,14 @@ def test_training_defaults_of_yhls_are_the_papers() -> None:
             {"data": {"validate": ["x"], "validat": ["y"]}},
             "data.validat: unknown key, did you mean validate?",
         ),
+        (
+            {"training": {"limit_mib": 900}},
+            "training.limit_mib: unknown key, did you mean teacher.limit_mib or ensemble.limit_mib?",
+        ),
+        (
+            {"steps": 5, "training_overrides": {}},
+            "steps: unknown key, did you mean training.steps or averaging.steps?",
+        ),
         ({"blessing": {"zzz": 1}}, "blessing.zzz: unknown key (known are gap_floor, max_gap_drop, spans)"),
         (
             {"blessing": {"zzz": 1, "yyy": 2}},
@@ -139,6 +147,28 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         ({"blessing": {"gap_floor": float("nan")}}, "blessing.gap_floor: input should be a finite number"),
         ({"training_overrides": {"K9-H8": {}}}, "training_overrides.K9-H8: is not among the variants"),
         ({"training_overrides": {"K4-H8": {"steps": 0}}}, "training_overrides.K4-H8.steps: "),
+        (
+            {"ensemble": {"limit_mib": 1024 * 2**20}},
+            "ensemble.limit_mib: input should be less than or equal to 1048576",
+        ),
+        ({"training": {"frames_per_video": 100_000}}, "training.frames_per_video: input should be less than"),
+        (
+            {"training": {"steps": 9}, "averaging": {"steps": [[9, 9], [10, 20]]}},
+            "averaging.steps: no snapshot is in [10, 20]: they are taken at the steps 9 to 9",
+        ),
+        (
+            {"data": {"validate": ["x"], "spans": "last-3"}},
+            "data: spans is last-3, and the patterns have no {SPAN}",
+        ),
+        (
+            {"blessing": {"spans": "last-3"}},
+            "blessing.spans is last-3, and the patterns of data have no {SPAN}",
+        ),
+        (
+            {"data": {"train": ["{SPAN}/x"], "validate": ["y"]}},
+            "data: y has no {SPAN}, and other patterns have one: give it to all, or to none",
+        ),
+        ({"push": {"directory": "~/models"}}, "push.directory: only a shell replaces ~"),
         ({"ensemble": {"limit_mib": 1}}, "ensemble.limit_mib: no variant fits into 1 MiB"),
         ({"compression": {"ladder": ["int4"]}}, "compression.ladder.0: a codec is written like int4-b128"),
         (

@@ -64,13 +64,17 @@ def test_data_patterns_of_the_command_line_replace_the_recipes() -> None:
     recipe = load_recipe("yhls", train=[], validate=["x/*.tfrecord"])
     assert recipe.data.train == ()
     assert recipe.data.validate_ == ("x/*.tfrecord",)
+    with pytest.raises(UserError, match=r"data.validate is given by --set, and by an option of its own"):
+        load_recipe("yhls", ["data.validate=[y/*]"], train=[], validate=["x/*.tfrecord"])
 
 
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean video-level"):
         load_recipe("videolevel")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such file; give the path of one on this machine"):
         load_recipe("./nothing.yaml")
+    with pytest.raises(UserError, match="no such file; demo is the name of a recipe"):
+        load_recipe("demo.yml")
 
 
 def test_recipe_from_a_file(tmp_path) -> None:
@@ -93,6 +97,9 @@ def test_key_given_twice_is_refused(tmp_path) -> None:
         (b"1: x", "key 1 is no text (line 1)"),
         (b"a: {[b]: x}", "key ['b'] is no text (line 1)"),
         (b"a: 1\nb: 2026-13-01", "2026-13-01 cannot be read (month must be in 1..12) (line 2)"),
+        (b"a: 1\n---\nb: 2", "a second document begins in line 2, and a recipe is one"),
+        ("a:\n\u00a0 b: 1".encode(), "line 2 has a blank that YAML does not know, U+00A0"),
+        ("a: \u30001".encode(), "line 1 has a blank that YAML does not know, U+3000"),
         (b"- a", "must be a mapping of sections"),
     ],
 )

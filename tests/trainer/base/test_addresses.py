@@ -19,7 +19,8 @@ from trainer.base.errors import UserError
 @pytest.mark.parametrize(
     "address",
     [
-        "models/yt8m", "/models/yt8m", "../models", "a:b/c", "räume/ß", "gs://bucket", "gs://bucket/", "gs://bkt/a/b",
+        "models/yt8m", "/models/yt8m", "../models", "a:b/c", "räume/ß", "~old/x", "a/~/b", "$x.csv",
+        "gs://bucket", "gs://bucket/", "gs://bkt/a/b",
         "gs://my_bucket-1.example.com/a b/c=d,e", f"gs://{'b' * 63}/x", f"gs://{'b' * 63}.{'c' * 63}/x",
         f"gs://bucket/{'x' * MAX_OBJECT_BYTES}", "/x[1]/what?",
     ],
@@ -57,6 +58,10 @@ def test_addresses_that_can_be(address) -> None:
         (f"gs://bucket/{'x' * (MAX_OBJECT_BYTES + 1)}", "at most 1,024 bytes"),
         (f"gs://bucket/{'ß' * 513}", "at most 1,024 bytes"),
         (f"/a/{'x' * 256}", "at most 255 bytes"),
+        ("~/models", "only a shell replaces ~,"),
+        ("~", "only a shell replaces ~,"),
+        ("$HOME/models", "only a shell replaces $HOME,"),
+        ("${DATA}/train*", "only a shell replaces ${DATA},"),
     ],
 )
 def test_addresses_that_cannot_be(address, fault) -> None:

@@ -30,6 +30,16 @@ def test_a_link_that_leads_back_to_itself_is_no_place_for_a_file_or_a_directory(
     assert os.path.islink(loop)
 
 
+def test_what_a_shell_would_have_replaced_is_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for check in (check_new, check_file):
+        with pytest.raises(UserError, match=r"--out.* only a shell replaces ~"):
+            check("~/models", "--out")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_link_to_a_file_that_is_still_to_be_made_is_a_place_for_it(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("page.html")

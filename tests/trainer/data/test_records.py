@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -276,6 +277,13 @@ def test_expand_sorts_and_names_each_file_once(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match=r"no file matches .*/c\*"):
         expand([f"{tmp_path}/a*", f"{tmp_path}/c*"])
+    for pattern, why in (
+        ("b1 ", "a blank stands at its beginning or end"),
+        ("b{1,2}", "braces are for {SPAN} and dates in capital letters"),
+        ("sub\\b*", "a path has / between its names"),
+    ):
+        with pytest.raises(UserError, match=re.escape(f"{pattern}; {why}")):
+            expand([f"{tmp_path}/{pattern}"])
     with pytest.raises(
         UserError, match=r"/b3/ is a directory: give a pattern of its files, such as '.*/b3/\*'"
     ):

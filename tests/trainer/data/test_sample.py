@@ -108,6 +108,16 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_larger_sample_is_not_mixed_with_a_smaller_one(tmp_path: Path) -> None:
+    write_sample(str(tmp_path), train_videos=2, validate_videos=2, shards=2)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(
+        UserError, match=r"train0001\.tfrecord is there, of an earlier sample with more than 1 shards"
+    ):
+        write_sample(str(tmp_path), train_videos=3, validate_videos=3, shards=1)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_sample_that_no_disk_holds_is_not_begun(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the sample would take about [0-9,]+ MiB, and [0-9,]+ MiB are free"):
         write_sample(str(tmp_path / "new"), train_videos=10**400)

@@ -123,7 +123,7 @@ def test_what_is_no_tfrecord_file_is_shown_by_its_beginning(tmp_path: Path) -> N
         write(tmp_path, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>")
     )
     assert (damage.reason, damage.lost_records, damage.at_least) == ("bad_length", 1, True)
-    assert "the file begins with b'<?xml versio'" in damage.detail
+    assert "the file begins with b'<?xml versio', as an XML file does: TFRecords are read" in damage.detail
 
 
 def test_a_hole_of_zeros_is_as_many_records_as_its_bytes_held_before(tmp_path: Path) -> None:

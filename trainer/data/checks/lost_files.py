@@ -103,8 +103,8 @@ def complaint(
     if len(gone) > limits.max_lost_files:
         return (
             f"{len(gone)} data file(s) cannot be read at all, more than the {limits.max_lost_files} allowed: "
-            f"{_named(gone)}{_cut(lost_files)}. With them {amount} are lost; fetch these files again, or raise "
-            f"{setting('max_lost_files')}"
+            f"{_named(gone)}{_cut(lost_files)}. With them {amount} are lost; fetch these files again, "
+            f"unpack what is packed otherwise than by gzip, or raise {setting('max_lost_files')}"
         )
     if share <= limits.max_reject_share:
         return None
