@@ -55,9 +55,8 @@ def find_run(text: str) -> RunPlace:
         return RunPlace(path, None)
     if (path.parent / DATABASE).is_file():
         return RunPlace(path.parent, path.name)
-    raise UserError(
-        f"{text}: there is no {DATABASE} in it; give the directory of a run, such as runs/demo, or runs/demo/RUN-ID"
-    )
+    problem = f"there is no {DATABASE} in it" if path.exists() else "there is no such directory"
+    raise UserError(f"{text}: {problem}; give the directory of a run, such as runs/demo, or runs/demo/RUN-ID")
 
 
 def local_report(place: RunPlace) -> RunDocument:

@@ -120,7 +120,14 @@ def tree_of(text: str, name_or_path: str) -> dict[str, Any]:
     except _Fault as error:
         raise UserError(f"recipe {name_or_path}: {error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"recipe {name_or_path}: not YAML: {error}") from None
+        raise UserError(
+            f"recipe {name_or_path}: not YAML: {error}: look there and at the line above; a colon needs a blank behind "
+            "it, and the keys of a section equally many blanks, no tabs, before them"
+        ) from None
+    if tree is None:
+        raise UserError(
+            f"recipe {name_or_path}: it is empty; yt8m recipes new NAME --from demo writes one to begin with"
+        )
     if not isinstance(tree, dict):
         raise UserError(f"recipe {name_or_path}: must be a mapping of sections. Received: {tree!r:.80}")
     return tree

@@ -17,8 +17,8 @@ _OTHER_TARGET = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds|google-
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]@]+):(?P<port>[0-9]+)")
 
 _NOBODY = (
-    "no server answers there: start one (yt8m serve DIRECTORY), correct the address (--target HOST:PORT), or do "
-    "without a server (--model DIRECTORY)"
+    "no server answers there: start one (yt8m serve DIRECTORY), or correct the address HOST:PORT; yt8m predict and "
+    "infer do without a server with --model DIRECTORY"
 )
 
 _PROBE_SECONDS = 2.0

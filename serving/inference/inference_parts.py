@@ -1,8 +1,9 @@
 """The parts of an inference: the predictions of each input file, which are joined in the order of the input.
 
-Until the output is whole, a directory of parts lies beside it. Its `plan.json` says what the parts are made from, and a
-Parquet file holds the predictions of each input file. Any process may make a part. Parts that are there are used only
-when the plan is the same.
+Until the output is whole, a directory of parts lies beside it. Its `plan.json` marks it as one of ours, and a
+Parquet file holds the predictions of each input file. Any process may make a part. A part is named after its model, its
+input file and that file's size, so that an inference with other files or another model takes what is right for it and
+leaves the rest, until an output is whole.
 """
 
 import dataclasses
@@ -25,8 +26,8 @@ from trainer.data.yt8m import ANY_CLASSES
 _PLAN = "plan.json"
 _PLAN_HEAD = b'{"format": '
 """How every plan begins."""
-_FORMAT = 2
-"""Version of the parts' format; 2 added the offsets of the records. Parts of another format are made anew."""
+_FORMAT = 3
+"""Version of the parts' format; 3 names them after what they are made from. Parts of another format are removed."""
 
 
 class Predictor(Protocol):
@@ -44,7 +45,7 @@ class Predictor(Protocol):
 
 
 class InferenceParts:
-    """The parts of one output. When this is made, parts that do not belong to its plan are removed.
+    """The parts of one output.
 
     Args:
         out: Path of the file of predictions, .csv or .parquet, local or in a bucket.
@@ -60,10 +61,11 @@ class InferenceParts:
         self.out, self.files = out, files
         self.sizes = [file_size(path) for path in files]
         self.directory = f"{out}.parts"
-        self.paths = [posixpath.join(self.directory, f"{index:06d}.parquet") for index in range(len(files))]
-        self._prepare(
-            {"format": _FORMAT, "model": model_identity, "files": list(zip(files, self.sizes, strict=True))}
-        )
+        self.paths = [
+            posixpath.join(self.directory, _part_name(model_identity, path, size))
+            for path, size in zip(files, self.sizes, strict=True)
+        ]
+        self._prepare()
         self.resumed = [exists(path) for path in self.paths]
         """Whether an earlier run has made the part of an input file, for each of them."""
 
@@ -71,8 +73,8 @@ class InferenceParts:
         """Returns the number of videos in all parts that are made."""
         return sum(count_videos(path) for path in self.paths if exists(path))
 
-    def _prepare(self, plan: dict[str, object]) -> None:
-        text = json.dumps(plan).encode()
+    def _prepare(self) -> None:
+        text = json.dumps({"format": _FORMAT}).encode()
         path = posixpath.join(self.directory, _PLAN)
         earlier = None
         if exists(path):
@@ -157,6 +159,11 @@ def directory_identity(directory: str) -> str:
 def reject_lines(rejects: Sequence[Reject]) -> bytes:
     """Returns one line for each reject: a JSON object with the fields of `Reject`."""
     return b"".join(json.dumps(dataclasses.asdict(reject)).encode() + b"\n" for reject in rejects)
+
+
+def _part_name(model_identity: str, path: str, size: int) -> str:
+    source = json.dumps([model_identity, path, size]).encode()
+    return f"{hashlib.sha256(source).hexdigest()[:32]}.parquet"
 
 
 def _rejects_of(part: str) -> str:

@@ -57,8 +57,9 @@ def served_version(base: str) -> int:
     """
     version = latest_version(base)
     if version is None:
+        problem = "does not exist" if is_local(base) and not exists(base) else "has no model to serve"
         raise UserError(
-            f"{base} has no model to serve: it needs a directory <version>/saved_model.pb. "
+            f"{base} {problem}: it needs a directory <version>/saved_model.pb. "
             "Push one there (yt8m run), or give another directory"
         )
     return version

@@ -50,7 +50,12 @@ def open_file(path: str, mode: str) -> Any:
         except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
             if mode != "rb":
                 raise
-            raise UserError(f"cannot read {path}: {error.strerror}; name a TFRecord file there") from error
+            remedy = (
+                "give this user the right to it"
+                if isinstance(error, PermissionError)
+                else "name a TFRecord file there"
+            )
+            raise UserError(f"cannot read {path}: {error.strerror}; {remedy}") from error
     check_address(path, "file", any_scheme=True)
     import tensorflow as tf
 

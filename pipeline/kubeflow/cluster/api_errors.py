@@ -15,7 +15,7 @@ from trainer.base.errors import OutsideError, UserError
 _REMEDIES = {
     401: "it does not know who asks (401); give --token-file with a valid token, or --iap-client-id",
     403: "it does not allow this (403); another --namespace, or more rights",
-    404: "there is no such thing (404)",
+    404: "there is no such thing (404); check what was named, and that --host is Kubeflow Pipelines",
     409: "it exists already (409)",
 }
 

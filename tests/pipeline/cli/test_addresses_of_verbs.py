@@ -17,7 +17,7 @@ ROOT = ["--pipeline-root", "gs://bucket/root"]
     "arguments",
     [
         [*COMPILE, *PLACES, "--pipeline-root", BAD],
-        [*COMPILE, *PLACES, *ROOT, "--set", f"push.directory={BAD}"],
+        [*COMPILE, *PLACES[:2], *ROOT, "--set", f"push.directory={BAD}"],
         [*COMPILE, *PLACES, *ROOT, "--set", f"data.vocabulary={BAD}"],
         [*COMPILE, *PLACES, *ROOT, "--data", BAD],
         ["run", "--recipe", "demo", "--train", BAD],

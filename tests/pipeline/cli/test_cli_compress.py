@@ -95,7 +95,8 @@ def test_without_videos_values_are_rounded_by_themselves(place):
 def test_refused_before_anything_is_written(place, options, text):
     (model,) = (place / "versions").iterdir()
     options = [option.format(model=model) for option in options]
-    done = compress(place / "versions", "--out", place / "not", *options)
+    out = () if "--out" in options else ("--out", place / "not")
+    done = compress(place / "versions", *out, *options)
     assert isinstance(done.exception, UserError)
     assert text in str(done.exception)
     assert not (place / "not").exists()

@@ -185,7 +185,8 @@ def test_the_same_run_twice_is_refused_however_it_is_named(base, tmp_path):
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ("nowhere", "there is no metadata.sqlite in it; give the directory of a run"),
+        ("nowhere", "there is no such directory; give the directory of a run"),
+        (".", "there is no metadata.sqlite in it; give the directory of a run"),
         ("runs/tiny/yesterday", f"runs/tiny has no run yesterday: the newest are {FIRST}, {SECOND}"),
         ("nowhere.json", "nowhere.json: there is no such file: give the report.json of a RunReport"),
         (

@@ -224,7 +224,10 @@ def test_predict_without_a_server_running_is_one_line_and_exit_code_2(
 ) -> None:
     path, _ = records
     for target, problem in (
-        ("127.0.0.1:1", "no server answers there: start one (yt8m serve DIRECTORY)"),
+        (
+            "127.0.0.1:1",
+            "no server answers there: start one (yt8m serve DIRECTORY), or correct the address HOST:PORT; yt8m predict",
+        ),
         ("localhost:99999", "a port is a number from 1 to 65535"),
     ):
         done = subprocess.run(

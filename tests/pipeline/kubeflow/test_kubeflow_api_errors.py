@@ -28,7 +28,7 @@ def cluster_error() -> type[Exception]:
         (400, "refuses that \\(400\\): the reason"),
         (401, "does not know who asks \\(401\\); give --token-file.*: the reason"),
         (403, "does not allow this \\(403\\).*: the reason"),
-        (404, "there is no such thing \\(404\\): the reason"),
+        (404, "there is no such thing \\(404\\); check what was named, and that --host is .*: the reason"),
         (409, "it exists already \\(409\\): the reason"),
         (412, "refuses that \\(412\\): the reason"),
     ],

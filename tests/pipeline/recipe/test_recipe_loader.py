@@ -101,6 +101,8 @@ def test_key_given_twice_is_refused(tmp_path) -> None:
         ("a:\n\u00a0 b: 1".encode(), "line 2 has a blank that YAML does not know, U+00A0"),
         ("a: \u30001".encode(), "line 1 has a blank that YAML does not know, U+3000"),
         (b"- a", "must be a mapping of sections"),
+        (b"# nothing yet\n", "it is empty; yt8m recipes new NAME --from demo"),
+        (b"a:\n  b:1\n  c: 2", "look there and at the line above; a colon needs a blank behind it"),
     ],
 )
 def test_a_file_that_is_no_recipe(tmp_path, content: bytes, part: str) -> None:

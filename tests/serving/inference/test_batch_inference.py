@@ -131,18 +131,27 @@ def test_an_interrupted_one_goes_on_with_the_file_that_was_not_done(files, tmp_p
     assert (tmp_path / "s.csv.rejects.jsonl").exists()
 
 
-@pytest.mark.parametrize("change", ["model", "files"])
-def test_parts_of_something_else_are_not_used(files, tmp_path, change):
+def test_parts_of_another_model_are_not_used(files, tmp_path):
     out = str(tmp_path / "s.csv")
     with pytest.raises(RuntimeError):
         infer(Predictor(fail_at=b"v20"), "m", files, out, batch_size=1)
     again = Predictor()
-    if change == "model":
-        infer(again, "n", files, out)
-        assert len(again.asked) == 14
-    else:
-        infer(again, "m", files[:2], out)
-        assert len(again.asked) == 9
+    assert infer(again, "n", files, out).resumed_files == 0
+    assert len(again.asked) == 14
+
+
+def test_what_was_done_outlives_a_start_with_other_files_or_another_model(files, tmp_path):
+    out = str(tmp_path / "s.csv")
+    with pytest.raises(RuntimeError):
+        infer(Predictor(fail_at=b"v20"), "m", files, out, batch_size=1)
+    with pytest.raises(RuntimeError):
+        infer(Predictor(fail_at=b"v00"), "n", files[:1], out)
+    with pytest.raises(RuntimeError):
+        infer(Predictor(fail_at=b"v20"), "m", files[2:], out)
+    again = Predictor()
+    assert infer(again, "m", files[1:], out).resumed_files == 1
+    assert again.asked == [b"v20", b"v21", b"v22", b"v23", b"v24"]
+    assert not (tmp_path / "s.csv.parts").exists()
 
 
 def test_what_cannot_be_done(files, tmp_path):

@@ -30,6 +30,8 @@ def test_requests_over_four_mebibytes_are_taken(server):
 def test_nothing_to_serve_is_the_users_error(models, tmp_path):
     with pytest.raises(UserError, match="no model to serve"):
         PredictionServer(str(tmp_path), port=0).start()
+    with pytest.raises(UserError, match="misspelt does not exist: it needs a directory"):
+        PredictionServer(str(tmp_path / "misspelt"), port=0).start()
     published = model_store.publish(models[0], str(tmp_path))
     os.truncate(os.path.join(published.path, "variables", "variables.index"), 10)
     with pytest.raises(UserError, match=r"version 1 .* does not load"):

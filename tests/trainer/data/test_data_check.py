@@ -95,6 +95,12 @@ def test_a_lost_or_cut_file_is_as_many_videos_as_the_others_hold(
         assert refusal(check, max_reject_share=1) is None
 
 
+def test_labels_that_are_out_of_range_may_be_of_another_edition() -> None:
+    for reason, told in (("label_out_of_range", True), ("no_frames", False)):
+        text = complaint(9, {reason: 1}, [], {}, DataLimits(), lambda name: f"data.{name}", "see r")
+        assert ("give data.num_classes as the data have them, or raise" in text) is told
+
+
 def test_files_of_the_same_kind_are_the_measure(shards: list[Path], tmp_path: Path) -> None:
     small = [write(tmp_path / f"validate{index}.tfrecord", f"v{index}-", 3) for index in range(3)]
     small[0].write_bytes(b"")

@@ -114,9 +114,11 @@ def complaint(
     twice = "; ".join(
         f"{file} is a copy of {original}" for file, original in list(copies.items())[:_FILES_NAMED]
     )
+    # Labels that are out of range are right in data of another edition.
+    classes = f", give {setting('num_classes')} as the data have them" * ("label_out_of_range" in rejected)
     return (
         f"{amount} cannot be used, more than the {limits.max_reject_share:.2%} allowed ({top}){damaged}"
-        f"{'; ' + twice if twice else ''}; {place}: mend or remove those files, or raise "
+        f"{'; ' + twice if twice else ''}; {place}: mend or remove those files{classes}, or raise "
         f"{setting('max_reject_share')}"
     )
 
