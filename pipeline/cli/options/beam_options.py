@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options.recipe_options import given_once
-
 if TYPE_CHECKING:
     from pipeline.recipe.beam import BeamSection
 
@@ -16,7 +14,6 @@ BeamSettings = Annotated[
         "--beam",
         help="Sets a key of a recipe's section beam, as KEY=VALUE, such as runner=DirectRunner. With "
         "it Beam does the work, in many processes or on many machines. May be repeated.",
-        callback=given_once,
     ),
 ]
 

@@ -15,17 +15,6 @@ def _names(begun: str) -> list[str]:
     return [name for name in recipe_names() if name.startswith(begun)]
 
 
-def given_once(settings: list[str] | None) -> list[str] | None:
-    """Returns the settings KEY=VALUE of an option; raises UserError if a key is there twice: one would not count."""
-    from trainer.base.errors import UserError
-
-    keys = [setting.partition("=")[0].strip() for setting in settings or ()]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise UserError(f"{key} is set {keys.count(key)} times; give it once")
-    return settings
-
-
 RecipeName = Annotated[
     str,
     typer.Option(
@@ -50,9 +39,7 @@ Validate = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        help="Sets a key of the recipe to another value, as section.key=value. May be repeated.",
-        callback=given_once,
+        "--set", help="Sets a key of the recipe to another value, as section.key=value. May be repeated."
     ),
 ]
 

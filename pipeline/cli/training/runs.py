@@ -18,14 +18,13 @@ from pipeline.cli.options.cluster_options import (
     target_of,
 )
 from pipeline.cli.output import AsJson, show_list
-from pipeline.cli.verb_group import VerbGroup
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.cluster.target import Target
 
 _logger = logging.getLogger("yt8m.runs")
 
-app = typer.Typer(cls=VerbGroup, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _LOCAL_ROW = "{:<19} {:<11} {:>8} {:>7} {:>7} {:>6}  {}"
 
