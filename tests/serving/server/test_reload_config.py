@@ -84,7 +84,7 @@ WRONG = (
     ("", "Only ModelConfigList is currently supported"),
     ("model_config_list {}", "the request has no model"),
     ("model_config_list { config { name: 'n' } }", "needs a name and a base_path"),
-    ("model_config_list { config { name: 'n' base_path: '/none' } }", "has no model"),
+    ("model_config_list { config { name: 'n' base_path: '/none' } }", "/none does not exist: it needs"),
     (
         "model_config_list { config { name: 'm' base_path: 'BASE' version_labels { key: 'a' value: 1 } } }",
         "points to version 1, which is not served",
