@@ -95,7 +95,10 @@ def serve(
         ),
     ] = None,
     max_request_mib: Annotated[
-        int, typer.Option(min=1, max=_MOST_REQUEST_MIB, help="Largest request, in MiB.")
+        int,
+        typer.Option(
+            min=1, max=_MOST_REQUEST_MIB, help="Largest request, in MiB; at most --max-mib-at-once."
+        ),
     ] = 256,
     max_request_videos: Annotated[
         int,
@@ -154,11 +157,6 @@ def serve(
         raise UserError("give the directory of one model's versions, or --model-config-file for several")
     if model_config_file is not None and (label or (model_name, versions) != ("yt8m", "latest")):
         raise UserError("--model-config-file says names, versions and labels: leave out those options")
-    if max_mib_at_once and max_mib_at_once < max_request_mib:
-        raise UserError(
-            f"--max-mib-at-once {max_mib_at_once} is less than --max-request-mib {max_request_mib}, so the largest "
-            "request would never be taken: lower the latter"
-        )
     if (tls_certificate is None) != (tls_key is None) or (tls_client_ca and not tls_key):
         raise UserError("TLS needs --tls-certificate and --tls-key, with or without --tls-client-ca")
     if allow_reload and not tls_client_ca:
@@ -192,7 +190,8 @@ def serve(
     options = ServerOptions(
         workers=workers or max(8, 2 * max_batch_size),
         max_requests=max_requests,
-        max_request_bytes=max_request_mib * 2**20,
+        # What is never taken is too large: UNAVAILABLE would have it sent again for ever.
+        max_request_bytes=min(max_request_mib, max_mib_at_once or max_request_mib) * 2**20,
         max_bytes_at_once=max_mib_at_once and max_mib_at_once * 2**20,
         max_videos=max_request_videos,
         batching=batching if max_batch_size else None,

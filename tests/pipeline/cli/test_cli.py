@@ -91,7 +91,6 @@ def test_sizes_without_variants_is_table1() -> None:
         (["report", "runs/demo", "--out", "page.json"], "name FILE.html"),
         (["serve", "m", "--otlp-endpoint", "http://[::1"], "the address of an OTLP collector is a URL"),
         (["serve", "m", "--max-request-mib", "4096"], "--max-request-mib"),
-        (["serve", "m", "--max-mib-at-once", "64"], "is less than --max-request-mib 256"),
         (["serve", "--model-config-file", "c", "--label", "stable=1"], "says names, versions and labels"),
         (["serve", "m", "--threads", "99999999999"], "--threads"),
     ],

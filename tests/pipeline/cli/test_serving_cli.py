@@ -16,7 +16,7 @@ from serving.export.vocabulary import Vocabulary
 from serving.inference import local_predictor
 from serving.server.models.model_config import ModelConfig
 from serving.server.models.version_policy import VersionPolicy
-from serving.server.server import PredictionServer
+from serving.server.server import PredictionServer, ServerOptions
 from tests.pipeline.verbs import run
 from tests.serving.export.test_saved_model import make_member
 from tests.serving.store.model_files import write_model
@@ -110,6 +110,22 @@ def test_predict_looks_at_the_files_before_it_loads_a_model(
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="pipe is a directory, a pipe or a device"):
         run("predict", str(tmp_path / "pipe"), "--model", base)
+
+
+@pytest.mark.parametrize(("given", "request_mib"), [((), 256), (("--max-mib-at-once", "64"), 64)])
+def test_a_request_that_would_never_be_taken_is_too_large(
+    base: str, given: tuple[str, ...], request_mib: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def server(*_: object, options: ServerOptions, **__: object) -> None:
+        found.append(options)
+        raise UserError("enough")
+
+    monkeypatch.setattr("serving.server.server.PredictionServer", server)
+    with pytest.raises(UserError, match="enough"):
+        run("serve", base, "--port", "0", *given)
+    assert found[0].max_request_bytes == request_mib * 2**20
 
 
 def test_predict_one_video(base: str, records: tuple[str, list[bytes]]) -> None:
