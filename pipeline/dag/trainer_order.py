@@ -59,10 +59,8 @@ def training_work(recipe: Recipe, trainings: Mapping[str, str] | None = None) ->
     if trainings is None:
         trainings = {str(variant): str(variant) for variant in recipe.variants}
     for called, name in trainings.items():
-        training = recipe.training_of(name)
-        work[called] = float(recipe.spec_of(recipe.trained[name]).float32_bytes) * training.videos(
-            training.steps
-        )
+        training, spec = recipe.training_of(name), recipe.spec_of(recipe.trained[name])
+        work[called] = float(spec.float32_bytes) * training.videos(training.steps)
     return work
 
 

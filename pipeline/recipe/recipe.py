@@ -204,11 +204,10 @@ class Recipe(Section):
             if variant not in trained:
                 raise ValueError(f"training_overrides.{variant}: is not among the variants of this recipe")
             self._check_training(f"training_overrides.{variant}.", override)
-        self._check_training("student_training.", self.student_training)
         if self.training.distillation and self.student_training.get("distillation"):
             raise ValueError("training.distillation: student_training.distillation has it; change it there")
-        for variant in self.students:
-            override = self.training_overrides.get(variant, {})
+        # Checked without students as well: a recipe may have it for those that a command line names.
+        for override in ({}, *(self.training_overrides.get(variant, {}) for variant in self.students)):
             self._check_training("student_training.", {**override, **self.student_training})
         consistent = [one for one in self.students_by_name if self.training_of(one).asks_teacher]
         if consistent and self.teacher.folds > 1:

@@ -14,11 +14,10 @@ _KINDS = {
 """Kinds of files by their first bytes, of which twelve are looked at."""
 
 
-def as_others_do(begin: bytes) -> str:
-    """Says of what kind a file is that begins so and is none of TFRecords; an empty text for unknown kinds.
+def foreign_kind(begin: bytes) -> str | None:
+    """Returns what a file is that begins so, such as "a zip file"; None for kinds that are not known here.
 
-    >>> as_others_do(b"BZh91AY&SYq6")
-    ', as a bzip2 file does: TFRecords are read plain or gzip'
+    >>> foreign_kind(b"BZh91AY&SYq6")
+    'a bzip2 file'
     """
-    kind = next((kind for first, kind in _KINDS.items() if begin.startswith(first)), None)
-    return f", as {kind} does: TFRecords are read plain or gzip" if kind else ""
+    return next((kind for first, kind in _KINDS.items() if begin.startswith(first)), None)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import google_crc32c
 
 from trainer.base.files import file_size, open_file
-from trainer.data.foreign_files import as_others_do
+from trainer.data.foreign_files import foreign_kind
 from trainer.data.manifest import DataFile, referenced, unchanged_file
 
 MAX_RECORD_BYTES = 1 << 28
@@ -209,7 +209,9 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
             if checksum != masked_crc(header[:8]) or length > MAX_RECORD_BYTES:
                 detail = f"the length {length} fails its checksum, or is more than {MAX_RECORD_BYTES}"
                 if not offset:
-                    detail += f"; the file begins with {header!r}{as_others_do(header)}"
+                    detail += f"; the file begins with {header!r}"
+                    if kind := foreign_kind(header):
+                        detail += f", as {kind} does: TFRecords are read plain or gzip"
                 estimate = estimate_lost(seen)
                 rest = _count_ids(read)
                 if not rest.to_the_end:

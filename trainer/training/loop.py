@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import posixpath
-import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -26,10 +25,9 @@ from trainer.model.weights import shrunk
 from trainer.training.config import TrainingConfig
 from trainer.training.distillation import DistilledTargets, Teacher
 from trainer.training.huge_pages import STEPS_TO_ALLOCATE
-from trainer.training.optimizer import learning_rate
-from trainer.training.progress import TrainingProgress
 from trainer.training.state import State, read_state, write_state
-from trainer.training.step import StepResult, TrainingStep
+from trainer.training.step import TrainingStep
+from trainer.training.training_log import TrainingLog
 
 _GENERATION = 5
 """Part of a run's fingerprint. (The number of mixtures stood in its place once, 5: such older runs can go on.)"""
@@ -42,7 +40,6 @@ _WITHOUT_EFFECT = {"state_every", "log_every", "eval_slice", "keep_snapshots", "
 SNAPSHOTS, STATE, LOGS = "snapshots", "state", "logs"
 """Sub-directories of a training run."""
 
-_SECONDS_BETWEEN_GLANCES = 2.0
 _NO_TEACHER = (
     "training.distillation is set and there is no teacher: name the variant among the recipe's students"
 )
@@ -131,7 +128,7 @@ def train(
     batch_size = config.batch_size_at(done)
     batches = batches_of_size(batch_size)
     scorer = Scorer(spec, step_function.variables)
-    log = _Log(spec.name, config, posixpath.join(directory, LOGS), done)
+    log = TrainingLog(spec.name, config, posixpath.join(directory, LOGS), done)
     spec.save(posixpath.join(directory, SNAPSHOTS))
     planned = config.snapshot_steps(until)
     if snapshot_steps is not None:
@@ -214,94 +211,3 @@ def run_fingerprint(
     parts = [spec.name, settings, data, spec.num_classes, _GENERATION, *([teacher] if teacher else ())]
     content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-class _Log:
-    """Writes progress lines and TensorBoard's points."""
-
-    def __init__(self, variant: str, config: TrainingConfig, directory: str, done: int) -> None:
-        self._variant = variant
-        self._config = config
-        self._directory = directory
-        self._gap: float | None = None
-        self._writer = tf.summary.create_file_writer(directory)
-        self._since = time.monotonic()
-        self._done = done
-        self._mark: tuple[int, float] | None = None
-        """A step, and when it ended, from which on speed is measured for a glance."""
-        self._next_glance = 0.0
-        _logger.debug("%s begins", variant, extra={"progress": self._progress(done)})
-
-    def glance(self, done: int, result: StepResult) -> None:
-        """Shows step, speed and time left every few seconds between two logged lines, to live views alone."""
-        now = time.monotonic()
-        if self._mark is None:  # the first step takes longer than others, since TensorFlow compiles it
-            self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
-        if now < self._next_glance:
-            return
-        float(result.loss)  # on a GPU the step may be under way still
-        first, then = self._mark
-        now = time.monotonic()
-        videos, left = self._speed(first, done, now - then)
-        self._next_glance = now + _SECONDS_BETWEEN_GLANCES
-        _logger.debug(
-            "%s: step %d", self._variant, done, extra={"progress": self._progress(done, videos, left)}
-        )
-
-    def step(self, done: int, result: StepResult) -> None:
-        loss, norm = float(result.loss), float(result.gradient_norm)
-        now = time.monotonic()
-        videos, left = self._speed(self._done, done, max(now - self._since, 1e-9))
-        self._since, self._done = now, done
-        self._mark, self._next_glance = (done, now), now + _SECONDS_BETWEEN_GLANCES
-        with self._writer.as_default(step=done):
-            tf.summary.scalar("loss", loss)
-            tf.summary.scalar("learning_rate", learning_rate(self._config, done - 1))
-            tf.summary.scalar("gradient_norm", norm)
-            tf.summary.scalar("examples_per_second", videos)
-        _logger.info(
-            "%s: step %d of %d (%d %%), loss %.3f, %.0f videos/s, %.0f s left",
-            self._variant,
-            done,
-            self._config.steps,
-            100 * done // self._config.steps,
-            loss,
-            videos,
-            left,
-            extra={"progress": self._progress(done, videos, left)},
-        )
-
-    def evaluation(self, done: int, gap: float, videos: int) -> None:
-        with self._writer.as_default(step=done):
-            tf.summary.scalar("gap", gap)
-        self._gap = gap
-        _logger.info(
-            "%s: step %d, GAP %.4f on %d eval videos",
-            self._variant,
-            done,
-            gap,
-            videos,
-            extra={"progress": self._progress(done)},
-        )
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def _speed(self, first: int, done: int, seconds: float) -> tuple[float, float]:
-        """Returns the videos a second since a step, and the seconds that the rest takes at this speed."""
-        seen = self._config.videos(done)
-        rate = (seen - self._config.videos(first)) / seconds
-        return rate, (self._config.videos(self._config.steps) - seen) / rate
-
-    def _progress(
-        self, done: int, videos_per_second: float | None = None, seconds_left: float | None = None
-    ) -> TrainingProgress:
-        return TrainingProgress(
-            variant=self._variant,
-            step=done,
-            steps=self._config.steps,
-            videos_per_second=videos_per_second,
-            seconds_left=seconds_left,
-            gap=self._gap,
-            logs=self._directory,
-        )

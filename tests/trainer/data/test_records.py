@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.records import decoded, random_example, random_frames, sequence_example
-from trainer.base.errors import UserError
 from trainer.base.files import expand
 from trainer.base.wire_format import varint
 from trainer.data.encoding import quantize
@@ -266,33 +264,6 @@ def test_a_bad_record_is_rejected_with_file_and_offset_and_the_next_is_read(tmp_
 def test_reading_needs_no_tensorflow() -> None:
     script = "import sys, trainer.data.records, trainer.data.sample; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-
-def test_expand_sorts_and_names_each_file_once(tmp_path: Path) -> None:
-    for name in ("b1", "a1", "b2"):
-        (tmp_path / name).touch()
-    (tmp_path / "b3").mkdir()
-    assert expand([f"{tmp_path}/b*", f"{tmp_path}/b1", f"{tmp_path}/a?"]) == [
-        f"{tmp_path}/{name}" for name in ("a1", "b1", "b2")
-    ]
-    with pytest.raises(UserError, match=r"no file matches .*/c\*"):
-        expand([f"{tmp_path}/a*", f"{tmp_path}/c*"])
-    for pattern, why in (
-        ("b1 ", "a blank stands at its beginning or end"),
-        ("b{1,2}", "braces are for {SPAN} and dates in capital letters"),
-        ("sub\\b*", "a path has / between its names"),
-    ):
-        with pytest.raises(UserError, match=re.escape(f"{pattern}; {why}")):
-            expand([f"{tmp_path}/{pattern}"])
-    with pytest.raises(
-        UserError, match=r"/b3/ is a directory: give a pattern of its files, such as '.*/b3/\*'"
-    ):
-        expand([f"{tmp_path}/b3/"])
-    (tmp_path / "b4").symlink_to("/unmounted/b4")
-    with pytest.raises(
-        UserError, match="b4 is a link to /unmounted/b4, which is not there; mend or remove it"
-    ):
-        expand([f"{tmp_path}/b*"])
 
 
 @pytest.mark.slow

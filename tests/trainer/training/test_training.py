@@ -109,7 +109,7 @@ def test_speed_and_time_left_are_told_from_the_second_step_on_long_before_the_fi
 ):
     told = []
     logger = logging.getLogger("yt8m.train")
-    monkeypatch.setattr("trainer.training.loop._SECONDS_BETWEEN_GLANCES", 1e-6)
+    monkeypatch.setattr("trainer.training.training_log._SECONDS_BETWEEN_GLANCES", 1e-6)
     monkeypatch.setattr(logger, "handle", lambda record: told.append(record))
     monkeypatch.setattr(logger, "level", logging.DEBUG)
     logger.manager._clear_cache()
