@@ -162,6 +162,8 @@ def test_the_trainers_tags_are_those_that_are_read():
     from components.run_report.curves import TAGS
     from components.run_report.figures.training_curves import CURVES
 
-    source = (Path(__file__).parents[2] / "trainer" / "training" / "loop.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[2] / "trainer" / "training" / "training_log.py").read_text(
+        encoding="utf-8"
+    )
     assert set(TAGS) == set(CURVES)
     assert all(f'tf.summary.scalar("{tag}"' in source for tag in TAGS)

@@ -1,4 +1,4 @@
-"""The training loop: steps, logs, snapshots, and states from which a killed run goes on.
+"""The training loop: steps, snapshots, and states from which a killed run goes on.
 
 Legend: B videos, V classes.
 """
