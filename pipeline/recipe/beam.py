@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline.recipe.field_types import BucketDirectory
+from pipeline.recipe.field_types import BucketDirectory, HostAndPort
 from trainer.base.errors import UserError
 from trainer.base.settings import Settings
 
@@ -57,8 +57,8 @@ class BeamSection(Settings):
     subnetwork: str | None = Field(
         None, description="Dataflow: subnetwork of the workers, regions/REGION/subnetworks/NAME."
     )
-    flink_master: str | None = Field(
-        None, pattern=r"^[^\s\[\]]+:\d+$", description="Flink: HOST:PORT of the job manager's REST interface."
+    flink_master: HostAndPort | None = Field(
+        None, description="Flink: HOST:PORT of the job manager's REST interface."
     )
     flink_version: Literal["1.17", "1.18", "1.19"] = Field(
         "1.19", description="Flink: version of the cluster."
@@ -69,8 +69,8 @@ class BeamSection(Settings):
         description="Flink, portable: HOST:PORT of Beam's worker pool beside each task manager or at the engine; none "
         "starts Docker containers of worker_image there.",
     )
-    job_endpoint: str | None = Field(
-        None, pattern=r"^[^\s\[\]]+:\d+$", description="Portable: HOST:PORT of the engine's job service."
+    job_endpoint: HostAndPort | None = Field(
+        None, description="Portable: HOST:PORT of the engine's job service."
     )
     args: tuple[str, ...] = Field((), description="Further Beam arguments, such as --experiments=...")
 

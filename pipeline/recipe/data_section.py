@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.recipe.field_types import FileAddress, FilePattern
-from pipeline.recipe.sections import Section, SpanWindow
+from pipeline.recipe.field_types import FileAddress, FilePattern, SpanWindow
+from pipeline.recipe.sections import Section
 from trainer.data.yt8m import MIN_EVAL_VIDEOS, NUM_CLASSES, TOP_K
 
 _SPAN = re.compile(r"\{(SPAN(:\d+)?|YYYY)\}")

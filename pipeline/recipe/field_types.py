@@ -19,17 +19,30 @@ def _no(fault_of: Callable[[str], str | None]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _like(pattern: str, rule: str) -> AfterValidator:
+    return _no(lambda text: None if re.fullmatch(pattern, text) else rule)
+
+
 RecipeName = Annotated[
     str,
-    _no(
-        lambda name: (
-            None
-            if re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?", name)
-            else "at most 60 lower-case letters, digits and hyphens, without a hyphen at its ends"
-        )
+    _like(
+        r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?",
+        "at most 60 lower-case letters, digits and hyphens, without a hyphen at its ends",
     ),
 ]
 """The name of a recipe, and so of its pipeline and directories."""
+
+SpanWindow = Annotated[
+    str,
+    _like(r"newest|last-[1-9][0-9]{0,5}|since-[0-9]{1,9}", "give newest, or one like last-3 or since-12"),
+]
+"""Spans up to the newest: `newest`, `last-3`, `since-12`."""
+
+ServedName = Annotated[str, _like(r"[A-Za-z0-9_-]+", "letters, digits, hyphens and underscores")]
+"""The name of a model in requests."""
+
+HostAndPort = Annotated[str, _like(r"[^\s\[\]]+:\d+", "give HOST:PORT, such as localhost:8099")]
+"""Where a service listens."""
 
 FileAddress = Annotated[str, _no(address_fault)]
 """A local path or gs://BUCKET/NAME."""

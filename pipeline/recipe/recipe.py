@@ -202,7 +202,10 @@ class Recipe(Section):
         trained = {*self.variants, *self.students}
         for variant, override in self.training_overrides.items():
             if variant not in trained:
-                raise ValueError(f"training_overrides.{variant}: is not among the variants of this recipe")
+                raise ValueError(
+                    f"training_overrides.{variant}: is not among the variants of this recipe; leave it out, or all "
+                    "with training_overrides={}"
+                )
             self._check_training(f"training_overrides.{variant}.", override)
         if self.training.distillation and self.student_training.get("distillation"):
             raise ValueError("training.distillation: student_training.distillation has it; change it there")
@@ -218,14 +221,15 @@ class Recipe(Section):
         for variant in self.kubernetes.variant_pools:
             if variant not in trained:
                 raise ValueError(
-                    f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe"
+                    f"kubernetes.variant_pools.{variant}: is not among the variants of this recipe; leave it out"
                 )
         specs = [self.spec_of(variant) for variant in self.trained.values()]
         for form in self.compression.ladder:
             try:
                 form.check(*specs)
             except UserError as error:
-                raise ValueError(f"compression.ladder: {error}") from None
+                fitting = form.without_others(*specs)
+                raise ValueError(f"compression.ladder: {error}; write {fitting} instead") from None
         smallest, form = min(
             (stored_bytes(spec, form), form.name) for spec in specs for form in self.compression.forms
         )

@@ -4,12 +4,10 @@ The sections training and averaging are defined beside the code that they config
 have files of their own.
 """
 
-from typing import Annotated
-
 from pydantic import ConfigDict, Field, model_validator
 
 from components.teacher.config import TeacherConfig
-from pipeline.recipe.field_types import FileAddress
+from pipeline.recipe.field_types import FileAddress, ServedName, SpanWindow
 from pipeline.recipe.form_name import FormName
 from serving.export.codecs import FLOAT16
 from serving.export.device_weights import DeviceWeights
@@ -19,10 +17,6 @@ from trainer.base.units import LARGEST_MIB, MIB
 
 _ALL_SPANS = 2**31 - 1
 """The largest number of spans that TFX's RangeConfig takes."""
-
-
-SpanWindow = Annotated[str, Field(pattern=r"^(newest|last-[1-9][0-9]{0,5}|since-[0-9]{1,9})$")]
-"""Spans up to the newest: `newest`, `last-3`, `since-12`."""
 
 
 def span_range(window: str) -> tuple[int, int]:
@@ -202,4 +196,4 @@ class PushSection(Section):
 class ServingSection(Section):
     """The settings of the served model."""
 
-    model_name: str = Field("yt8m", pattern=r"^[A-Za-z0-9_-]+$", description="Name that requests ask for.")
+    model_name: ServedName = Field("yt8m", description="Name that requests ask for.")

@@ -1,7 +1,7 @@
 """How a whole model is stored: one codec for its big tensors, and others for some of them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from serving.export.codecs import CODECS, FLOAT32, Codec
@@ -75,20 +75,24 @@ class StoredForm:
         named = dict(self.others) if _is_kernel(tensor) else {}
         return named.get(tensor.name, self.codec if tensor.compressible else FLOAT32)
 
-    def without_others(self, spec: ModelSpec) -> "StoredForm":
-        """Returns the form without the tensors that it names and this model does not have."""
-        names = {tensor.name for tensor in spec.tensors}
-        return StoredForm(self.codec, tuple(one for one in self.others if one[0] in names))
+    def without_others(self, *specs: ModelSpec) -> "StoredForm":
+        """Returns the form without what it names that is a kernel of none of these models."""
+        known = _kernels(specs)
+        return StoredForm(self.codec, tuple(one for one in self.others if one[0] in known))
 
     def check(self, *specs: ModelSpec) -> None:
         """Raises UserError if the form names a tensor that is no kernel of any of these models."""
-        known = {tensor.name for spec in specs for tensor in spec.tensors if _is_kernel(tensor)}
+        known = _kernels(specs)
         for name, _ in self.others:
             if name not in known:
                 models = ", ".join(str(spec) for spec in specs[:3])
                 raise UserError(
                     f"{self}: {name} is no kernel of {models}; those are {', '.join(sorted(known))}"
                 )
+
+
+def _kernels(specs: Iterable[ModelSpec]) -> set[str]:
+    return {tensor.name for spec in specs for tensor in spec.tensors if _is_kernel(tensor)}
 
 
 def _is_kernel(tensor: TensorSpec) -> bool:

@@ -145,7 +145,11 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         ({"training": {"l2_penalty": float("nan")}}, "training.l2_penalty: input should be a finite number"),
         ({"ensemble": {"limit_mib": float("inf")}}, "ensemble.limit_mib: input should be a finite number"),
         ({"blessing": {"gap_floor": float("nan")}}, "blessing.gap_floor: input should be a finite number"),
-        ({"training_overrides": {"K9-H8": {}}}, "training_overrides.K9-H8: is not among the variants"),
+        (
+            {"training_overrides": {"K9-H8": {}}},
+            "training_overrides.K9-H8: is not among the variants of this recipe; leave it out, or all "
+            "with training_overrides={}",
+        ),
         ({"training_overrides": {"K4-H8": {"steps": 0}}}, "training_overrides.K4-H8.steps: "),
         (
             {"ensemble": {"limit_mib": 1024 * 2**20}},
@@ -178,6 +182,27 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
         (
             {"compression": {"ladder": ["int8+gating_prob=float16"]}},
             "compression.ladder: int8+gating_prob=float16: gating_prob is no kernel of K4-H8",
+        ),
+        (
+            {
+                "variants": ["MLP-H64"],
+                "training_overrides": {},
+                "compression": {"ladder": ["int8+gating/weights=int8+hidden/weights=float16"]},
+            },
+            "compression.ladder: int8+gating/weights=int8+hidden/weights=float16: gating/weights is no kernel of "
+            "MLP-H64; those are classes/weights, hidden/weights; write int8+hidden/weights=float16 instead",
+        ),
+        (
+            {"data": {"validate": ["x"], "spans": "3"}},
+            "data.spans: give newest, or one like last-3 or since-12. Received: '3'",
+        ),
+        (
+            {"serving": {"model_name": "a b"}},
+            "serving.model_name: letters, digits, hyphens and underscores. Received: 'a b'",
+        ),
+        (
+            {"beam": {"runner": "PortableRunner", "job_endpoint": "x"}},
+            "beam.job_endpoint: give HOST:PORT, such as localhost:8099. Received: 'x'",
         ),
         ({"data": {"train": ["x"]}}, "data: needs validate patterns"),
         ({"name": "Under_score"}, "name: at most 60 lower-case letters, digits and hyphens"),
