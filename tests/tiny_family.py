@@ -16,7 +16,7 @@ from trainer.base.sized_name import size
 from trainer.model.architectures import ARCHITECTURES, Architecture
 from trainer.model.layers import matmul
 from trainer.model.layers.batch_norm import batch_norm
-from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, glorot
+from trainer.model.tensor_spec import FRAME_ROWS, TensorSpec, batch_norm_specs, glorot
 
 
 @ARCHITECTURES.register
@@ -38,7 +38,11 @@ class Stages(Architecture):
     def tensor_specs(self, num_classes):
         return (
             TensorSpec(
-                name="frame/weights", shape=(1152, self.width), compressible=True, stddev=1 / math.sqrt(1152)
+                name="frame/weights",
+                shape=(1152, self.width),
+                compressible=True,
+                stddev=1 / math.sqrt(1152),
+                feature_rows=FRAME_ROWS,
             ),
             *(batch_norm_specs("frame/bn", self.width) if self.normalised else ()),
             TensorSpec(

@@ -2,6 +2,21 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
+
+
+class FeatureRows(NamedTuple):
+    """Rows of a kernel that belong to the features of a frame: `times` rows to the first one, then to the second."""
+
+    size: int
+    """How many features: those of rgb or of audio."""
+    times: int = 1
+
+
+FRAME_ROWS = (FeatureRows(RGB_SIZE), FeatureRows(AUDIO_SIZE))
+"""The rows of a kernel that is multiplied with frames, rgb before audio."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +31,8 @@ class TensorSpec:
         stddev: Standard deviation of the normal distribution that the tensor is initialised from; None for a constant.
         constant: Mean of that distribution, or the initial value of all elements where `stddev` is None.
         l2: True where the L2 penalty applies to the tensor.
+        feature_rows: The rows (first dimension) of a kernel that belong to features of a frame, as in
+            `trainer.model.reverse_whitening`. Rows behind them belong to something else.
     """
 
     name: str
@@ -25,6 +42,7 @@ class TensorSpec:
     stddev: float | None = None
     constant: float = 0.0
     l2: bool = False
+    feature_rows: tuple[FeatureRows, ...] = ()
 
     @property
     def size(self) -> int:
@@ -43,18 +61,33 @@ def batch_norm_specs(scope: str, width: int) -> tuple[TensorSpec, ...]:
 
 
 def dense_specs(
-    scope: str, fan_in: int, fan_out: int, stddev: float, *, biases: bool = True, l2: bool = False
+    scope: str,
+    fan_in: int,
+    fan_out: int,
+    stddev: float,
+    *,
+    biases: bool = True,
+    l2: bool = False,
+    feature_rows: tuple[FeatureRows, ...] = (),
 ) -> tuple[TensorSpec, ...]:
     """Returns a dense layer's kernel [fan_in, fan_out], which may be stored small, and its biases if it has any."""
     kernel = TensorSpec(
-        name=f"{scope}/weights", shape=(fan_in, fan_out), compressible=True, stddev=stddev, l2=l2
+        name=f"{scope}/weights",
+        shape=(fan_in, fan_out),
+        compressible=True,
+        stddev=stddev,
+        l2=l2,
+        feature_rows=feature_rows,
     )
     return (kernel, TensorSpec(name=f"{scope}/biases", shape=(fan_out,))) if biases else (kernel,)
 
 
-def hidden_layer_specs(scope: str, fan_in: int, fan_out: int) -> tuple[TensorSpec, ...]:
+def hidden_layer_specs(
+    scope: str, fan_in: int, fan_out: int, *, feature_rows: tuple[FeatureRows, ...] = ()
+) -> tuple[TensorSpec, ...]:
     """Returns the five tensors of `trainer.model.layers.dense.hidden_layer`."""
-    kernel = dense_specs(scope, fan_in, fan_out, 1 / math.sqrt(fan_in), biases=False)
+    stddev = 1 / math.sqrt(fan_in)
+    kernel = dense_specs(scope, fan_in, fan_out, stddev, biases=False, feature_rows=feature_rows)
     return (*kernel, *batch_norm_specs(f"{scope}/bn", fan_out))
 
 

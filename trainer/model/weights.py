@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer.model.model_spec import ModelSpec
+from trainer.model.reverse_whitening import row_factors
 
 Arrays = dict[str, np.ndarray]
 """The tensors of a model, keyed by `TensorSpec.name`."""
 
 
-def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
+def initial_weights(spec: ModelSpec, seed: int, reverse_whitening: float = 0.0) -> Arrays:
     """Makes random float32 weights to start a training from.
 
     Each tensor has a generator of its own, spawned from the seed: its values do not depend on the sizes of the tensors
@@ -19,6 +20,7 @@ def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
     Args:
         spec: The model to make weights for.
         seed: Seed of the random numbers, 0 or more.
+        reverse_whitening: Strength of `trainer.model.reverse_whitening`; 0 for none.
     """
     generators = np.random.default_rng(seed).spawn(len(spec.tensors))
     weights = {}
@@ -28,13 +30,22 @@ def initial_weights(spec: ModelSpec, seed: int) -> Arrays:
         else:
             values = generator.standard_normal(tensor.shape, np.float32)
             values *= tensor.stddev
+            factors = row_factors(tensor, reverse_whitening)
+            if factors is not None:
+                values *= factors[:, np.newaxis]
             if tensor.constant:
                 values += tensor.constant
             weights[tensor.name] = values
     return weights
 
 
-def shrunk(spec: ModelSpec, weights: Mapping[str, np.ndarray], share: float, seed: int) -> Arrays:
+def shrunk(
+    spec: ModelSpec,
+    weights: Mapping[str, np.ndarray],
+    share: float,
+    seed: int,
+    reverse_whitening: float = 0.0,
+) -> Arrays:
     """Blends weights with random ones, so that a training which starts from them forgets what they know by heart.
 
     A model that was trained on a part of a data set ends worse on the whole of it than one that was not, unless its
@@ -46,10 +57,11 @@ def shrunk(spec: ModelSpec, weights: Mapping[str, np.ndarray], share: float, see
         weights: All its tensors. Moving statistics stay as they are.
         share: Share of the weights in the blend, above 0; at 1 nothing is changed.
         seed: Seed of the random weights, which have the rest.
+        reverse_whitening: Its strength in the random weights, as in `initial_weights`.
     """
     if share == 1:
         return dict(weights)
-    random = initial_weights(spec, seed)
+    random = initial_weights(spec, seed, reverse_whitening)
     for tensor in spec.tensors:
         own = weights[tensor.name]
         random[tensor.name] = share * own + (1 - share) * random[tensor.name] if tensor.trainable else own

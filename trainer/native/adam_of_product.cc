@@ -35,14 +35,16 @@ constexpr int64_t kMostGroupsOfPart = 128;
 // One update; matrices lie row by row. A group is kRowsOfTile rows of the matrix, a strip kColumnsOfStrip of
 // its columns; a part, which one thread takes at a time, is a strip of some groups.
 struct Update {
-  float* weights;      // [P, Q]
-  float* first;        // Adam's m, [P, Q]
-  float* second;       // Adam's v, [P, Q]
-  const float* left;   // [B, P]
-  const float* right;  // [B, Q]
-  float* packed;       // `left` by groups: [groups, B, kRowsOfTile]
+  float* weights;       // [P, Q]
+  float* first;         // Adam's m, [P, Q]
+  float* second;        // Adam's v, [P, Q]
+  const float* left;    // [B, P]
+  const float* right;   // [B, Q]
+  float* packed;        // `left` by groups: [groups, B, kRowsOfTile]
+  const float* rates;   // the learning rate of each row, or of all
+  int64_t rate_stride;  // 1 where each row has its own, else 0
   int64_t videos, rows, columns;
-  float scale, penalty, rate, rest1, rest2, epsilon;
+  float scale, penalty, correction, rest1, rest2, epsilon;
 
   int64_t Groups() const { return (rows + kRowsOfTile - 1) / kRowsOfTile; }
   int64_t PartsOfStrip() const { return (Groups() + kMostGroupsOfPart - 1) / kMostGroupsOfPart; }
@@ -86,7 +88,8 @@ YT8M_INLINE void Multiply(const Update& u, const float* left, const float* right
 }
 
 // Adam's step of `columns` weights, from `place` on, by the gradient scale * (product + penalty * weight).
-YT8M_INLINE void Step(const Update& u, const float* __restrict product, int64_t columns, int64_t place) {
+YT8M_INLINE void Step(const Update& u, const float* __restrict product, float rate, int64_t columns,
+                      int64_t place) {
   float* __restrict weights = u.weights + place;
   float* __restrict first = u.first + place;
   float* __restrict second = u.second + place;
@@ -96,7 +99,7 @@ YT8M_INLINE void Step(const Update& u, const float* __restrict product, int64_t 
     const float v = second[i] + (gradient * gradient - second[i]) * u.rest2;
     first[i] = m;
     second[i] = v;
-    weights[i] -= m * u.rate / (std::sqrt(v) + u.epsilon);
+    weights[i] -= m * rate / (std::sqrt(v) + u.epsilon);
   }
 }
 
@@ -124,7 +127,8 @@ YT8M_INLINE void UpdateParts(const Update& u, int64_t begin, int64_t end) {
           Multiply<Processor>(u, left, right.get() + j, next, product.get() + j - i);
         }
         for (int64_t row = 0; row < rows; ++row) {
-          Step(u, product.get() + row * kColumnsAtOnce, count, place + row * u.columns + i);
+          const float rate = u.rates[(group * kRowsOfTile + row) * u.rate_stride] * u.correction;
+          Step(u, product.get() + row * kColumnsAtOnce, rate, count, place + row * u.columns + i);
         }
       }
     }
@@ -162,21 +166,26 @@ class ApplyAdamOfProduct : public tensorflow::OpKernel {
           tensorflow::errors::InvalidArgument("var, m and v must be [P, Q] = [", u.rows, ", ", u.columns,
                                               "]. Received: ", matrix.shape().DebugString()));
     }
-    float scalars[7];
-    for (int i = 0; i < 7; ++i) {
-      OP_REQUIRES(context, tensorflow::TensorShapeUtils::IsScalar(context->input(5 + i).shape()),
-                  tensorflow::errors::InvalidArgument("input ", 5 + i, " must be a scalar. Received: ",
-                                                      context->input(5 + i).shape().DebugString()));
-      scalars[i] = context->input(5 + i).scalar<float>()();
+    const Tensor& rates = context->input(8);
+    OP_REQUIRES(context, rates.dims() == 0 || rates.shape() == tensorflow::TensorShape({u.rows}),
+                tensorflow::errors::InvalidArgument("lr must be [] or [P] = [", u.rows,
+                                                    "]. Received: ", rates.shape().DebugString()));
+    float scalars[6];
+    for (int i = 0; const int input : {5, 6, 7, 9, 10, 11}) {
+      OP_REQUIRES(context, tensorflow::TensorShapeUtils::IsScalar(context->input(input).shape()),
+                  tensorflow::errors::InvalidArgument("input ", input, " must be a scalar. Received: ",
+                                                      context->input(input).shape().DebugString()));
+      scalars[i++] = context->input(input).scalar<float>()();
     }
-    const auto [scale, beta1_power, beta2_power, rate, beta1, beta2, epsilon] = scalars;
+    const auto [scale, beta1_power, beta2_power, beta1, beta2, epsilon] = scalars;
     u.weights = matrices[0].flat<float>().data();
     u.first = matrices[1].flat<float>().data();
     u.second = matrices[2].flat<float>().data();
     u.left = left.flat<float>().data();
     u.right = right.flat<float>().data();
     u.scale = scale, u.penalty = penalty_;
-    u.rate = rate * std::sqrt(1.0f - beta2_power) / (1.0f - beta1_power);
+    u.rates = rates.flat<float>().data(), u.rate_stride = rates.dims();
+    u.correction = std::sqrt(1.0f - beta2_power) / (1.0f - beta1_power);
     u.rest1 = 1.0f - beta1, u.rest2 = 1.0f - beta2, u.epsilon = epsilon;
 
     Tensor packed;
@@ -216,7 +225,7 @@ REGISTER_OP("ApplyAdamOfProduct")
     .SetShapeFn(tensorflow::shape_inference::NoOutputs)
     .Doc(
         "ResourceApplyAdam of var [P, Q] by the gradient scale * (left^T @ right + penalty * var), float32, "
-        "in vectors of at most `widest` bytes.");
+        "in vectors of at most `widest` bytes; lr is [], or [P] where each row has a rate of its own.");
 
 REGISTER_KERNEL_BUILDER(Name("ApplyAdamOfProduct").Device(tensorflow::DEVICE_CPU), ApplyAdamOfProduct);
 

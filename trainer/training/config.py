@@ -67,6 +67,7 @@ class TrainingConfig(GrownSettings):
         "warm_shrink",
         "input_processes",
         "keep_snapshots",
+        "reverse_whitening",
     )
 
     steps: int = Field(200_000, ge=1, description="Training steps.")
@@ -122,6 +123,14 @@ class TrainingConfig(GrownSettings):
         1e-6,
         ge=0,
         description="L2 penalty (times half the squared norm) on the kernels of gates and experts.",
+    )
+    reverse_whitening: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Strength of reverse whitening (Lin et al. 2018): with 1 features count by the variance that they "
+        "had before the data set's authors whitened them, and less of the noise in small data sets is learnt by heart; "
+        "with 0, as in the paper, all count alike. Models read the same features either way.",
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of the gated hidden units dropped in training."

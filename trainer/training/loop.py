@@ -108,7 +108,7 @@ def train(
         done, positions = state.step, list(state.positions)
         _logger.info("%s: going on from step %d", spec, done)
     elif start is not None:
-        step_function.load(shrunk(spec, start, config.warm_shrink, config.seed))
+        step_function.load(shrunk(spec, start, config.warm_shrink, config.seed, config.reverse_whitening))
 
     def batches_of_size(batch_size: int) -> Iterator[Batch]:
         return batches_of_processes(

@@ -58,6 +58,8 @@ class Adam:
         decayed: Names of the kernels that the L2 penalty applies to.
         dtype: Type in which TensorFlow multiplies the factors of the kernels' gradients; this project's own operation
             uses float32.
+        row_factors: Factors of the learning rate of a matrix's rows, float32 [P], by its name; None where all have the
+            same.
 
     Attributes:
         slots: Adam's two moments of every tensor, float32, under the names `<tensor>/m` and `<tensor>/v`.
@@ -69,11 +71,13 @@ class Adam:
         config: TrainingConfig,
         decayed: Collection[str] = (),
         dtype: tf.DType = tf.float32,
+        row_factors: Mapping[str, np.ndarray | None] | None = None,
     ) -> None:
         self._variables = variables
         self._config = config
         self._penalties = dict.fromkeys(decayed, config.l2_penalty)
         self._dtype = dtype
+        self._row_factors = {name: each for name, each in (row_factors or {}).items() if each is not None}
         self.slots = {
             f"{name}/{slot}": tf.Variable(tf.zeros(variable.shape), trainable=False)
             for name, variable in variables.items()
@@ -111,11 +115,13 @@ class Adam:
                 "m": self.slots[f"{name}/m"].handle,
                 "v": self.slots[f"{name}/v"].handle,
             }
+            if name in self._row_factors:
+                state["lr"] = rates["lr"] * self._row_factors[name]
             if isinstance(gradient, Factors):
                 with tf.control_dependencies(before):
-                    before = [self._apply_factors(name, gradient, scale, state | rates)]
+                    before = [self._apply_factors(name, gradient, scale, rates | state)]
             else:
-                tf.raw_ops.ResourceApplyAdam(grad=scale * gradient, **state, **rates)
+                _apply(grad=scale * gradient, **(rates | state))
         return tf.sqrt(tf.add_n(squares))
 
     def load(self, slots: Mapping[str, np.ndarray]) -> None:
@@ -156,4 +162,20 @@ class Adam:
         grad = tf.cast(tf.matmul(left, right, transpose_a=True), tf.float32)
         if penalty:
             grad += scale * penalty * self._variables[name]
-        return tf.raw_ops.ResourceApplyAdam(grad=grad, **arguments)
+        return _apply(grad=grad, **arguments)
+
+
+def _apply(
+    var: tf.Tensor, m: tf.Tensor, v: tf.Tensor, lr: tf.Tensor, grad: tf.Tensor, **rates: Any
+) -> tf.Operation:
+    """Runs ResourceApplyAdam, or, where each row has a rate of its own, lr [P], what it would compute."""
+    if not lr.shape.rank:
+        return tf.raw_ops.ResourceApplyAdam(var=var, m=m, v=v, lr=lr, grad=grad, **rates)
+    first, second = (tf.raw_ops.ReadVariableOp(resource=slot, dtype=tf.float32) for slot in (m, v))
+    first += (grad - first) * (1 - rates["beta1"])
+    second += (tf.square(grad) - second) * (1 - rates["beta2"])
+    tf.raw_ops.AssignVariableOp(resource=m, value=first)
+    tf.raw_ops.AssignVariableOp(resource=v, value=second)
+    rate = lr * tf.sqrt(1 - rates["beta2_power"]) / (1 - rates["beta1_power"])
+    change = tf.expand_dims(rate, 1) * first / (tf.sqrt(second) + rates["epsilon"])
+    return tf.raw_ops.AssignSubVariableOp(resource=var, value=change)

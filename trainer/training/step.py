@@ -15,6 +15,7 @@ from trainer.data.yt8m import FRAME_SIZE
 from trainer.model.frames import as_stored, dequantize
 from trainer.model.model_spec import ModelSpec
 from trainer.model.product import Factors, Product, dense_gradient
+from trainer.model.reverse_whitening import row_factors
 from trainer.model.training_pass import Moments, TrainingPass
 from trainer.model.weights import check_weights, initial_weights
 from trainer.training.config import TrainingConfig
@@ -57,7 +58,7 @@ class TrainingStep:
         self.spec = spec
         self.config = config
         self.strategy = strategy or tf.distribute.get_strategy()
-        initial = initial_weights(spec, config.seed)
+        initial = initial_weights(spec, config.seed, config.reverse_whitening)
         with self.strategy.scope():
             self.variables = {
                 tensor.name: tf.Variable(initial[tensor.name], trainable=tensor.trainable, name=tensor.name)
@@ -66,8 +67,13 @@ class TrainingStep:
             trained = {
                 tensor.name: self.variables[tensor.name] for tensor in spec.tensors if tensor.trainable
             }
-            decayed = [tensor.name for tensor in spec.tensors if tensor.trainable and tensor.l2]
-            self.optimizer = Adam(trained, config, decayed, _DTYPES[config.precision])
+            self.optimizer = Adam(
+                trained,
+                config,
+                [tensor.name for tensor in spec.tensors if tensor.trainable and tensor.l2],
+                _DTYPES[config.precision],
+                {tensor.name: row_factors(tensor, config.reverse_whitening) for tensor in spec.tensors},
+            )
             self._teacher = teacher and teacher.loaded(_DTYPES[config.precision])
         self._trained = trained
         # The number of frames differs from batch to batch; replicas' shares cannot be described beforehand.

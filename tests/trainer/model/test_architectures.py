@@ -9,6 +9,8 @@ from serving.export.compression import compress, stored_bytes
 from tests.tiny_family import Stages
 from tests.trainer import reference_families
 from trainer.model.architectures import ARCHITECTURES
+from trainer.model.architectures.gated_net_vlad import GatedNetVlad
+from trainer.model.architectures.net_fv import NetFv
 from trainer.model.architectures.recurrent import Recurrent
 from trainer.model.architectures.transformer import Transformer
 from trainer.model.frames import as_stored, dequantize
@@ -30,6 +32,14 @@ NAMES = [
 
 ORDERED = (Recurrent, Transformer)
 """Families that see in which order frames come."""
+PER_FEATURE = {
+    GatedNetVlad: ["video_vlad/cluster_centers", "audio_vlad/cluster_centers"],
+    NetFv: [
+        *(f"{side}_fv/{part}" for side in ("video", "audio") for part in ("cluster_centers", "deviations")),
+        *(f"frame/bn/{part}" for part in ("beta", "gamma", "moving_mean", "moving_variance")),
+    ],
+}
+"""What has numbers for each feature of a frame and is no kernel."""
 BATCH = {
     "frames": np.random.default_rng(2).integers(0, 256, (4, 6, 1152), np.uint8),
     "counts": np.array(4 * [[2, 1, 1, 1, 0, 0]], np.float32),
@@ -118,6 +128,29 @@ class TestContract:
             assert np.abs(one - other).max(axis=1).min() > 1e-4
         else:
             np.testing.assert_allclose(one, other, atol=1e-6)
+
+    def test_the_rows_of_features_move_with_them(self, name):
+        spec, frames = ModelSpec.parse(name, CLASSES), frames_of()
+        weights, counts = weights_of(spec), [6] * 4
+        rgb, audio = (np.random.default_rng(3).permutation(size) for size in (1024, 128))
+        order = {1024: rgb, 128: audio, 1152: np.concatenate([rgb, 1024 + audio])}
+        moved = {}
+        for tensor in spec.tensors:
+            rows, end = [], 0
+            for size, times in tensor.feature_rows:
+                rows.append(end + (times * order[size][:, np.newaxis] + np.arange(times)).ravel())
+                end += size * times
+            rows.append(np.arange(end, tensor.shape[0]))
+            moved[tensor.name] = weights[tensor.name][np.concatenate(rows)]
+        assert any(tensor.feature_rows for tensor in spec.tensors)
+        for tensor in PER_FEATURE.get(type(spec.architecture), ()):
+            axis = int(weights[tensor].ndim == 3)
+            moved[tensor] = np.take(weights[tensor], order[weights[tensor].shape[axis]], axis)
+        np.testing.assert_allclose(
+            predict(spec, weights, frames, counts),
+            predict(spec, moved, frames[:, :, order[1152]], counts),
+            atol=1e-5,
+        )
 
     def test_a_frame_that_counts_twice_is_like_two_frames(self, name):
         spec, frames = ModelSpec.parse(name, CLASSES), frames_of()

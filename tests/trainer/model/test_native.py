@@ -37,11 +37,15 @@ def state(rows: int, columns: int) -> list[tf.Variable]:
 @pytest.mark.parametrize("widest", WIDTHS)
 @settings(max_examples=40)
 @given(
-    st.integers(1, 100), st.integers(1, 900), st.sampled_from([1, 7, 8, 16, 63, 64, 65, 511, 512, 513, 1100])
+    st.integers(1, 100),
+    st.integers(1, 900),
+    st.sampled_from([1, 7, 8, 16, 63, 64, 65, 511, 512, 513, 1100]),
+    st.booleans(),
 )
-def test_adam_of_a_product_is_adam_of_its_gradient(widest, videos, rows, columns):
+def test_adam_of_a_product_is_adam_of_its_gradient(widest, videos, rows, columns, by_row):
     left, right = values((videos, rows), 3), values((videos, columns), 4)
     scale, penalty = 0.3, 0.5
+    rates = RATES["lr"] * np.abs(values((rows,), 5)) if by_row else RATES["lr"]
     moved, expected = state(rows, columns), state(rows, columns)
     operations().apply_adam_of_product(
         *(each.handle for each in moved),
@@ -50,11 +54,13 @@ def test_adam_of_a_product_is_adam_of_its_gradient(widest, videos, rows, columns
         scale=scale,
         penalty=penalty,
         widest=widest,
-        **RATES,
+        **(RATES | {"lr": rates}),
     )
     gradient = scale * (tf.matmul(left, right, transpose_a=True) + penalty * expected[0])
     var, m, v = (each.handle for each in expected)
+    before = expected[0].numpy().copy()
     tf.raw_ops.ResourceApplyAdam(var=var, m=m, v=v, grad=gradient, **RATES)
+    expected[0].assign(before + (expected[0] - before) * np.reshape(rates / RATES["lr"], (-1, 1)))
     for one, other in zip(moved, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
@@ -92,6 +98,18 @@ def test_factors_that_do_not_fit_are_refused_and_change_nothing(left, right, sca
         )
     for one, other in zip(moved, before, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_rates_that_do_not_fit_the_rows_are_refused():
+    moved = state(5, 6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"lr must be \[\] or \[P\] = \[5\]"):
+        operations().apply_adam_of_product(
+            *(each.handle for each in moved),
+            left=values((2, 5), 3),
+            right=values((2, 6), 4),
+            scale=1.0,
+            **(RATES | {"lr": [0.1] * 6}),
+        )
 
 
 FEATURES = st.tuples(st.integers(1, 3), st.integers(1, 70), st.sampled_from([(0, 64), (128, 64), (64, 192)]))

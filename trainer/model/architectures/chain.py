@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 from trainer.base.sized_name import size
 from trainer.data.yt8m import FRAME_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, dense_specs, glorot, hidden_layer_specs, logistic_specs
+from trainer.model.tensor_spec import (
+    FRAME_ROWS,
+    TensorSpec,
+    dense_specs,
+    glorot,
+    hidden_layer_specs,
+    logistic_specs,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -61,7 +68,9 @@ class Chain(Architecture):
                     f"stage{stage}/view{earlier}", num_classes, narrow, glorot(num_classes, narrow)
                 )
             width = FRAME_SIZE + (stage - 1) * narrow
-            yield from hidden_layer_specs(f"stage{stage}/hidden", width, self.hidden_size)
+            yield from hidden_layer_specs(
+                f"stage{stage}/hidden", width, self.hidden_size, feature_rows=FRAME_ROWS
+            )
             yield from logistic_specs(f"stage{stage}/classes", self.hidden_size, num_classes)
 
     def forward(

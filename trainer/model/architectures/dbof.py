@@ -12,6 +12,7 @@ from trainer.base.sized_name import size
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, NUM_MIXTURES, RGB_SIZE
 from trainer.model.architectures.architecture import Architecture
 from trainer.model.tensor_spec import (
+    FeatureRows,
     TensorSpec,
     batch_norm_specs,
     dense_specs,
@@ -102,7 +103,10 @@ class Dbof(Architecture):
 
 
 def _bag_specs(scope: str, width: int, words: int) -> Iterator[TensorSpec]:
-    yield from dense_specs(f"{scope}/words", width, words, 1 / math.sqrt(width), biases=False)
+    rows = (FeatureRows(width),)
+    yield from dense_specs(
+        f"{scope}/words", width, words, 1 / math.sqrt(width), biases=False, feature_rows=rows
+    )
     yield from batch_norm_specs(f"{scope}/bn", words)
     yield from dense_specs(f"{scope}/gate1", words, width, 1 / math.sqrt(words), biases=False)
     yield from dense_specs(f"{scope}/gate2", width, words, 1 / math.sqrt(width), biases=False)

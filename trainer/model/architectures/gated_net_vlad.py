@@ -12,7 +12,7 @@ from trainer.base.errors import UserError
 from trainer.base.sized_name import size
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, NUM_MIXTURES, RGB_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, gated_experts_specs
+from trainer.model.tensor_spec import FeatureRows, TensorSpec, batch_norm_specs, gated_experts_specs
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -63,6 +63,7 @@ class GatedNetVlad(Architecture):
                 shape=(vlad_size, h),
                 compressible=True,
                 stddev=1 / math.sqrt(vlad_size),
+                feature_rows=(FeatureRows(RGB_SIZE, k), FeatureRows(AUDIO_SIZE, a)),
             ),
             *batch_norm_specs("hidden1/bn", h),
             TensorSpec(name="hidden2/weights", shape=(h, gated), stddev=1 / math.sqrt(h)),
@@ -125,7 +126,12 @@ class GatedNetVlad(Architecture):
 def _net_vlad_specs(scope: str, feature_size: int, clusters: int) -> tuple[TensorSpec, ...]:
     stddev = 1 / math.sqrt(feature_size)
     return (
-        TensorSpec(name=f"{scope}/cluster_weights", shape=(feature_size, clusters), stddev=stddev),
+        TensorSpec(
+            name=f"{scope}/cluster_weights",
+            shape=(feature_size, clusters),
+            stddev=stddev,
+            feature_rows=(FeatureRows(feature_size),),
+        ),
         *batch_norm_specs(f"{scope}/bn", clusters),
         TensorSpec(name=f"{scope}/cluster_centers", shape=(1, feature_size, clusters), stddev=stddev),
     )

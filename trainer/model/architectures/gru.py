@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from trainer.model.architectures.recurrent import Recurrent, input_stddev
-from trainer.model.tensor_spec import TensorSpec, dense_specs, glorot
+from trainer.model.tensor_spec import FeatureRows, TensorSpec, dense_specs, glorot
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,10 +28,14 @@ class Gru(Recurrent):
     TITLE: ClassVar[str] = "gated recurrent units over the frames in their order"
     STATE_VALUES: ClassVar[int] = 18
 
-    def layer_specs(self, scope: str, width: int) -> Iterator[TensorSpec]:
+    def layer_specs(
+        self, scope: str, width: int, feature_rows: tuple[FeatureRows, ...] = ()
+    ) -> Iterator[TensorSpec]:
         """See `Recurrent`."""
         h = self.hidden_size
-        yield from dense_specs(f"{scope}/inputs", width, 3 * h, input_stddev(width, h), biases=False)
+        yield from dense_specs(
+            f"{scope}/inputs", width, 3 * h, input_stddev(width, h), biases=False, feature_rows=feature_rows
+        )
         for part, units, bias in (("gates", 2 * h, 1.0), ("candidate", h, 0.0)):
             yield from dense_specs(f"{scope}/{part}", h, units, glorot(h, h), biases=False)
             yield TensorSpec(name=f"{scope}/{part}/biases", shape=(units,), constant=bias)

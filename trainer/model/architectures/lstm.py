@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from trainer.model.architectures.recurrent import Recurrent, input_stddev
-from trainer.model.tensor_spec import TensorSpec, dense_specs, glorot
+from trainer.model.tensor_spec import FeatureRows, TensorSpec, dense_specs, glorot
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,10 +28,14 @@ class Lstm(Recurrent):
     TITLE: ClassVar[str] = "long short-term memory over the frames in their order"
     STATE_VALUES: ClassVar[int] = 24
 
-    def layer_specs(self, scope: str, width: int) -> Iterator[TensorSpec]:
+    def layer_specs(
+        self, scope: str, width: int, feature_rows: tuple[FeatureRows, ...] = ()
+    ) -> Iterator[TensorSpec]:
         """See `Recurrent`."""
         h = self.hidden_size
-        yield from dense_specs(f"{scope}/inputs", width, 4 * h, input_stddev(width, h))
+        yield from dense_specs(
+            f"{scope}/inputs", width, 4 * h, input_stddev(width, h), feature_rows=feature_rows
+        )
         yield from dense_specs(f"{scope}/recurrent", h, 4 * h, glorot(h, h), biases=False)
 
     def layer(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from trainer.base.sized_name import size
 from trainer.data.yt8m import FRAME_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, hidden_layer_specs, logistic_specs
+from trainer.model.tensor_spec import FRAME_ROWS, TensorSpec, hidden_layer_specs, logistic_specs
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -44,7 +44,7 @@ class Mlp(Architecture):
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
         """Returns the seven tensors, in the order of the network."""
         return (
-            *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size),
+            *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size, feature_rows=FRAME_ROWS),
             *logistic_specs("classes", self.hidden_size, num_classes),
         )
 

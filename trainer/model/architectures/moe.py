@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from trainer.base.sized_name import size
 from trainer.data.yt8m import FRAME_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, hidden_layer_specs, mixture_of_experts_specs
+from trainer.model.tensor_spec import FRAME_ROWS, TensorSpec, hidden_layer_specs, mixture_of_experts_specs
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -46,7 +46,7 @@ class Moe(Architecture):
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
         """Returns the eight tensors, in the order of the network."""
         return (
-            *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size),
+            *hidden_layer_specs("hidden", FRAME_SIZE, self.hidden_size, feature_rows=FRAME_ROWS),
             *mixture_of_experts_specs(self.hidden_size, num_classes, self.num_mixtures),
         )
 

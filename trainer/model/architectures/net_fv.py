@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 from trainer.base.sized_name import size
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, NUM_MIXTURES, RGB_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, gated_experts_specs, hidden_layer_specs
+from trainer.model.tensor_spec import (
+    FeatureRows,
+    TensorSpec,
+    batch_norm_specs,
+    gated_experts_specs,
+    hidden_layer_specs,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -55,12 +61,19 @@ class NetFv(Architecture):
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
         """Returns all tensors, in the order of the network."""
-        sizes = 2 * (RGB_SIZE * self.cluster_size + AUDIO_SIZE * self.audio_cluster_size)
+        k, a = self.cluster_size, self.audio_cluster_size
+        sizes = 2 * (RGB_SIZE * k + AUDIO_SIZE * a)
         return (
             *batch_norm_specs("frame/bn", FRAME_SIZE),
-            *_fisher_specs("video_fv", RGB_SIZE, self.cluster_size),
-            *_fisher_specs("audio_fv", AUDIO_SIZE, self.audio_cluster_size),
-            *hidden_layer_specs("hidden1", sizes, self.hidden_size),
+            *_fisher_specs("video_fv", RGB_SIZE, k),
+            *_fisher_specs("audio_fv", AUDIO_SIZE, a),
+            *hidden_layer_specs(
+                "hidden1",
+                sizes,
+                self.hidden_size,
+                # First and second moments of either.
+                feature_rows=(*[FeatureRows(RGB_SIZE, k)] * 2, *[FeatureRows(AUDIO_SIZE, a)] * 2),
+            ),
             *gated_experts_specs(self.hidden_size, num_classes, self.num_mixtures),
         )
 
@@ -103,7 +116,9 @@ class NetFv(Architecture):
 def _fisher_specs(scope: str, width: int, clusters: int) -> Iterator[TensorSpec]:
     stddev = 1 / math.sqrt(width)
     shape = (width, clusters)
-    yield TensorSpec(name=f"{scope}/cluster_weights", shape=shape, stddev=stddev)
+    yield TensorSpec(
+        name=f"{scope}/cluster_weights", shape=shape, stddev=stddev, feature_rows=(FeatureRows(width),)
+    )
     yield from batch_norm_specs(f"{scope}/bn", clusters)
     yield TensorSpec(name=f"{scope}/cluster_centers", shape=shape, stddev=stddev)
     yield TensorSpec(name=f"{scope}/deviations", shape=shape, stddev=stddev, constant=1.0)

@@ -13,7 +13,7 @@ from trainer.base.errors import UserError
 from trainer.base.sized_name import size
 from trainer.data.yt8m import AUDIO_SIZE, FRAME_SIZE, RGB_SIZE
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, batch_norm_specs, dense_specs, logistic_specs
+from trainer.model.tensor_spec import FeatureRows, TensorSpec, batch_norm_specs, dense_specs, logistic_specs
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -88,7 +88,9 @@ class NextVlad(Architecture):
         for scope, width, groups, clusters in self._sides():
             expanded = EXPANSION * width
             features = expanded // groups
-            yield from dense_specs(f"{scope}/expansion", width, expanded, _scaling(width))
+            yield from dense_specs(
+                f"{scope}/expansion", width, expanded, _scaling(width), feature_rows=(FeatureRows(width),)
+            )
             yield from dense_specs(f"{scope}/attention", expanded, groups, _scaling(expanded))
             yield TensorSpec(
                 name=f"{scope}/cluster_weights",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from trainer.base.sized_name import size
 from trainer.data.yt8m import FRAME_SIZE, NUM_MIXTURES
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, gated_experts_specs, glorot
+from trainer.model.tensor_spec import FRAME_ROWS, FeatureRows, TensorSpec, gated_experts_specs, glorot
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -41,8 +41,10 @@ class Recurrent(Architecture):
     num_mixtures: int = size("M", default=NUM_MIXTURES)
 
     @abstractmethod
-    def layer_specs(self, scope: str, width: int) -> Iterator[TensorSpec]:
-        """Yields the tensors of one layer on inputs of so many numbers."""
+    def layer_specs(
+        self, scope: str, width: int, feature_rows: tuple[FeatureRows, ...] = ()
+    ) -> Iterator[TensorSpec]:
+        """Yields the tensors of one layer on inputs of so many numbers, the first of them the features of frames."""
 
     @abstractmethod
     def layer(
@@ -52,12 +54,13 @@ class Recurrent(Architecture):
 
     def tensor_specs(self, num_classes: int) -> tuple[TensorSpec, ...]:
         """Returns the tensors layer by layer, then those of the gated mixture of experts."""
-        layers = (
+        first = self.layer_specs("layer1", FRAME_SIZE, FRAME_ROWS)
+        others = (
             spec
-            for layer in range(1, self.num_layers + 1)
-            for spec in self.layer_specs(f"layer{layer}", FRAME_SIZE if layer == 1 else self.hidden_size)
+            for layer in range(2, self.num_layers + 1)
+            for spec in self.layer_specs(f"layer{layer}", self.hidden_size)
         )
-        return (*layers, *gated_experts_specs(self.hidden_size, num_classes, self.num_mixtures))
+        return (*first, *others, *gated_experts_specs(self.hidden_size, num_classes, self.num_mixtures))
 
     def forward(
         self,

@@ -12,7 +12,7 @@ from trainer.base.errors import UserError
 from trainer.base.sized_name import size
 from trainer.data.yt8m import FRAME_SIZE, NUM_MIXTURES
 from trainer.model.architectures.architecture import Architecture
-from trainer.model.tensor_spec import TensorSpec, dense_specs, gated_experts_specs, glorot
+from trainer.model.tensor_spec import FRAME_ROWS, TensorSpec, dense_specs, gated_experts_specs, glorot
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -65,7 +65,7 @@ class Transformer(Architecture):
         """Returns all tensors, in the order of the network."""
         return (
             # Frames have norm 1: so their projections have about 1 a number, as the places have.
-            *dense_specs("input", FRAME_SIZE, self.hidden_size, 1.0),
+            *dense_specs("input", FRAME_SIZE, self.hidden_size, 1.0, feature_rows=FRAME_ROWS),
             *(spec for layer in range(1, self.num_layers + 1) for spec in self._layer_specs(f"layer{layer}")),
             *_norm_specs("norm", self.hidden_size),
             *gated_experts_specs(self.hidden_size, num_classes, self.num_mixtures),
