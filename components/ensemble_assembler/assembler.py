@@ -127,7 +127,7 @@ def _entry(card: ModelCard, model: int, name: str | None) -> ModelEntry:
         bytes=card.bytes,
         gap=math.nan if member.gap is None else member.gap,
         model=model,
-        family=spec.architecture.PREFIX,
+        architecture=spec.architecture,
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.model.architectures import Architecture
+
 Combination = tuple[int, ...]
 """Ascending indices of members."""
 
@@ -13,20 +15,20 @@ class ModelEntry:
     """A model in one of its stored forms, that may become a member.
 
     Attributes:
-        variant: Name of its architecture.
+        variant: What reports call it.
         bytes: Bytes of its tensors as stored.
         gap: Its GAP on the eval split.
+        architecture: Its architecture.
         form: Name of its stored form.
         model: Index of the model; an ensemble has each model once at most, in one form.
-        family: Family of its architecture.
     """
 
     variant: str
     bytes: int
     gap: float
+    architecture: Architecture
     form: str = "float16"
     model: int = 0
-    family: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

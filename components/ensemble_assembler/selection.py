@@ -13,8 +13,9 @@ def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
     """Finds for each model the one of its family that makes it superfluous: smaller or as small, and better or as good.
 
     Models of another family make no model superfluous: they err on other videos, so the worse of two may add more to an
-    ensemble than one of the better kind. Of models equal in both the first stays. The one that is named stays itself,
-    so it is the best reason.
+    ensemble than one of the better kind. Nor do those of the same architecture, which differ in their seeds or in what
+    they were trained towards. Of models equal in both the first stays. The one that is named stays itself, so it is the
+    best reason.
 
     Returns:
         The index of the other model, or None for a model that stays.
@@ -34,7 +35,7 @@ def inferior_to(models: Sequence[ModelEntry]) -> list[int | None]:
 
 def _beats(models: Sequence[ModelEntry], one: int, other: int) -> bool:
     a, b = models[one], models[other]
-    if a.family != b.family:
+    if type(a.architecture) is not type(b.architecture) or a.architecture == b.architecture:
         return False
     if (a.bytes, a.gap) == (b.bytes, b.gap):
         return one < other

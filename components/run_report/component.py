@@ -1,5 +1,6 @@
 """The RunReport component: its specification and its constructor."""
 
+import json
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ class RunReportSpec(ComponentSpec):
     PARAMETERS: ClassVar = {
         "recipe": ExecutionParameter(type=str),
         "graph": ExecutionParameter(type=str),
+        "names": ExecutionParameter(type=str),
         "run_id": ExecutionParameter(type=str),
     }
     INPUTS: ClassVar = {
@@ -56,17 +58,18 @@ class RunReport(base_component.BaseComponent):
         )
 
     Args:
-        recipe: The recipe as JSON, with at least its `name`, and its `variants` and `students` where it has any.
+        recipe: The recipe as JSON, with at least its `name`.
         graph: The pipeline's graph as JSON, from the id of each node to the ids of the nodes that it waits for. This
             component is the last node.
         run_id: Id of the run.
+        names: What reports call the models, in the order of `training`, `averaging` and `compression`.
         data: Output `report` of the YouTube8MExampleGen.
         statistics: Output `statistics` of the StatisticsGen.
         anomalies: Output `anomalies` of the ExampleValidator.
         drift: Output `report` of DriftCheck.
         half_time: Output `report` of HalfTime; None where every variant is trained to the end.
         teacher: Output `report` of the Teacher; None without students.
-        training: Output `model_run` of each Trainer, in the order of the recipe's variants and then students.
+        training: Output `model_run` of each Trainer.
         averaging: Output `report` of each CheckpointAverager.
         compression: Output `report` of each Fp16Compressor or Compressor.
         ensemble: Output `report` of the EnsembleAssembler.
@@ -85,6 +88,7 @@ class RunReport(base_component.BaseComponent):
         recipe: str,
         graph: str,
         run_id: str | RuntimeParameter,
+        names: Sequence[str] = (),
         data: BaseChannel | None = None,
         statistics: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
@@ -116,6 +120,7 @@ class RunReport(base_component.BaseComponent):
                 recipe=recipe,
                 graph=graph,
                 run_id=run_id,
+                names=json.dumps(list(names)),
                 data=data,
                 statistics=statistics,
                 anomalies=anomalies,

@@ -25,7 +25,7 @@ class Executor(StepExecutor):
         graph = json.loads(step.parameters["graph"])
         uris = {key: found[0].uri for key, found in sorted(step.inputs.items()) if found}
         each = (TRAINING, AVERAGING, COMPRESSION)
-        names = [*recipe.get("variants", ()), *(f"Student-{name}" for name in recipe.get("students", ()))]
+        names = json.loads(step.parameters["names"])
         artifacts = [
             RunArtifact(id=None, node=None, key=key, type=step.inputs[key][0].type_name, uri=uri)
             for key, uri in uris.items()

@@ -5,6 +5,7 @@ same DAG compiles for Kubeflow Pipelines.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
@@ -27,7 +28,7 @@ from components.model_server_validator.component import ModelServerValidator
 from components.pusher.component import Pusher
 from components.run_report.component import RunReport
 from pipeline.dag.graph import last_nodes, node_graph
-from pipeline.dag.model_line import ModelLine, model_line
+from pipeline.dag.model_line import ModelLine, member_names, model_line
 from pipeline.dag.teaching import Teaching, teaching_of
 from pipeline.dag.trainings import Trainings, in_order, trainings_of
 from pipeline.recipe.recipe import Recipe
@@ -96,8 +97,10 @@ def build_components(
         for trainer in trainings.first:
             trainer.add_upstream_node(drift)
     variants = {
-        str(variant): model_line(recipe, str(variant), recipe.training_of(variant), trainer, runs, examples)
-        for variant, trainer, runs in zip(recipe.variants, trainings.trainers, trainings.runs, strict=True)
+        name: model_line(recipe, name, recipe.training_of(name), trainer, runs, examples)
+        for name, trainer, runs in zip(
+            recipe.variants_by_name, trainings.trainers, trainings.runs, strict=True
+        )
     }
     teaching = teaching_of(
         recipe, examples, validation.example_validator, variants, trainings.folds, work_root
@@ -108,7 +111,7 @@ def build_components(
         examples=examples,
         limit_bytes=recipe.ensemble.limit_bytes,
         vocabulary=recipe.data.vocabulary,
-        names=list(lines) if teaching.students else None,
+        names=member_names(recipe, lines),
     )
     delivery = _delivery(recipe, examples, example_gen, assembler, baseline)
     nodes = [
@@ -132,7 +135,7 @@ def build_components(
         drift,
         trainings,
         teaching,
-        list(lines.values()),
+        lines,
         assembler,
         delivery,
     )
@@ -208,7 +211,7 @@ def _report(
     drift: DriftCheck,
     trainings: Trainings,
     teaching: Teaching,
-    lines: list[ModelLine],
+    lines: Mapping[str, ModelLine],
     assembler: EnsembleAssembler,
     delivery: _Delivery,
 ) -> RunReport:
@@ -219,15 +222,16 @@ def _report(
         recipe=recipe.model_dump_json(exclude_defaults=True, by_alias=True),
         graph=json.dumps(graph, separators=(",", ":")),
         run_id=_run_id(),
+        names=list(lines),
         data=example_gen.outputs["report"],
         statistics=validation.statistics_gen.outputs["statistics"],
         anomalies=validation.example_validator.outputs["anomalies"],
         teacher=teaching.teacher and teaching.teacher.outputs["report"],
         drift=drift.outputs["report"],
         half_time=trainings.half_time and trainings.half_time.outputs["report"],
-        training=[line.trainer.outputs["model_run"] for line in lines],
-        averaging=[line.averager.outputs["report"] for line in lines],
-        compression=[line.compressor.outputs["report"] for line in lines],
+        training=[line.trainer.outputs["model_run"] for line in lines.values()],
+        averaging=[line.averager.outputs["report"] for line in lines.values()],
+        compression=[line.compressor.outputs["report"] for line in lines.values()],
         ensemble=assembler.outputs["report"],
         evaluation=delivery.evaluator.outputs["evaluation"],
         blessing=delivery.evaluator.outputs["blessing"],

@@ -1,5 +1,6 @@
 """Builds the part of the DAG that every model goes through: it is trained, averaged and compressed."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tfx.components import Trainer
@@ -48,6 +49,12 @@ def model_line(
     spent = [] if training.keep_snapshots else runs
     compressor = _compressor(recipe, averager.outputs["model"], examples, spent)
     return ModelLine(trainer, averager, compressor.with_id(f"{prefix}{type(compressor).__name__}-{name}"))
+
+
+def member_names(recipe: Recipe, names: Iterable[str]) -> list[str] | None:
+    """Returns what an assembler calls these models; None where their architectures tell them apart."""
+    names = list(names)
+    return names if any(name != str(recipe.trained[name]) for name in names) else None
 
 
 def _compressor(

@@ -13,7 +13,7 @@ from components.ensemble_assembler.component import EnsembleAssembler
 from components.example_validator.component import ExampleValidator
 from components.student_trainer.component import StudentTrainer
 from components.teacher.component import Teacher
-from pipeline.dag.model_line import ModelLine, model_line
+from pipeline.dag.model_line import ModelLine, member_names, model_line
 from pipeline.dag.trainer_order import FOLD, TEACHER, TEACHING_ASSEMBLER, TRAINER, fold_label, fold_labels
 from pipeline.dag.trainings import chain, training_config
 from pipeline.recipe.recipe import Recipe
@@ -108,7 +108,7 @@ def _assemblers(
     groups = {TEACHING_ASSEMBLER: list(variants.values())}
     if folds:
         groups = {
-            f"{TEACHING_ASSEMBLER}-{fold}": [folds[fold_label(one, fold)] for one in recipe.variants]
+            f"{TEACHING_ASSEMBLER}-{fold}": [folds[fold_label(name, fold)] for name in variants]
             for fold in range(recipe.teacher.folds)
         }
     limit = recipe.ensemble.limit_bytes
@@ -116,7 +116,10 @@ def _assemblers(
         limit = int(recipe.teacher.limit_mib * MIB)
     return [
         EnsembleAssembler(
-            models=[line.compressor.outputs["model"] for line in lines], examples=examples, limit_bytes=limit
-        ).with_id(name)
-        for name, lines in groups.items()
+            models=[line.compressor.outputs["model"] for line in lines],
+            examples=examples,
+            limit_bytes=limit,
+            names=member_names(recipe, variants),
+        ).with_id(node)
+        for node, lines in groups.items()
     ]

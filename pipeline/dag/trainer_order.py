@@ -11,7 +11,6 @@ import heapq
 from collections.abc import Mapping
 
 from pipeline.recipe.recipe import Recipe
-from trainer.model.architectures import Architecture
 
 TRAINER, FIRST_HALF, FOLD = "Trainer-", "FirstHalf-", "Fold"
 """The prefixes of the ids of nodes that train; the name of the variant follows. A node of a fold has its number in
@@ -22,19 +21,19 @@ TEACHER, TEACHING_ASSEMBLER = "Teacher", "TeachingAssembler"
 there are several of the latter, with a hyphen and the number of the fold behind."""
 
 
-def fold_label(variant: Architecture, fold: int) -> str:
-    """Returns what a variant's training without one part of the train files is called: `0-K8-H256`."""
-    return f"{fold}-{variant}"
+def fold_label(name: str, fold: int) -> str:
+    """Returns what the training of a model without one part of the train files is called: `0-K8-H256`."""
+    return f"{fold}-{name}"
 
 
 def fold_labels(recipe: Recipe) -> dict[str, str]:
-    """Returns the trainings without a part of the train files, each with its variant's name; none without folds."""
+    """Returns the trainings without a part of the train files, each with its name in `Recipe.trained`."""
     if recipe.teacher.folds == 1:
         return {}
     return {
-        fold_label(variant, fold): str(variant)
+        fold_label(name, fold): name
         for fold in range(recipe.teacher.folds)
-        for variant in recipe.variants
+        for name in recipe.variants_by_name
     }
 
 
@@ -42,7 +41,7 @@ def trainer_nodes(recipe: Recipe) -> dict[str, str]:
     """Returns the nodes that train, each with the name in `Recipe.trained`: one for a whole training or each half."""
     halves = (FIRST_HALF,) if recipe.halving.enabled else ()
     return {
-        **{f"{prefix}{variant}": str(variant) for prefix in halves for variant in recipe.variants},
+        **{f"{prefix}{name}": name for prefix in halves for name in recipe.variants_by_name},
         **{f"{TRAINER}{name}": name for name in recipe.trained},
         **{f"{FOLD}{TRAINER}{label}": name for label, name in fold_labels(recipe).items()},
     }
@@ -57,7 +56,7 @@ def training_work(recipe: Recipe, trainings: Mapping[str, str] | None = None) ->
     """
     work = {}
     if trainings is None:
-        trainings = {str(variant): str(variant) for variant in recipe.variants}
+        trainings = {name: name for name in recipe.variants_by_name}
     for called, name in trainings.items():
         training, spec = recipe.training_of(name), recipe.spec_of(recipe.trained[name])
         work[called] = float(spec.float32_bytes) * training.videos(training.steps)

@@ -25,7 +25,6 @@ from pipeline.dag.trainer_order import (
 )
 from pipeline.recipe.recipe import Recipe
 from trainer.data.yt8m import NUM_CLASSES
-from trainer.model.architectures import Architecture
 
 RUN_FN = "components.trainer.run_fn.run_fn"
 
@@ -36,8 +35,9 @@ class Trainings(NamedTuple):
     """The components that train the variants.
 
     Attributes:
-        trainers: The component of each variant, in the recipe's order, whose output `model_run` is the whole training.
-        runs: The outputs `model_run` of each variant: of the whole training and, with the stop rule, of its first half.
+        trainers: The component of each of `Recipe.variants_by_name`, in that order, whose output `model_run` is the
+            whole training.
+        runs: The outputs `model_run` of each of them: of the whole training and, with the stop rule, of its first half.
         half_time: The component that decides which variants are trained to the end; None if all are.
         before: The first halves and `half_time`, in an order in which they can run.
         folds: The component of each variant's training without one part of the train files, by `fold_labels`.
@@ -59,19 +59,21 @@ class Trainings(NamedTuple):
 def trainings_of(
     recipe: Recipe, examples: BaseChannel, validator: ExampleValidator, work_root: str | None
 ) -> Trainings:
-    """Returns the trainings of a recipe: one per variant or, with the stop rule, two halves and a judge in between."""
+    """Returns the trainings of a recipe: one per model or, with the stop rule, two halves and a judge in between."""
     folds = {
-        fold_label(variant, fold): _trainer(recipe, variant, examples, validator, work_root, fold=fold)
+        fold_label(name, fold): _trainer(recipe, name, examples, validator, work_root, fold=fold)
         for fold in range(recipe.teacher.folds if recipe.teacher.folds > 1 else 0)
-        for variant in recipe.variants
+        for name in recipe.variants_by_name
     }
     if not recipe.halving.enabled:
-        trainers = [_trainer(recipe, variant, examples, validator, work_root) for variant in recipe.variants]
+        trainers = [
+            _trainer(recipe, name, examples, validator, work_root) for name in recipe.variants_by_name
+        ]
         chain(recipe, {**_named(recipe, trainers), **folds})
         return Trainings(trainers, [[one.outputs["model_run"]] for one in trainers], folds=folds)
     first_halves = [
-        _trainer(recipe, variant, examples, validator, work_root, half_time(recipe.training_of(variant)))
-        for variant in recipe.variants
+        _trainer(recipe, name, examples, validator, work_root, half_time(recipe.training_of(name)))
+        for name in recipe.variants_by_name
     ]
     chain(recipe, {**_named(recipe, first_halves), **folds})
     judge = HalfTime([trainer.outputs["model_run"] for trainer in first_halves], recipe.halving.lead)
@@ -80,9 +82,9 @@ def trainings_of(
             examples,
             first_half.outputs["model_run"],
             judge.outputs["report"],
-            training_config(recipe, str(variant), work_root, f"{TRAINER}{variant}"),
-        ).with_id(f"{TRAINER}{variant}")
-        for variant, first_half in zip(recipe.variants, first_halves, strict=True)
+            training_config(recipe, name, work_root, f"{TRAINER}{name}"),
+        ).with_id(f"{TRAINER}{name}")
+        for name, first_half in zip(recipe.variants_by_name, first_halves, strict=True)
     ]
     chain(recipe, _named(recipe, second_halves))
     runs = [
@@ -95,7 +97,7 @@ def trainings_of(
 
 def _trainer(
     recipe: Recipe,
-    variant: Architecture,
+    name: str,
     examples: BaseChannel,
     validator: ExampleValidator,
     work_root: str | None,
@@ -103,11 +105,11 @@ def _trainer(
     fold: int | None = None,
 ) -> Trainer:
     """Returns the Trainer of a variant, which trains to its last step or to an earlier one, on all files or on some."""
-    training = recipe.training_of(variant)
-    trainer_id = f"{TRAINER if until is None else FIRST_HALF}{variant}"
+    training = recipe.training_of(name)
+    trainer_id = f"{TRAINER if until is None else FIRST_HALF}{name}"
     if fold is not None:
-        trainer_id = f"{FOLD}{TRAINER}{fold_label(variant, fold)}"
-    config = training_config(recipe, str(variant), work_root, trainer_id)
+        trainer_id = f"{FOLD}{TRAINER}{fold_label(name, fold)}"
+    config = training_config(recipe, name, work_root, trainer_id)
     if until is not None:
         config["until"] = until
     if fold is not None:
@@ -164,7 +166,7 @@ def in_order(recipe: Recipe, trainings: Mapping[str, T]) -> list[T]:
 
 
 def _named(recipe: Recipe, of_variants: Sequence[T]) -> dict[str, T]:
-    return dict(zip(map(str, recipe.variants), of_variants, strict=True))
+    return dict(zip(recipe.variants_by_name, of_variants, strict=True))
 
 
 def _waits(recipe: Recipe, trainings: Mapping[str, Any]) -> dict[str, str | None]:

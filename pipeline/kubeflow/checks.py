@@ -57,7 +57,7 @@ def check_places(recipe: Recipe, image: str, pipeline_root: str) -> None:
         *([("data.vocabulary", recipe.data.vocabulary)] if recipe.data.vocabulary else ()),
         *([("teacher.directory", recipe.teacher.directory)] if recipe.teacher.directory else ()),
         ("push.directory", recipe.push.directory),
-        *(("training.start", start) for start in map(recipe.start_of, recipe.variants) if start),
+        *(("training.start", start) for start in map(recipe.start_of, recipe.trained) if start),
     ):
         if not pattern.startswith("gs://"):
             _check_mounted(recipe, key, pattern)

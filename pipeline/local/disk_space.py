@@ -117,7 +117,7 @@ def _in_order(recipe: Recipe) -> list[tuple[str, str, str]]:
     `Recipe.trained`, in the order of training.
     """
     groups = (
-        ("", {str(variant): str(variant) for variant in recipe.variants}),
+        ("", {name: name for name in recipe.variants_by_name}),
         (FOLD, fold_labels(recipe)),
         ("", {name: name for name in recipe.students_by_name}),
     )

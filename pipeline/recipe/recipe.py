@@ -1,7 +1,8 @@
 """A recipe: everything that decides what a run of the pipeline does."""
 
 import os
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -33,6 +34,8 @@ from trainer.training.config import PREVIOUS, SCRATCH, TrainingConfig
 
 STUDENT = "Student-"
 """Stands before the name of a student's architecture, since a variant may have the same."""
+_SEED = "-Seed"
+"""Stands behind the name of a further model of a variant, with what is added to its seed."""
 
 
 def _absolute(path: str) -> str:
@@ -61,6 +64,12 @@ class Recipe(Section):
         description="Names of architectures that are trained behind the others, towards their labels and what a "
         "teacher says, as `training.distillation` has it. They may become members of the final ensemble, too.",
     )
+    seeds: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(
+        default_factory=dict,
+        description="How many models are trained of a variant, such as `{K8-H256: 3}`, or of a student, "
+        "`{Student-K8-H256: 2}`; one where nothing is said. They differ in `training.seed`: K8-H256-Seed1 has one more "
+        "than K8-H256. Lakshminarayanan et al. 2017: several small models may be worth more than one large.",
+    )
     teacher: TeacherSection = TeacherSection()
     training: TrainingConfig = TrainingConfig()
     training_overrides: dict[VariantName, dict[str, Any]] = Field(
@@ -83,22 +92,42 @@ class Recipe(Section):
     kubernetes: KubernetesSection = KubernetesSection()
 
     def training_of(self, name: str | Architecture) -> TrainingConfig:
-        """Returns the training section with what differs for a variant, or for a student, by its name in `trained`."""
-        values = {**self.training.model_dump(), **self.training_overrides.get(self.trained[str(name)], {})}
-        if str(name) not in self.students_by_name:
-            return TrainingConfig.model_validate({**values, "distillation": None})
-        values |= self.student_training
-        return TrainingConfig.model_validate({**values, "distillation": values.get("distillation") or {}})
+        """Returns the training section with what differs for a model, by its name in `trained`, or for a variant."""
+        name = str(name)
+        values = {**self.training.model_dump(), **self.training_overrides.get(self.trained[name], {})}
+        if name in self.students_by_name:
+            values |= self.student_training
+            values["distillation"] = values.get("distillation") or {}
+        else:
+            values["distillation"] = None
+        training = TrainingConfig.model_validate(values)
+        _, _, further = name.partition(_SEED)
+        return training.model_copy(update={"seed": training.seed + int(further)}) if further else training
 
     @property
     def trained(self) -> dict[str, Architecture]:
-        """The variants and students, by what reports call them: `K8-H256`, and as a student `Student-K8-H256`."""
-        return {str(variant): variant for variant in self.variants} | self.students_by_name
+        """The architecture of each model that is trained, by what reports call it.
+
+        They are called `K8-H256`, as a student `Student-K8-H256`, and further ones, of `seeds`, `K8-H256-Seed1`.
+        """
+        return self.variants_by_name | self.students_by_name
+
+    @property
+    def variants_by_name(self) -> dict[str, Architecture]:
+        """The models of `trained` that are no students."""
+        return self._named("", self.variants)
 
     @property
     def students_by_name(self) -> dict[str, Architecture]:
-        """The students, by what reports call them."""
-        return {f"{STUDENT}{variant}": variant for variant in self.students}
+        """The models of `trained` that are students."""
+        return self._named(STUDENT, self.students)
+
+    def _named(self, prefix: str, architectures: Iterable[Architecture]) -> dict[str, Architecture]:
+        return {
+            f"{prefix}{one}{_SEED}{further}" if further else f"{prefix}{one}": one
+            for one in architectures
+            for further in range(self.seeds.get(f"{prefix}{one}", 1))
+        }
 
     @property
     def has_soft_targets(self) -> bool:
@@ -144,7 +173,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _halves_start_from_scratch(self) -> "Recipe":
-        if self.halving.enabled and any(self.start_of(variant) for variant in self.variants):
+        if self.halving.enabled and any(map(self.start_of, self.variants_by_name)):
             raise ValueError(
                 f"training.start: with halving.enabled it must be {SCRATCH}: where half of a shorter training ends is "
                 "not known beforehand"
@@ -207,6 +236,17 @@ class Recipe(Section):
                     "with training_overrides={}"
                 )
             self._check_training(f"training_overrides.{variant}.", override)
+        called = {*map(str, self.variants), *(f"{STUDENT}{student}" for student in self.students)}
+        for name, number in self.seeds.items():
+            if name not in called:
+                raise ValueError(
+                    f"seeds.{name}: is neither a variant nor a student of this recipe ({', '.join(sorted(called))}); "
+                    "leave it out"
+                )
+            if number > 1 and self.halving.enabled:
+                raise ValueError(
+                    f"seeds.{name}: with halving.enabled a variant is trained once; leave one of the two out"
+                )
         if self.training.distillation and self.student_training.get("distillation"):
             raise ValueError("training.distillation: student_training.distillation has it; change it there")
         # Checked without students as well: a recipe may have it for those that a command line names.

@@ -80,6 +80,7 @@ def _forms(videos: int) -> Figure:
             form=form,
             model=model,
             gap=0.0,
+            architecture=spec.architecture,
             bytes=stored_bytes(spec, StoredForm.parse(form)),
         )
         for model, spec in enumerate(map(ModelSpec, TABLE1))

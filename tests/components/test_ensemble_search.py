@@ -18,6 +18,7 @@ from components.ensemble_assembler.search import best_ensembles
 from components.ensemble_assembler.selection import fitting_combinations
 from components.ensemble_assembler.weighting import MeritWeights, tuned_weights
 from trainer.metrics.video_metrics import VideoMetrics
+from trainer.model.architectures.mlp import Mlp
 
 
 def noisy_scores(directory, members, videos=120, classes=90, seed=0, noise=1.5, spread=0.2):
@@ -54,7 +55,16 @@ def scores_of_forms(directory, members, videos=300):
             worse = (1 / (1 + np.exp(-logits))).astype(np.float32)
             path = str(directory / f"form-{model}-{size}")
             files.append(ScoreFile.write(path, [worse], plain.num_classes, np.float32))
-            entries.append(ModelEntry(variant=str(model), form=str(size), model=model, bytes=size, gap=0.0))
+            entries.append(
+                ModelEntry(
+                    variant=str(model),
+                    form=str(size),
+                    model=model,
+                    bytes=size,
+                    gap=0.0,
+                    architecture=Mlp(model + 1),
+                )
+            )
     return EvalScores(tuple(files), plain.labels), entries
 
 

@@ -17,14 +17,20 @@ from components.ensemble_assembler.selection import (
 from serving.export.codecs import FLOAT16
 from serving.export.compression import stored_bytes
 from trainer.base.units import MIB
+from trainer.model.architectures.chain import Chain
 from trainer.model.architectures.gated_net_vlad import TABLE1
+from trainer.model.architectures.mlp import Mlp
 from trainer.model.model_spec import ModelSpec
 
 TABLE1_BYTES = [stored_bytes(ModelSpec(variant), FLOAT16) for variant in TABLE1]
 
 
 def models(*pairs):
-    return [ModelEntry(variant=str(index), bytes=size, gap=gap) for index, (size, gap) in enumerate(pairs)]
+    """Models of one family and of different sizes."""
+    return [
+        ModelEntry(variant=str(index), bytes=size, gap=gap, architecture=Mlp(index + 1))
+        for index, (size, gap) in enumerate(pairs)
+    ]
 
 
 class TestInferior:
@@ -37,8 +43,14 @@ class TestInferior:
 
     def test_another_family_makes_nobody_superfluous(self):
         entries = models((10, 0.8), (20, 0.7), (20, 0.7))
-        entries[1] = dataclasses.replace(entries[1], family="Chain")
+        entries[1] = dataclasses.replace(entries[1], architecture=Chain(3, 8))
         assert inferior_to(entries) == [None, None, 0]
+
+    def test_another_seed_of_the_same_architecture_makes_nobody_superfluous(self):
+        entries = models((10, 0.8), (10, 0.7), (10, 0.8), (20, 0.7), (30, 0.6))
+        for index in (1, 2):
+            entries[index] = dataclasses.replace(entries[index], architecture=entries[0].architecture)
+        assert inferior_to(entries) == [None, None, None, 0, 0]
 
     def test_the_paper_keeps_18_of_its_table(self):
         gaps = (
@@ -90,7 +102,10 @@ class TestCombinations:
 
 def forms(*triples):
     """Of (model, bytes, GAP)."""
-    return [ModelEntry(variant="v", model=model, bytes=size, gap=gap) for model, size, gap in triples]
+    return [
+        ModelEntry(variant="v", model=model, bytes=size, gap=gap, architecture=Mlp(8))
+        for model, size, gap in triples
+    ]
 
 
 class TestForms:

@@ -47,7 +47,12 @@ def test_executor_reads_what_there_is(tmp_path):
     }
     graph = {"Trainer-K2-H4": [], "Pusher": ["Trainer-K2-H4"], "RunReport": ["Pusher"]}
     recipe = {"name": "tiny", "variants": ["K2-H4", "K4-H4"]}
-    properties = {"recipe": json.dumps(recipe), "graph": json.dumps(graph), "run_id": "run-7"}
+    properties = {
+        "recipe": json.dumps(recipe),
+        "graph": json.dumps(graph),
+        "run_id": "run-7",
+        "names": '["K2-H4", "K4-H4"]',
+    }
     Executor().Do(inputs, outputs, properties)
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {row["variant"]: row["average_gap"] for row in written["members"]} == {"K2-H4": 0.2, "K4-H4": 0.4}

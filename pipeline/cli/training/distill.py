@@ -84,6 +84,7 @@ def distill(
         "name": name,
         "variants": [],
         "students": [variant],
+        "seeds": {},
         "teacher": {"directory": path},
         "training_overrides": {},
         "student_training": {},

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.cli.main import app
 from pipeline.cli.training import distill as verb
+from pipeline.recipe.loader import read_text
 from pipeline.recipe.recipe import Recipe
 from serving.export.saved_model import Member, write_saved_model
 from trainer.base.errors import UserError
@@ -58,10 +59,14 @@ def test_the_student_of_a_model_that_is_there(model: str, asked: list[tuple[Reci
     assert (student.steps, student.distillation) == (200_000, DistillationConfig())
 
 
-def test_another_recipe_without_what_is_for_its_variants(model: str, asked: list[tuple[Recipe, str]]) -> None:
+def test_another_recipe_without_what_is_for_its_variants(
+    model: str, asked: list[tuple[Recipe, str]], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"{read_text('families')}\nseeds: {{K24-H1440: 2}}\n", encoding="utf-8")
     with pytest.raises(SystemExit):
         distill(
-            *("--teacher", model, "--variant", "MLP-H6", "--data", "a*", "--recipe", "families", "--out", "served"),
+            *("--teacher", model, "--variant", "MLP-H6", "--data", "a*", "--recipe", str(mine), "--out", "served"),
             *("--root", "here", "--set", "training.steps=9", "--set", "training.distillation.weight=0.9"),
         )  # fmt: skip
     recipe, root = asked[0]

@@ -202,6 +202,7 @@ def test_the_page_of_a_run_is_one_file_at_its_address_and_metrics_are_metadata(b
             "recipe": ("STRING", json.dumps({"name": "tiny", "variants": ["K2-H4"]})),
             "graph": ("STRING", json.dumps({"Pusher": [], "RunReport": ["Pusher"]})),
             "run_id": ("STRING", "run-1"),
+            "names": ("STRING", '["K2-H4"]'),
         },
         inputs={"compression_000": ("yt8m.Report", given)},
         outputs={"report": "yt8m.Report", "page": "system.HTML", "metrics": "system.Metrics"},
