@@ -1,6 +1,5 @@
 """Writes a model for devices and checks it: the same videos through TensorFlow and through the device's runtime."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +13,7 @@ from serving.inference.litert_model import LiteRtModel
 from serving.inference.scoring import SavedModelScorer
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
+from trainer.base.files import whole_file
 from trainer.data.labels import label_rows
 from trainer.data.records import valid_videos
 from trainer.metrics.video_metrics import VideoMetrics
@@ -110,8 +110,7 @@ def _export(
     Raises:
         UserError: See `write_litert` and `write_onnx`; there is no labelled video, or the file is worse than it may be.
     """
-    unchecked = f"{path}.unchecked"
-    try:
+    with whole_file(path) as unchecked:
         write(directory, unchecked, weights)
         check = _check(directory, load(unchecked), files, videos) if files else None
         if check and check.gap_lost > TOLERANCES[weights]:
@@ -120,10 +119,6 @@ def _export(
                 f"({check}): choose larger weights, or for int4 a model whose kernels were rounded by real videos "
                 "(yt8m compress --to int4-b256 --calibrate FILES)"
             )
-        os.replace(unchecked, path)
-    finally:
-        if os.path.exists(unchecked):
-            os.remove(unchecked)
     return check
 
 

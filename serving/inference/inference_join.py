@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from serving.inference.inference_parts import InferenceParts, reject_lines
 from serving.inference.predictions_file import join_parts, read_ids
 from trainer.base.errors import UserError
-from trainer.base.files import open_file, remove_file, remove_tree
+from trainer.base.files import remove_file, remove_tree, whole_file
 from trainer.data.checks.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
 from trainer.data.checks.file_check import FileCheck, FileCounter
 from trainer.data.checks.lost_files import LostFile, estimate_lost_files, rejected_with
@@ -98,6 +99,6 @@ def _write_rejects(rejects: Sequence[Reject], target: str) -> str | None:
     remove_file(target)
     if not rejects:
         return None
-    with open_file(target, "wb") as file:
-        file.write(reject_lines(rejects))
+    with whole_file(target) as unfinished:
+        Path(unfinished).write_bytes(reject_lines(rejects))
     return target

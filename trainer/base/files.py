@@ -201,6 +201,23 @@ def whole_file(path: str) -> Iterator[str]:
         tf.io.gfile.copy(unfinished, path, overwrite=True)
 
 
+@contextmanager
+def whole_directory(path: str) -> Iterator[str]:
+    """Gives the path of a local directory to make; when the block ends without an error, it is renamed to `path`.
+
+    Args:
+        path: Where the directory is to appear; nothing may be there.
+    """
+    path = os.path.realpath(path)
+    unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
+    try:
+        with naming(path):
+            yield unfinished
+            os.rename(unfinished, path)
+    finally:
+        remove_tree(unfinished)
+
+
 def expand(patterns: Iterable[str]) -> list[str]:
     """Returns the files that match any of the patterns (globs or plain paths), sorted and each once; no directories.
 

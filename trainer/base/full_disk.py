@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from types import MappingProxyType
 
 from trainer.base.directories import nearest_existing
+from trainer.base.errors import UserError
 
 _TEXTS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 """Texts of the C library for the two error numbers, and of SQLite for the first. An error of TensorFlow has no number,
 and its class is that of a lack of memory."""
 
 _NAMED = (
-    # TensorFlow's, in which a device such as _device_/job:localhost may come before.
+    # TensorFlow's, in which a device such as _device_/job:localhost may come before; a relative path only behind it.
     re.compile(rf"(?:^|[\s'\"])(?P<path>/[^;'\"\n]+)['\"]?[;:] (?:{'|'.join(_TEXTS)})"),
+    re.compile(rf"\}}\}} (?P<path>[^;\n]+); (?:{'|'.join(_TEXTS)})"),
     re.compile(rf"(?:{'|'.join(_TEXTS)}): ['\"](?P<path>/[^'\"]+)"),
 )
 
@@ -79,6 +81,26 @@ def naming(path: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def chosen_by(option: str, path: str) -> Iterator[None]:
+    """Turns a full disk in the block into the line that says which option chose that disk.
+
+    Args:
+        option: The option or argument that names the path.
+        path: What the block writes: a file or a directory, which need not exist yet.
+
+    Raises:
+        UserError: The disk of the path is full, or that of TMPDIR.
+    """
+    try:
+        yield
+    except Exception as error:
+        place = path if "://" in path or os.path.isdir(path) else os.path.dirname(os.path.realpath(path))
+        if full := full_disk(error, {option: place}):
+            raise UserError(f"no space left on a disk: {full}") from error
+        raise
+
+
 def _described(name: str | None, directory: str) -> str:
     usage = shutil.disk_usage(nearest_existing(directory))
     room = f"{usage.free / _MIB:.0f} of {usage.total / _MIB:.0f} MiB free now"
@@ -95,9 +117,9 @@ def _temporary_directory() -> str:
 
 def _path_of(error: BaseException) -> str | None:
     if isinstance(error, OSError) and isinstance(error.filename, str):
-        return os.path.abspath(error.filename)
+        return os.path.realpath(error.filename)
     found = next(filter(None, (pattern.search(str(error)) for pattern in _NAMED)), None)
-    return found["path"] if found else None
+    return os.path.realpath(found["path"]) if found else None
 
 
 def _free(directory: str) -> int:
@@ -107,6 +129,6 @@ def _free(directory: str) -> int:
 def _holds(directory: str, path: str) -> bool:
     """Whether the path lies in the directory, and not on another disk that is mounted below it."""
     return (
-        os.path.commonpath([path, directory]) == directory
+        os.path.commonpath([path, os.path.realpath(directory)]) == os.path.realpath(directory)
         and os.stat(nearest_existing(path)).st_dev == os.stat(nearest_existing(directory)).st_dev
     )

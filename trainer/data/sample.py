@@ -26,7 +26,7 @@ import numpy as np
 from trainer.base.addresses import check_address
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
-from trainer.base.files import exists, is_local, list_names, make_dirs, open_file
+from trainer.base.files import exists, is_local, list_names, make_dirs, open_file, whole_file
 from trainer.base.units import MIB
 from trainer.data.encoding import encode_frames, quantize, sequence_example
 from trainer.data.tfrecord import write_tfrecords
@@ -94,7 +94,8 @@ def write_sample(
             count = videos // shards + (shard < videos % shards)
             path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
             prefix = f"{name[0]}{shard:04d}"
-            write_tfrecords(path, _videos(world, generator, count, prefix, min_frames, max_frames))
+            with whole_file(path) as unfinished:
+                write_tfrecords(unfinished, _videos(world, generator, count, prefix, min_frames, max_frames))
             paths.append(path)
     return paths
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +44,8 @@ def compile_(
     from pipeline.kubeflow.checks import check_gpus, check_places
     from trainer.base.directories import check_file, check_replaced
     from trainer.base.errors import UserError
+    from trainer.base.files import whole_file
+    from trainer.base.full_disk import chosen_by
 
     if not out.endswith((".yaml", ".yml")):
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")
@@ -60,8 +63,8 @@ def compile_(
 
     compiled = compile_pipeline(loaded, image, pipeline_root)
     text = compiled.to_yaml()
-    with open(out, "w", encoding="utf-8") as file:
-        file.write(text)
+    with chosen_by("--out", out), whole_file(out) as unfinished:
+        Path(unfinished).write_text(text, encoding="utf-8")
     tasks = len(all_tasks(compiled.spec))
     result = {"file": out, "pipeline": loaded.name, "tasks": tasks, "bytes": len(text.encode())}
     typer.echo(json.dumps(result, indent=2) if as_json else f"{out}: pipeline {loaded.name}, {tasks} tasks")

@@ -117,8 +117,11 @@ def _compress(
         )
 
     from serving.inference.recompression import recompress
+    from trainer.base.files import whole_directory
+    from trainer.base.full_disk import chosen_by
 
-    written, seen = recompress(source, out, form, calibration_files, calibration_videos)
+    with chosen_by("--out", out), whole_directory(out) as unfinished:
+        written, seen = recompress(source, unfinished, form, calibration_files, calibration_videos)
     result: dict[str, Any] = {
         "model": out,
         "form": form.name,

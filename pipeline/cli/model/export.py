@@ -68,11 +68,13 @@ def export(
 
     from serving.store.model_store import whole_model_path
     from trainer.base.files import expand
+    from trainer.base.full_disk import chosen_by
 
     files = expand(check) if check else []
     directory = whole_model_path(model)
 
-    result = _export(directory, out, onnx, weights, files, videos)
+    with chosen_by("--out", out):
+        result = _export(directory, out, onnx, weights, files, videos)
     typer.echo(json.dumps(result, indent=2) if as_json else _text(result))
 
 

@@ -93,6 +93,8 @@ def import_checkpoint(
 
     from serving.export.saved_model import Member, write_saved_model
     from serving.server.models.warmup import write_warmup
+    from trainer.base.files import whole_directory
+    from trainer.base.full_disk import chosen_by
     from trainer.checkpoints.tf1_checkpoint import read_eigenvalues, read_tf1_checkpoint
 
     scales = None if eigenvalues is None else read_eigenvalues(eigenvalues)
@@ -104,8 +106,9 @@ def import_checkpoint(
         )
         for one in chosen
     ]
-    card = write_saved_model(out, members)
-    write_warmup(out)
+    with chosen_by("--out", out), whole_directory(out) as unfinished:
+        card = write_saved_model(unfinished, members)
+        write_warmup(unfinished)
     result = {
         "model": out,
         "variant": " + ".join(str(one.spec) for one in chosen),

@@ -21,6 +21,7 @@ from pipeline.cli.options.connection import (
 from pipeline.cli.output import AsJson
 from pipeline.cli.progress_lines import RejectLines, TimedLines
 from trainer.base.errors import UserError
+from trainer.base.full_disk import chosen_by
 
 if TYPE_CHECKING:
     from serving.inference.batch_inference import Inference, Progress
@@ -84,7 +85,8 @@ def infer(
         if model is None or version_label is not None:
             raise UserError("with --beam every worker loads the model: give --model, a directory")
         check_no_tls((tls_ca, tls_certificate, tls_key))
-        result = _infer_with_beam(model, model_version, data, out, batch_size, beam)
+        with chosen_by("--out", out):
+            result = _infer_with_beam(model, model_version, data, out, batch_size, beam)
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2) if as_json else _text(result))
         return
     files = expand(data)
@@ -92,7 +94,7 @@ def infer(
     rejects = RejectLines(_logger, "the rejects file will name all of them")
     tls = (tls_ca, tls_certificate, tls_key)
     chosen = predictor_of(model, target or "", model_name, model_version, version_label, timeout, tls)
-    with closing(chosen) as predictor:
+    with closing(chosen) as predictor, chosen_by("--out", out):
         version = model_version if version_label is None else version_label
         identity = f"{target} {model_name} {version}" if target else directory_identity(predictor.path)
         result = infer_files(

@@ -13,6 +13,7 @@ from pipeline.cli.output import AsJson
 from pipeline.cli.verb_group import VerbGroup
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled
+from trainer.base.full_disk import chosen_by
 from trainer.data.checks.data_check import DataCheck, check_files, together
 from trainer.data.checks.lost_files import DataLimits, complaint
 from trainer.data.record_parts import Edition
@@ -61,16 +62,17 @@ def sample(
 
     Example: yt8m data sample sample/ --train-videos 2400 --validate-videos 800
     """
-    paths = write_sample(
-        directory,
-        train_videos=train_videos,
-        validate_videos=validate_videos,
-        shards=shards,
-        seed=seed,
-        min_frames=min_frames,
-        max_frames=max_frames,
-        order=order,
-    )
+    with chosen_by("DIR", directory):
+        paths = write_sample(
+            directory,
+            train_videos=train_videos,
+            validate_videos=validate_videos,
+            shards=shards,
+            seed=seed,
+            min_frames=min_frames,
+            max_frames=max_frames,
+            order=order,
+        )
     if as_json:
         videos = {"train_videos": train_videos, "validate_videos": validate_videos}
         typer.echo(json.dumps({"files": paths, **videos}, indent=2))

@@ -1,5 +1,6 @@
 """The verb ``yt8m recipes``, which lists the recipes of the project and makes a copy of one for a user."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from pipeline.cli.verb_group import VerbGroup
 from pipeline.recipe.loader import load_recipe, read_text, recipe_names
 from pipeline.recipe.own_copy import own_copy
 from trainer.base.errors import UserError
+from trainer.base.files import whole_file
+from trainer.base.full_disk import chosen_by
 
 _ROW = "{:<15} {:>8}  {}"
 
@@ -50,11 +53,10 @@ def new(
     """
     text = own_copy(name, source)
     path = Path(f"{name}.yaml")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{path} is there already; remove it, or give another name") from None
+    if os.path.lexists(path):
+        raise UserError(f"{path} is there already; remove it, or give another name")
+    with chosen_by("directory", str(path)), whole_file(str(path)) as unfinished:
+        Path(unfinished).write_text(text, encoding="utf-8")
     directory = load_recipe(str(path)).push.directory
     typer.echo(f"{path}: runs go to runs/{name}, models to {directory}; yt8m run --recipe {path} starts one")
 

@@ -87,13 +87,20 @@ def write_page(target: Path, page: str, content: "ReportPart") -> None:
         UserError: If they cannot be written there.
     """
     from trainer.base.errors import UserError
+    from trainer.base.files import whole_file
+    from trainer.base.full_disk import chosen_by
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page, encoding="utf-8")
-        target.with_suffix(".json").write_text(
-            json.dumps(content.document(), indent=1) + "\n", encoding="utf-8"
-        )
+        numbers = json.dumps(content.document(), indent=1) + "\n"
+        # Both are whole before either replaces an older one.
+        with (
+            chosen_by("--out", str(target)),
+            whole_file(str(target)) as new_page,
+            whole_file(str(target.with_suffix(".json"))) as new_numbers,
+        ):
+            Path(new_page).write_text(page, encoding="utf-8")
+            Path(new_numbers).write_text(numbers, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror}; give another --out") from error
 
