@@ -17,6 +17,7 @@ class BaselineSpec(ComponentSpec):
     PARAMETERS: ClassVar = {
         "push_destination": ExecutionParameter(type=str),
         "run_id": ExecutionParameter(type=str),
+        "num_classes": ExecutionParameter(type=int, optional=True),
     }
     INPUTS: ClassVar = {}
     OUTPUTS: ClassVar = {"model": ChannelParameter(type=standard_artifacts.Model)}
@@ -34,15 +35,22 @@ class Baseline(base_component.BaseComponent):
         push_destination: Directory of the served versions, local or gs://.
         run_id: Id of the run. It differs from run to run, so that TFX's cache, which does not know what is served,
             never answers for this step.
+        num_classes: Number of classes of the candidates; None to hand out a model of any.
     """
 
     SPEC_CLASS = BaselineSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, push_destination: str | RuntimeParameter, run_id: str | RuntimeParameter) -> None:
+    def __init__(
+        self,
+        push_destination: str | RuntimeParameter,
+        run_id: str | RuntimeParameter,
+        num_classes: int | None = None,
+    ) -> None:
         spec = BaselineSpec(
             push_destination=push_destination,
             run_id=run_id,
+            num_classes=num_classes,
             model=Channel(type=standard_artifacts.Model),
         )
         super().__init__(spec=spec)

@@ -29,7 +29,7 @@ class Executor(StepExecutor):
         """
         base = step.parameters["push_destination"]
         model = step.output("model")
-        version = _copy(base, step.output_model("model"))
+        version = _copy(base, step.output_model("model"), step.parameters.get("num_classes"))
         if version is None:
             _logger.info("baseline: nothing is served from %s yet", base)
             step.outputs["model"].clear()
@@ -39,12 +39,12 @@ class Executor(StepExecutor):
         model.set_string_custom_property("served_from", base)
 
 
-def _copy(base: str, target: str) -> int | None:
+def _copy(base: str, target: str, num_classes: int | None) -> int | None:
     if is_local(target):
-        return hand_out(base, target)
+        return hand_out(base, target, num_classes)
     with tempfile.TemporaryDirectory() as directory:
         local = os.path.join(directory, "model")
-        version = hand_out(base, local)
+        version = hand_out(base, local, num_classes)
         if version is not None:
             copy_remote_tree(local, target)
     return version

@@ -8,7 +8,7 @@ from serving.store.model_store import local_version, open_store
 from trainer.base.errors import UserError
 
 
-def hand_out(base: str, target: str) -> int | None:
+def hand_out(base: str, target: str, num_classes: int | None = None) -> int | None:
     """Copies the served version at the beginning of a run, and checks what the run needs at its end.
 
     The Evaluator and the Pusher come after all training: so the model is loaded now, and a file written to where the
@@ -17,6 +17,7 @@ def hand_out(base: str, target: str) -> int | None:
     Args:
         base: Push destination: directory of the versions, local or gs://.
         target: Directory to be created, local.
+        num_classes: The candidate's number of classes; None for a pipeline that an earlier release compiled.
 
     Returns:
         Number of the version. None when nothing is served yet; there is no `target` then.
@@ -27,7 +28,7 @@ def hand_out(base: str, target: str) -> int | None:
     open_store(base).check_writable()
     version = copy_served_model(base, target)
     if version is not None:
-        check_comparable(target, base, version)
+        check_comparable(target, base, version, num_classes)
     return version
 
 
@@ -69,11 +70,12 @@ def copy_served_model(base: str, target: str) -> int | None:
     return None
 
 
-def check_served_model(base: str) -> int | None:
+def check_served_model(base: str, num_classes: int | None = None) -> int | None:
     """Loads the version that is served now and asks it for one video's probabilities, as the Evaluator will.
 
     Args:
         base: Push destination: directory of the versions, local or gs://.
+        num_classes: The candidate's number of classes; None for any.
 
     Returns:
         Number of the version; None when nothing is served yet.
@@ -86,7 +88,7 @@ def check_served_model(base: str) -> int | None:
         version = versions[-1]
         try:
             with local_version(store, version) as directory:
-                check_comparable(directory, base, version)
+                check_comparable(directory, base, version, num_classes)
         except FileNotFoundError:
             if version in store.versions():
                 raise
@@ -95,13 +97,14 @@ def check_served_model(base: str) -> int | None:
     return None
 
 
-def check_comparable(directory: str, base: str, version: int) -> None:
+def check_comparable(directory: str, base: str, version: int, num_classes: int | None) -> None:
     """Loads a local copy of a version and asks it for one video's probabilities, as the Evaluator will.
 
     Args:
         directory: Local directory of the SavedModel.
         base: Push destination that the version is served from; the error message names it.
         version: Number of the version; the error message names it.
+        num_classes: The candidate's number of classes; None for any.
 
     Raises:
         UserError: If no candidate can be compared with it.
@@ -109,7 +112,7 @@ def check_comparable(directory: str, base: str, version: int) -> None:
     # TensorFlow: seconds that nobody waits for where nothing is served.
     from serving.inference.load_check import load_problem
 
-    if problem := load_problem(directory):
+    if problem := load_problem(directory, num_classes):
         raise UserError(
             f"version {version} of {base} is served, and a new model cannot be compared with it: it {problem}. "
             f"Serve an earlier version again (yt8m models rollback {base} --to VERSION), remove this one (yt8m "

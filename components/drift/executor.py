@@ -4,12 +4,10 @@ import json
 import logging
 import posixpath
 
-import numpy as np
-
 from components.baseline.executor import VERSION_PROPERTY
 from components.drift.comparison import compare, moved_classes
 from components.drift.report import DriftReport
-from components.example_gen.distribution import Distribution, Distributions
+from components.example_gen.distribution import Distributions
 from components.pusher.reference import Reference
 from components.step_executor import Step, StepExecutor
 from serving.export.vocabulary import Vocabulary
@@ -26,7 +24,7 @@ class Executor(StepExecutor):
         """Writes the report.
 
         Raises:
-            UserError: There is drift, and the recipe says to stop then.
+            UserError: There is drift, and the recipe says to stop then; or the served model has other classes.
         """
         data = step.input_dir("data")
         if not exists(posixpath.join(data, Distributions.FILE)):
@@ -43,14 +41,20 @@ class Executor(StepExecutor):
             if exists(posixpath.join(model, Reference.FILE)):
                 names = step.parameters.get("vocabulary")
                 old = Reference.read(model).trained
+                version = step.input("baseline").get_int_custom_property(VERSION_PROPERTY)
+                if len(old.classes) != len(new.classes):
+                    raise UserError(
+                        f"version {version}, which is served, has {len(old.classes)} classes, and data.num_classes is "
+                        f"{len(new.classes)}: set the same, or push to another push.directory"
+                    )
                 report = DriftReport(
                     span=found.span,
                     videos=new.videos,
-                    served_version=step.input("baseline").get_int_custom_property(VERSION_PROPERTY),
+                    served_version=version,
                     served_videos=old.videos,
                     measures=tuple(compare(new, old, json.loads(step.parameters["thresholds"]))),
                     moved=tuple(
-                        moved_classes(*_same_length(new, old), Vocabulary.load(names) if names else None)
+                        moved_classes(new.classes, old.classes, Vocabulary.load(names) if names else None)
                     ),
                 )
         report.write(step.output_dir("report"))
@@ -67,8 +71,3 @@ class Executor(StepExecutor):
             _logger.info(
                 "drift: no served model says what it was trained on, so there is nothing to compare with"
             )
-
-
-def _same_length(new: Distribution, old: Distribution) -> tuple[np.ndarray, ...]:
-    classes = max(len(new.classes), len(old.classes))
-    return tuple(np.pad(one.classes, (0, classes - len(one.classes))) for one in (new, old))

@@ -85,7 +85,7 @@ def build_components(
     examples = example_gen.outputs["examples"]
     validation = validation_steps(example_gen.outputs["summaries"], schema_file)
     trainings = trainings_of(recipe, examples, validation.example_validator, work_root)
-    baseline = Baseline(push_destination=recipe.push.directory, run_id=_run_id())
+    baseline = Baseline(recipe.push.directory, _run_id(), data.num_classes)
     drift = DriftCheck(
         example_gen.outputs["report"],
         baseline.outputs["model"],

@@ -46,7 +46,8 @@ def check_before_run(recipe: Recipe, root: str) -> None:
         UserError: If files are missing or cannot be divided into splits, a directory cannot be written to, another run
             is using the root, its database is damaged, a batch does not fit into the memory, a disk has too little
             room, a model that the recipe names is not whole or of other classes, most labels or the vocabulary are of
-            other classes, or the served model cannot be compared with.
+            other classes, or the served model is of other classes or cannot be compared
+            with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(
@@ -244,4 +245,4 @@ def _check_push(recipe: Recipe) -> None:
 
     if not is_local(recipe.push.directory):
         open_store(recipe.push.directory).check_writable()
-    check_served_model(recipe.push.directory)
+    check_served_model(recipe.push.directory, recipe.data.num_classes)

@@ -19,13 +19,14 @@ PREDICTIONS = "predictions"
 """Name of the signature that turns records into the probabilities of all classes."""
 
 
-def load_problem(directory: str) -> str | None:
+def load_problem(directory: str, num_classes: int | None = None) -> str | None:
     """Loads a SavedModel, asks it for the probabilities of a video with one black frame, and unloads it.
 
     TensorFlow verifies the checksums of the weights while it loads them.
 
     Args:
         directory: Local directory that should hold saved_model.pb and variables/.
+        num_classes: The recipe's V, which the model should have; None for any.
 
     Returns:
         What is wrong, as a part of a sentence whose subject is the model; None when it answers.
@@ -41,12 +42,12 @@ def load_problem(directory: str) -> str | None:
     except (OSError, tf.errors.OpError) as error:
         return f"does not load: {_first_line(error)}"
     try:
-        return _answer_problem(model)
+        return _answer_problem(model, num_classes)
     finally:
         model.close()
 
 
-def _answer_problem(model: Servable) -> str | None:
+def _answer_problem(model: Servable, num_classes: int | None) -> str | None:
     if PREDICTIONS not in model.signatures:
         names = ", ".join(sorted(name for name in model.signatures if not name.startswith("__"))) or "none"
         return f"has no signature {PREDICTIONS!r} (it has {names})"
@@ -63,6 +64,10 @@ def _answer_problem(model: Servable) -> str | None:
         return f"loads, but does not answer for a video: {_first_line(error)}"
     if scores.ndim != 2 or len(scores) != 1 or not np.isfinite(scores).all():
         return f"answers for one video with {scores.shape} numbers, of which not all may be finite"
+    if num_classes not in (None, scores.shape[1]):
+        return (
+            f"has {scores.shape[1]} classes, and data.num_classes is {num_classes} (set that one to the same)"
+        )
     return None
 
 

@@ -81,6 +81,10 @@ def test_a_served_version_that_nothing_can_be_compared_with_is_named(tmp_path, r
     assert check_served_model(base) is None
     model_store.publish(write_tiny_model(str(tmp_path / "good")), base)
     assert check_served_model(base) == 1
+    with pytest.raises(
+        UserError, match=r"it has 30 classes, and data\.num_classes is 20 .set that one to the same"
+    ):
+        hand_out(base, str(tmp_path / "copy"), 20)
     model_store.publish(write_model(tmp_path / "bad"), base)
     with pytest.raises(
         UserError, match=rf"^version 2 of {base} is served, .* it is damaged: .*rollback {base}"

@@ -1,5 +1,6 @@
 """Drift between two sets of videos: TFDV's numbers, what chance does, and what the step says and stops."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,17 @@ def test_the_step_tells_and_stops_only_when_asked_to(tmp_path: Path) -> None:
     assert f"Drift: {report.alert}" in conclusions(run_document(drift=report))
     with pytest.raises(UserError, match=r"version 12 .*drift\.stop"):
         served.check(stop=True)
+
+
+@pytest.mark.slow
+def test_a_model_of_other_classes_is_refused_in_words(tmp_path: Path) -> None:
+    old = distribution(0)
+    served = Served(tmp_path, distribution(1), dataclasses.replace(old, classes=old.classes[:400]))
+    with pytest.raises(
+        UserError,
+        match=r"version 12, which is served, has 400 classes, and data\.num_classes is 500: set",
+    ):
+        served.check()
 
 
 @pytest.mark.slow

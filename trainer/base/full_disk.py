@@ -76,7 +76,7 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno is not None:  # with a text alone, the text would be lost
             error.filename = path
         raise
 

@@ -239,10 +239,13 @@ def test_a_batch_larger_than_the_memory_is_refused(recipe, tmp_path):
 
 @pytest.mark.slow
 def test_a_served_version_without_variables_is_refused(recipe, tmp_path):
-    from tests.serving.tiny_model import write_tiny_model
-
-    write_tiny_model(str(tmp_path / "served/4"))
+    _write_model(tmp_path / "served/4", num_classes=3862)
     check_before_run(recipe(), str(tmp_path / "run"))
+    data = recipe().data.model_dump(by_alias=True) | {"num_classes": 4716}
+    assert refusal(recipe(data=data), tmp_path / "run").startswith(
+        f"version 4 of {tmp_path}/served is served, and a new model cannot be compared with it: it has 3862 classes, "
+        "and data.num_classes is 4716 (set that one to the same). Serve an earlier version again (yt8m models rollback "
+    )
     shutil.rmtree(tmp_path / "served/4/variables")
     text = refusal(recipe(), tmp_path / "run")
     assert text.startswith(
