@@ -165,9 +165,9 @@ def _read_authority(path: str) -> bytes:
     content = _read(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError as error:
+    except ssl.SSLError:
         raise UserError(
-            f"{path} has no certificate of an authority that can be read ({error.reason}): give its PEM file"
+            f"{path}: no certificate in it that can be read; give the PEM file of the authority"
         ) from None
     return content
 

@@ -1,6 +1,7 @@
 """Describes the installation of Kubeflow Pipelines that a verb talks to."""
 
 import os
+import ssl
 from dataclasses import dataclass
 
 from pipeline.recipe.kubernetes_names import check_name, namespace_fault
@@ -28,8 +29,8 @@ class Target:
         timeout: The most seconds that an answer may take.
 
     Raises:
-        UserError: If the host is no URL, the namespace is no valid name, a file is not there, or the authority's is no
-            PEM file.
+        UserError: If the host is no URL, the namespace is no valid name, a file is not there, or the authority's holds
+            no certificate.
     """
 
     host: str
@@ -50,8 +51,10 @@ class Target:
             if path and not os.path.isfile(path):
                 raise UserError(f"{option} {path}: there is no such file")
         if self.ca_file:
-            with open(self.ca_file, "rb") as file:
-                if b"-----BEGIN " not in file.read():
-                    raise UserError(
-                        f"--ca-file {self.ca_file} is not a PEM file: it has no -----BEGIN line; give another"
-                    )
+            try:
+                ssl.create_default_context(cafile=self.ca_file)
+            except OSError:  # of which ssl.SSLError is one
+                raise UserError(
+                    f"--ca-file {self.ca_file}: no certificate in it that can be read; give the PEM file of the "
+                    "authority"
+                ) from None

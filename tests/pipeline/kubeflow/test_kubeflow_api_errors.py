@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from pipeline.kubeflow.cluster.target import IN_CLUSTER, Target
+from tests.serving.certificates import Authority
 from trainer.base.errors import UserError
 
 RUNS = "GET /apis/v2beta1/runs$"
@@ -123,10 +125,16 @@ def test_what_is_no_token_is_not_sent(cluster, yt8m, tmp_path, content, problem)
     assert not cluster.requests
 
 
-def test_an_authority_that_is_no_pem_file_is_named(tmp_path) -> None:
-    (tmp_path / "ca.pem").write_text("hello")
-    with pytest.raises(UserError, match=r"--ca-file .*ca\.pem is not a PEM file"):
-        Target(host="https://localhost", ca_file=str(tmp_path / "ca.pem"))
+@pytest.mark.parametrize("content", ["hello", "-----BEGIN CERTIFICATE-----\nhalf of it", "KEY"])
+def test_a_file_without_the_certificate_of_an_authority_is_named(tmp_path, content) -> None:
+    key = Path(Authority(tmp_path, "one").issue("two")[1])
+    path = tmp_path / "ca.pem"
+    path.write_text(key.read_text() if content == "KEY" else content)
+    with pytest.raises(UserError) as raised:
+        Target(host="https://localhost", ca_file=str(path))
+    assert str(raised.value) == (
+        f"--ca-file {path}: no certificate in it that can be read; give the PEM file of the authority"
+    )
 
 
 def test_a_refused_connection_is_the_address(monkeypatch) -> None:

@@ -230,7 +230,9 @@ def test_wrong_certificate_files(base, tmp_path):
     with pytest.raises(UserError, match="is not a PEM file"):
         ClientTls(ca=str(tmp_path / "text")).credentials()
     (tmp_path / "torn").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
-    with pytest.raises(UserError, match="has no certificate of an authority"):
+    with pytest.raises(
+        UserError, match="no certificate in it that can be read; give the PEM file of the authority"
+    ):
         ClientTls(ca=str(tmp_path / "torn")).credentials()
     authority = Authority(tmp_path, "authority")
     (certificate, _), (_, key) = authority.issue("one"), authority.issue("other")
