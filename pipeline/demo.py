@@ -13,12 +13,12 @@ import typer
 
 from pipeline.cli.guard import guarded
 from pipeline.cli.training.run import run_recipe, summary
+from pipeline.local.preflight import SAMPLE
 from pipeline.recipe.loader import load_recipe
 from pipeline.recipe.recipe import Recipe
 from serving.store.model_store import latest_version
 from trainer.base.errors import UserError
 
-DATA = "data/demo"
 ROOT = "runs/demo"
 
 _logger = logging.getLogger("yt8m.demo")
@@ -28,7 +28,7 @@ def demo() -> None:
     """Runs the demo and prints what came out of it."""
     started = time.monotonic()
     recipe = load_recipe("demo")
-    if not os.path.isdir(DATA):
+    if not os.path.isdir(SAMPLE):
         _write_sample()
     finished = run_recipe(recipe, ROOT)
     if latest_version(recipe.push.directory) is None:
@@ -44,12 +44,12 @@ def demo() -> None:
 def _write_sample() -> None:
     from trainer.data.sample import write_sample
 
-    _logger.info("demo: writing a synthetic sample to %s", DATA)
+    _logger.info("demo: writing a synthetic sample to %s", SAMPLE)
     # Renamed when it is whole: an interrupted demo starts over, and does not train on half a sample.
-    staged = f"{DATA}.tmp"
+    staged = f"{SAMPLE}.tmp"
     shutil.rmtree(staged, ignore_errors=True)
     write_sample(staged)
-    os.rename(staged, DATA)
+    os.rename(staged, SAMPLE)
 
 
 def _ask_server(recipe: Recipe, eval_directory: str) -> str:

@@ -6,7 +6,8 @@ import os
 import posixpath
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from components.example_gen.patterns import relative_patterns
@@ -14,6 +15,7 @@ from components.example_gen.split import split_files
 from pipeline.local.database import check_database
 from pipeline.local.disk_space import check_room, run_needs, told
 from pipeline.local.run_lock import check_free
+from pipeline.recipe.data_section import DataSection
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
 from serving.store.model_store import whole_model_path
@@ -26,6 +28,8 @@ from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
 
 _logger = logging.getLogger("yt8m.run")
 
+SAMPLE = "data/demo"
+"""Directory of the data of the recipe demo, which make demo writes."""
 _OF_A_RUN = ("artifacts", "logs", "tensorboard")
 """What a run makes in its own directory."""
 _NO_RUNS = re.compile(r"(\d+/)?saved_model\.pb|[^/]*\.tfrecord(\.gz)?")
@@ -57,7 +61,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     recipe.beam.pipeline_args  # noqa: B018 (says what is missing)
     recipe.beam.check_reachable()
     _check_vocabulary(recipe)
-    models = [whole_model_path(directory) for directory in _given_models(recipe)]
+    models = _given_models(recipe)
     _check_directories(recipe, root)
     check_free(Path(root))
     check_database(Path(root))
@@ -71,10 +75,39 @@ def check_before_run(recipe: Recipe, root: str) -> None:
 
 
 def _given_models(recipe: Recipe) -> list[str]:
-    """Returns the directories of the models that teach or are started from, but for the one that is served."""
+    """Returns the paths of the models that teach or are started from, but for the one that is served."""
     starts = [start for name in recipe.trained if (start := recipe.start_of(name))]
-    teachers = [recipe.teacher.directory] if recipe.teacher.directory else []
-    return teachers + [start for start in dict.fromkeys(starts) if start != recipe.push.directory]
+    given = {start: "training.start" for start in starts if start != recipe.push.directory}
+    if recipe.teacher.directory:
+        given = {recipe.teacher.directory: "teacher.directory"} | given
+    paths = []
+    for directory, key in given.items():
+        with _of(key):
+            paths.append(whole_model_path(directory))
+    return paths
+
+
+@contextmanager
+def _of(key: str, advice: str = "") -> Iterator[None]:
+    """Names the key of the recipe that is at fault in an error of the block, and adds what to do about it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{key}: {error}{advice}") from error
+
+
+def _matching(data: DataSection) -> list[str]:
+    """Returns the files that the patterns match, of every span; UserError where one matches none."""
+    found: set[str] = set()
+    for key, patterns in (
+        ("data.train (or --train)", data.train),
+        ("data.validate (or --validate, --data)", data.validate_),
+        ("data.holdout_files", data.holdout_patterns),
+    ):
+        absent = patterns and patterns[0].startswith(f"{SAMPLE}/") and not os.path.isdir(SAMPLE)
+        with _of(key, f"; yt8m data sample {SAMPLE} writes the sample" if absent else ""):
+            found.update(expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in patterns))
+    return sorted(found)
 
 
 def _check_models(paths: list[str], num_classes: int) -> None:
@@ -102,7 +135,7 @@ def _data_files(recipe: Recipe) -> list[str]:
         UserError: If their sizes alone show that too many are lost, or they cannot be divided into splits.
     """
     data = recipe.data
-    files = expand(re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern) for pattern in data.patterns)
+    files = _matching(data)
     patterns = relative_patterns(data.train, data.validate_, data.holdout_patterns)
     # Of a pattern with a span only the newest is read, and TFX finds out which. A bucket is not asked for the sizes one
     # by one.

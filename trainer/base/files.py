@@ -289,7 +289,9 @@ def _why_none(pattern: str) -> str:
         return "braces are for {SPAN} and dates in capital letters: give each pattern by itself"
     if "\\" in pattern:
         return "a path has / between its names, not a backslash"
-    return "check the path, and quote the pattern in a shell"
+    if is_local(pattern) and not os.path.isabs(pattern):
+        return f"check the path, which counts from {os.getcwd()}"
+    return "check the path"
 
 
 def _glob(pattern: str) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.local.preflight import check_before_run
+from pipeline.recipe.loader import load_recipe
 from tests.pipeline.metadata_stores import open_store
 from tests.pipeline.refusal import refusal
 from tests.pipeline.tiny_recipe import tiny_recipe
@@ -131,6 +132,34 @@ def test_a_root_in_use_is_refused_before_tfx_starts(recipe, tmp_path):
     with open(tmp_path / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert refusal(recipe(), tmp_path).startswith(f"{tmp_path}: another run is using this directory")
+
+
+@pytest.mark.parametrize(
+    ("set_", "said"),
+    [
+        (
+            (),
+            "data.train (or --train): no file matches data/demo/train*.tfrecord; check the path, which counts from "
+            "{here}; yt8m data sample data/demo writes the sample",
+        ),
+        (
+            ("data.train=[]", "data.validate=[{sample}/validate*]", "data.holdout_files=[none*]"),
+            "data.holdout_files: no file matches none*; check the path, which counts from {here}",
+        ),
+        (
+            ("students=[K2-H4]", "teacher.directory=nothere"),
+            "teacher.directory: nothere does not exist: give a directory with saved_model.pb, or with versions of one",
+        ),
+        (
+            ("training.start=nothere",),
+            "training.start: nothere does not exist: give a directory with saved_model.pb, or with versions of one",
+        ),
+    ],
+)
+def test_the_key_that_names_what_is_not_there_is_said(tmp_path, monkeypatch, tiny_sample, set_, said):
+    monkeypatch.chdir(tmp_path)
+    loaded = load_recipe("demo", [one.format(sample=tiny_sample) for one in set_])
+    assert refusal(loaded, tmp_path / "run") == said.format(here=tmp_path)
 
 
 def test_files_that_cannot_be_divided_into_splits_are_refused(recipe, tmp_path, tiny_sample):

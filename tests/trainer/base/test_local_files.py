@@ -1,5 +1,6 @@
 """Patterns of local files, and what is said of files that are not there or cannot be opened."""
 
+import os
 import re
 from pathlib import Path
 
@@ -31,9 +32,14 @@ def test_expand_sorts_and_names_each_file_once(tmp_path: Path) -> None:
         ("b1 ", "a blank stands at its beginning or end"),
         ("b{1,2}", "braces are for {SPAN} and dates in capital letters"),
         ("sub\\b*", "a path has / between its names"),
+        ("c*", "check the path"),
     ):
         with pytest.raises(UserError, match=re.escape(f"{pattern}; {why}")):
             expand([f"{tmp_path}/{pattern}"])
+    with pytest.raises(
+        UserError, match=re.escape(f"file matches c*; check the path, which counts from {os.getcwd()}")
+    ):
+        expand(["c*"])
     with pytest.raises(
         UserError, match=r"/b3/ is a directory: give a pattern of its files, such as '.*/b3/\*'"
     ):
