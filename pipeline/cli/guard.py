@@ -14,6 +14,7 @@ from typing import NoReturn, TextIO
 import typer
 
 from pipeline.cli.quiet_import import QuietImport
+from pipeline.cli.usage import usage_text
 from pipeline.user_errors import error_text, unreached_bucket
 from trainer.base.errors import OutsideError, UserError
 from trainer.base.full_disk import full_disk
@@ -55,7 +56,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
         if hasattr(error, "format_message"):  # a usage error of the command line library
             context = getattr(error, "ctx", None)
             verb = context.command_path if context else "yt8m"
-            _leave(error.exit_code, f"{_usage(error.format_message())} (see {verb} --help)")
+            _leave(error.exit_code, f"{usage_text(error)} (see {verb} --help)")
         if isinstance(error, OSError) and _is_of_output(error):
             _silence(sys.stdout)
             _leave(1, f"standard output cannot be written: {error.strerror}; send it to another place")
@@ -122,15 +123,6 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - stays open
-
-
-def _usage(text: str) -> str:
-    """Returns what the library says of wrong options, and why there are too many where a shell has put in files."""
-    too_many, _, given = text.partition("Got unexpected extra argument(s) (")
-    files = [one for one in given.removesuffix(")").split() if os.path.exists(one)]
-    if too_many or not files:
-        return text
-    return f"{files[0]} ({len(files)} in all) stands behind no option: a pattern of files is given in quotes"
 
 
 def _is_of_output(error: OSError) -> bool:

@@ -106,13 +106,20 @@ def _checked(arguments: list[str]) -> list[str]:
     """Returns the arguments.
 
     Raises:
-        UserError: One is empty, as "$NAME" is in a shell where NAME was never set; or the current directory, from which
-            relative paths count, was removed; or a completion is asked for in a shell that has none.
+        UserError: One begins with a long dash; or is empty, as "$NAME" is in a shell where NAME was never set; or the
+            current directory, from which relative paths count, was removed; or a completion is asked for in a shell
+            that has none.
     """
     try:
         os.getcwd()
     except FileNotFoundError:
         raise UserError("the current directory is not there any more: cd to one that is") from None
+    for argument in arguments:
+        if word := re.fullmatch(r"[\u2010-\u2015\u2212]+(\w.*)", argument):
+            # As web pages and word processors write it.
+            raise UserError(
+                f"{argument:.100} begins with a long dash: write {'--' if len(word[1]) > 1 else '-'}{word[1]:.100}"
+            )
     for before, argument in zip(["yt8m", *arguments], arguments, strict=False):
         if not argument.strip() or re.fullmatch(r"--[a-z-]+=\s*", argument):
             where = f"{argument.strip()} is" if argument.strip() else f"the argument after {before:.100} is"

@@ -36,7 +36,7 @@ _BATCH_SIZE = 32
 def predict(
     files: Annotated[
         list[str],
-        typer.Argument(help="TFRecord files, plain or gzip, of frame-level or video-level records."),
+        typer.Argument(help="Data: TFRecord files, plain or gzip, of frame-level or video-level records."),
     ],
     target: Annotated[
         str | None,

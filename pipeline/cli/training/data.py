@@ -85,7 +85,7 @@ def sample(
 
 @app.command()
 def check(
-    patterns: Annotated[list[str], typer.Argument(help="Files, or globs in quotes.", metavar="GLOB...")],
+    patterns: Annotated[list[str], typer.Argument(help="Data files, or globs in quotes.", metavar="GLOB...")],
     max_reject_share: Annotated[
         float,
         typer.Option(min=0, max=1, help="Exits with 2 if a larger share of the videos than this is bad."),
