@@ -10,9 +10,10 @@ from components.drift.comparison import compare, divergences, moved_classes
 from components.drift.report import DriftReport
 from components.example_gen.distribution import Distribution
 from components.pusher.reference import Reference
+from serving.store.manifest import MANIFEST, decode_manifest
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
-from trainer.base.files import exists
+from trainer.base.files import exists, open_file
 from trainer.data.encoding import sequence_example
 from trainer.data.record_parts import Parts
 from trainer.data.records import Reject, read_parts
@@ -38,11 +39,23 @@ def read_reference(model: str) -> Reference:
         UserError: It says nothing of them, or the file that says it is damaged.
     """
     if not exists(posixpath.join(model, Reference.FILE)):
+        if Reference.FILE in _listed(model):
+            raise UserError(
+                f"{model} has lost {Reference.FILE}, which its {MANIFEST} lists: copy the version again, with all files"
+            )
         raise UserError(
             f"{model} does not say what it was trained on ({Reference.FILE}): it was pushed by an earlier release, or "
             "imported; the next push says it"
         )
     return Reference.read(model)
+
+
+def _listed(model: str) -> Mapping[str, str]:
+    path = posixpath.join(model, MANIFEST)
+    if not exists(path):
+        return {}
+    with open_file(path, "rb") as file:
+        return decode_manifest(file.read())
 
 
 def monitor(

@@ -13,6 +13,7 @@ import yaml
 from pipeline.kubeflow.checks import MAX_PARAMETERS_BYTES, check_spec
 from pipeline.kubeflow.spec_edits import all_tasks
 from pipeline.recipe.errors import nearest
+from pipeline.recipe.loader import yaml_problem
 from trainer.base.addresses import check_address, check_bucket_address
 from trainer.base.errors import UserError
 from trainer.base.units import LARGEST_MIB, MIB
@@ -98,7 +99,9 @@ def read_package(path: str) -> Package:
         RecursionError,
     ) as error:
         kind = "not YAML" if isinstance(error, yaml.YAMLError | UnicodeDecodeError) else type(error).__name__
-        why = f"it has no {error.args[0]}" if isinstance(error, KeyError) else f"{kind}: {error}"
+        why = (
+            f"it has no {error.args[0]}" if isinstance(error, KeyError) else f"{kind}: {yaml_problem(error)}"
+        )
         raise UserError(
             f"{path} is no pipeline as yt8m compile writes it ({why}); compile it again"
         ) from error
@@ -142,7 +145,11 @@ def parse_parameters(package: Package, assignments: Sequence[str], option: str =
         try:
             values[name] = _PARSERS[kind](value)
         except ValueError:
-            raise UserError(f"{option} {name}: {value!r} is no {kind}") from None
+            default = package.parameters[name].get("defaultValue")
+            # A number of a compiled file may be 5.0 where a whole one is meant.
+            shown = int(default) if default is not None and kind == "NUMBER_INTEGER" else default
+            example = "" if default is None else f", such as {json.dumps(shown)}"
+            raise UserError(f"{option} {name} must be {_KINDS[kind]}{example}. Received: {value!r}") from None
         least, most = _RANGES.get(name, (-math.inf, math.inf))
         if isinstance(values[name], int | float) and not least <= values[name] <= most:
             limits = f"at least {least:,} and at most {most:,}"
@@ -184,6 +191,15 @@ def _json_of(kind: type) -> Callable[[str], Any]:
 
     return parse
 
+
+_KINDS = {
+    "STRING": "a text",
+    "NUMBER_INTEGER": "a whole number",
+    "NUMBER_DOUBLE": "a number",
+    "BOOLEAN": "true or false",
+    "LIST": "a list in JSON",
+    "STRUCT": "an object in JSON",
+}
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "STRING": str,

@@ -68,10 +68,11 @@ def check_before_run(recipe: Recipe, root: str) -> None:
     _check_memory(recipe)
     files = _data_files(recipe)
     check_room(run_needs(recipe, root, files))
-    _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
     _check_models(models, recipe.data.num_classes)
     _check_labels(files, recipe)
     _check_push(recipe)
+    # Last: a run that is refused is told of in one line.
+    _logger.info("%s", told(run_needs(recipe, root, files, anew=True)))
 
 
 def _given_models(recipe: Recipe) -> list[str]:

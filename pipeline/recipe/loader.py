@@ -13,6 +13,9 @@ from pipeline.recipe.recipe import Recipe
 from trainer.base.errors import UserError
 from trainer.base.files import at_once
 
+_MERGE_MARK = re.compile(r"^(<{7}|={7}|>{7})( .*)?$", re.MULTILINE)
+"""What git writes where two versions of a file differ in the same lines."""
+
 _ODD_BLANK = re.compile(r"^(?:[ ]*(?:- *)?[\w-]+:)?[ ]*([\u00a0\u2000-\u200b\u202f\u3000])", re.MULTILINE)
 """A blank of a web page or a text processor where a line begins or behind its key: it looks like one and is none."""
 
@@ -116,13 +119,19 @@ def tree_of(text: str, name_or_path: str) -> dict[str, Any]:
             raise _Fault(
                 f"line {line} has a blank that YAML does not know, U+{ord(odd[1]):04X}: type it anew"
             )
+        if mark := _MERGE_MARK.search(text):
+            line = text.count("\n", 0, mark.start()) + 1
+            raise _Fault(
+                f"line {line} has {mark[1]}, the mark of a merge that is not finished; keep one version"
+            )
         tree = _load_yaml(text)
     except _Fault as error:
         raise UserError(f"recipe {name_or_path}: {error}") from None
     except yaml.YAMLError as error:
         raise UserError(
-            f"recipe {name_or_path}: not YAML: {error}: look there and at the line above; a colon needs a blank behind "
-            "it, and the keys of a section equally many blanks, no tabs, before them"
+            f"recipe {name_or_path}: not YAML: {yaml_problem(error)}: look there and at the "
+            "line above; a colon needs a blank behind it, and the keys of a section equally many blanks, no tabs, "
+            "before them"
         ) from None
     if tree is None:
         raise UserError(
@@ -162,6 +171,16 @@ class _StrictLoader(yaml.SafeLoader):
                 raise _Fault(f"key {key} stands twice (line {key_node.start_mark.line + 1})")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def yaml_problem(error: Exception) -> str:
+    """Returns what PyYAML says of a text that is no YAML as one clause: the problem, and the line and column of it."""
+    mark = getattr(error, "problem_mark", None)
+    return (
+        f"{error.problem or error.context} (line {mark.line + 1}, column {mark.column + 1})"
+        if mark
+        else str(error)
+    )
 
 
 def _load_yaml(text: str) -> Any:
@@ -207,7 +226,7 @@ def apply_override(
     except _Fault as error:
         raise UserError(f"{option} {place}: {error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{option} {place}: the value is not YAML: {error}") from None
+        raise UserError(f"{option} {place}: the value is not YAML: {yaml_problem(error)}") from None
     node: Any = tree
     for depth, key in enumerate(keys):
         step = _step(node, key, f"{option} {place}: {'.'.join(keys[:depth])}")

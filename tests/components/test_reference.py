@@ -10,6 +10,7 @@ from components.ensemble_assembler.report import EnsembleReport
 from components.example_gen.distribution import Distribution, Distributions
 from components.pusher.files import REFERENCE_FILE
 from components.pusher.reference import reference
+from serving.store.manifest import MANIFEST, encode_manifest
 from tests.components.test_report_file import ENSEMBLE
 from trainer.base.errors import UserError
 
@@ -27,6 +28,11 @@ def test_the_reference_has_what_was_trained_on_and_what_was_predicted(tmp_path: 
     with pytest.raises(UserError, match="does not say what it was trained on"):
         read_reference(str(tmp_path / "1"))
     path.parent.mkdir(parents=True)
+    (tmp_path / "1" / MANIFEST).write_bytes(encode_manifest({REFERENCE_FILE: "0" * 64}))
+    with pytest.raises(
+        UserError, match=r"/1 has lost assets.extra/reference\.json, .*: copy the version again"
+    ):
+        read_reference(str(tmp_path / "1"))
     path.write_text(json.dumps(made.document()))
     assert read_reference(str(tmp_path / "1")).document() == made.document()
     for damaged in ('{"trained": ', "[]", '{"trained": 7}'):

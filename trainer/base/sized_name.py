@@ -183,6 +183,8 @@ class Registry(Generic[Kind]):
                 raise UserError(f"{name}: {error}") from None
             if found is not None:
                 return found
+        if len(names := re.split(r"[\s;]+", name)) > 1:
+            raise UserError(f"several names are separated by commas, {','.join(names)}. Received: {name!r}")
         raise UserError(f"{self._what} is written like {self._nearest(name)}. Received: {name!r}")
 
     def _nearest(self, name: str) -> str:

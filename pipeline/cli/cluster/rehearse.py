@@ -101,8 +101,8 @@ def rehearse(
     from pipeline.rehearsal.rehearse import rehearse as run_here
 
     compiled = CompiledFile.read(pipeline)
-    _logger.info("rehearsing %s", pipeline)
     parameters = run_parameters(compiled.package, forced(settings, force))
+    _logger.info("rehearsing %s", pipeline)
     # Whoever ends this process ends the tasks' processes with it.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -79,7 +79,8 @@ def infer(
     from trainer.base.files import expand
 
     if (model is None) == (target is None):
-        raise UserError("give --model, a directory, or --target, a server")
+        both = "" if model is None else ", not both"
+        raise UserError(f"give --model, a directory, or --target, a server{both}")
     check_ending(out)
     if beam:
         if model is None or version_label is not None:

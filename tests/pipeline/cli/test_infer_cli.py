@@ -52,6 +52,8 @@ def test_infer_writes_what_predict_says(base: str, records: tuple[str, list[byte
 
 def test_infer_says_what_is_wrong(base: str, records: tuple[str, list[bytes]], tmp_path: Path) -> None:
     path, _ = records
+    with pytest.raises(UserError, match="give --model, a directory, or --target, a server, not both"):
+        run("infer", "--model", "m", "--target", "localhost:1", "--data", records[0], "--out", "x.csv")
     with pytest.raises(UserError, match="give --model"):
         run("infer", "--data", path, "--out", "s.csv")
     with pytest.raises(UserError, match="no file matches"):

@@ -43,7 +43,7 @@ def test_override_with_an_exponent_is_a_number() -> None:
         ("training..steps=1", "--set takes section.key=value"),
         ("variants.9=K4-H8", "--set variants.9: variants is a list of 4 elements, counted from 0"),
         ("name.x=1", "--set name.x: name is a value, not a section"),
-        ("training.steps=[1", "--set training.steps: the value is not YAML"),
+        ("training.steps=[1", "--set training.steps: the value is not YAML: expected ',' or ']', but got"),
         ("training.steps=" + "[" * 3000, "--set training.steps: its sections are nested too deeply"),
         (
             "serving.model_name=2026-13-01",
@@ -102,6 +102,22 @@ def test_key_given_twice_is_refused(tmp_path) -> None:
         ("a: \u30001".encode(), "line 1 has a blank that YAML does not know, U+3000"),
         (b"- a", "must be a mapping of sections"),
         (b"# nothing yet\n", "it is empty; yt8m recipes new NAME --from demo"),
+        (
+            b"a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n",
+            "line 2 has <<<<<<<, the mark of a merge that is not finished",
+        ),
+        (
+            b"a: 1\n=======\nb: 3\n>>>>>>> mine\n",
+            "line 2 has =======, the mark of a merge that is not finished",
+        ),
+        (
+            b"a: [1\nb: 2",
+            "mine.yaml: not YAML: expected ',' or ']', but got ':' (line 2, column 2): look there",
+        ),
+        (
+            b"a:\n  b:1\n  c: 2",
+            "not YAML: mapping values are not allowed here (line 3, column 4): look there",
+        ),
         (b"a:\n  b:1\n  c: 2", "look there and at the line above; a colon needs a blank behind it"),
     ],
 )

@@ -35,11 +35,11 @@ def test_a_run_says_what_differs_from_the_defaults(tmp_path) -> None:
     [
         ("limit", "--set is NAME=VALUE. Received: 'limit'"),
         ("limits=1", "no such parameter, did you mean limit"),
-        ("limit=1.5", "--set limit: '1.5' is no NUMBER_INTEGER"),
-        ("limit=many", "'many' is no NUMBER_INTEGER"),
-        ("share=true", "'true' is no NUMBER_DOUBLE"),
-        ("share=nan", "'nan' is no NUMBER_DOUBLE"),
-        ("share=", "'' is no NUMBER_DOUBLE"),
+        ("limit=1.5", r"--set limit must be a whole number, such as \d+\. Received: '1.5'"),
+        ("limit=1GB", r"--set limit must be a whole number, such as \d+\. Received: '1GB'"),
+        ("share=true", r"--set share must be a number, such as [\d.]+\. Received: 'true'"),
+        ("share=nan", "must be a number, .* Received: 'nan'"),
+        ("share=", "must be a number, .* Received: ''"),
         (f"destination={'x' * MAX_PARAMETERS_BYTES}", "fewer than 10,000"),
     ],
 )

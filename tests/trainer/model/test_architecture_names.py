@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiny_family import Stages
 from trainer.base.errors import UserError
 from trainer.model.architectures import ARCHITECTURES
 from trainer.model.architectures.gated_net_vlad import GatedNetVlad
@@ -41,8 +42,17 @@ def test_names_of_gated_net_vlad_round_trip(clusters, hidden, mixtures):
     ],
 )
 def test_another_name_is_refused_with_the_nearest_right_one(name, nearest):
+    assert Stages in ARCHITECTURES.kinds
     with pytest.raises(UserError, match=f"^an architecture is written like {nearest}. Received: '{name}'$"):
         ARCHITECTURES.parse(name)
+
+
+@pytest.mark.parametrize("between", [" ", ";", "; "])
+def test_several_names_are_told_of_commas(between):
+    with pytest.raises(
+        UserError, match=r"^several names are separated by commas, K24-H1440,K32-H1024\. Received"
+    ):
+        ARCHITECTURES.parse(f"K24-H1440{between}K32-H1024")
 
 
 @pytest.mark.parametrize(
