@@ -87,5 +87,4 @@ def read_document(path: str, kind: type[_Kind], remedy: str = "run the step that
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
-        name = getattr(kind, "__name__", str(kind))
-        raise UserError(f"{path} cannot be read as {name}: {where}: {first['msg']}: {remedy}") from error
+        raise UserError(f"{path} cannot be read: {where}: {first['msg']}: {remedy}") from error

@@ -14,7 +14,7 @@ from typing import NoReturn, TextIO
 import typer
 
 from pipeline.cli.quiet_import import QuietImport
-from pipeline.cli.usage import usage_text
+from pipeline.cli.usage import usage_text, verb_of
 from pipeline.user_errors import error_text, unreached_bucket
 from trainer.base.errors import OutsideError, UserError
 from trainer.base.full_disk import full_disk
@@ -54,9 +54,7 @@ def guarded(action: Callable[[], int | None]) -> NoReturn:
         _leave(130, "interrupted")
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line library
-            context = getattr(error, "ctx", None)
-            verb = context.command_path if context else "yt8m"
-            _leave(error.exit_code, f"{usage_text(error)} (see {verb} --help)")
+            _leave(error.exit_code, f"{usage_text(error)} (see {verb_of(error)} --help)")
         if isinstance(error, OSError) and _is_of_output(error):
             _silence(sys.stdout)
             _leave(1, f"standard output cannot be written: {error.strerror}; send it to another place")

@@ -87,8 +87,8 @@ def _yt8m(
 ) -> None:
     """Turns YouTube-8M features into a size-constrained ensemble of video models, and serves it.
 
-    The exit code is 0 if all is well, 2 if the input was wrong (a line on standard error says what to do), and 1
-    after any other failure.
+    The exit code is 0 if all is well, 2 if the input was wrong (a line on standard error says what to do), 130
+    after Ctrl-C, and 1 after any other failure.
 
     Example: yt8m run --recipe demo
     """

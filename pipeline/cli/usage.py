@@ -3,8 +3,11 @@
 import os
 import re
 import sys
+import traceback
 from difflib import get_close_matches
 from typing import Any
+
+from pydantic import BaseModel
 
 _CLOSE = 0.65
 """Least similarity of two names of options, without their dashes, of which one may be meant for the other."""
@@ -14,7 +17,9 @@ def usage_text(error: Any) -> str:
     """Returns what is wrong by a usage error of the command line library, without a hint at the verb's help."""
     if (given := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
         return _unknown_option(given, error.ctx)
-    text = error.format_message()
+    if hasattr(error.__cause__, "errors") and error.__cause__.errors()[0]["type"] != "value_error":
+        return _invalid_value(error)
+    text = error.format_message().replace("Value error, ", "")
     too_many, _, rest = text.partition("Got unexpected extra argument(s) (")
     if too_many or not rest:
         return text
@@ -25,6 +30,22 @@ def usage_text(error: Any) -> str:
             f"{files[0]} ({len(files)} in all) stands behind no option: a pattern of files is given in quotes"
         )
     return text
+
+
+def verb_of(error: Any) -> str:
+    """Returns the verb whose words a usage error is about, such as ``yt8m data check``."""
+    # Of an option without its value the library does not note the verb, but it was parsing its words.
+    frames = (frame.f_locals.get("ctx") for frame, _ in traceback.walk_tb(error.__traceback__))
+    found = [getattr(error, "ctx", None) or one for one in frames if hasattr(one, "command_path")]
+    return found[-1].command_path if found else "yt8m"
+
+
+def _invalid_value(error: Any) -> str:
+    """Says what a value must be, which pydantic has refused, what was given, and the default as an example."""
+    from pipeline.recipe.errors import complaints
+
+    default = "" if error.param.default is None else f"; the default is {error.param.default}"
+    return f"{' '.join(complaints(error.__cause__, BaseModel, error.param.opts[0]))}{default}"
 
 
 def _unknown_option(given: str, context: Any) -> str:

@@ -53,7 +53,11 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
             yield _message(item["msg"])
         else:
             text = _IN_OUR_WORDS.get(item["type"]) or _message(item["msg"])
-            received = "" if "Received:" in text else f". Received: {_short(item['input'])}"
+            # What is wrong with the whole of a section names its keys.
+            told_already = "Received:" in text or (
+                isinstance(item["input"], dict) and item["type"] == "value_error"
+            )
+            received = "" if told_already else f". Received: {_short(item['input'])}"
             yield f"{place}: {text}{received}"
 
 

@@ -27,7 +27,7 @@ RecipeName = Annotated[
     str,
     _like(
         r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?",
-        "at most 60 lower-case letters, digits and hyphens, without a hyphen at its ends",
+        "at most 60 lower-case letters, digits and hyphens, without a hyphen at its ends, such as my-recipe",
     ),
 ]
 """The name of a recipe, and so of its pipeline and directories."""

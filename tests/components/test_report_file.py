@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path):
         CompressionReport.read(str(tmp_path))
     for text in ("", "[]", '{"variant": 7}', json.dumps({**COMPRESSION, "rate": "much"})):
         (tmp_path / "report.json").write_text(text)
-        with pytest.raises(UserError, match=r"report\.json cannot be read as CompressionReport: ") as error:
+        with pytest.raises(UserError, match=r"report\.json cannot be read: ") as error:
             CompressionReport.read(str(tmp_path))
         assert "\n" not in str(error.value)
 

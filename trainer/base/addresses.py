@@ -15,6 +15,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BUCKET = re.compile(r"[a-z0-9]([-_.a-z0-9]*[a-z0-9])?")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_ELSEWHERE = ("http", "https", "ftp", "s3")
+"""Schemes that TensorFlow has no file system for, which it would say after seconds."""
 _WILDCARDS = "*?[]"
 _OF_A_SHELL = re.compile(r"(~|\$\w+|\$\{\w+\})(?=/|$)")
 """What a shell replaces at the beginning of a path, unless it stands in quotes, in a file, or behind --option=."""
@@ -163,7 +165,7 @@ def address_fault(address: str, *, pattern: bool = False, any_scheme: bool = Fal
     if "://" not in address:
         return _local_fault(address)
     scheme = _SCHEME.match(address)
-    if scheme and scheme[1] != "gs" and any_scheme:
+    if scheme and scheme[1] not in ("gs", *_ELSEWHERE) and any_scheme:
         return None
     if scheme is None or scheme[1] != "gs":
         known = address.partition("://")[0]

@@ -20,6 +20,9 @@ from trainer.base.addresses import check_address
 from trainer.base.errors import UserError
 from trainer.base.full_disk import naming
 
+_OF_A_MODEL = ("saved_model.pb", "*/saved_model.pb")
+"""What a directory of a model, or of its versions, has."""
+
 _BUFFER_BYTES = 1 << 16
 
 
@@ -229,6 +232,8 @@ def expand(patterns: Iterable[str]) -> list[str]:
         check_address(pattern, "file pattern", pattern=True, any_scheme=True)
         matches = _glob(pattern)
         if not matches and is_local(pattern) and os.path.isdir(pattern):
+            if any(glob.glob(os.path.join(glob.escape(pattern), one)) for one in _OF_A_MODEL):
+                raise UserError(f"{pattern} is the directory of a model: give files of videos here")
             raise UserError(
                 f"{pattern} is a directory: give a pattern of its files, such as '{pattern.rstrip('/')}/*'"
             )

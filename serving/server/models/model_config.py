@@ -31,6 +31,10 @@ class ModelConfig:
     labels: Mapping[str, int] = field(default_factory=dict)
 
 
+_EXAMPLE = "model_config_list { config { name: 'yt8m' base_path: '/models/yt8m' } }"
+"""The least of a file, for messages."""
+
+
 def read_model_configs(path: str) -> list[ModelConfig]:
     """Reads the models of a TensorFlow Serving `--model_config_file` (ModelServerConfig as a text proto).
 
@@ -43,8 +47,13 @@ def read_model_configs(path: str) -> list[ModelConfig]:
     except OSError as error:
         raise UserError(f"cannot read the model configuration {path}: {error.strerror or error}") from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
+        where = (
+            f"line {error.GetLine()}"
+            if isinstance(error, text_format.ParseError)
+            else "it is no text in UTF-8"
+        )
         raise UserError(
-            f"{path} is not a ModelServerConfig in text form ({error}): see docs/serving.md"
+            f"{path} is not a ModelServerConfig in text form ({where}): it is like {_EXAMPLE}"
         ) from None
     return model_configs(parsed, path)
 

@@ -191,7 +191,7 @@ def test_the_same_run_twice_is_refused_however_it_is_named(base, tmp_path):
         ("nowhere.json", "nowhere.json: there is no such file: give the report.json of a RunReport"),
         (
             "other.json",
-            "other.json cannot be read as RunDocument: run: Field required: give the report.json of",
+            "other.json cannot be read: run: Field required: give the report.json of",
         ),
     ],
 )
@@ -206,14 +206,14 @@ def test_what_is_no_run_is_named(base, tmp_path, monkeypatch, run, message):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"averaging": 7}, "cannot be read as RunDocument: averaging: "),
-        ({"training": None}, "cannot be read as RunDocument: training: "),
-        ({"run": "x"}, "cannot be read as RunDocument: run: "),
+        ({"averaging": 7}, "cannot be read: averaging: "),
+        ({"training": None}, "cannot be read: training: "),
+        ({"run": "x"}, "cannot be read: run: "),
         (
             {"compression": {"K2-H4": {"variant": "K2-H4"}}},
-            "cannot be read as RunDocument: compression.K2-H4.",
+            "cannot be read: compression.K2-H4.",
         ),
-        ({"run": {"pipeline": "x"}}, "cannot be read as RunDocument: run."),
+        ({"run": {"pipeline": "x"}}, "cannot be read: run."),
     ],
 )
 def test_a_damaged_report_is_named(tmp_path, damage, message):

@@ -33,6 +33,20 @@ def _line(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch:
         ("distill --student K8-H64", "No such option: --student (Possible options: --variant, --out) (see"),
         ("data sample s --videos 9", "--videos (Possible options: --train-videos, --validate-videos) (see"),
         ("evaluate --output x", "No such option: --output (see yt8m evaluate --help)"),
+        ("run --recipe", "Option '--recipe' requires an argument. (see yt8m run --help)"),
+        ("data check --jobs", "Option '--jobs' requires an argument. (see yt8m data check --help)"),
+        (
+            "data check x --max-reject-share 1%",
+            "--max-reject-share: must be a number. Received: '1%'; the default is 0.01 (see yt8m data check --help)",
+        ),
+        (
+            "data check x --jobs -1",
+            "--jobs: input should be greater than or equal to 0. Received: '-1'; the default",
+        ),
+        (
+            "export m --out x --weights int5",
+            "Invalid value for '--weights': 'int5' is not one of 'float32', 'float16'",
+        ),
         ("run \u2013recipe demo", "\u2013recipe begins with a long dash: write --recipe"),
         ("\u2014v run --recipe demo", "\u2014v begins with a long dash: write -v"),
         (

@@ -90,6 +90,7 @@ def test_recipe_refuses(override: str, reason: str) -> None:
     with pytest.raises(UserError) as caught:
         load_recipe("yhls", [f"kubernetes.{override}"])
     assert reason in str(caught.value)
+    assert "Received: {" not in str(caught.value), "a section is not printed as Python has it"
 
 
 def test_device_memory_is_weights_gradients_slots_and_batch() -> None:

@@ -205,7 +205,11 @@ def test_unknown_key_is_refused_with_its_place_and_the_nearest_name(
             "beam.job_endpoint: give HOST:PORT, such as localhost:8099. Received: 'x'",
         ),
         ({"data": {"train": ["x"]}}, "data: needs validate patterns"),
-        ({"name": "Under_score"}, "name: at most 60 lower-case letters, digits and hyphens"),
+        (
+            {"name": "Under_score"},
+            "name: at most 60 lower-case letters, digits and hyphens, without a hyphen at its ends, such as my-recipe. "
+            "Received: 'Under_score'",
+        ),
         ({"data": {"validate": "a*"}}, "data.validate: must be a list. Received: 'a*'"),
         ({"training": 5}, "training: must be a section with keys. Received: 5"),
         (

@@ -55,11 +55,24 @@ def test_a_model_config_file_of_tensorflow_serving(tmp_path):
     ]
 
 
+def test_the_example_of_the_message_is_one(tmp_path):
+    path = tmp_path / "models.config"
+    path.write_text("models {}")
+    with pytest.raises(UserError) as raised:
+        read_model_configs(str(path))
+    path.write_text(str(raised.value).partition("it is like ")[2])
+    assert read_model_configs(str(path)) == [ModelConfig(name="yt8m", base_path="/models/yt8m")]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("", "has no model"),
-        ("models {}", "is not a ModelServerConfig"),
+        (
+            "models {}",
+            r"is not a ModelServerConfig in text form \(line 1\): it is like model_config_list { config",
+        ),
+        ('\n{"model_config_list": []}', r"in text form \(line 2\)"),
         ("model_config_list { config { name: 'a' } }", "needs a name and a base_path"),
         (
             "model_config_list { config { name: 'a' base_path: 'b' } config { name: 'a' base_path: 'c' } }",

@@ -77,6 +77,8 @@ def test_what_is_read_may_have_a_scheme_that_tensorflow_knows() -> None:
     assert address_fault("ram://x/model", any_scheme=True) is None
     assert "lower-case" in address_fault("gs://Bucket/x", any_scheme=True)
     assert "two slashes" in address_fault("gs:/bucket/x", any_scheme=True)
+    for scheme in ("http", "https", "s3"):
+        assert f"{scheme}:// is not supported" in address_fault(f"{scheme}://x/a.tfrecord", any_scheme=True)
 
 
 def test_a_place_in_a_bucket_is_more_than_the_bucket() -> None:

@@ -40,6 +40,13 @@ def test_expand_sorts_and_names_each_file_once(tmp_path: Path) -> None:
         UserError, match=re.escape(f"file matches c*; check the path, which counts from {os.getcwd()}")
     ):
         expand(["c*"])
+    (tmp_path / "models/1").mkdir(parents=True)
+    (tmp_path / "models/1/saved_model.pb").touch()
+    for directory in ("models", "models/1"):
+        with pytest.raises(
+            UserError, match=f"{directory} is the directory of a model: give files of videos here"
+        ):
+            expand([f"{tmp_path}/{directory}"])
     with pytest.raises(
         UserError, match=r"/b3/ is a directory: give a pattern of its files, such as '.*/b3/\*'"
     ):
