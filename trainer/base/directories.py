@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from trainer.base.addresses import address_fault, check_address
 from trainer.base.errors import UserError
+from trainer.base.units import MIB
 
 
 def nearest_existing(directory: str) -> Path:
@@ -96,6 +98,25 @@ def check_new(directory: str, what: str) -> None:
         raise UserError(f"{what} {directory} exists already: give a new directory, or remove this one")
     if problem := write_problem(directory):
         raise UserError(f"{what}: {problem}; give another directory")
+
+
+def check_room(path: str, what: str, size: int) -> None:
+    """Checks that the disk of a local path has room for what is going to be written there.
+
+    Args:
+        path: The file or directory, which need not exist.
+        what: The option that names it, for the message.
+        size: The least number of bytes that are written.
+
+    Raises:
+        UserError: Fewer bytes are free.
+    """
+    free = shutil.disk_usage(nearest_existing(path)).free
+    if size > free:
+        raise UserError(
+            f"{what} {path}: at least {size / MIB:,.1f} MiB are written there, and {free / MIB:,.1f} MiB are free: "
+            f"make room, or give another {what}"
+        )
 
 
 def _nowhere(link: Path) -> str:

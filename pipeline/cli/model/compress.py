@@ -103,6 +103,7 @@ def _compress(
     from serving.export.card import ModelCard
     from serving.export.compression import stored_bytes
     from serving.store.model_store import whole_model_path
+    from trainer.base.directories import check_room
 
     source = whole_model_path(model)
     card = ModelCard.load(source)
@@ -116,6 +117,7 @@ def _compress(
             "(yt8m sizes --forms shows some)"
         )
 
+    check_room(out, "--out", needed)
     from serving.inference.recompression import recompress
     from trainer.base.files import whole_directory
     from trainer.base.full_disk import chosen_by

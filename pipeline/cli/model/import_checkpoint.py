@@ -11,7 +11,7 @@ import typer
 
 from pipeline.cli.output import AsJson
 from trainer.base.addresses import check_local
-from trainer.base.directories import check_new
+from trainer.base.directories import check_new, check_room
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
 from trainer.data.yt8m import NUM_CLASSES
@@ -90,6 +90,7 @@ def import_checkpoint(
     chosen = choose_members(variant, member or [], num_classes)
     check_local(out, "--out")
     check_new(out, "--out")
+    check_room(out, "--out", sum(one.spec.float32_bytes for one in chosen))
 
     from serving.export.saved_model import Member, write_saved_model
     from serving.server.models.warmup import write_warmup

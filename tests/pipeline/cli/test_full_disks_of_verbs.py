@@ -68,6 +68,14 @@ def test_what_tensorflow_writes_by_a_relative_path_is_found(full_disk: Path) -> 
         raise RuntimeError(text)
 
 
+def test_a_model_larger_than_the_room_is_refused_before_it_is_made(full_disk: Path) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"--out model: at least [\d.]+ MiB are written there, and 0\.0 MiB are free: make room, or",
+    ):
+        run("import-checkpoint", "nothing", "--variant", "K8-H64", "--out", "model")
+
+
 def _cut_short(directory: str) -> None:
     os.mkdir(directory)
     raise OSError("cut short")
