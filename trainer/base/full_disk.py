@@ -60,7 +60,8 @@ def full_disk(error: BaseException, places: Mapping[str, str] = MappingProxyType
     path = next(filter(None, map(_path_of, full)), None)
     if path is None:
         # The file is not known, and may be gone by now: the one with the least room is the best guess.
-        name, directory = min(directories.items(), key=lambda place: _free(place[1]))
+        candidates = [*directories.items(), *([] if places else [(None, os.getcwd())])]
+        name, directory = min(candidates, key=lambda place: _free(place[1]))
         return f"make room on the disk that is full, probably that of {_described(name, directory)}"
     holding = [name for name, directory in directories.items() if _holds(directory, path)]
     if not holding:

@@ -68,6 +68,13 @@ def test_tensorflow_s_words_hold_more_than_the_path():
     assert "the full disk of /no such (" in full_disk(RuntimeError(text))
 
 
+def test_a_file_that_nobody_names_may_be_in_the_current_directory(small_disk, monkeypatch):
+    monkeypatch.chdir(small_disk)
+    assert f"probably that of {small_disk} (2 of 2 MiB free now)" in full_disk(
+        OSError(28, "No space left on device")
+    )
+
+
 def test_what_is_no_full_disk():
     assert full_disk(ValueError("out of range")) is None
     assert full_disk(MemoryError()) is None
