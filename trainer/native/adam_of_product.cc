@@ -171,7 +171,8 @@ class ApplyAdamOfProduct : public tensorflow::OpKernel {
                 tensorflow::errors::InvalidArgument("lr must be [] or [P] = [", u.rows,
                                                     "]. Received: ", rates.shape().DebugString()));
     float scalars[6];
-    for (int i = 0; const int input : {5, 6, 7, 9, 10, 11}) {
+    int i = 0;
+    for (const int input : {5, 6, 7, 9, 10, 11}) {
       OP_REQUIRES(context, tensorflow::TensorShapeUtils::IsScalar(context->input(input).shape()),
                   tensorflow::errors::InvalidArgument("input ", input, " must be a scalar. Received: ",
                                                       context->input(input).shape().DebugString()));
