@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.user_errors import find_user_error
-from trainer.base.files import exists, open_file, whole_file
+from trainer.base.files import exists, open_file
+from trainer.base.whole import whole_file
 
 CHECK, RECORD = "ChangeCheck", "RecordRun"
 """The names of the two tasks."""

@@ -50,8 +50,7 @@ def check_before_run(recipe: Recipe, root: str) -> None:
         UserError: If files are missing or cannot be divided into splits, a directory cannot be written to, another run
             is using the root, its database is damaged, a batch does not fit into the memory, a disk has too little
             room, a model that the recipe names is not whole or of other classes, most labels or the vocabulary are of
-            other classes, or the served model is of other classes or cannot be compared
-            with.
+            other classes, or the served model is of other classes or cannot be compared with.
     """
     if recipe.beam.runner == "DataflowRunner":
         raise UserError(

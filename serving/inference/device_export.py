@@ -13,7 +13,7 @@ from serving.inference.litert_model import LiteRtModel
 from serving.inference.scoring import SavedModelScorer
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
-from trainer.base.files import whole_file
+from trainer.base.whole import whole_file
 from trainer.data.labels import label_rows
 from trainer.data.records import valid_videos
 from trainer.metrics.video_metrics import VideoMetrics

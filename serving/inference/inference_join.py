@@ -9,7 +9,8 @@ import numpy as np
 from serving.inference.inference_parts import InferenceParts, reject_lines
 from serving.inference.predictions_file import join_parts, read_ids
 from trainer.base.errors import UserError
-from trainer.base.files import remove_file, remove_tree, whole_file
+from trainer.base.files import remove_file, remove_tree
+from trainer.base.whole import whole_file
 from trainer.data.checks.duplicates import DUPLICATE_ID, copied_file, duplicate_rejects
 from trainer.data.checks.file_check import FileCheck, FileCounter
 from trainer.data.checks.lost_files import LostFile, estimate_lost_files, rejected_with

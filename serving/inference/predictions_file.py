@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from trainer.base.addresses import check_address
 from trainer.base.directories import check_file, check_replaced
 from trainer.base.errors import UserError
-from trainer.base.files import is_local, open_file, whole_file
+from trainer.base.files import is_local, open_file
+from trainer.base.whole import whole_file
 
 _SCHEMA = pa.schema(
     [

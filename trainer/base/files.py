@@ -9,16 +9,12 @@ import os
 import posixpath
 import re
 import shutil
-import tempfile
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer.base.addresses import check_address
 from trainer.base.errors import UserError
-from trainer.base.full_disk import naming
 
 _OF_A_MODEL = ("saved_model.pb", "*/saved_model.pb")
 """What a directory of a model, or of its versions, has."""
@@ -173,52 +169,6 @@ def remove_tree(path: str) -> None:
 
     if tf.io.gfile.exists(path):
         tf.io.gfile.rmtree(path)
-
-
-@contextmanager
-def whole_file(path: str) -> Iterator[str]:
-    """Gives a local path to write to; when the block ends without an error, that file appears at `path` at once.
-
-    Two processes may write the same file at the same time: the file of the one that ends last stays.
-
-    Args:
-        path: Where the file is to appear, local or in a bucket.
-    """
-    if is_local(path):
-        # Where a link stands, the file that it leads to is the one to replace.
-        path = os.path.realpath(path)
-        unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
-        try:
-            with naming(path):
-                yield unfinished
-                os.replace(unfinished, path)
-        finally:
-            if os.path.exists(unfinished):
-                os.unlink(unfinished)
-        return
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as scratch:
-        unfinished = os.path.join(scratch, "unfinished")
-        yield unfinished
-        tf.io.gfile.copy(unfinished, path, overwrite=True)
-
-
-@contextmanager
-def whole_directory(path: str) -> Iterator[str]:
-    """Gives the path of a local directory to make; when the block ends without an error, it is renamed to `path`.
-
-    Args:
-        path: Where the directory is to appear; nothing may be there.
-    """
-    path = os.path.realpath(path)
-    unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
-    try:
-        with naming(path):
-            yield unfinished
-            os.rename(unfinished, path)
-    finally:
-        remove_tree(unfinished)
 
 
 def expand(patterns: Iterable[str]) -> list[str]:

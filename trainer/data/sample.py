@@ -26,8 +26,9 @@ import numpy as np
 from trainer.base.addresses import check_address
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
-from trainer.base.files import exists, is_local, list_names, make_dirs, open_file, whole_file
+from trainer.base.files import exists, is_local, list_names, make_dirs, open_file
 from trainer.base.units import MIB
+from trainer.base.whole import whole_file
 from trainer.data.encoding import encode_frames, quantize, sequence_example
 from trainer.data.tfrecord import write_tfrecords
 from trainer.data.yt8m import FRAME_SIZE, MAX_FRAMES, NUM_CLASSES, RGB_SIZE

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from trainer.base.errors import UserError
-from trainer.base.files import exists, is_local, make_dirs, open_file, whole_file
+from trainer.base.files import exists, is_local, make_dirs, open_file
+from trainer.base.whole import whole_file
 from trainer.data.video_ids import digests
 
 if TYPE_CHECKING:

@@ -44,8 +44,8 @@ def compile_(
     from pipeline.kubeflow.checks import check_gpus, check_places
     from trainer.base.directories import check_file, check_replaced
     from trainer.base.errors import UserError
-    from trainer.base.files import whole_file
     from trainer.base.full_disk import chosen_by
+    from trainer.base.whole import whole_file
 
     if not out.endswith((".yaml", ".yml")):
         raise UserError(f"--out must end in .yaml: the cluster takes no other kind. Received: {out!r}")

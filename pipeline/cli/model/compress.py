@@ -119,8 +119,8 @@ def _compress(
 
     check_room(out, "--out", needed)
     from serving.inference.recompression import recompress
-    from trainer.base.files import whole_directory
     from trainer.base.full_disk import chosen_by
+    from trainer.base.whole import whole_directory
 
     with chosen_by("--out", out), whole_directory(out) as unfinished:
         written, seen = recompress(source, unfinished, form, calibration_files, calibration_videos)

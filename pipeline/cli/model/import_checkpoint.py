@@ -94,8 +94,8 @@ def import_checkpoint(
 
     from serving.export.saved_model import Member, write_saved_model
     from serving.server.models.warmup import write_warmup
-    from trainer.base.files import whole_directory
     from trainer.base.full_disk import chosen_by
+    from trainer.base.whole import whole_directory
     from trainer.checkpoints.tf1_checkpoint import read_eigenvalues, read_tf1_checkpoint
 
     scales = None if eigenvalues is None else read_eigenvalues(eigenvalues)

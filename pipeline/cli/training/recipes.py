@@ -11,8 +11,8 @@ from pipeline.cli.verb_group import VerbGroup
 from pipeline.recipe.loader import load_recipe, read_text, recipe_names
 from pipeline.recipe.own_copy import own_copy
 from trainer.base.errors import UserError
-from trainer.base.files import whole_file
 from trainer.base.full_disk import chosen_by
+from trainer.base.whole import whole_file
 
 _ROW = "{:<15} {:>8}  {}"
 

@@ -87,8 +87,8 @@ def write_page(target: Path, page: str, content: "ReportPart") -> None:
         UserError: If they cannot be written there.
     """
     from trainer.base.errors import UserError
-    from trainer.base.files import whole_file
     from trainer.base.full_disk import chosen_by
+    from trainer.base.whole import whole_file
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

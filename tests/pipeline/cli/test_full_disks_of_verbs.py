@@ -7,8 +7,8 @@ import pytest
 
 from tests.pipeline.verbs import run
 from trainer.base.errors import UserError
-from trainer.base.files import whole_directory
 from trainer.base.full_disk import chosen_by
+from trainer.base.whole import whole_directory
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from serving.store.model_store import publish
-from trainer.base.files import whole_file
 from trainer.base.full_disk import full_disk
+from trainer.base.whole import whole_file
 from trainer.checkpoints.averaging import average_snapshots
 from trainer.checkpoints.range import Range
 from trainer.checkpoints.snapshots import write_snapshot
