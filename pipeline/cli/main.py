@@ -154,6 +154,8 @@ def _check_shell(arguments: list[str]) -> None:
 
 def _exit_code(result: object) -> int:
     # Without standalone mode the library hands back the code of typer.Exit, or what the verb returned.
+    if result == 130:  # what it makes of Ctrl-C
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

@@ -5,6 +5,7 @@ that a reader sees all of it or nothing. The directory is a local one (`LocalSto
 """
 
 import contextlib
+import glob
 import os
 import posixpath
 import tempfile
@@ -60,9 +61,19 @@ def served_version(base: str) -> int:
         problem = "does not exist" if is_local(base) and not exists(base) else "has no model to serve"
         raise UserError(
             f"{base} {problem}: it needs a directory <version>/saved_model.pb. "
-            "Push one there (yt8m run), or give another directory"
+            f"Push one there (yt8m run), or give another directory{below(base)}"
         )
     return version
+
+
+def below(base: str) -> str:
+    """Returns the hint that a local directory's subdirectories have versions: whoever gives it means one of them.
+
+    Empty where none has.
+    """
+    graphs = glob.glob(f"{glob.escape(base)}/*/[0-9]*/{GRAPH}") if is_local(base) else []
+    homes = sorted({os.path.dirname(os.path.dirname(one)) for one in graphs})
+    return f"; versions are in {', '.join(homes[:3])}" if homes else ""
 
 
 def version_path(base: str, version: int) -> str:
@@ -252,5 +263,5 @@ def _check_exists(store: Store, version: int) -> list[int]:
     versions = store.versions()
     if version not in versions:
         there = f"it has {', '.join(map(str, versions))}" if versions else "it has no version at all"
-        raise UserError(f"{store.base} has no version {version}: {there}")
+        raise UserError(f"{store.base} has no version {version}: {there}{below(store.base)}")
     return versions

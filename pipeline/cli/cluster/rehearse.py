@@ -99,6 +99,7 @@ def rehearse(
     from pipeline.rehearsal.compiled_file import CompiledFile
     from pipeline.rehearsal.parameters import run_parameters
     from pipeline.rehearsal.rehearse import rehearse as run_here
+    from trainer.base.full_disk import chosen_by
 
     compiled = CompiledFile.read(pipeline)
     parameters = run_parameters(compiled.package, forced(settings, force))
@@ -106,17 +107,18 @@ def rehearse(
     # Whoever ends this process ends the tasks' processes with it.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        finished = run_here(
-            compiled,
-            root,
-            parameters,
-            backend=BACKENDS[kfp],
-            max_parallel=max_parallel,
-            cache=cache,
-            retry=retry,
-            retry_policy=retry_policy,
-            longest_wait=longest_wait,
-        )
+        with chosen_by("--root", root):
+            finished = run_here(
+                compiled,
+                root,
+                parameters,
+                backend=BACKENDS[kfp],
+                max_parallel=max_parallel,
+                cache=cache,
+                retry=retry,
+                retry_policy=retry_policy,
+                longest_wait=longest_wait,
+            )
     finally:
         signal.signal(signal.SIGTERM, before)
     places = f"Artifacts: {finished.directory}\nLogs: {finished.logs}"

@@ -2,7 +2,8 @@
 
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from serving.store.version_labels import check_label
 from serving.store.version_store import GRAPH
 from trainer.base.errors import UserError
 from trainer.base.files import exists
+from trainer.base.full_disk import chosen_by
 
 if TYPE_CHECKING:
     from serving.client.client import VersionStatus
@@ -76,7 +78,7 @@ def list_(
         typer.echo(json.dumps({"versions": versions, "served_elsewhere": elsewhere}, indent=2))
         return
     if not versions:
-        typer.echo(f"{base} has no version yet")
+        typer.echo(f"{base} has no version yet{model_store.below(base)}")
     else:
         typer.echo(f"{'version':>7}  {'GAP':>7}  {'MiB':>8}  {'state':<11}  members")
     for version in versions:
@@ -136,7 +138,8 @@ def rollback(
 
     Example: yt8m models rollback models/demo/yt8m --to 3
     """
-    published = model_store.rollback(_existing(base, writable=True).base, to)
+    with _writing(base) as store:
+        published = model_store.rollback(store.base, to)
     if as_json:
         typer.echo(json.dumps({"version": published.version, "content_of": to, "created": published.created}))
     elif published.created:
@@ -161,7 +164,8 @@ def delete(
 
     Example: yt8m models delete models/demo/yt8m 2
     """
-    model_store.delete(_existing(base, writable=True).base, version, force)
+    with _writing(base) as store:
+        model_store.delete(store.base, version, force)
     newest = model_store.latest_version(base)
     if as_json:
         typer.echo(json.dumps({"deleted": version, "newest": newest}))
@@ -187,13 +191,14 @@ def label(
 
     Example: yt8m models label models/demo/yt8m stable=3 canary=4
     """
-    store = _existing(base, writable=bool(moves or remove))
-    labels = store.labels()
     if moves or remove:
         moved = parse_labels(moves or [])
         if both := sorted(moved.keys() & (remove or ())):
             raise UserError(f"label {both[0]} is to be moved and to be removed: give one of the two")
-        labels = model_store.label(base, moved, remove or ())
+        with _writing(base) as store:
+            labels = model_store.label(store.base, moved, remove or ())
+    else:
+        labels = _existing(base).labels()
     if as_json:
         typer.echo(json.dumps({"labels": labels}, indent=2))
         return
@@ -219,15 +224,21 @@ def parse_labels(texts: Sequence[str]) -> dict[str, int]:
     return labels
 
 
-def _existing(base: str, writable: bool = False) -> "Store":
+def _existing(base: str) -> "Store":
     store = model_store.open_store(base)
     if not store.exists():
         raise UserError(f"{base} is no directory: give the one that models are pushed to")
     if not store.versions() and exists(posixpath.join(base, GRAPH)):
         raise UserError(f"{base} is a model itself: give the directory that its versions are in")
-    if writable:
-        store.check_writable()
     return store
+
+
+@contextmanager
+def _writing(base: str) -> Iterator["Store"]:
+    store = _existing(base)
+    store.check_writable()
+    with chosen_by("BASE", base):
+        yield store
 
 
 def _ask(

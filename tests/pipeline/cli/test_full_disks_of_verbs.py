@@ -1,5 +1,6 @@
 """A verb whose output finds no room names the option that chose the disk, and leaves what was there before."""
 
+import json
 import os
 from pathlib import Path
 
@@ -16,11 +17,15 @@ def full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory on a disk without a free byte, which is the current one."""
     (small_disk / "mine.html").write_text("<!doctype html>older")
     (small_disk / "mine.json").write_text('{\n "older": 1}')
-    with open(small_disk / "fill", "wb", buffering=0) as file:
-        while os.statvfs(small_disk).f_bavail:
-            file.write(bytes(4096))
+    _fill(small_disk)
     monkeypatch.chdir(small_disk)
     return small_disk
+
+
+def _fill(disk: Path) -> None:
+    with open(disk / "fill", "wb", buffering=0) as file:
+        while os.statvfs(disk).f_bavail:
+            file.write(bytes(4096))
 
 
 def _files(directory: Path) -> dict[str, bytes]:
@@ -48,6 +53,21 @@ def test_the_option_is_named_and_nothing_is_left(
     assert _files(full_disk) == before
     (full_disk / "fill").unlink()
     run(*(str(report) if one == "REPORT" else one for one in arguments))
+
+
+@pytest.mark.parametrize("words", [("label", ".", "stable=2"), ("rollback", ".", "--to", "1")])
+def test_a_directory_of_models_stays_as_it_was(words: tuple[str, ...], small_disk: Path, monkeypatch) -> None:
+    monkeypatch.chdir(small_disk)
+    for version, graph in (("1", b"a"), ("2", b"b")):
+        Path(version).mkdir()
+        Path(version, "saved_model.pb").write_bytes(graph)
+    run("models", "label", ".", "canary=1")
+    _fill(small_disk)
+    before = sorted(os.walk("."))
+    with pytest.raises(UserError, match=r"full disk of BASE \(.*small-disk, 0 of 2 MiB free now\)"):
+        run("models", *words)
+    assert sorted(os.walk(".")) == before
+    assert json.loads(run("models", "label", ".", "--json")) == {"labels": {"canary": 1}}
 
 
 def test_a_sample_names_its_directory(full_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,17 @@ def test_what_cannot_be_opened_as_it_is_is_no_fault_of_the_program(error: str, s
     assert (result.returncode, result.stderr) == (2, f"yt8m: /models/labels.json: {said}\n")
 
 
+def test_an_interruption_is_told() -> None:
+    script = (
+        "import signal, sys, os; import pipeline.cli.training.sizes as s; import pipeline.cli.main as m\n"
+        "s.size_row = lambda v: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['yt8m', 'sizes']\n"
+        "m.main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (130, "yt8m: interrupted\n")
+
+
 def _told_by_a_fault(script: str, scratch: Path) -> str:
     """The only line on stderr of a program that ends with exit code 1."""
     result = subprocess.run(

@@ -177,3 +177,13 @@ def test_labels(tmp_path: Path, request: pytest.FixtureRequest, place: str) -> N
         run("models", "label", base, "stable=7")
     with pytest.raises(UserError, match="label stable is to be moved and to be removed: give one of the two"):
         run("models", "label", base, "stable=1", "--remove", "stable")
+
+
+def test_the_directory_above_is_told_where_versions_are(tmp_path: Path) -> None:
+    above, base = str(tmp_path / "models"), str(tmp_path / "models" / "yt8m")
+    model_store.publish(write_model(tmp_path / "a", b"a"), base)
+    assert run("models", "list", above) == f"{above} has no version yet; versions are in {base}\n"
+    with pytest.raises(UserError, match=f"has no version 1: it has no version at all; versions are in {base}"):
+        run("models", "rollback", above, "--to", "1")
+    with pytest.raises(UserError, match=f"or give another directory; versions are in {base}"):
+        model_store.served_version(above)
