@@ -17,7 +17,7 @@ from pathlib import Path
 from components.pusher.report import PushResult
 from pipeline.local.database import DATABASE, check_database, open_for_reading
 from pipeline.local.run_lock import only_run_in
-from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
+from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document, places
 from pipeline.local.run_record import record_path
 from serving.store.manifest import MANIFEST
 from serving.store.model_store import open_store
@@ -76,7 +76,7 @@ def prune(base: Path, keep: int, dry_run: bool = False) -> Pruned:
     with only_run_in(base):
         store = open_for_reading(base / DATABASE)
         runs = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda run: run.name)
-        outputs = {run.name: context_outputs(store, run) for run in runs}
+        outputs = {run.name: context_outputs(store, run, base) for run in runs}
         staying = {run.name for run in runs[len(runs) - min(keep, len(runs)) :]} | _served_runs(outputs)
         going = [run for run in runs if run.name not in staying]
         executions = {
@@ -99,7 +99,7 @@ def prune(base: Path, keep: int, dry_run: bool = False) -> Pruned:
                 artifacts=artifacts.keys() - needed,
                 contexts={run.id for run in going},
             )
-        unknown = _unknown_directories(base / "artifacts", [artifacts[one] for one in needed])
+        unknown = _unknown_directories(base, [place for one in needed for place in places(artifacts[one], base)])
         logs = [record_path(base, run.name).with_suffix(end) for run in going for end in (".json", ".log")]
         size = sum(_size(path) for path in (*unknown, *logs))
         if not dry_run:
@@ -121,6 +121,8 @@ def _served_runs(outputs: dict[str, dict[str, NodeOutput]]) -> set[str]:
     for base in {base for base, _ in pushed}:
         try:
             store = open_store(base)
+            if not store.exists():
+                _logger.warning("%s is not there: no run stays for a model that is served from it", base)
             versions = store.versions()
             wanted = {*versions[-1:], *store.labels().values()}
             # A roll-back serves the content of an earlier version under a number of its own.
@@ -149,13 +151,13 @@ def _remove_rows(database: Path, **ids: Iterable[int]) -> None:
             connection.execute(f"DELETE FROM {table} WHERE {condition.format(**chosen)}")
 
 
-def _unknown_directories(artifacts: Path, known: Iterable[str]) -> list[Path]:
-    """Returns the directories of artifacts, `<node>/<output>/<number>`, in or above which no known artifact lies."""
+def _unknown_directories(base: Path, known: Iterable[str]) -> list[Path]:
+    """Returns the directories `artifacts/<node>/<output>/<number>` in or above which no known artifact lies."""
     needed = {Path(os.path.abspath(uri)) for uri in known}
     above = {parent for path in needed for parent in path.parents}
     return [
         path
-        for path in sorted(artifacts.absolute().glob("*/*/[0-9]*"))
+        for path in sorted((base / "artifacts").absolute().glob("*/*/[0-9]*"))
         if path.is_dir() and path not in above and needed.isdisjoint((path, *path.parents))
     ]
 

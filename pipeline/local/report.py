@@ -73,7 +73,7 @@ def local_report(place: RunPlace) -> RunDocument:
         there = ", ".join(context.name for context in runs[-3:]) or "none at all"
         raise UserError(f"{place.base} has no run {place.run_id or ''}: the newest are {there}")
     context = chosen[-1]
-    outputs = context_outputs(store, context)
+    outputs = context_outputs(store, context, place.base)
     # Runs of one directory follow each other: only the newest can be on.
     running = context is runs[-1] and is_in_use(place.base)
     record = read_record(place.base, context.name)

@@ -1,7 +1,9 @@
 """Reads from the metadata store what the nodes of a run did and left behind."""
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from ml_metadata import metadata_store
@@ -9,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.report_file import StepReport
 from trainer.base.errors import UserError
+from trainer.base.files import is_local
 
 _Kind = TypeVar("_Kind", bound=StepReport)
 
@@ -66,11 +69,20 @@ def run_outputs(connection: mlmd.ConnectionConfig, run_id: str) -> dict[str, Nod
     """Returns the outputs of each node of a run that reached the metadata store, by node id."""
     store = metadata_store.MetadataStore(connection)
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    return {} if context is None else context_outputs(store, context)
+    base = Path(connection.sqlite.filename_uri).parent
+    return {} if context is None else context_outputs(store, context, base)
 
 
-def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) -> dict[str, NodeOutput]:
-    """Returns the outputs of the run that a context stands for, in the order in which the nodes began."""
+def context_outputs(
+    store: metadata_store.MetadataStore, context: mlmd.Context, base: Path
+) -> dict[str, NodeOutput]:
+    """Returns the outputs of the run that a context stands for, in the order in which the nodes began.
+
+    Args:
+        store: The metadata store.
+        context: The run's context.
+        base: The directory of runs that has the store: artifacts that moved with it are found.
+    """
     nodes = {}
     for execution in sorted(store.get_executions_by_context(context.id), key=lambda one: one.id):
         artifacts = defaultdict(list)
@@ -78,7 +90,9 @@ def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) 
         found = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
         for event in events:
             one = found[event.artifact_id]
-            artifacts[event.path.steps[0].key].append(OutputArtifact(one.id, one.type, one.uri))
+            artifacts[event.path.steps[0].key].append(
+                OutputArtifact(one.id, one.type, _present(one.uri, base))
+            )
         # A node's context is named <pipeline>.<node>, and a node id has no dot.
         (node,) = [
             c.name.rpartition(".")[2]
@@ -92,6 +106,20 @@ def context_outputs(store: metadata_store.MetadataStore, context: mlmd.Context) 
             dict(artifacts),
         )
     return nodes
+
+
+def places(uri: str, base: Path) -> list[str]:
+    """Returns where an artifact may be: at its address, and below `base` where the directory of runs was moved to it.
+
+    The store knows each artifact by the absolute path that it was made at, `<directory of runs>/artifacts/...`.
+    """
+    parts = Path(uri).parts
+    rest = [parts[number + 1 :] for number, part in enumerate(parts) if part == "artifacts"]
+    return [uri, *(str(base.joinpath("artifacts", *below)) for below in rest)] if is_local(uri) else [uri]
+
+
+def _present(uri: str, base: Path) -> str:
+    return next(filter(os.path.exists, places(uri, base)), uri)
 
 
 def output_document(nodes: dict[str, NodeOutput], node: str, output: str, kind: type[_Kind]) -> _Kind | None:

@@ -86,7 +86,7 @@ def _runs_of(database: Path) -> Iterator[Run]:
     store = open_for_reading(database)
     contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.name)
     for context in contexts:
-        nodes = context_outputs(store, context)
+        nodes = context_outputs(store, context, database.parent)
         # The run's name is the time of its start.
         started = datetime.datetime.fromisoformat(context.name)
         last = max((node.last_sign for node in nodes.values()), default=started.timestamp())

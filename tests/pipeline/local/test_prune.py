@@ -2,7 +2,9 @@
 
 import fcntl
 import json
+import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,35 @@ def test_the_runs_of_served_versions_stay(directory: Directory, tmp_path: Path) 
     assert prune(directory.base, keep=0).kept == (RUNS[0], RUNS[1]), "5 has the content of 1"
     assert directory.left() == {"ExampleGen/20", "Trainer/20", "Trainer/21", "Pusher/20", "Pusher/21"}
     assert sorted(path.name for path in base.iterdir() if path.name.isdigit()) == list("12345")
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        shutil.move,
+        shutil.copytree,
+        lambda old, new: new.symlink_to(shutil.move(old, new.with_name("disk")), target_is_directory=True),
+    ],
+    ids=["moved", "copied", "linked"],
+)
+def test_where_the_directory_is_now_does_not_matter(
+    move: Callable[[Path, Path], object], directory: Directory, tmp_path: Path
+) -> None:
+    for version, run in ((1, RUNS[1]), (2, RUNS[3])):
+        served = tmp_path / "served" / str(version)
+        served.mkdir(parents=True)
+        (served / "saved_model.pb").write_bytes(bytes([version]))
+        directory.step(
+            run, "Pusher", pushed=True, version=version, destination=str(served), reason="good"
+        )
+    label(str(tmp_path / "served"), {"stable": 1})
+    before = directory.left()
+    directory.base = Path(shutil.move(directory.base, tmp_path / "made"))
+    move(directory.base, tmp_path / "now")
+    directory.base = tmp_path / "now"
+    assert [run["pushed_version"] for run in list_runs(str(directory.base))] == [2, None, 1, None]
+    assert prune(directory.base, keep=1).kept == (RUNS[1], RUNS[3])
+    assert directory.left() == before - {"Trainer/20", "Trainer/22"}
 
 
 def test_the_verb_says_what_goes_and_a_run_that_is_on_is_left_alone(directory: Directory, capsys) -> None:
