@@ -22,6 +22,7 @@ from serving.store.model_store import whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_kind, file_size, is_local, list_names
+from trainer.data.foreign_files import foreign_file
 from trainer.data.record_parts import Parts
 from trainer.data.records import Reject, read_parts
 from trainer.data.yt8m import AUDIO_SIZE, RGB_SIZE
@@ -132,7 +133,7 @@ def _data_files(recipe: Recipe) -> list[str]:
     """Returns the files that the patterns match, of every span.
 
     Raises:
-        UserError: If their sizes alone show that too many are lost, or they cannot be divided into splits.
+        UserError: If their sizes and first bytes show that too many are lost, or they cannot be divided into splits.
     """
     data = recipe.data
     files = _matching(data)
@@ -143,12 +144,13 @@ def _data_files(recipe: Recipe) -> list[str]:
         expand_labelled(posixpath.join(patterns.base, one) for one in kind if "{" not in one)[0]
         for _, kind in patterns.by_kind()
     ]
-    empty = [path for path in sorted(set().union(*read)) if is_local(path) and not file_size(path)]
-    if len(empty) > data.max_lost_files:
+    local = filter(is_local, sorted(set().union(*read)))
+    lost = [f"{path} ({what})" for path in local if (what := _no_tfrecords(path))]
+    if len(lost) > data.max_lost_files:
         raise UserError(
-            f"{len(empty)} data file(s) have no bytes, more than the {data.max_lost_files} lost files allowed: "
-            f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}; fetch them again, remove them, or raise "
-            "data.max_lost_files"
+            f"{len(lost)} data file(s) are no TFRecord files, more than the {data.max_lost_files} lost files allowed: "
+            f"{', '.join(lost[:3])}{' ...' if len(lost) > 3 else ''}; give a pattern without them, fetch them again, "
+            "or raise data.max_lost_files"
         )
     if not any("{" in pattern for pattern in data.patterns):
         split = split_files(
@@ -160,6 +162,10 @@ def _data_files(recipe: Recipe) -> list[str]:
         )
         _check_enough(split.train, recipe)
     return files
+
+
+def _no_tfrecords(path: str) -> str | None:
+    return foreign_file(path) if file_size(path) else "no bytes"
 
 
 def _check_enough(files: Sequence[str], recipe: Recipe) -> None:

@@ -99,7 +99,9 @@ def prune(base: Path, keep: int, dry_run: bool = False) -> Pruned:
                 artifacts=artifacts.keys() - needed,
                 contexts={run.id for run in going},
             )
-        unknown = _unknown_directories(base, [place for one in needed for place in places(artifacts[one], base)])
+        unknown = _unknown_directories(
+            base, [place for one in needed for place in places(artifacts[one], base)]
+        )
         logs = [record_path(base, run.name).with_suffix(end) for run in going for end in (".json", ".log")]
         size = sum(_size(path) for path in (*unknown, *logs))
         if not dry_run:

@@ -1,5 +1,13 @@
 """Files of other kinds, told by what they begin with."""
 
+import string
+import zlib
+
+from trainer.base.files import open_file
+
+BEGIN_BYTES = 512
+"""How much of a file tells its kind: the first block of a tar archive."""
+
 _KINDS = {
     b"BZh": "a bzip2 file",
     b"\xfd7zXZ": "an xz file",
@@ -11,7 +19,13 @@ _KINDS = {
     b"<html": "a web page",
     b"<?xml": "an XML file",
 }
-"""Kinds of files by their first bytes, of which twelve are looked at."""
+"""Kinds of files by their first bytes."""
+_TAR_MAGIC, _TAR_OFFSET = b"ustar", 257
+_GZIP = b"\x1f\x8b\x08"
+_TEXT = frozenset(string.printable.encode())
+_LEAST_TEXT, _MOST_TEXT = 4, 12
+"""How many bytes are looked at. A TFRecord file begins with a length of 8 bytes; it is less than 2^28, and of a video less
+than 2^24, so that its fourth byte is zero, which no text has."""
 
 
 def foreign_kind(begin: bytes) -> str | None:
@@ -20,4 +34,25 @@ def foreign_kind(begin: bytes) -> str | None:
     >>> foreign_kind(b"BZh91AY&SYq6")
     'a bzip2 file'
     """
-    return next((kind for first, kind in _KINDS.items() if begin.startswith(first)), None)
+    if known := next((kind for first, kind in _KINDS.items() if begin.startswith(first)), None):
+        return known
+    if begin[_TAR_OFFSET:].startswith(_TAR_MAGIC):
+        return "a tar archive"
+    is_text = len(begin) >= _LEAST_TEXT and _TEXT.issuperset(begin[:_MOST_TEXT])
+    return "a text file" if is_text else None
+
+
+def foreign_file(path: str) -> str | None:
+    """Returns what a file is, or what is in it where it is compressed by gzip; None for kinds that are not known here.
+
+    Args:
+        path: The file, local or in a bucket, of which the beginning is read.
+    """
+    with open_file(path, "rb") as file:
+        begin = file.read(BEGIN_BYTES)
+    if begin.startswith(_GZIP):
+        try:
+            begin = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(begin, BEGIN_BYTES)
+        except zlib.error:
+            return None
+    return foreign_kind(begin)

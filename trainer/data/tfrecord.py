@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import google_crc32c
 
 from trainer.base.files import file_size, open_file
-from trainer.data.foreign_files import foreign_kind
+from trainer.data.foreign_files import BEGIN_BYTES, foreign_kind
 from trainer.data.manifest import DataFile, referenced, unchanged_file
 
 MAX_RECORD_BYTES = 1 << 28
@@ -45,8 +45,8 @@ class Damage(NamedTuple):
     offset: int
     """Place of the part: bytes of the uncompressed file before it."""
     reason: str
-    """`crc_mismatch` for a single record; for the rest of the file `bad_length`, `truncated_file`, `corrupt_gzip` or
-    `empty_file`."""
+    """`crc_mismatch` for a single record; for the rest of the file `bad_length`, `truncated_file`, `corrupt_gzip`,
+    `empty_file` or, where it is of another kind, `foreign_file`."""
     detail: str
     """Text for people that says what is wrong."""
     lost_records: int
@@ -201,19 +201,23 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
     offset = seen = 0
     try:
         while header := read(_HEADER.size):
+            intact = _is_header(header)
+            begin = b"" if intact or offset else read(BEGIN_BYTES - len(header))
+            if not offset and (kind := foreign_kind(header + begin)):
+                detail = f"the file begins with {header!r}, as {kind} does: TFRecords are read plain or gzip"
+                yield Damage(offset, "foreign_file", detail, 1, at_least=True)
+                return
             if len(header) < _HEADER.size:
                 detail = f"{len(header)} bytes where a header of {_HEADER.size} should stand"
                 yield Damage(offset, "truncated_file", detail, 1, at_least=True)
                 return
-            length, checksum = _HEADER.unpack(header)
-            if checksum != masked_crc(header[:8]) or length > MAX_RECORD_BYTES:
+            length, _ = _HEADER.unpack(header)
+            if not intact or length > MAX_RECORD_BYTES:
                 detail = f"the length {length} fails its checksum, or is more than {MAX_RECORD_BYTES}"
                 if not offset:
                     detail += f"; the file begins with {header!r}"
-                    if kind := foreign_kind(header):
-                        detail += f", as {kind} does: TFRecords are read plain or gzip"
                 estimate = estimate_lost(seen)
-                rest = _count_ids(read)
+                rest = _count_ids(begin, read)
                 if not rest.to_the_end:
                     lost = max(rest.ids, estimate)
                 elif rest.ids or not seen:
@@ -255,9 +259,9 @@ class _Rest(NamedTuple):
     """Whether it could be read to its end."""
 
 
-def _count_ids(read: Callable[[int], bytes]) -> _Rest:
+def _count_ids(begin: bytes, read: Callable[[int], bytes]) -> _Rest:
     count = size = 0
-    tails = dict.fromkeys(_ID_ENTRIES, b"")
+    tails = dict.fromkeys(_ID_ENTRIES, begin)
     try:
         while chunk := read(_CHUNK_BYTES):
             size += len(chunk)

@@ -69,7 +69,7 @@ def test_check_in_several_processes_finds_the_same(sample: Path) -> None:
     )
     assert one == several
     # The other files hold 2 or 3 videos each.
-    assert one["rejected"] == {"bad_length": 2}
+    assert one["rejected"] == {"foreign_file": 2}
     assert one["files"] == len(expand([f"{sample}/*"]))
 
 
@@ -127,7 +127,7 @@ def test_five_bad_files_of_twelve_real_ones_are_a_third_of_the_videos(real: Path
     output, error = invoke("check", f"{real}/*", "--json")
     assert isinstance(error, UserError)
     assert "4 data file(s) cannot be read at all, more than the 0 allowed" in str(error)
-    assert "validate0010.tfrecord (bad_length); cut: " in str(error)
+    assert "validate0010.tfrecord (foreign_file); cut: " in str(error)
     found = json.loads(output)
     # What they held before: four times a whole shard, and half of one.
     held = (

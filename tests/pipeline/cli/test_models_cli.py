@@ -183,7 +183,9 @@ def test_the_directory_above_is_told_where_versions_are(tmp_path: Path) -> None:
     above, base = str(tmp_path / "models"), str(tmp_path / "models" / "yt8m")
     model_store.publish(write_model(tmp_path / "a", b"a"), base)
     assert run("models", "list", above) == f"{above} has no version yet; versions are in {base}\n"
-    with pytest.raises(UserError, match=f"has no version 1: it has no version at all; versions are in {base}"):
+    with pytest.raises(
+        UserError, match=f"has no version 1: it has no version at all; versions are in {base}"
+    ):
         run("models", "rollback", above, "--to", "1")
     with pytest.raises(UserError, match=f"or give another directory; versions are in {base}"):
         model_store.served_version(above)

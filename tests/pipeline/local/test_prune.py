@@ -169,9 +169,7 @@ def test_where_the_directory_is_now_does_not_matter(
         served = tmp_path / "served" / str(version)
         served.mkdir(parents=True)
         (served / "saved_model.pb").write_bytes(bytes([version]))
-        directory.step(
-            run, "Pusher", pushed=True, version=version, destination=str(served), reason="good"
-        )
+        directory.step(run, "Pusher", pushed=True, version=version, destination=str(served), reason="good")
     label(str(tmp_path / "served"), {"stable": 1})
     before = directory.left()
     directory.base = Path(shutil.move(directory.base, tmp_path / "made"))

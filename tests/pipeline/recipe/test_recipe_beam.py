@@ -146,10 +146,19 @@ def test_a_run_here_refuses_dataflow_before_anything_is_read() -> None:
         run_recipe(load_recipe("yhls", [DATAFLOW], **BUCKET), "never")
 
 
-def test_a_run_here_refuses_empty_files_before_anything_is_read(tmp_path: Path) -> None:
+def test_a_run_here_refuses_files_that_hold_no_records_before_anything_is_read(tmp_path: Path) -> None:
     from pipeline.cli.training.run import run_recipe
 
-    for name, content in (("validate0", b""), ("validate1", b"x"), ("test0", b"")):
+    for name, content in (
+        ("README.txt", b"From Monday"),
+        ("validate0", b""),
+        ("validate1", b"x"),
+        ("test0", b""),
+    ):
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=r"1 data file\(s\) have no bytes, more than the 0 .*validate0;"):
+    with pytest.raises(
+        UserError,
+        match=r"2 data file\(s\) are no TFRecord files, more than the 0 lost files allowed: "
+        r".*README.txt \(a text file\), .*validate0 \(no bytes\); give a pattern without them",
+    ):
         run_recipe(load_recipe("demo", train=[], validate=[f"{tmp_path}/*"]), "never")

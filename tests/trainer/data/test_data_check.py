@@ -65,10 +65,10 @@ def cut_as_gzip(path: Path) -> None:
         (lambda path: path.write_bytes(gzip.compress(b"")), "empty_file", True),
         (
             lambda path: path.write_bytes(b"<?xml version='1.0'?><Error>AccessDenied</Error>"),
-            "bad_length",
+            "foreign_file",
             True,
         ),
-        (lambda path: path.write_bytes(b"<html>"), "truncated_file", True),
+        (lambda path: path.write_bytes(b"<html>"), "foreign_file", True),
         (cut, "truncated_file", False),
         (cut_as_gzip, "truncated_file", False),
     ],

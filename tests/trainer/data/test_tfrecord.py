@@ -1,6 +1,9 @@
 import gzip
+import io
 import random
 import struct
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.base.errors import UserError
+from trainer.data.foreign_files import foreign_file, foreign_kind
 from trainer.data.tfrecord import Damage, Record, masked_crc, read_records, write_tfrecords
 
 DATA = [b"first", b"", b"third " * 50]
@@ -118,12 +122,41 @@ def test_an_empty_file_is_reported(tmp_path: Path) -> None:
         )
 
 
-def test_what_is_no_tfrecord_file_is_shown_by_its_beginning(tmp_path: Path) -> None:
-    (damage,) = read_records(
-        write(tmp_path, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>")
-    )
-    assert (damage.reason, damage.lost_records, damage.at_least) == ("bad_length", 1, True)
-    assert "the file begins with b'<?xml versio', as an XML file does: TFRecords are read" in damage.detail
+def _tar(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("train00.tfrecord")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("begin", "kind"),
+    [
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML file"),
+        (b"PK\x03\x04" + bytes(90), "a zip file"),
+        (_tar(bytes(2000)), "a tar archive"),
+        (b"The shards of Monday\n", "a text file"),
+        (b"mine\n", "a text file"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_so(
+    begin: bytes, kind: str, packed: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = write(tmp_path, packed(begin))
+    (damage,) = read_records(path)
+    assert (damage.reason, damage.lost_records, damage.at_least) == ("foreign_file", 1, True)
+    assert f"the file begins with {begin[:12]!r}, as {kind} does: TFRecords are read" in damage.detail
+    assert foreign_file(path) == kind
+
+
+@given(size=st.integers(0, 2**20), flipped=st.integers(0, 95))
+def test_a_header_with_a_wrong_bit_is_no_other_kind_of_file(size: int, flipped: int) -> None:
+    length = struct.pack("<Q", size)
+    header = int.from_bytes(length + struct.pack("<I", masked_crc(length)), "little")
+    assert foreign_kind((header ^ 1 << flipped).to_bytes(12, "little") + bytes(500)) is None
 
 
 def test_a_hole_of_zeros_is_as_many_records_as_its_bytes_held_before(tmp_path: Path) -> None:
