@@ -24,8 +24,8 @@ _TAR_MAGIC, _TAR_OFFSET = b"ustar", 257
 _GZIP = b"\x1f\x8b\x08"
 _TEXT = frozenset(string.printable.encode())
 _LEAST_TEXT, _MOST_TEXT = 4, 12
-"""How many bytes are looked at. A TFRecord file begins with a length of 8 bytes; it is less than 2^28, and of a video less
-than 2^24, so that its fourth byte is zero, which no text has."""
+"""How many bytes are looked at. A TFRecord file begins with a length of 8 bytes; that of a video is less than 2^24, so
+that its fourth byte is zero, which no text has."""
 
 
 def foreign_kind(begin: bytes) -> str | None:
