@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from components.batch_inference.beam_steps import PartTask, add_steps
 from serving.inference.batch_inference import Inference, finished
 from serving.inference.inference_parts import InferenceParts, directory_identity
+from trainer.base.directory_lock import only_writer
 from trainer.base.errors import UserError
 from trainer.base.files import open_file
 
@@ -31,20 +32,22 @@ def infer_with_beam(
         batch_size: How many videos are predicted at once.
 
     Raises:
-        UserError: If `out` cannot be written, the model does not load or refuses, or there is no valid video.
+        UserError: If `out` cannot be written, or another process is writing it, the model does not load or refuses, or
+            there is no valid video.
     """
     begin = time.monotonic()
     parts = InferenceParts(out, directory_identity(model), files)
-    tasks = [
-        PartTask(path=path, part=part)
-        for path, part, done in zip(files, parts.paths, parts.resumed, strict=True)
-        if not done
-    ]
-    errors_path = posixpath.join(parts.directory, "errors.json")
-    with beam.Pipeline(options=PipelineOptions(list(pipeline_args))) as pipeline:
-        add_steps(pipeline, tasks, model, batch_size, errors_path)
-    with open_file(errors_path, "rb") as file:
-        errors = json.loads(file.read())
-    if errors:
-        raise UserError(errors[0])
-    return finished(parts, begin)
+    with only_writer(parts.directory, out):
+        tasks = [
+            PartTask(path=path, part=part)
+            for path, part, done in zip(files, parts.paths, parts.resumed, strict=True)
+            if not done
+        ]
+        errors_path = posixpath.join(parts.directory, "errors.json")
+        with beam.Pipeline(options=PipelineOptions(list(pipeline_args))) as pipeline:
+            add_steps(pipeline, tasks, model, batch_size, errors_path)
+        with open_file(errors_path, "rb") as file:
+            errors = json.loads(file.read())
+        if errors:
+            raise UserError(errors[0])
+        return finished(parts, begin)

@@ -10,6 +10,7 @@ from components.drift.comparison import compare, divergences, moved_classes
 from components.drift.report import DriftReport
 from components.example_gen.distribution import Distribution
 from components.pusher.reference import Reference
+from serving.export.card import ModelCard
 from serving.store.manifest import MANIFEST, decode_manifest
 from trainer.base.batches import batched
 from trainer.base.errors import UserError
@@ -36,13 +37,14 @@ def read_reference(model: str) -> Reference:
         model: Directory of the version, local or in a bucket.
 
     Raises:
-        UserError: It says nothing of them, or the file that says it is damaged.
+        UserError: It says nothing of them, the file that says it is damaged, or it is no model of this project.
     """
     if not exists(posixpath.join(model, Reference.FILE)):
         if Reference.FILE in _listed(model):
             raise UserError(
                 f"{model} has lost {Reference.FILE}, which its {MANIFEST} lists: copy the version again, with all files"
             )
+        ModelCard.load(model)  # says so of a model of somebody else
         raise UserError(
             f"{model} does not say what it was trained on ({Reference.FILE}): it was pushed by an earlier release, or "
             "imported; the next push says it"

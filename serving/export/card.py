@@ -107,9 +107,14 @@ class ModelCard(_Card):
             with tf.io.gfile.GFile(path) as file:
                 content = json.loads(file.read())
         except tf.errors.OpError:
+            foreign = tf.io.gfile.exists(posixpath.join(directory, "saved_model.pb"))
+            advice = (
+                "a model that yt8m pushed or imported"
+                if foreign
+                else "the directory that holds saved_model.pb"
+            )
             raise UserError(
-                f"{directory} is not a model of this project: it has no {posixpath.join(*_PATH)}. Give the directory "
-                "that holds saved_model.pb"
+                f"{directory} is not a model of this project: it has no {posixpath.join(*_PATH)}. Give {advice}"
             ) from None
         except ValueError as error:
             raise _unreadable(path, error) from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.inference.inference_join import join
 from serving.inference.inference_parts import InferenceParts, Predictor, predict_part
+from trainer.base.directory_lock import only_writer
 from trainer.data.checks.lost_files import LostFile
 from trainer.data.records import Reject, Video
 
@@ -81,26 +82,28 @@ def infer(
         on_progress: Receives the progress after each batch.
 
     Raises:
-        UserError: `out` cannot be written, the model refuses, or there is no valid video.
+        UserError: `out` cannot be written, or another process is writing it, the model refuses, or there is no valid
+            video.
     """
     begin = time.monotonic()
     parts = InferenceParts(out, model_identity, files)
-    watch = _Watch(parts.sizes, parts.resumed, parts.videos())
-    for index, (path, part) in enumerate(zip(files, parts.paths, strict=True)):
-        if parts.resumed[index]:
-            continue
-        rejects = predict_part(
-            predictor,
-            path,
-            part,
-            batch_size,
-            concurrency,
-            lambda videos, index=index: on_progress(watch.after(index, videos)),
-        )
-        for reject in rejects:
-            on_reject(reject)
-        watch.finish(index)
-    return finished(parts, begin)
+    with only_writer(parts.directory, out):
+        watch = _Watch(parts.sizes, parts.resumed, parts.videos())
+        for index, (path, part) in enumerate(zip(files, parts.paths, strict=True)):
+            if parts.resumed[index]:
+                continue
+            rejects = predict_part(
+                predictor,
+                path,
+                part,
+                batch_size,
+                concurrency,
+                lambda videos, index=index: on_progress(watch.after(index, videos)),
+            )
+            for reject in rejects:
+                on_reject(reject)
+            watch.finish(index)
+        return finished(parts, begin)
 
 
 def finished(parts: InferenceParts, begin: float) -> Inference:

@@ -15,7 +15,6 @@ from serving.store.manifest import (
 )
 from serving.store.staging import (
     copy_tree,
-    locked_directory,
     remove_leftovers,
     staging_directory,
     write_file,
@@ -30,6 +29,7 @@ from serving.store.version_store import (
     version_numbers,
 )
 from trainer.base.directories import write_problem
+from trainer.base.directory_lock import locked_directory
 from trainer.base.errors import UserError
 from trainer.base.files import sync_path
 

@@ -1,7 +1,6 @@
 """Staging directories, in which a version is built, and whose locks tell a live publisher from a dead one."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from serving.store.manifest import CHUNK, file_digest, files_below
+from trainer.base.directory_lock import lock_directory
 from trainer.base.files import sync_path
 from trainer.base.full_disk import naming
 
@@ -21,14 +21,13 @@ PREFIX = ".tmp-"
 def staging_directory(base: str) -> Iterator[str]:
     """Makes an empty `<base>/.tmp-<id>`, which is locked while the block runs and then removed, unless it was renamed.
 
-    The lock, flock on the directory itself, ends with the process, however that ends, and it moves with the directory
-    when that is renamed. So a directory whose lock is free was left by a dead publisher; clocks and process ids are not
-    needed to tell.
+    The lock ends with the process and moves with the directory when that is renamed. So a directory whose lock is free
+    was left by a dead publisher; clocks and process ids are not needed to tell.
     """
     while True:
         path = os.path.join(base, f"{PREFIX}{uuid.uuid4().hex}")
         os.mkdir(path)
-        if (lock := _lock(path)) is not None:
+        if (lock := lock_directory(path)) is not None:
             break  # else a clean-up took the directory before it could be locked: take another
     try:
         yield path
@@ -41,20 +40,9 @@ def remove_leftovers(base: str) -> None:
     """Removes the staging directories that dead publishers left."""
     for name in os.listdir(base):
         path = os.path.join(base, name)
-        if name.startswith(PREFIX) and (lock := _lock(path)) is not None:
+        if name.startswith(PREFIX) and (lock := lock_directory(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-
-
-@contextlib.contextmanager
-def locked_directory(path: str) -> Iterator[None]:
-    """Waits for the lock of a directory and holds it during the block: one process at a time changes its content."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(directory)
 
 
 def copy_tree(
@@ -91,23 +79,6 @@ def write_file(path: str, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _lock(path: str) -> int | None:
-    """Returns the descriptor of the locked directory; None when another process holds its lock or it is gone."""
-    try:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Between open and flock its owner may have renamed or removed it; then the path means another directory.
-        if os.path.samestat(os.stat(path), os.fstat(directory)):
-            return directory
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(directory)
-    return None
 
 
 def _copy(origin: str, copy: str) -> str:

@@ -48,6 +48,8 @@ class SizedName:
     """Begins the name; where it is the letters of the first size, it stands there once (K24-H1440)."""
     EXAMPLE: ClassVar[str]
     """A name, for messages and help."""
+    ALIASES: ClassVar[tuple[str, ...]] = ()
+    """What else the kind is called elsewhere; whoever begins a name so is told the right one."""
 
     def __post_init__(self) -> None:
         for one in self._sizes():
@@ -190,7 +192,7 @@ class Registry(Generic[Kind]):
     def _nearest(self, name: str) -> str:
         def likeness(kind: type[Kind]) -> tuple[bool, float]:
             # Whoever writes int4 means int4-b128, though int8 has more letters in common with it.
-            return name.lower().startswith(kind.PREFIX.lower()), max(
+            return name.lower().startswith(tuple(map(str.lower, (kind.PREFIX, *kind.ALIASES)))), max(
                 difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
                 for other in (kind.nearest(name), kind.EXAMPLE)
             )

@@ -1,5 +1,6 @@
 """Writing files and directories that appear at once: nobody ever sees, or is left with, half of one."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trainer.base.errors import UserError
 from trainer.base.files import is_local
 from trainer.base.full_disk import naming
 
@@ -39,9 +41,17 @@ def whole_directory(path: str) -> Iterator[str]:
 
     Args:
         path: Where the directory is to appear; nothing may be there.
+
+    Raises:
+        UserError: Another process has made it meanwhile.
     """
-    with _renamed(path) as unfinished:
-        yield unfinished
+    try:
+        with _renamed(path) as unfinished:
+            yield unfinished
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and error.filename2 == os.path.realpath(path):
+            raise UserError(f"{path} is there already, made by another process: give another path") from None
+        raise
 
 
 @contextmanager

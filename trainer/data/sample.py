@@ -25,6 +25,7 @@ import numpy as np
 
 from trainer.base.addresses import check_address
 from trainer.base.directories import write_problem
+from trainer.base.directory_lock import only_writer
 from trainer.base.errors import UserError
 from trainer.base.files import exists, is_local, list_names, make_dirs, open_file
 from trainer.base.units import MIB
@@ -71,7 +72,8 @@ def write_sample(
 
     Raises:
         UserError: The numbers do not fit each other, the directory cannot be made, its disk has no room for the
-            sample, a file of one of these names is there that is no sample's, or an earlier sample had more shards.
+            sample, a file of one of these names is there that is no sample's, an earlier sample had more shards, or
+            another process is writing one there.
     """
     _check(train_videos, validate_videos, shards, min_frames, max_frames, num_classes)
     if order:
@@ -88,16 +90,19 @@ def write_sample(
             _check_ours(os.path.join(directory, f"{name}{shard:04d}.tfrecord"), f"{name[0]}{shard:04d}")
     _check_no_more_shards(directory, shards)
     paths = []
-    for kind, (name, videos) in enumerate(kinds):
-        for shard in range(shards):
-            # A generator a shard: a shard's bytes do not depend on how the others were written.
-            generator = np.random.default_rng((seed, kind, shard))
-            count = videos // shards + (shard < videos % shards)
-            path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
-            prefix = f"{name[0]}{shard:04d}"
-            with whole_file(path) as unfinished:
-                write_tfrecords(unfinished, _videos(world, generator, count, prefix, min_frames, max_frames))
-            paths.append(path)
+    with only_writer(directory, directory):
+        for kind, (name, videos) in enumerate(kinds):
+            for shard in range(shards):
+                # A generator a shard: a shard's bytes do not depend on how the others were written.
+                generator = np.random.default_rng((seed, kind, shard))
+                count = videos // shards + (shard < videos % shards)
+                path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
+                prefix = f"{name[0]}{shard:04d}"
+                with whole_file(path) as unfinished:
+                    write_tfrecords(
+                        unfinished, _videos(world, generator, count, prefix, min_frames, max_frames)
+                    )
+                paths.append(path)
     return paths
 
 

@@ -103,7 +103,10 @@ def test_table_is_for_people(place: Path) -> None:
         (("--model", "versions", "--data", "none*.tfrecord"), "none*.tfrecord"),
         (("--model", ".", "--data", "a.tfrecord"), ". has no model: give a directory with saved_model.pb"),
         (("--model", "/nope", "--data", "a.tfrecord"), "/nope does not exist: give a directory"),
-        (("--model", "foreign", "--data", "a.tfrecord"), "is not a model of this project"),
+        (
+            ("--model", "foreign", "--data", "a.tfrecord"),
+            "card.json. Give a model that yt8m pushed or imported",
+        ),
         (("--model", "versions", "--data", "unlabelled/*"), "2 videos without labels"),
     ],
 )

@@ -105,3 +105,18 @@ def test_a_directory_that_is_not_whole_does_not_appear(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cut short"), whole_directory(str(tmp_path / "model")) as unfinished:
         _cut_short(unfinished)
     assert os.listdir(tmp_path) == []
+
+
+def _overtaken(unfinished: str, model: Path) -> None:
+    os.mkdir(unfinished)
+    model.mkdir()
+    (model / "theirs").touch()
+
+
+def test_a_directory_that_another_process_has_made_meanwhile_stays(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    said = f"^{model} is there already, made by another process: give another"
+    with pytest.raises(UserError, match=said), whole_directory(str(model)) as unfinished:
+        _overtaken(unfinished, model)
+    assert os.listdir(tmp_path) == ["model"]
+    assert os.listdir(model) == ["theirs"]

@@ -57,7 +57,7 @@ def test_what_was_trained_on_shows_none_and_other_videos_are_named(
 
 def test_what_is_wrong_is_said_in_a_line(base: str, served: str, records: tuple[str, list[bytes]]) -> None:
     path, _ = records
-    with pytest.raises(UserError, match="does not say what it was trained on"):
+    with pytest.raises(UserError, match="is not a model of this project"):
         run("monitor", "--model", base, "--data", path)
     for text in ("frames", "nothing=1", "frames=-1", "frames=x", "frames=nan"):
         with pytest.raises(UserError, match=r"--threshold is MEASURE=VALUE .*scores"):

@@ -154,6 +154,22 @@ def test_what_was_done_outlives_a_start_with_other_files_or_another_model(files,
     assert not (tmp_path / "s.csv.parts").exists()
 
 
+def test_two_at_once_do_not_write_one_output(files, tmp_path):
+    out, refused = str(tmp_path / "out.csv"), []
+
+    class Meanwhile(Predictor):
+        def predict(self, examples):
+            if not refused:
+                with pytest.raises(UserError, match=r"another process is writing .*out\.csv: wait") as raised:
+                    infer(Predictor(), "b", files[:1], out)
+                refused.append(raised.value)
+            return super().predict(examples)
+
+    infer(Meanwhile(), "a", files, out)
+    assert refused
+    assert sorted(path.name for path in tmp_path.glob("out.csv*")) == ["out.csv", "out.csv.rejects.jsonl"]
+
+
 def test_what_cannot_be_done(files, tmp_path):
     with pytest.raises(UserError, match=r"written as .csv or .parquet"):
         infer(Predictor(), "m", files, "s.txt")

@@ -39,6 +39,12 @@ def test_names_of_gated_net_vlad_round_trip(clusters, hidden, mixtures):
         ("DBOF-K512-H64", "DBoF-K512-H64"),
         ("FV96-H12", "FV-K96-H12"),
         ("moe-h12", "MoE-M5-H12"),
+        # As the literature and the first users' code call them.
+        ("NetVLAD-K8-H256", "K8-H256"),
+        ("GatedNetVLAD-K8-H256", "K8-H256"),
+        ("NetVLADModelLF", "K24-H1440"),
+        ("NetFV-K64-H512", "FV-K64-H512"),
+        ("GatedDbofModelLF", "DBoF-K4096-H1024"),
     ],
 )
 def test_another_name_is_refused_with_the_nearest_right_one(name, nearest):

@@ -49,6 +49,7 @@ class Dbof(Architecture):
 
     PREFIX: ClassVar[str] = "DBoF"
     EXAMPLE: ClassVar[str] = "DBoF-K4096-H1024"
+    ALIASES: ClassVar[tuple[str, ...]] = ("GatedDBoF", "SoftDBoF")
     TITLE: ClassVar[str] = "gated deep bag of frames: a soft bag of visual words"
 
     num_words: int = size("K", minimum=16)

@@ -39,6 +39,7 @@ class GatedNetVlad(Architecture):
 
     PREFIX: ClassVar[str] = "K"
     EXAMPLE: ClassVar[str] = "K24-H1440"
+    ALIASES: ClassVar[tuple[str, ...]] = ("NetVLAD", "GatedNetVLAD", "Gated-NetVLAD")
     TITLE: ClassVar[str] = "Gated NetVLAD: frames assigned to clusters; the paper's model"
 
     cluster_size: int = size("K", minimum=2)

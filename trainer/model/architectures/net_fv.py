@@ -48,6 +48,7 @@ class NetFv(Architecture):
 
     PREFIX: ClassVar[str] = "FV"
     EXAMPLE: ClassVar[str] = "FV-K96-H1540"
+    ALIASES: ClassVar[tuple[str, ...]] = ("NetFV",)
     TITLE: ClassVar[str] = "NetFV: Fisher vectors, means and variances of clusters"
 
     cluster_size: int = size("K", minimum=2)
