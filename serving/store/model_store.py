@@ -225,8 +225,9 @@ def delete(base: str, version: int, force: bool = False) -> None:
             f"version {version} of {base} has the label {labels[0]}: move or remove it first (yt8m models label)"
         )
     if version == max(versions) and not force:
+        first = "roll back to another" if len(versions) > 1 else "push another one"
         raise UserError(
-            f"version {version} of {base} is the newest, which servers serve: roll back to another first, or force it"
+            f"version {version} of {base} is the newest, which servers serve: {first} first, or force it"
         )
     store.remove(version)
 
