@@ -22,10 +22,11 @@ from components.example_gen.partial_statistics import STATISTICS, partial_statis
 from trainer.base.errors import UserError
 from trainer.base.files import FileState, exists, file_state, make_dirs, open_file, remove_file, rename
 from trainer.data.checks.file_check import FileCheck, FileCounter
+from trainer.data.crc32c import Checksum
 from trainer.data.encoding import sequence_example, summary_example
 from trainer.data.manifest import DataFile
 from trainer.data.records import Reject, read_parts
-from trainer.data.tfrecord import Checksum, is_gzip, write_record
+from trainer.data.tfrecord import is_gzip, write_record
 
 _FORM = 1
 """Part of every key: another number when what is kept changes."""

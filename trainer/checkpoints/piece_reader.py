@@ -6,7 +6,7 @@ import google_crc32c
 import numpy as np
 
 from trainer.checkpoints.tensor_bundle import SNAPSHOT_REMEDY, DamagedCheckpointError, StoredTensor, damaged
-from trainer.data.tfrecord import mask_crc
+from trainer.data.crc32c import mask_crc
 
 
 class PieceReader:

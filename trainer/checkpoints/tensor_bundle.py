@@ -24,7 +24,7 @@ from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleH
 
 from trainer.base.errors import UserError
 from trainer.base.wire_format import read_varint
-from trainer.data.tfrecord import mask_crc
+from trainer.data.crc32c import mask_crc
 
 _FOOTER_BYTES = 48
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)

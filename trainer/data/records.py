@@ -8,9 +8,10 @@ Legend: T frames.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from trainer.data.crc32c import Checksum
 from trainer.data.encoding import sequence_example
 from trainer.data.record_parts import Edition, InvalidRecordError, Parts, parse_parts
-from trainer.data.tfrecord import Checksum, Damage, read_records
+from trainer.data.tfrecord import Damage, read_records
 from trainer.data.yt8m import NUM_CLASSES
 
 

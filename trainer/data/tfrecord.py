@@ -11,9 +11,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import google_crc32c
-
 from trainer.base.files import file_size, open_file
+from trainer.data.crc32c import Checksum, masked_crc
 from trainer.data.foreign_files import BEGIN_BYTES, foreign_kind
 from trainer.data.manifest import DataFile, referenced, unchanged_file
 
@@ -23,7 +22,6 @@ MAX_RECORD_BYTES = 1 << 28
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _CHUNK_BYTES = 1 << 20
-_MASK_DELTA = 0xA282EAD8
 _GZIP_MAGIC = b"\x1f\x8b"
 _ID_ENTRIES = (b"\n\x02id\x12", b"\n\x08video_id\x12")
 """The feature "id", or "video_id" in the edition of 2016/17, as it stands in a serialised record: once a video."""
@@ -60,60 +58,6 @@ class _BrokenStreamError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-def masked_crc(data: bytes) -> int:
-    """Returns the masked CRC-32C of `data`."""
-    return mask_crc(google_crc32c.value(data))
-
-
-def mask_crc(crc: int) -> int:
-    """Masks a CRC-32C: rotates and shifts it, as TFRecord files and TensorFlow's checkpoints store it."""
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
-
-
-class Checksum:
-    """The CRC-32C of all bytes of a file, taken while it is read or written."""
-
-    def __init__(self) -> None:
-        self._file: Any = None
-        self._crc = 0
-        self.count = 0
-        """Number of bytes so far."""
-
-    def watch(self, file: Any) -> "Checksum":
-        """Begins with an open file, at its beginning; it is to be read or written through this object then."""
-        self._file, self._crc, self.count = file, 0, 0
-        return self
-
-    def read(self, count: int = -1) -> bytes:
-        """Reads on."""
-        data = self._file.read(count)
-        self._add(data)
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Writes on."""
-        self._file.write(data)
-        self._add(data)
-
-    def tell(self) -> int:
-        """Returns the number of bytes that were read."""
-        return self._file.tell()
-
-    def finish(self) -> None:
-        """Reads what is left of the file."""
-        while self.read(_CHUNK_BYTES):
-            pass
-
-    @property
-    def hexadecimal(self) -> str:
-        """The checksum, 8 hexadecimal digits."""
-        return f"{self._crc:08x}"
-
-    def _add(self, data: bytes) -> None:
-        self._crc = google_crc32c.extend(self._crc, data)
-        self.count += len(data)
 
 
 def is_gzip(path: str) -> bool:

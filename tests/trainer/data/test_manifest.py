@@ -9,10 +9,11 @@ import pytest
 from tests.records import sequence_example
 from trainer.base.errors import UserError
 from trainer.base.files import file_state
+from trainer.data.crc32c import Checksum
 from trainer.data.input_pipeline import eval_batches, train_batches
 from trainer.data.manifest import DataFile, example_files, referenced, spans_of, write_manifest
 from trainer.data.records import read_videos
-from trainer.data.tfrecord import Checksum, read_records, write_tfrecords
+from trainer.data.tfrecord import read_records, write_tfrecords
 
 IDS = [b"a", b"b", b"c", b"d"]
 

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.base.errors import UserError
+from trainer.data.crc32c import masked_crc
 from trainer.data.foreign_files import foreign_file, foreign_kind
-from trainer.data.tfrecord import Damage, Record, masked_crc, read_records, write_tfrecords
+from trainer.data.tfrecord import Damage, Record, read_records, write_tfrecords
 
 DATA = [b"first", b"", b"third " * 50]
 IDS = [b"\n\x02id\x12\x05video%d" % number for number in range(20)] + [
