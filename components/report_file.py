@@ -22,6 +22,10 @@ class ReportPart(BaseModel):
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
+AS_AN_ARTIFACT = "remove its directory and start the run again"
+"""What helps where a document of an artifact is damaged: its step is done again."""
+
+
 class StepReport(ReportPart):
     """One JSON document in the directory of an artifact.
 
@@ -36,6 +40,8 @@ class StepReport(ReportPart):
 
     FILE: ClassVar[str] = "report.json"
     """Name of the document's file."""
+    REMEDY: ClassVar[str] = AS_AN_ARTIFACT
+    """What helps where the document is damaged, for messages."""
     ALLOWS_NAN: ClassVar[bool] = False
     """Whether a number may be NaN, which strict readers of JSON refuse. Elsewhere it is an error to write one."""
 
@@ -63,10 +69,10 @@ class StepReport(ReportPart):
         Raises:
             UserError: If there is no such document, or it is not one of this class.
         """
-        return read_document(posixpath.join(directory, cls.FILE), cls)
+        return read_document(posixpath.join(directory, cls.FILE), cls, cls.REMEDY)
 
 
-def read_document(path: str, kind: type[_Kind], remedy: str = "run the step that writes it again") -> _Kind:
+def read_document(path: str, kind: type[_Kind], remedy: str = AS_AN_ARTIFACT) -> _Kind:
     """Reads one document.
 
     Args:

@@ -24,13 +24,11 @@ def split_files(examples: Sequence[Artifact], split: str) -> list[str]:
     Raises:
         UserError: If the split has no file.
     """
-    files = example_files(
-        path
-        for uri in artifact_utils.get_split_uris(list(examples), split)
-        for path in sorted(tf.io.gfile.glob(posixpath.join(uri, "*")))
-    )
+    uris = artifact_utils.get_split_uris(list(examples), split)
+    files = example_files(path for uri in uris for path in sorted(tf.io.gfile.glob(posixpath.join(uri, "*"))))
     if not files:
         raise UserError(
-            f"the examples have no file in their split {split!r}: give the recipe's data section more files"
+            f"the examples have no file in their split {split!r} ({', '.join(uris)}): give the recipe's data "
+            "section more files; or, where they were lost, remove the directory above and start the run again"
         )
     return files

@@ -1,6 +1,9 @@
 """The EnsembleAssembler component: its specification and its constructor."""
 
+import os
+import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from tfx.dsl.components.base import base_component, executor_spec
@@ -20,6 +23,8 @@ class EnsembleAssemblerSpec(ComponentSpec):
     PARAMETERS: ClassVar = {
         "limit_bytes": ExecutionParameter(type=int),
         "vocabulary": ExecutionParameter(type=str, optional=True),
+        # Not read by the executor: TFX's cache goes by it, so that other names under the same path are taken.
+        "vocabulary_crc32": ExecutionParameter(type=int, optional=True),
         "names": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar = {
@@ -47,7 +52,7 @@ class EnsembleAssembler(base_component.BaseComponent):
         examples: SequenceExamples with a split `eval`.
         limit_bytes: Largest size of the ensemble in bytes; the paper's is 1 GB = 1024 MiB.
         vocabulary: Path of YT-8M's vocabulary.csv, whose class names the ensemble will answer with; None for numbers
-            only.
+            only. Where the file is here when the pipeline is built, other content of it makes a new ensemble.
         names: What the report calls the models, in their order; None for the names of their architectures.
     """
 
@@ -62,6 +67,7 @@ class EnsembleAssembler(base_component.BaseComponent):
         vocabulary: str | None = None,
         names: Sequence[str] | None = None,
     ) -> None:
+        named = vocabulary and os.path.isfile(vocabulary)
         each = {f"{MODEL}{index:03d}": channel for index, channel in enumerate(models)}
         inputs = {
             **EnsembleAssemblerSpec.INPUTS,
@@ -73,6 +79,7 @@ class EnsembleAssembler(base_component.BaseComponent):
             spec=spec_class(
                 limit_bytes=limit_bytes,
                 vocabulary=vocabulary,
+                vocabulary_crc32=zlib.crc32(Path(vocabulary).read_bytes()) if named else None,
                 names=",".join(names) if names else None,
                 examples=examples,
                 model=Channel(type=standard_artifacts.Model),

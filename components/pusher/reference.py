@@ -16,6 +16,7 @@ class Reference(StepReport):
     """What a version was trained on, and what it predicted for the 20 best classes of every video of the eval split."""
 
     FILE: ClassVar[str] = REFERENCE_FILE
+    REMEDY: ClassVar[str] = "copy the version again, with all files"
 
     trained: DistributionPart = Field(description="The videos that were trained on.")
     scores: tuple[int, ...] = Field(

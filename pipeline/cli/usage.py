@@ -25,7 +25,11 @@ def usage_text(error: Any) -> str:
         return text
     if "--cron" in sys.argv:
         return "--cron takes its five fields as one word, in quotes, such as --cron '0 3 * * 1'"
-    if files := [one for one in rest.removesuffix(")").split() if os.path.exists(one)]:
+    extra = rest.removesuffix(")").split()
+    for option, key, value in zip(sys.argv, sys.argv[1:], sys.argv[2:], strict=False):
+        if option == "--set" and "=" not in key and value in extra:
+            return f"--set takes KEY=VALUE as one word: --set {key}={value}"
+    if files := [one for one in extra if os.path.exists(one)]:
         return (
             f"{files[0]} ({len(files)} in all) stands behind no option: a pattern of files is given in quotes"
         )

@@ -4,7 +4,6 @@ The metadata goes first, in one transaction, because a step's result comes from 
 it. What a removal that was killed has left on the disk is unknown to the metadata then, and the next one removes it.
 """
 
-import logging
 import os
 import posixpath
 import shutil
@@ -22,8 +21,6 @@ from pipeline.local.run_record import record_path
 from serving.store.manifest import MANIFEST
 from serving.store.model_store import open_store
 from trainer.base.errors import UserError
-
-_logger = logging.getLogger("yt8m.runs")
 
 _ROWS = {
     "EventPath": "event_id IN (SELECT id FROM Event WHERE execution_id IN ({executions}))",
@@ -124,7 +121,10 @@ def _served_runs(outputs: dict[str, dict[str, NodeOutput]]) -> set[str]:
         try:
             store = open_store(base)
             if not store.exists():
-                _logger.warning("%s is not there: no run stays for a model that is served from it", base)
+                raise UserError(
+                    f"{base} is not there, so nobody can tell which runs its models come from; nothing was removed: "
+                    "mount it or move it back; make an empty directory there if it is gone for good"
+                )
             versions = store.versions()
             wanted = {*versions[-1:], *store.labels().values()}
             # A roll-back serves the content of an earlier version under a number of its own.

@@ -16,7 +16,7 @@ from components.pusher.report import PushResult
 from pipeline.local.database import check_database, open_for_reading
 from pipeline.local.run_lock import is_in_use
 from pipeline.local.run_outputs import NodeOutput, context_outputs, output_document
-from pipeline.local.run_record import read_record
+from pipeline.local.run_record import RunRecord, read_record
 from pipeline.local.run_state import run_state
 from trainer.base.errors import UserError
 
@@ -97,7 +97,7 @@ def _runs_of(database: Path) -> Iterator[Run]:
             # Runs of one directory follow each other: only the newest can be on.
             "state": run_state(
                 nodes,
-                read_record(database.parent, context.name),
+                _record(database.parent, context.name),
                 context is contexts[-1] and is_in_use(database.parent),
             ),
             "seconds": max(0.0, last - started.timestamp()),
@@ -107,6 +107,14 @@ def _runs_of(database: Path) -> Iterator[Run]:
             "pushed_version": pushed_version(nodes),
             "directory": str(database.parent),
         }
+
+
+def _record(base: Path, run_id: str) -> RunRecord:
+    try:
+        return read_record(base, run_id)
+    except UserError as error:
+        _logger.warning("run %s: %s", run_id, error)
+        return RunRecord()
 
 
 def _gap(nodes: dict[str, NodeOutput]) -> float | None:

@@ -145,8 +145,13 @@ def _type_number(sent: tensor_pb2.TensorProto | np.ndarray) -> int:
 
 
 def _check_rows(signature: SignatureDef, arrays: Mapping[str, np.ndarray], most: int) -> None:
-    for info in signature.inputs.values():
+    for alias, info in signature.inputs.items():
         sizes, array = [dim.size for dim in info.tensor_shape.dim], arrays[info.name]
+        if sizes and not array.ndim:
+            # TensorFlow's own text for it speaks of slices within the graph.
+            raise invalid_argument(
+                f"input {alias} is a single value, and a tensor of {len(sizes)} dimension(s) is needed: send a list"
+            )
         if sizes[:1] == [-1] and array.ndim and array.shape[0] > most:
             raise invalid_argument(
                 f"Task size {array.shape[0]} is larger than maximum input batch size {most}"

@@ -58,6 +58,8 @@ def served_version(base: str) -> int:
     """
     version = latest_version(base)
     if version is None:
+        if exists(posixpath.join(base, GRAPH)):
+            raise UserError(f"{base} is a model itself: give the directory that its versions are in")
         problem = "does not exist" if is_local(base) and not exists(base) else "has no model to serve"
         raise UserError(
             f"{base} {problem}: it needs a directory <version>/saved_model.pb. "
@@ -88,7 +90,12 @@ def version_path(base: str, version: int) -> str:
 
 
 def saved_model_path(directory: str) -> str:
-    """Returns the directory itself where it holds a SavedModel or no versions, else that of the newest version."""
+    """Returns the directory itself where it holds a SavedModel or no versions, else that of the newest version.
+
+    Raises:
+        UserError: The address is invalid, or of a kind that nothing here reads.
+    """
+    check_address(directory, "model", any_scheme=True)
     known = is_local(directory) or directory.startswith("gs:")
     if not known or os.path.isfile(os.path.join(directory, GRAPH)):
         return directory

@@ -170,7 +170,7 @@ def test_a_report_of_before_codecs_is_read():
 
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path):
     with pytest.raises(
-        UserError, match=r"report\.json: there is no such file: run the step that writes it again"
+        UserError, match=r"report\.json: there is no such file: remove its directory and start the run again"
     ):
         CompressionReport.read(str(tmp_path))
     for text in ("", "[]", '{"variant": 7}', json.dumps({**COMPRESSION, "rate": "much"})):

@@ -128,7 +128,7 @@ def test_a_document_that_is_damaged_is_named(tmp_path):
     (tmp_path / "report.json").write_text('{"variant": "K2-H4"')
     each = {"K2-H4": str(tmp_path)}
     with pytest.raises(
-        UserError, match=r"report\.json cannot be read: .*: run the step that writes it again"
+        UserError, match=r"report\.json cannot be read: .*: remove its directory and start the run again"
     ):
         read_run(RunFacts.model_validate(facts(["K2-H4"])), {}, {}, {}, each)
 

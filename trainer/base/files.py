@@ -64,9 +64,14 @@ def open_file(path: str, mode: str) -> Any:
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file or directory of that name."""
+    """Whether there is a file or directory of that name.
+
+    Raises:
+        UserError: The address is invalid, or of a kind that nothing here reads.
+    """
     if is_local(path):
         return os.path.exists(path)
+    check_address(path, "file", any_scheme=True)
     import tensorflow as tf
 
     return tf.io.gfile.exists(path)

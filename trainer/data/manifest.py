@@ -93,5 +93,12 @@ def unchanged_file(file: DataFile) -> str:
 @lru_cache(maxsize=16)
 def _read(path: str) -> tuple[DataFile, ...]:
     with open_file(path, "rb") as file:
-        lines = [json.loads(line) for line in file.read().splitlines()]
-    return tuple(DataFile(**line | {"skipped": tuple(line["skipped"])}) for line in lines)
+        content = file.read()
+    try:
+        lines = [json.loads(line) for line in content.splitlines()]
+        return tuple(DataFile(**line | {"skipped": tuple(line["skipped"])}) for line in lines)
+    except (ValueError, KeyError, TypeError) as error:
+        made = posixpath.dirname(posixpath.dirname(path))
+        raise UserError(
+            f"{path} is damaged ({error}): remove {made} and give the same command again, which checks the data anew"
+        ) from error

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from serving.export.stored_form import StoredForm
+from trainer.base.addresses import check_address, check_local
 from trainer.base.errors import UserError
 from trainer.base.units import LARGEST_MIB, MIB
 
@@ -60,9 +61,9 @@ def compress(
     Example: yt8m compress models/yt8m --to int4-b128 --calibrate 'train*.tfrecord' --evaluate 'validate*.tfrecord'
     """
     form = StoredForm.parse(to)
+    check_address(model, "model", any_scheme=True)
     out = out or f"{model.rstrip('/')}-{re.sub('[^a-z0-9]+', '-', form.name)}"
-    if "://" in out:
-        raise UserError(f"--out {out}: give a local directory; yt8m models publishes it from there")
+    check_local(out, "--out")
     if calibration_videos is not None and not calibrate:
         raise UserError("--calibration-videos says how many of --calibrate: give both, or neither")
     from trainer.base.directories import check_new

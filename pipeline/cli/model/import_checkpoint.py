@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.output import AsJson
-from trainer.base.addresses import check_local
+from trainer.base.addresses import check_address, check_local
 from trainer.base.directories import check_new, check_room
 from trainer.base.errors import UserError
 from trainer.base.units import MIB
@@ -88,6 +88,7 @@ def import_checkpoint(
                   train/model.ckpt-700000 --out imported/NeXtVLAD
     """
     chosen = choose_members(variant, member or [], num_classes)
+    check_address(prefix, "checkpoint", any_scheme=True)
     check_local(out, "--out")
     check_new(out, "--out")
     check_room(out, "--out", sum(one.spec.float32_bytes for one in chosen))

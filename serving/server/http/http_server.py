@@ -182,6 +182,10 @@ class HttpServer:
                 body=reply.body, status=reply.status, content_type=None, headers=dict(reply.headers)
             )
             response.headers["Content-Type"] = reply.content_type
+            if request.content.exception() is not None:
+                # aiohttp would read on to the body's end, and log that it cannot as a fault of the server.
+                request.content.feed_eof()
+                response.force_close()
             return response
 
         return answer

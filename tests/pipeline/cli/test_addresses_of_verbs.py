@@ -56,6 +56,31 @@ def test_an_address_that_cannot_be_is_refused(arguments, file, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
+@pytest.mark.parametrize("scheme", ["s3://bucket", "https://host"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "--model", "ELSEWHERE", "--data", "FILE"],
+        ["infer", "--model", "ELSEWHERE", "--data", "FILE", "--out", "o.csv"],
+        ["monitor", "--model", "ELSEWHERE", "--data", "FILE"],
+        ["compress", "ELSEWHERE", "--to", "int8"],
+        ["export", "--litert", "ELSEWHERE", "--out", "m.tflite", "--unchecked"],
+        ["distill", "--teacher", "ELSEWHERE", "--variant", "K8-H64", "--recipe", "demo", "--data", "FILE"],
+        ["import-checkpoint", "ELSEWHERE", "--variant", "K8-H64", "--out", "made"],
+        ["report", "ELSEWHERE.json"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_nothing_here_reads_is_refused(arguments, scheme, file, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{scheme.split(':')[0]}:// is not supported; give a local path"):
+        app(
+            args=[one.replace("FILE", str(file)).replace("ELSEWHERE", f"{scheme}/yt8m") for one in arguments],
+            standalone_mode=False,
+        )
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

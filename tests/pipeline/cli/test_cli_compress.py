@@ -88,7 +88,7 @@ def test_without_videos_values_are_rounded_by_themselves(place):
         (["--to", "int5"], "a codec is written like"),
         (["--to", "int8", "--calibrate", "nowhere/*"], "nowhere"),
         (["--to", "int8+gating=int8"], "gating is no kernel of K2-H3, K3-H5"),
-        (["--to", "int8", "--out", "gs://bucket/x"], "give a local directory"),
+        (["--to", "int8", "--out", "gs://bucket/x"], "give a local path"),
         (["--to", "int8", "--out", "{model}/x"], "lies in a model"),
     ],
 )

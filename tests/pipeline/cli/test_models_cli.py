@@ -189,3 +189,5 @@ def test_the_directory_above_is_told_where_versions_are(tmp_path: Path) -> None:
         run("models", "rollback", above, "--to", "1")
     with pytest.raises(UserError, match=f"or give another directory; versions are in {base}"):
         model_store.served_version(above)
+    with pytest.raises(UserError, match="is a model itself: give the directory that its versions are in"):
+        model_store.served_version(f"{base}/1")

@@ -47,6 +47,10 @@ def _line(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch:
             "export m --out x --weights int5",
             "Invalid value for '--weights': 'int5' is not one of 'float32', 'float16'",
         ),
+        (
+            "run --recipe demo --set training.steps 20",
+            "--set takes KEY=VALUE as one word: --set training.steps=20",
+        ),
         ("run \u2013recipe demo", "\u2013recipe begins with a long dash: write --recipe"),
         ("\u2014v run --recipe demo", "\u2014v begins with a long dash: write -v"),
         (

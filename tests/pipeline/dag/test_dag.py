@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -282,6 +283,16 @@ def test_the_ensemble_gets_the_vocabulary_when_the_recipe_has_one(nodes) -> None
     named = compiled("demo", "data.vocabulary=/data/vocabulary.csv")["EnsembleAssembler"]
     value = named.parameters.parameters["vocabulary"].field_value.string_value
     assert value == "/data/vocabulary.csv"
+
+
+def test_other_names_in_the_same_file_make_a_new_ensemble(tmp_path: Path) -> None:
+    names = tmp_path / "vocabulary.csv"
+    seen = set()
+    for text in ("0,Game", "0,Games", "0,Game"):
+        names.write_text(text)
+        node = compiled("demo", f"data.vocabulary={names}")["EnsembleAssembler"]
+        seen.add(node.parameters.parameters["vocabulary_crc32"].field_value.int_value)
+    assert len(seen) == 2
 
 
 def test_the_holdout_judges_where_there_is_one_and_nothing_else_changes(nodes) -> None:

@@ -42,6 +42,15 @@ def test_directories_that_cannot_be_written_to_are_named_with_their_option(recip
     assert sorted(tmp_path.iterdir()) == [file]
 
 
+def test_a_directory_above_that_of_the_versions_is_refused(recipe, tmp_path):
+    base = tmp_path / "models/demo/yt8m"
+    (base / "1").mkdir(parents=True)
+    (base / "1/saved_model.pb").touch()
+    assert refusal(recipe(base.parent), tmp_path / "run").startswith(
+        f"push.directory: {base.parent} has no versions; versions are in {base}: give that, or"
+    )
+
+
 def test_a_directory_of_another_kind_is_refused(recipe, tmp_path):
     root = tmp_path / "run"
     for inside in (root, root / "artifacts/x"):

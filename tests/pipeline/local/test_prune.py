@@ -180,6 +180,17 @@ def test_where_the_directory_is_now_does_not_matter(
     assert directory.left() == before - {"Trainer/20", "Trainer/22"}
 
 
+def test_where_the_models_are_not_there_nothing_is_removed(directory: Directory, tmp_path: Path) -> None:
+    destination = str(tmp_path / "served/1")
+    directory.step(RUNS[0], "Pusher", pushed=True, version=1, destination=destination, reason="good")
+    before = directory.left()
+    with pytest.raises(UserError, match=r"served is not there, .*; nothing was removed: mount it"):
+        prune(directory.base, keep=1)
+    assert directory.left() == before
+    (tmp_path / "served").mkdir()
+    assert prune(directory.base, keep=1).kept == (RUNS[3],)
+
+
 def test_the_verb_says_what_goes_and_a_run_that_is_on_is_left_alone(directory: Directory, capsys) -> None:
     root = str(directory.base.parent)
     app(args=["runs", "prune", "--root", root, "--keep", "3", "--dry-run"], standalone_mode=False)

@@ -120,6 +120,17 @@ def test_a_run_that_pushed_and_could_not_write_its_report_did_not_fail(tmp_path,
     assert (run["state"], run["gap"], run["pushed_version"]) == ("no_report", 0.7, 3)
 
 
+def test_a_damaged_record_hides_no_run(tmp_path, capsys, caplog) -> None:
+    for day in (22, 23):
+        record(tmp_path / "a", f"2026-11-{day}T10:00:00.000001", EnsembleAssembler=ENSEMBLE)
+    damaged = tmp_path / "a/logs/2026-11-22T100000.000001.json"
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_text('{"run_id": ')
+    listed = json.loads(local(capsys, "--root", tmp_path, "--json"))["runs"]
+    assert [run["gap"] for run in listed] == [0.7, 0.7]
+    assert f"{damaged} cannot be read" in caplog.text
+
+
 def test_a_local_run_that_holds_its_lock_is_running(tmp_path, capsys) -> None:
     for run_id in ("2026-11-23T10:00:00.000001", "2026-11-23T11:00:00.000001"):
         record(tmp_path / "a", run_id, ExampleGen=("RUNNING", {}))

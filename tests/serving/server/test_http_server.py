@@ -22,7 +22,7 @@ from tests.serving.rest import PREDICT, get, post
 from tests.serving.tiny_model import write_tiny_model
 
 
-def test_limits(base, held_run, monkeypatch):
+def test_limits(base, held_run, monkeypatch, caplog):
     entered, go_on, _ = held_run
     body = {"instances": ["x" * 2000]}
     options = ServerOptions(http_port=0, workers=1, max_requests=2, max_request_bytes=3000)
@@ -38,6 +38,7 @@ def test_limits(base, held_run, monkeypatch):
         compressed = {"headers": {"Content-Encoding": "gzip"}}
         assert post(server, PREDICT, gzip.compress(b" " * 10**7), **compressed)[0] == 413
         assert post(server, PREDICT, gzip.compress(b"{}"), **compressed)[0] == 400
+        assert "the body cannot be read" in post(server, PREDICT, b"{}", **compressed)[1]["error"]
         with concurrent.futures.ThreadPoolExecutor() as pool:
             running = pool.submit(post, server, PREDICT, body)
             assert entered.wait(WAIT)
@@ -60,6 +61,7 @@ def test_limits(base, held_run, monkeypatch):
         go_on.clear()
         assert post(server, PREDICT, {"instances": ["x"]})[0] == 504
         go_on.set()
+    assert "Unhandled" not in caplog.text  # what a client does wrong is no fault of the server
 
 
 @pytest.mark.parametrize(

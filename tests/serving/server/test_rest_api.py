@@ -152,6 +152,7 @@ def test_status_and_metadata(rest):
         ("[" * 100_000, "JSON Parse error"),
         ('{"inputs": ' + "[" * 900 + "1" + "]" * 900 + "}", "more than 32 dimensions"),
         ('{"a": ' * 900 + "1" + "}" * 900, "Missing 'inputs' or 'instances' key"),
+        ({"inputs": "x"}, r"input \w+ is a single value, and a tensor of 1 dimension\(s\) is needed"),
         ({"instances": ["x"] * 1025}, "Task size 1025 is larger than maximum input batch size 1024"),
         ({"instances": ["x", ""]}, r"\[row\] \[1\] \[is empty\]"),
     ],

@@ -84,6 +84,15 @@ def test_a_file_that_has_changed_is_refused(data: Path, how: str) -> None:
         ids(made)
 
 
+@pytest.mark.parametrize("content", ['{"file": "x", "by', "[]", '{"file": "x"}'])
+def test_a_damaged_manifest_is_named_and_what_to_remove(tmp_path: Path, content: str) -> None:
+    made = tmp_path / "examples/3/Split-train/manifest.jsonl"
+    made.parent.mkdir(parents=True)
+    made.write_text(content)
+    with pytest.raises(UserError, match=f"^{made} is damaged .*: remove {tmp_path}/examples/3 and give"):
+        example_files([str(made)])
+
+
 def test_a_file_of_which_nothing_is_used_is_not_opened(tmp_path: Path) -> None:
     write_manifest(str(tmp_path), [DataFile(file="gs://nowhere/x", bytes=1, modified=1, crc32c="", videos=0)])
     assert ids(f"{tmp_path}/manifest.jsonl#00000") == []
