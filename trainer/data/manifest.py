@@ -1,6 +1,7 @@
 """Files by reference: a manifest names the data files of a split, and what to leave out of each.
 
-A manifest is JSON lines, one `DataFile` a line. `MANIFEST#17` is the address of the file in line 17, counted from 0.
+A manifest is JSON lines: the checksum of the others, then one `DataFile` a line. `MANIFEST#17` is the address of the
+18th file.
 `trainer.data.tfrecord.read_records` takes such an address wherever it takes a path, so that every reader does.
 """
 
@@ -10,11 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
+import google_crc32c
+
 from trainer.base.errors import UserError
 from trainer.base.files import file_size, file_state, open_file
 
 MANIFEST = "manifest.jsonl"
 """Name of the manifest in the directory of a split."""
+_CHECKSUM = "checksum"
+"""In the first line: CRC-32C of the bytes behind it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +45,10 @@ class DataFile:
 
 def write_manifest(directory: str, files: Sequence[DataFile]) -> None:
     """Writes the manifest of a split into its directory, which must be there."""
+    content = "".join(json.dumps(asdict(one)) + "\n" for one in files).encode()
+    head = json.dumps({_CHECKSUM: google_crc32c.value(content)}) + "\n"
     with open_file(posixpath.join(directory, MANIFEST), "wb") as file:
-        file.write("".join(json.dumps(asdict(one)) + "\n" for one in files).encode())
+        file.write(head.encode() + content)
 
 
 def example_files(paths: Iterable[str]) -> list[str]:
@@ -95,9 +102,15 @@ def _read(path: str) -> tuple[DataFile, ...]:
     with open_file(path, "rb") as file:
         content = file.read()
     try:
+        head, _, rest = content.partition(b"\n")
+        # Manifests of earlier releases begin with the first file.
+        if content and (checksum := json.loads(head).get(_CHECKSUM)) is not None:
+            if checksum != google_crc32c.value(rest):
+                raise ValueError("it is not as it was written")
+            content = rest
         lines = [json.loads(line) for line in content.splitlines()]
         return tuple(DataFile(**line | {"skipped": tuple(line["skipped"])}) for line in lines)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         made = posixpath.dirname(posixpath.dirname(path))
         raise UserError(
             f"{path} is damaged ({error}): remove {made} and give the same command again, which checks the data anew"

@@ -1,10 +1,13 @@
 """Files by reference: every reader takes an address in a manifest for a file without the records that are left out."""
 
+import dataclasses
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.records import sequence_example
 from trainer.base.errors import UserError
@@ -82,6 +85,32 @@ def test_a_file_that_has_changed_is_refused(data: Path, how: str) -> None:
         data.unlink()
     with pytest.raises(UserError, match=r"train0\.tfrecord.*(changed since it was checked|No such file)"):
         ids(made)
+
+
+@given(end=st.integers(1, 400), flipped=st.integers(0, 399))
+def test_a_manifest_that_is_not_as_it_was_written_is_never_read(
+    end: int, flipped: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made = tmp_path_factory.mktemp("split")
+    file = DataFile(file="a", bytes=1, modified=1, crc32c="", videos=2, skipped=(3,))
+    write_manifest(str(made), [file, dataclasses.replace(file, file="b")])
+    content = bytearray((made / "manifest.jsonl").read_bytes())
+    content[flipped % len(content)] ^= 1
+    for number, damaged in enumerate(
+        (content, (made / "manifest.jsonl").read_bytes()[: max(1, end % len(content))])
+    ):
+        other = made / str(number) / "manifest.jsonl"
+        other.parent.mkdir()
+        other.write_bytes(damaged)
+        with pytest.raises(UserError, match="is damaged"):
+            example_files([str(other)])
+
+
+def test_a_manifest_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    line = '{"file": "a", "bytes": 1, "modified": 1, "crc32c": "", "videos": 2, "skipped": [3]}\n'
+    (tmp_path / "manifest.jsonl").write_text(line * 2)
+    (_, second) = example_files([f"{tmp_path}/manifest.jsonl"])
+    assert referenced(second).skipped == (3,)
 
 
 @pytest.mark.parametrize("content", ['{"file": "x", "by', "[]", '{"file": "x"}'])
