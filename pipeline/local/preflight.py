@@ -18,7 +18,7 @@ from pipeline.local.run_lock import check_free
 from pipeline.recipe.data_section import DataSection
 from pipeline.recipe.recipe import Recipe
 from serving.export.vocabulary import Vocabulary
-from serving.store.model_store import below, list_versions, whole_model_path
+from serving.store.model_store import list_versions, versions_below, whole_model_path
 from trainer.base.directories import write_problem
 from trainer.base.errors import UserError
 from trainer.base.files import expand, expand_labelled, file_kind, file_size, is_local, list_names
@@ -256,7 +256,7 @@ def _check_kinds(root: str, directory: str) -> None:
             raise UserError(
                 f"{place}: {path} holds {found[0]}, so it is there for something else: give another"
             )
-    if is_local(directory) and not list_versions(directory) and (hint := below(directory)):
+    if is_local(directory) and not list_versions(directory) and (hint := versions_below(directory)):
         raise UserError(
             f"push.directory: {directory} has no versions{hint}: give that, or a directory of its own, "
             "since a candidate is compared with what is served from the same directory"

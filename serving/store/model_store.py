@@ -63,12 +63,12 @@ def served_version(base: str) -> int:
         problem = "does not exist" if is_local(base) and not exists(base) else "has no model to serve"
         raise UserError(
             f"{base} {problem}: it needs a directory <version>/saved_model.pb. "
-            f"Push one there (yt8m run), or give another directory{below(base)}"
+            f"Push one there (yt8m run), or give another directory{versions_below(base)}"
         )
     return version
 
 
-def below(base: str) -> str:
+def versions_below(base: str) -> str:
     """Returns the hint that a local directory's subdirectories have versions: whoever gives it means one of them.
 
     Empty where none has.
@@ -271,5 +271,5 @@ def _check_exists(store: Store, version: int) -> list[int]:
     versions = store.versions()
     if version not in versions:
         there = f"it has {', '.join(map(str, versions))}" if versions else "it has no version at all"
-        raise UserError(f"{store.base} has no version {version}: {there}{below(store.base)}")
+        raise UserError(f"{store.base} has no version {version}: {there}{versions_below(store.base)}")
     return versions

@@ -78,7 +78,7 @@ def list_(
         typer.echo(json.dumps({"versions": versions, "served_elsewhere": elsewhere}, indent=2))
         return
     if not versions:
-        typer.echo(f"{base} has no version yet{model_store.below(base)}")
+        typer.echo(f"{base} has no version yet{model_store.versions_below(base)}")
     else:
         typer.echo(f"{'version':>7}  {'GAP':>7}  {'MiB':>8}  {'state':<11}  members")
     for version in versions:
