@@ -58,7 +58,7 @@ def served_version(base: str) -> int:
     """
     version = latest_version(base)
     if version is None:
-        if exists(posixpath.join(base, GRAPH)):
+        if is_local(base) and exists(posixpath.join(base, GRAPH)):
             raise UserError(f"{base} is a model itself: give the directory that its versions are in")
         problem = "does not exist" if is_local(base) and not exists(base) else "has no model to serve"
         raise UserError(

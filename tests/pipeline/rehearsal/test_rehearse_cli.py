@@ -108,7 +108,9 @@ def test_an_interruption_ends_the_tasks_and_leaves_their_logs(tmp_path) -> None:
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
-    assert "ending the tasks that are running; their logs stay in " in told.splitlines()[-1]
+    *_, ending, last = told.splitlines()
+    assert "ending the tasks that are running; their logs stay in " in ending
+    assert last == "yt8m: interrupted"
     assert not os.path.exists(f"/proc/{(tmp_path / 'pid').read_text()}")
     (log,) = tmp_path.glob("root/small/*/_logs/Only.log")
     # The line that names the process may come after the first that it prints.
