@@ -18,6 +18,11 @@ def mask_crc(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
+def is_header(begin: bytes) -> bool:
+    """Whether a TFRecord may begin so: with its length, 8 bytes, and their masked CRC-32C."""
+    return len(begin) >= 12 and int.from_bytes(begin[8:12], "little") == masked_crc(begin[:8])
+
+
 class Checksum:
     """The CRC-32C of all bytes of a file, taken while it is read or written."""
 

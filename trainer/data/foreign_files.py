@@ -4,6 +4,7 @@ import string
 import zlib
 
 from trainer.base.files import open_file
+from trainer.data.crc32c import is_header
 
 BEGIN_BYTES = 512
 """How much of a file tells its kind: the first block of a tar archive."""
@@ -34,6 +35,8 @@ def foreign_kind(begin: bytes) -> str | None:
     >>> foreign_kind(b"BZh91AY&SYq6")
     'a bzip2 file'
     """
+    if is_header(begin):
+        return None
     if known := next((kind for first, kind in _KINDS.items() if begin.startswith(first)), None):
         return known
     if begin[_TAR_OFFSET:].startswith(_TAR_MAGIC):

@@ -91,18 +91,15 @@ def write_sample(
     _check_no_more_shards(directory, shards)
     paths = []
     with only_writer(directory, directory):
-        for kind, (name, videos) in enumerate(kinds):
-            for shard in range(shards):
-                # A generator a shard: a shard's bytes do not depend on how the others were written.
-                generator = np.random.default_rng((seed, kind, shard))
-                count = videos // shards + (shard < videos % shards)
-                path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
-                prefix = f"{name[0]}{shard:04d}"
-                with whole_file(path) as unfinished:
-                    write_tfrecords(
-                        unfinished, _videos(world, generator, count, prefix, min_frames, max_frames)
-                    )
-                paths.append(path)
+        for (kind, (name, videos)), shard in itertools.product(enumerate(kinds), range(shards)):
+            # A generator a shard: a shard's bytes do not depend on how the others were written.
+            generator = np.random.default_rng((seed, kind, shard))
+            count = videos // shards + (shard < videos % shards)
+            path = os.path.join(directory, f"{name}{shard:04d}.tfrecord")
+            prefix = f"{name[0]}{shard:04d}"
+            with whole_file(path) as unfinished:
+                write_tfrecords(unfinished, _videos(world, generator, count, prefix, min_frames, max_frames))
+            paths.append(path)
     return paths
 
 

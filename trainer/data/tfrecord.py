@@ -6,13 +6,14 @@ content.
 """
 
 import gzip
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from trainer.base.files import file_size, open_file
-from trainer.data.crc32c import Checksum, masked_crc
+from trainer.data.crc32c import Checksum, is_header, masked_crc
 from trainer.data.foreign_files import BEGIN_BYTES, foreign_kind
 from trainer.data.manifest import DataFile, referenced, unchanged_file
 
@@ -64,7 +65,7 @@ def is_gzip(path: str) -> bool:
     """Whether the file is compressed, by its first bytes."""
     with open_file(path, "rb") as raw:
         head = raw.read(_HEADER.size)
-    return not _is_header(head) and head.startswith(_GZIP_MAGIC)
+    return not is_header(head) and head.startswith(_GZIP_MAGIC)
 
 
 def read_records(path: str, checksum: Checksum | None = None) -> Iterator[Record | Damage]:
@@ -92,7 +93,7 @@ def read_records(path: str, checksum: Checksum | None = None) -> Iterator[Record
         raw.seek(0)
         if checksum is not None:
             raw = checksum.watch(raw)
-        if _is_header(head) or not head.startswith(_GZIP_MAGIC):
+        if is_header(head) or not head.startswith(_GZIP_MAGIC):
             yield from _records(raw.read, lambda seen: 1)
             if checksum is not None:
                 checksum.finish()
@@ -128,13 +129,6 @@ def used_records(file: DataFile) -> Iterator[Record | Damage]:
         yield from (item for item in read_records(unchanged_file(file)) if item.offset not in skipped)
 
 
-def _is_header(head: bytes) -> bool:
-    if len(head) < _HEADER.size:
-        return False
-    _, checksum = _HEADER.unpack(head)
-    return checksum == masked_crc(head[:8])
-
-
 def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) -> Iterator[Record | Damage]:
     """Yields the records of an uncompressed stream.
 
@@ -145,7 +139,7 @@ def _records(read: Callable[[int], bytes], estimate_lost: Callable[[int], int]) 
     offset = seen = 0
     try:
         while header := read(_HEADER.size):
-            intact = _is_header(header)
+            intact = is_header(header)
             begin = b"" if intact or offset else read(BEGIN_BYTES - len(header))
             if not offset and (kind := foreign_kind(header + begin)):
                 detail = f"the file begins with {header!r}, as {kind} does: TFRecords are read plain or gzip"
@@ -205,9 +199,9 @@ class _Rest(NamedTuple):
 
 def _count_ids(begin: bytes, read: Callable[[int], bytes]) -> _Rest:
     count = size = 0
-    tails = dict.fromkeys(_ID_ENTRIES, begin)
+    tails = dict.fromkeys(_ID_ENTRIES, b"")
     try:
-        while chunk := read(_CHUNK_BYTES):
+        for chunk in itertools.chain([begin], iter(lambda: read(_CHUNK_BYTES), b"")):
             size += len(chunk)
             for entry, tail in tails.items():
                 window = tail + chunk

@@ -153,6 +153,20 @@ def test_a_file_of_another_kind_is_called_so(
     assert foreign_file(path) == kind
 
 
+@pytest.mark.parametrize("begin", [b"BZh", b"PK\x03\x04"])
+def test_a_length_that_looks_like_another_kind_is_a_length(begin: bytes) -> None:
+    length = begin.ljust(8, b"\0")
+    assert foreign_kind(length + struct.pack("<I", masked_crc(length)) + bytes(500)) is None
+
+
+def test_the_videos_of_a_small_file_with_a_damaged_header_are_counted(tmp_path: Path) -> None:
+    whole = bytearray(content(tmp_path, IDS[:9]))
+    assert len(whole) < 512
+    whole[3] ^= 1
+    (damage,) = read_records(write(tmp_path, bytes(whole)))
+    assert (damage.reason, damage.lost_records, damage.at_least) == ("bad_length", 9, False)
+
+
 @given(size=st.integers(0, 2**20), flipped=st.integers(0, 95))
 def test_a_header_with_a_wrong_bit_is_no_other_kind_of_file(size: int, flipped: int) -> None:
     length = struct.pack("<Q", size)

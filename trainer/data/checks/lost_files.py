@@ -101,7 +101,9 @@ def complaint(
     amount = f"{about}{count:,} of {count + videos:,} videos ({share:.2%})"
     gone = [lost for lost in lost_files if lost.whole]
     if len(gone) > limits.max_lost_files:
-        foreign = ", give a pattern without files of other kinds" * any(map(_is_foreign, gone))
+        foreign = ", give a pattern without files of other kinds" * any(
+            lost.reason == "foreign_file" for lost in gone
+        )
         return (
             f"{len(gone)} data file(s) cannot be read at all, more than the {limits.max_lost_files} allowed: "
             f"{_named(gone)}{_cut(lost_files)}. With them {amount} are lost; fetch these files again, "
@@ -130,10 +132,6 @@ def _kinds(checks: Iterable[FileCheck]) -> set[str]:
 
 def _mean_records(checks: Sequence[FileCheck]) -> float:
     return sum(check.records for check in checks) / max(1, len(checks))
-
-
-def _is_foreign(lost: LostFile) -> bool:
-    return lost.reason == "foreign_file"
 
 
 def _cut(lost_files: Sequence[LostFile]) -> str:
