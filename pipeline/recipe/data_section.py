@@ -68,8 +68,8 @@ class DataSection(Section):
     )
     vocabulary: FileAddress | None = Field(
         None,
-        description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. On a bucket, other names "
-        "need another file name: TFX's cache goes by that.",
+        description="YT-8M's vocabulary.csv: the ensemble answers with its names, too. On a bucket, and in a "
+        "pipeline that is compiled already, other names need another file name: TFX's cache goes by that.",
     )
     licence: str = Field(
         "CC BY 4.0 (YouTube-8M, Google LLC, https://research.google.com/youtube8m/)",

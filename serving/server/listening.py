@@ -1,4 +1,4 @@
-"""Checks the addresses that a server is given."""
+"""The addresses that a server is given: what cannot be is refused, and the HTTP port is taken."""
 
 import errno
 import socket
@@ -42,6 +42,26 @@ def check_can_listen(host: str, port: int) -> None:
     except OSError as error:
         problem = _PROBLEMS.get(error.errno, error.strerror)
         raise UserError(f"cannot listen at {host_and_port(host, port)}: {problem}") from None
+
+
+def http_listener(host: str, port: int, backlog: int) -> socket.socket:
+    """Returns the socket of an HTTP server.
+
+    Args:
+        host: Address or name of this machine; "::" takes IPv4 as well.
+        port: Number of the port; 0 stands for any free one.
+        backlog: Number of connections that may wait to be taken.
+
+    Raises:
+        UserError: If the port cannot be taken.
+    """
+    try:
+        (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=host == "::")
+    except OSError as error:
+        raise UserError(
+            f"cannot listen for HTTP at {host}:{port} ({error.strerror or error}): is the port taken?"
+        ) from None
 
 
 def check_endpoint(endpoint: str) -> None:

@@ -21,9 +21,9 @@ from serving.server.http.http_exchange import HttpReply, HttpRequest
 from serving.server.http.json_outputs import dump_json
 from serving.server.http.oip_rest import OipRest
 from serving.server.http.rest_api import RestApi
+from serving.server.listening import http_listener
 from serving.server.status import StatusError, logged, shortened, trace_parent
 from serving.server.workers import Message, RequestPools
-from trainer.base.errors import UserError
 
 METRICS = ("/metrics", "/monitoring/prometheus/metrics")
 """The second is where TensorFlow Serving has them."""
@@ -120,7 +120,7 @@ class HttpServer:
         self._most = most
         self._seconds = seconds
         self._running: set[asyncio.Task[HttpReply]] = set()
-        listener = _listen(host, port)
+        listener = http_listener(host, port, _BACKLOG)
         self.port: int = listener.getsockname()[1]
         """The port that is listened at."""
         loop.run(self._start(listener))
@@ -290,15 +290,3 @@ class HttpServer:
 
 def _error(status: int, message: str) -> HttpReply:
     return HttpReply(body=dump_json({"error": message}), status=status)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return socket.create_server(
-            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
-        )
-    except OSError as error:
-        raise UserError(
-            f"cannot listen for HTTP at {host}:{port} ({error.strerror or error}): is the port taken?"
-        ) from None
